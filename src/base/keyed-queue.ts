@@ -1,0 +1,48 @@
+import { cancelled } from './errors.ts'
+
+/**
+ * Serialises work that touches the same keys; work on different keys goes side by side.
+ * All keys of one piece of work are taken at once, in the order of arrival, so there is no deadlock.
+ */
+export class KeyedQueue {
+  readonly #tails = new Map<string, Promise<void>>()
+
+  /** Runs `work` when everything queued before it on any of `keys` has ended. */
+  async run<T>(keys: readonly string[], work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const before = keys.map((key) => this.#tails.get(key)).filter((tail) => tail !== undefined)
+    let done = () => {}
+    const mine = new Promise<void>((resolve) => {
+      done = resolve
+    })
+    const tail = before.length === 0 ? mine : Promise.all([...before, mine]).then(() => {})
+    for (const key of keys) this.#tails.set(key, tail)
+    try {
+      if (before.length > 0) await untilAborted(Promise.all(before), signal)
+      if (signal?.aborted) throw cancelled('the operation', signal)
+      return await work()
+    } finally {
+      done()
+      for (const key of keys) if (this.#tails.get(key) === tail) this.#tails.delete(key)
+    }
+  }
+
+  /** Resolves when everything queued so far has ended. */
+  async idle(): Promise<void> {
+    while (this.#tails.size > 0) await Promise.all(this.#tails.values())
+  }
+}
+
+async function untilAborted(wait: Promise<unknown>, signal: AbortSignal | undefined) {
+  if (signal === undefined) return wait
+  if (signal.aborted) throw cancelled('the operation', signal)
+  let abort = () => {}
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(cancelled('the operation', signal))
+    signal.addEventListener('abort', abort, { once: true })
+  })
+  try {
+    await Promise.race([wait, aborted])
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}

@@ -1,0 +1,108 @@
+import type { Cidr, IpAddress, MacAddress, Prefix } from '../address/address.ts'
+import type { EndpointId, NetworkId } from '../base/id.ts'
+import type { HostView } from '../kernel/kernel.ts'
+import type { Resource } from '../kernel/resource.ts'
+
+/**
+ * A driver provides networks. It never touches the machine: it answers with the resources it wants to
+ * exist, and the core makes, records, compares and removes them. Every method is pure and may be
+ * called again at any time; the same question gets the same answer.
+ */
+export interface NetworkDriver {
+  readonly name: string
+  readonly capabilities: DriverCapabilities
+
+  /**
+   * Parses a network's driver options into the canonical form that is stored and handed back.
+   * Unknown keys and bad values: INVALID_OPTION, naming the key.
+   */
+  parseOptions(options: RawOptions, network: NetworkPlan): DriverOptions
+
+  /** The network's own part of the machine: a bridge, its addresses, its firewall elements. */
+  describeNetwork(network: NetworkSpec, view: HostView): readonly Resource[]
+
+  /** An endpoint's part of the host while it is joined. Its link is the attachment's. */
+  describeEndpoint(
+    network: NetworkSpec,
+    endpoint: EndpointSpec,
+    view: HostView,
+  ): readonly Resource[]
+
+  /** The sandbox's side of a joined endpoint: its link, addresses, gateways and routes. */
+  attachment(network: NetworkSpec, endpoint: EndpointSpec, view: HostView): Attachment
+}
+
+export interface DriverCapabilities {
+  readonly scope: 'local' | 'global'
+  readonly connectivity: 'local' | 'global'
+  /** false: no addresses, so no IPAM (host, null). */
+  readonly addresses: boolean
+  /**
+   * Which sandboxes can join: one with a stack of its own ('own'), the host's own stack ('host').
+   */
+  readonly sandbox: 'own' | 'host'
+  /** true: an endpoint of this driver is the only one its sandbox may have (null, host). */
+  readonly exclusive: boolean
+  /** true: there is at most one network of this driver, and users can't delete it. */
+  readonly single: boolean
+}
+
+export type RawOptions = Readonly<Record<string, string | number | boolean>>
+export type DriverOptions = Readonly<Record<string, string | number | boolean>>
+
+/** What is known of a network when its options are parsed. */
+export interface NetworkPlan {
+  readonly name: string
+  readonly internal: boolean
+  readonly ipv4: boolean
+  readonly ipv6: boolean
+}
+
+/** A network as its driver sees it. */
+export interface NetworkSpec {
+  readonly id: NetworkId
+  readonly name: string
+  readonly internal: boolean
+  /** Absent: the network has no addresses of that family. */
+  readonly ipv4?: Subnet
+  readonly ipv6?: Subnet
+  readonly options: DriverOptions
+}
+
+export interface Subnet {
+  readonly subnet: Prefix
+  /** Absent where the driver or the user wants none. */
+  readonly gateway?: IpAddress
+}
+
+/** A joined endpoint as its driver sees it. */
+export interface EndpointSpec {
+  readonly id: EndpointId
+  readonly name: string
+  readonly ipv4?: IpAddress
+  readonly ipv6?: IpAddress
+  /** Given by the user; without one the driver derives it from network and address. */
+  readonly mac?: MacAddress
+}
+
+export interface Attachment {
+  /** Absent: nothing is added to the sandbox (host, null). */
+  readonly link?: BornLink
+  readonly addresses: readonly Cidr[]
+  readonly gateway4?: IpAddress
+  readonly gateway6?: IpAddress
+  /** Besides the on-link and default routes. */
+  readonly routes: readonly { readonly destination: Prefix; readonly gateway?: IpAddress }[]
+}
+
+/** A link born inside the sandbox. The core gives it its name there (`prefix` and the lowest free number). */
+export interface BornLink {
+  readonly type: 'veth'
+  /** The host end's name: deterministic, so that it can be found again. */
+  readonly hostName: string
+  readonly bridge: string
+  readonly prefix: string
+  readonly mtu: number
+  readonly mac: MacAddress
+  readonly ipv6: boolean
+}

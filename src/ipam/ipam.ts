@@ -1,0 +1,53 @@
+import type { IpAddress, Prefix } from '../address/address.ts'
+
+/**
+ * IPAM hands out pools to networks and addresses to endpoints. What was handed out is recorded with
+ * its holder (network and endpoint records), not here: at start the model replays it with the same
+ * requests, in the order in which they were made.
+ *
+ * Errors: INVALID_POOL (host bits set, range outside the subnet, wrong family), POOL_OVERLAP (names
+ * the other holder), INVALID_ADDRESS (outside the pool, or its network or broadcast address),
+ * ADDRESS_IN_USE (names the holder), ADDRESSES_EXHAUSTED (says who holds what).
+ * A failed request changes nothing. Releasing what is not held succeeds.
+ */
+export interface Ipam {
+  readonly name: string
+
+  /** A pool for a network. Without a subnet one is chosen, away from `avoid` and from every other pool. */
+  requestPool(request: PoolRequest): Promise<Pool>
+  releasePool(pool: PoolId): Promise<void>
+
+  /**
+   * An address of a pool: the given one (anywhere in the subnet), or the next free one of the range.
+   * Allocation goes onward: a released address comes back as late as possible.
+   */
+  requestAddress(request: AddressRequest): Promise<IpAddress>
+  releaseAddress(pool: PoolId, address: IpAddress): Promise<void>
+}
+
+declare const brand: unique symbol
+export type PoolId = string & { readonly [brand]: 'PoolId' }
+
+export interface PoolRequest {
+  readonly family: 4 | 6
+  readonly subnet?: Prefix
+  /** Only addresses of this part of the subnet are handed out on their own accord. */
+  readonly range?: Prefix
+  /** Who it is for, in words for messages: `network "web"`. */
+  readonly holder: string
+  /** Prefixes that a chosen subnet must not touch: the host's routes, its name servers. */
+  readonly avoid?: readonly Prefix[]
+}
+
+export interface Pool {
+  readonly id: PoolId
+  readonly subnet: Prefix
+}
+
+export interface AddressRequest {
+  readonly pool: PoolId
+  /** Exactly this one. */
+  readonly address?: IpAddress
+  /** `endpoint "api"`, `gateway`, `auxiliary address "printer"`. */
+  readonly holder: string
+}

@@ -1,0 +1,170 @@
+import type { Cidr, IpAddress, MacAddress, Prefix } from '../address/address.ts'
+import type { ElementResource, NamespaceRef, Resource } from './resource.ts'
+
+/**
+ * THE DOOR. Whatever asks or changes the machine goes through this interface; `kernel/linux` is the
+ * real one, `kernel/memory` the one over a Map. Everything it throws is a KernelError, or a CnmError
+ * where the user can do something about it (NAMESPACE_NOT_FOUND, HOST_NAMESPACE, MISSING_CAPABILITY,
+ * UNSUPPORTED_KERNEL, LINK_EXISTS, COMMAND_NOT_FOUND, CLOSED).
+ */
+export interface Kernel {
+  /**
+   * Makes the difference true, all of it or nothing: a failure undoes what was done and is thrown
+   * with the key of the resource that failed. One pass, as few messages as possible.
+   *
+   * A key in both lists is changed from the one to the other. Adding what is there already, just so,
+   * succeeds (that is how repair and adoption work), and so does removing what is gone.
+   * Order: links in `remove` down → elements in `remove` → elements in `add` → links in `add` → up.
+   * When it resolves, what was removed has no effect any more; deleting it goes on in the background.
+   */
+  apply(change: Change): Promise<Applied>
+
+  /** How the machine differs from these resources; an empty list where it does not. */
+  compare(resources: readonly Resource[]): Promise<Difference[]>
+
+  /** Everything on the machine that carries our mark, in the host's namespace. */
+  survey(query: SurveyQuery): Promise<Survey>
+
+  /** What a driver may want to know of the host. */
+  view(): Promise<HostView>
+
+  /**
+   * Parses a way to name somebody's namespace and answers with a checked reference. Errors:
+   * NAMESPACE_NOT_FOUND (no such process or file, or not a network namespace), HOST_NAMESPACE.
+   */
+  adopt(target: { readonly pid: number } | { readonly path: string }): Promise<AdoptedNamespace>
+
+  /** Starts a program inside a namespace. Its file descriptors are exactly 0, 1 and 2. */
+  spawn(namespace: NamespaceRef | undefined, command: Command): Promise<Program>
+
+  /** A socket bound inside a namespace, as a file descriptor of this process (close-on-exec). */
+  openSocket(namespace: NamespaceRef, socket: SocketRequest): Promise<number>
+
+  /** Resolves when the namespace's process or path is gone (at once if it is already), or on abort. */
+  gone(namespace: NamespaceRef, signal: AbortSignal): Promise<void>
+
+  /** What others do to the machine. A `resync` event says that some were lost. Ends on abort and close. */
+  events(signal?: AbortSignal): AsyncIterable<KernelEvent>
+
+  /** Waits until everything removed is really gone from the kernel. */
+  settled(): Promise<void>
+
+  /** Ends threads and closes sockets; what exists in the kernel stays. Idempotent. */
+  close(): Promise<void>
+}
+
+export interface Change {
+  readonly remove: readonly Resource[]
+  readonly add: readonly Resource[]
+}
+
+export interface Applied {
+  /**
+   * For sysctls in `add` that had another value: key → the value found. The model records it and
+   * gives it back as the `value` to be restored.
+   */
+  readonly found: Readonly<Record<string, string>>
+}
+
+export interface Difference {
+  readonly resource: Resource
+  readonly state: 'missing' | 'different'
+  /** One sentence in the words of `ip` and `nft`: what is, and what should be. */
+  readonly detail: string
+}
+
+export interface SurveyQuery {
+  /** The folder our own namespaces are mounted in. */
+  readonly namespaceDir: string
+  /** The tables whose elements are wanted. */
+  readonly tables: readonly { readonly family: ElementResource['family']; readonly name: string }[]
+}
+
+export interface Survey {
+  /** Links of our link group in the host's namespace. */
+  readonly links: readonly SurveyedLink[]
+  readonly namespaces: readonly SurveyedNamespace[]
+  readonly elements: readonly ElementResource[]
+}
+
+export interface SurveyedLink {
+  readonly name: string
+  readonly type: 'bridge' | 'veth'
+  readonly bridge?: string
+}
+
+export interface SurveyedNamespace {
+  readonly path: string
+  /** Its links except `lo`, with the name of the host end where the link is a veth of ours. */
+  readonly links: readonly {
+    readonly name: string
+    readonly mac: MacAddress
+    readonly mtu: number
+    readonly hostEnd?: string
+    readonly addresses: readonly Cidr[]
+  }[]
+  readonly routes: readonly HostRoute[]
+}
+
+export interface HostView {
+  readonly links: readonly { readonly name: string; readonly mtu: number; readonly type: string }[]
+  /** All routes of the main table, both families, with those of on-link addresses. */
+  readonly routes: readonly HostRoute[]
+  readonly addresses: readonly { readonly link: string; readonly address: Cidr }[]
+}
+
+export interface HostRoute {
+  readonly destination: Prefix
+  readonly gateway?: IpAddress
+  readonly link: string
+}
+
+export interface AdoptedNamespace {
+  readonly namespace: NamespaceRef
+  /** Names of the links it has already, so that new ones get free names. */
+  readonly links: readonly string[]
+}
+
+export interface Command {
+  readonly argv: readonly [string, ...string[]]
+  readonly cwd?: string
+  readonly env?: Readonly<Record<string, string | undefined>>
+  /** 'inherit': this process's own 0, 1, 2. 'pipe': streams on the Program. */
+  readonly stdio: 'inherit' | 'pipe'
+  readonly uid?: number
+  readonly gid?: number
+}
+
+export interface Program {
+  readonly pid: number
+  readonly stdin: import('node:stream').Writable | undefined
+  readonly stdout: import('node:stream').Readable | undefined
+  readonly stderr: import('node:stream').Readable | undefined
+  /** Resolves when the program has ended: its status, or the signal that ended it. */
+  readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
+  kill(signal: NodeJS.Signals): void
+}
+
+export interface SocketRequest {
+  readonly family: 4 | 6
+  readonly type: 'udp' | 'tcp'
+  readonly address: IpAddress
+  readonly port: number
+}
+
+export type KernelEvent =
+  | { readonly type: 'link'; readonly change: 'set' | 'gone'; readonly name: string }
+  | {
+      readonly type: 'address'
+      readonly change: 'set' | 'gone'
+      readonly link: string
+      readonly address: Cidr
+    }
+  | { readonly type: 'route'; readonly change: 'set' | 'gone'; readonly route: HostRoute }
+  | {
+      readonly type: 'ruleset'
+      readonly table: string
+      readonly process: string | undefined
+      readonly pid: number | undefined
+    }
+  | { readonly type: 'resync' }

@@ -1,0 +1,127 @@
+/**
+ * nftables tables as plain data, in the words of `nft(8)`. Types only: `kernel/linux/nftables` turns
+ * them into bytes, `kernel/memory` prints them, `firewall` writes them.
+ */
+
+export type Family = 'inet' | 'ip' | 'ip6' | 'bridge' | 'netdev' | 'arp'
+
+export interface TableDefinition {
+  readonly family: Family
+  readonly name: string
+  /**
+   * true: flags owner and persist. Nobody but the socket that made it can change or flush it, and it
+   * survives that socket's end. false: an ordinary table that others may edit.
+   */
+  readonly owned: boolean
+  readonly sets: readonly SetDefinition[]
+  readonly chains: readonly ChainDefinition[]
+}
+
+export type DataType =
+  | 'ifname'
+  | 'ipv4_addr'
+  | 'ipv6_addr'
+  | 'ether_addr'
+  | 'inet_proto'
+  | 'inet_service'
+  | 'nf_proto'
+  | 'mark'
+
+/** A set, or (with `value`) a map. Several types are a concatenation. */
+export interface SetDefinition {
+  readonly name: string
+  readonly key: readonly DataType[]
+  readonly value?: readonly DataType[] | 'verdict'
+  /** Keys may be prefixes and ranges. */
+  readonly interval?: boolean
+  /** Elements may have, or by default get, a timeout. */
+  readonly timeout?: boolean
+  readonly timeoutMs?: number
+  /** Rules may add elements (`update`). */
+  readonly dynamic?: boolean
+  readonly comment?: string
+}
+
+export interface ChainDefinition {
+  readonly name: string
+  /** Base chains only. */
+  readonly hook?: {
+    readonly type: 'filter' | 'nat' | 'route'
+    readonly hook:
+      | 'prerouting'
+      | 'input'
+      | 'forward'
+      | 'output'
+      | 'postrouting'
+      | 'ingress'
+      | 'egress'
+    readonly priority: number
+    readonly policy?: 'accept' | 'drop'
+    /** netdev family: the link it hangs on. */
+    readonly device?: string
+  }
+  readonly rules: readonly RuleDefinition[]
+}
+
+export interface RuleDefinition {
+  readonly statements: readonly Statement[]
+  readonly comment?: string
+}
+
+/** What a packet can be asked. */
+export type Selector =
+  | 'iifname'
+  | 'oifname'
+  | 'ibrname'
+  | 'obrname'
+  | 'meta nfproto'
+  | 'meta l4proto'
+  | 'meta mark'
+  | 'meta pkttype'
+  | 'ct state'
+  | 'ct status'
+  | 'ct mark'
+  | 'ct direction'
+  | 'ip saddr'
+  | 'ip daddr'
+  | 'ip6 saddr'
+  | 'ip6 daddr'
+  | 'ether saddr'
+  | 'ether daddr'
+  | 'ether type'
+  | 'th sport'
+  | 'th dport'
+  | 'tcp flags'
+  | 'icmp type'
+  | 'icmpv6 type'
+  | 'fib daddr type'
+  | 'fib saddr type'
+
+export type Statement =
+  /** `iifname "lo"`, `ip saddr != 127.0.0.0/8`, `ct state { established, related }` (any of them). */
+  | { readonly match: Selector; readonly not?: boolean; readonly value: string | readonly string[] }
+  /** `iifname . ip saddr @masquerade4` */
+  | { readonly lookup: readonly Selector[]; readonly not?: boolean; readonly set: string }
+  /** `meta nfproto . oifname vmap @gateway_mode` */
+  | { readonly vmap: readonly Selector[]; readonly map: string }
+  | { readonly verdict: 'accept' | 'drop' | 'continue' | 'return' }
+  | { readonly jump: string }
+  | { readonly goto: string }
+  | { readonly masquerade: true }
+  /** `dnat ip to meta l4proto . th dport map @ports`: address, or address and port, from the map. */
+  | {
+      readonly nat: 'dnat' | 'snat'
+      readonly family: 'ip' | 'ip6'
+      readonly map: string
+      readonly key: readonly Selector[]
+      /** The map's value has an address and a port. */
+      readonly withPort?: boolean
+    }
+  | { readonly notrack: true }
+  | { readonly counter: true }
+  | { readonly reject: 'tcp reset' | 'port-unreachable' | 'admin-prohibited' }
+  | { readonly log: string }
+  | { readonly limit: { readonly rate: number; readonly per: 'second' | 'minute' | 'hour' } }
+  /** Adds or refreshes an element from the packet. */
+  | { readonly update: string; readonly key: readonly Selector[]; readonly timeoutMs?: number }
+  | { readonly setMark: 'meta mark' | 'ct mark'; readonly value: number; readonly mask?: number }
