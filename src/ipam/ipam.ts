@@ -5,9 +5,10 @@ import type { IpAddress, Prefix } from '../address/address.ts'
  * its holder (network and endpoint records), not here: at start the model replays it with the same
  * requests, in the order in which they were made.
  *
- * Errors: INVALID_POOL (host bits set, range outside the subnet, wrong family), POOL_OVERLAP (names
- * the other holder), INVALID_ADDRESS (outside the pool, or its network or broadcast address),
- * ADDRESS_IN_USE (names the holder), ADDRESSES_EXHAUSTED (says who holds what).
+ * Errors: INVALID_POOL (wrong family, a range without a subnet or outside it, a pool that there is
+ * not), POOL_OVERLAP (names the other holder), INVALID_ADDRESS (outside the pool, or its network or
+ * broadcast address), ADDRESS_IN_USE (names the holder), ADDRESSES_EXHAUSTED (says who holds what;
+ * also if no subnet is left to be chosen).
  * A failed request changes nothing. Releasing what is not held succeeds.
  */
 export interface Ipam {
@@ -15,6 +16,7 @@ export interface Ipam {
 
   /** A pool for a network. Without a subnet one is chosen, away from `avoid` and from every other pool. */
   requestPool(request: PoolRequest): Promise<Pool>
+  /** Releases its addresses, too. */
   releasePool(pool: PoolId): Promise<void>
 
   /**
@@ -30,6 +32,7 @@ export type PoolId = string & { readonly [brand]: 'PoolId' }
 
 export interface PoolRequest {
   readonly family: 4 | 6
+  /** `0.0.0.0/26` and `::/72`: one of that length is chosen. */
   readonly subnet?: Prefix
   /** Only addresses of this part of the subnet are handed out on their own accord. */
   readonly range?: Prefix
