@@ -103,6 +103,8 @@ export class KernelError extends Error {
   readonly target: string | undefined
   /** The key of the resource that failed, where it was one. */
   readonly resource: string | undefined
+  /** The kernel's own words (extended ack), where it had some. */
+  readonly detail: string | undefined
 
   constructor(
     operation: string,
@@ -116,6 +118,7 @@ export class KernelError extends Error {
     this.errno = errno
     this.target = options.target
     this.resource = options.resource
+    this.detail = options.message
   }
 }
 

@@ -6,10 +6,14 @@ import { cancelled } from './errors.ts'
  */
 export class KeyedQueue {
   readonly #tails = new Map<string, Promise<void>>()
+  /** While it is set, everything that arrives waits for it. */
+  #barrier: Promise<void> | undefined
 
   /** Runs `work` when everything queued before it on any of `keys` has ended. */
   async run<T>(keys: readonly string[], work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    const before = keys.map((key) => this.#tails.get(key)).filter((tail) => tail !== undefined)
+    const before = [this.#barrier, ...keys.map((key) => this.#tails.get(key))].filter(
+      (tail) => tail !== undefined,
+    )
     let done = () => {}
     const mine = new Promise<void>((resolve) => {
       done = resolve
@@ -26,9 +30,27 @@ export class KeyedQueue {
     }
   }
 
+  /** Runs `work` alone: after everything queued so far, before everything that comes later. */
+  async runAlone<T>(work: () => Promise<T>): Promise<T> {
+    const before = [this.#barrier, ...this.#tails.values()]
+    let done = () => {}
+    const mine = new Promise<void>((resolve) => {
+      done = resolve
+    })
+    const barrier = Promise.all([...before, mine]).then(() => {})
+    this.#barrier = barrier
+    try {
+      await Promise.all(before)
+      return await work()
+    } finally {
+      done()
+      if (this.#barrier === barrier) this.#barrier = undefined
+    }
+  }
+
   /** Resolves when everything queued so far has ended. */
   async idle(): Promise<void> {
-    while (this.#tails.size > 0) await Promise.all(this.#tails.values())
+    await this.runAlone(async () => {})
   }
 }
 

@@ -14,9 +14,10 @@ export interface NetworkDriver {
 
   /**
    * Parses a network's driver options into the canonical form that is stored and handed back.
-   * Unknown keys and bad values: INVALID_OPTION, naming the key.
+   * Unknown keys and bad values: INVALID_OPTION, naming the key. What depends on the host and must not
+   * change later (an MTU, who owns a bridge) is decided here and becomes part of the options.
    */
-  parseOptions(options: RawOptions, network: NetworkPlan): DriverOptions
+  parseOptions(options: RawOptions, network: NetworkPlan, view: HostView): ParsedOptions
 
   /** The network's own part of the machine: a bridge, its addresses, its firewall elements. */
   describeNetwork(network: NetworkSpec, view: HostView): readonly Resource[]
@@ -49,6 +50,13 @@ export interface DriverCapabilities {
 
 export type RawOptions = Readonly<Record<string, string | number | boolean>>
 export type DriverOptions = Readonly<Record<string, string | number | boolean>>
+
+export interface ParsedOptions {
+  readonly options: DriverOptions
+  /** Subnets that the options imply (those of an adopted bridge), taken where the user names none. */
+  readonly ipv4?: Subnet
+  readonly ipv6?: Subnet
+}
 
 /** What is known of a network when its options are parsed. */
 export interface NetworkPlan {

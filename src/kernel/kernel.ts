@@ -17,7 +17,7 @@ export interface Kernel {
    * Order: links in `remove` down → elements in `remove` → elements in `add` → links in `add` → up.
    * When it resolves, what was removed has no effect any more; deleting it goes on in the background.
    */
-  apply(change: Change): Promise<Applied>
+  apply(change: Change): Promise<void>
 
   /** How the machine differs from these resources; an empty list where it does not. */
   compare(resources: readonly Resource[]): Promise<Difference[]>
@@ -43,7 +43,10 @@ export interface Kernel {
   /** Resolves when the namespace's process or path is gone (at once if it is already), or on abort. */
   gone(namespace: NamespaceRef, signal: AbortSignal): Promise<void>
 
-  /** What others do to the machine. A `resync` event says that some were lost. Ends on abort and close. */
+  /**
+   * What others do to the machine. Links of our group, their addresses and our own routes are reported
+   * only when they go. A `resync` event says that some were lost. Ends on abort and close.
+   */
   events(signal?: AbortSignal): AsyncIterable<KernelEvent>
 
   /** Waits until everything removed is really gone from the kernel. */
@@ -56,14 +59,6 @@ export interface Kernel {
 export interface Change {
   readonly remove: readonly Resource[]
   readonly add: readonly Resource[]
-}
-
-export interface Applied {
-  /**
-   * For sysctls in `add` that had another value: key → the value found. The model records it and
-   * gives it back as the `value` to be restored.
-   */
-  readonly found: Readonly<Record<string, string>>
 }
 
 export interface Difference {
@@ -107,10 +102,24 @@ export interface SurveyedNamespace {
 }
 
 export interface HostView {
-  readonly links: readonly { readonly name: string; readonly mtu: number; readonly type: string }[]
+  readonly links: readonly HostLink[]
   /** All routes of the main table, both families, with those of on-link addresses. */
   readonly routes: readonly HostRoute[]
   readonly addresses: readonly { readonly link: string; readonly address: Cidr }[]
+  /** The kernel has `net/ipv6/conf/IF/force_forwarding` (6.17), so IPv6 can be forwarded per link. */
+  readonly forceForwarding6: boolean
+}
+
+export interface HostLink {
+  readonly name: string
+  readonly mtu: number
+  /** `bridge`, `veth`, … or `device` for hardware and loopback. */
+  readonly type: string
+  /** true: a link of our group, made by us. */
+  readonly ours: boolean
+  /** Whether the host forwards packets that come in here (RTM_GETNETCONF). */
+  readonly forwarding4: boolean
+  readonly forwarding6: boolean
 }
 
 export interface HostRoute {

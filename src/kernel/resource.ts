@@ -96,7 +96,7 @@ export interface SysctlResource {
   /** Path below /proc/sys: `net/ipv4/conf/eth0.5/forwarding` (slashes: link names may have dots). */
   readonly name: string
   readonly value: string
-  /** The value found before ours (from `Applied.found`); absent: nothing is put back. */
+  /** The value before ours, as whoever described this saw it; absent: nothing is put back. */
   readonly restore?: string
 }
 

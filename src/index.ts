@@ -1,0 +1,42 @@
+/**
+ * libcnm: the Container Network Model for Linux.
+ *
+ * This entry loads no native code: it is the model on parts of your own. `libcnm/linux` has the same
+ * `createController` on the real kernel with the built-in drivers.
+ *
+ * @packageDocumentation
+ */
+
+export * from './address/address.ts'
+export { macFor, parseMac } from './address/mac.ts'
+export {
+  CnmError,
+  type ErrorCode,
+  type ErrorKind,
+  isCnmError,
+  isKernelError,
+  KernelError,
+} from './base/errors.ts'
+export { type EndpointId, type NetworkId, type SandboxId, shortId } from './base/id.ts'
+export type * from './driver/driver.ts'
+export type * from './ipam/ipam.ts'
+export type * from './kernel/kernel.ts'
+export type * from './kernel/resource.ts'
+export type * from './kernel/ruleset.ts'
+export { Controller, type ControllerOptions, createController } from './model/controller.ts'
+export type { Finding } from './model/doctor.ts'
+export { Endpoint, type EndpointInfo } from './model/endpoint.ts'
+export type { CnmEvent } from './model/event-bus.ts'
+export { Network } from './model/network.ts'
+export type {
+  Cancellable,
+  ConnectOptions,
+  EndpointOptions,
+  NetworkOptions,
+  SandboxOptions,
+  StandaloneEndpointOptions,
+  SubnetOptions,
+} from './model/options.ts'
+export type { NetworkRecord, PoolRecord } from './model/records.ts'
+export { type ExecResult, Sandbox, type SandboxInfo, type SpawnOptions } from './model/sandbox.ts'
+export type * from './store/store.ts'

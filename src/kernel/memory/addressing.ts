@@ -1,0 +1,123 @@
+import type { IpAddress } from '../../address/address.ts'
+import { cidrPrefix, contains, familyOf, parsePrefix } from '../../address/address.ts'
+import type { AddressResource, RouteResource, SysctlResource } from '../resource.ts'
+import { linkOfSysctl } from './links.ts'
+import type { Link, Machine, Place } from './machine.ts'
+import type { Verbs } from './verbs.ts'
+
+const linkLocal = parsePrefix('fe80::/10')
+
+export const addresses: Verbs<AddressResource> = {
+  put(machine, { namespace, link, address }) {
+    const place = machine.enter(namespace)
+    const { ipv6, resource } = linkOf(machine, place, link, 'RTM_NEWADDR')
+    if (familyOf(address) === 6 && !ipv6) {
+      throw machine.refusal('RTM_NEWADDR', 'EACCES', 'IPv6 is disabled on this device', link)
+    }
+    machine.set(place.addresses, addressKey(link, address), { link, address })
+    if (place === machine.host && resource === undefined) {
+      machine.note({ type: 'address', change: 'set', link, address })
+    }
+  },
+
+  drop(machine, { namespace, link, address }) {
+    const place = machine.find(namespace)
+    if (!place?.addresses.has(addressKey(link, address))) return
+    machine.delete(place.addresses, addressKey(link, address))
+    if (place === machine.host) machine.note({ type: 'address', change: 'gone', link, address })
+  },
+
+  found(machine, resource) {
+    const { namespace, link, address } = resource
+    const there = machine.find(namespace)?.addresses.has(addressKey(link, address))
+    return there ? resource : undefined
+  },
+}
+
+export const routes: Verbs<RouteResource> = {
+  put(machine, { namespace, destination, gateway, link }) {
+    const place = machine.enter(namespace)
+    linkOf(machine, place, link, 'RTM_NEWROUTE')
+    if (gateway !== undefined) {
+      if (familyOf(gateway) !== familyOf(destination)) {
+        throw machine.refusal('RTM_NEWROUTE', 'EINVAL', `gateway ${gateway}`, destination)
+      }
+      if (!reaches(place, link, gateway)) {
+        const errno = familyOf(gateway) === 4 ? 'ENETUNREACH' : 'EHOSTUNREACH'
+        throw machine.refusal('RTM_NEWROUTE', errno, `gateway ${gateway} is not on ${link}`)
+      }
+    }
+    const route = { destination, link, ...(gateway === undefined ? {} : { gateway }), ours: true }
+    machine.set(place.routes, destination, route)
+  },
+
+  drop(machine, { namespace, destination, gateway, link }) {
+    const place = machine.find(namespace)
+    const there = place?.routes.get(destination)
+    if (!place || !there?.ours || there.gateway !== gateway || there.link !== link) return
+    machine.delete(place.routes, destination)
+    if (place !== machine.host) return
+    const { ours: _, ...route } = there
+    machine.note({ type: 'route', change: 'gone', route })
+  },
+
+  found(machine, { kind, namespace, destination }) {
+    const there = machine.find(namespace)?.routes.get(destination)
+    if (!there?.ours) return undefined
+    const { ours: _, ...route } = there
+    return { kind, ...(namespace === undefined ? {} : { namespace }), ...route }
+  },
+}
+
+export const sysctls: Verbs<SysctlResource> = {
+  put(machine, { namespace, name, value }) {
+    const place = machine.enter(namespace)
+    const isMissing = !machine.forceForwarding6 && name.endsWith('/force_forwarding')
+    if (isMissing || readSysctl(place, name) === undefined) {
+      throw machine.refusal('write', 'ENOENT', 'there is no such sysctl', name)
+    }
+    machine.set(place.sysctls, name, value)
+  },
+
+  drop(machine, { namespace, name, value, restore }) {
+    const place = machine.find(namespace)
+    if (place === undefined || restore === undefined) return
+    if (readSysctl(place, name) === value) machine.set(place.sysctls, name, restore)
+  },
+
+  found(machine, resource) {
+    const place = machine.find(resource.namespace)
+    const value = place && readSysctl(place, resource.name)
+    return value === undefined ? undefined : { ...resource, value }
+  },
+}
+
+/** Undefined where there is no such sysctl: that of a link that isn't there. */
+export function readSysctl(place: Place, name: string): string | undefined {
+  const link = linkOfSysctl(name)
+  if (link !== undefined && !place.links.has(link)) return undefined
+  return place.sysctls.get(name) ?? '0'
+}
+
+export function addressKey(link: string, address: string): string {
+  return `${link} ${address}`
+}
+
+/** A gateway must be on the link itself: in the prefix of an address there, or of a route without one. */
+function reaches(place: Place, link: string, gateway: IpAddress): boolean {
+  if (contains(linkLocal, gateway)) return true
+  for (const entry of place.addresses.values()) {
+    if (entry.link === link && contains(cidrPrefix(entry.address), gateway)) return true
+  }
+  for (const route of place.routes.values()) {
+    if (route.link !== link || route.gateway !== undefined) continue
+    if (contains(route.destination, gateway)) return true
+  }
+  return false
+}
+
+function linkOf(machine: Machine, place: Place, name: string, operation: string): Link {
+  const link = place.links.get(name)
+  if (link === undefined) throw machine.refusal(operation, 'ENODEV', 'there is no such link', name)
+  return link
+}

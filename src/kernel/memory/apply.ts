@@ -1,0 +1,77 @@
+import type { Change } from '../kernel.ts'
+import type { Resource } from '../resource.ts'
+import { resourceKey } from '../resource.ts'
+import { addresses, routes, sysctls } from './addressing.ts'
+import { bridges, namespaces, veths } from './links.ts'
+import type { Machine } from './machine.ts'
+import { elements, tables } from './ruleset.ts'
+import type { Verbs } from './verbs.ts'
+
+type Kind = Resource['kind']
+
+/** In the order in which they are added: everything finds what it stands on. */
+const verbs: { readonly [K in Kind]: Verbs<Extract<Resource, { kind: K }>> } = {
+  table: tables,
+  element: elements,
+  namespace: namespaces,
+  bridge: bridges,
+  veth: veths,
+  address: addresses,
+  route: routes,
+  sysctl: sysctls,
+}
+
+const additionOrder = Object.keys(verbs)
+const removalOrder = [
+  'veth',
+  'bridge',
+  'element',
+  'route',
+  'address',
+  'table',
+  'sysctl',
+  'namespace',
+]
+
+/** Does it; the caller rolls back if this throws. */
+export function applyChange(machine: Machine, change: Change): void {
+  const added = new Set(change.add.map(resourceKey))
+  for (const resource of inOrder(change.remove, removalOrder)) {
+    if (added.has(resourceKey(resource))) continue
+    machine.working = resource
+    verbsOf(resource).drop(machine, resource)
+  }
+  for (const resource of inOrder(change.add, additionOrder)) {
+    machine.working = resource
+    if (same(findThere(machine, resource), resource)) continue
+    verbsOf(resource).put(machine, resource)
+  }
+}
+
+/** What is there under the resource's key. */
+export function findThere(machine: Machine, resource: Resource): Resource | undefined {
+  return verbsOf(resource).found(machine, resource)
+}
+
+/** Equal as data, where an absent property and an undefined one are the same. */
+export function same(a: unknown, b: unknown): boolean {
+  if (a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>]
+  const keys = new Set([...Object.keys(left), ...Object.keys(right)])
+  return [...keys].every((key) => same(left[key], right[key]))
+}
+
+function verbsOf(resource: Resource): Verbs<Resource> {
+  return verbs[resource.kind] as Verbs<Resource>
+}
+
+function inOrder(resources: readonly Resource[], order: readonly string[]): readonly Resource[] {
+  return [...resources].sort((a, b) => rank(a, order) - rank(b, order))
+}
+
+/** Routes to what is on the link come first: gateways are reached by them. */
+function rank(resource: Resource, order: readonly string[]): number {
+  const isVia = resource.kind === 'route' && resource.gateway !== undefined
+  return order.indexOf(resource.kind) + (isVia ? 0.5 : 0)
+}

@@ -1,0 +1,168 @@
+import type { BridgeResource, NamespaceResource, VethResource } from '../resource.ts'
+import type { Link, Machine, Place } from './machine.ts'
+import type { Verbs } from './verbs.ts'
+
+/** The kernel's BR_MAX_PORTS, less the one that it keeps. */
+const maxPorts = 1023
+
+export const namespaces: Verbs<NamespaceResource> = {
+  put(machine, { namespace }) {
+    const place = machine.find(namespace)
+    if (place?.ours) return
+    if (place !== undefined) throw machine.refusal('mount', 'EEXIST', 'exists', namespace.path)
+    machine.addPlace(namespace.path, true)
+  },
+
+  drop(machine, { namespace }) {
+    const place = machine.find(namespace)
+    if (place?.ours) removePlace(machine, place)
+  },
+
+  found: (machine, resource) => (machine.find(resource.namespace)?.ours ? resource : undefined),
+}
+
+export const bridges: Verbs<BridgeResource> = {
+  put(machine, resource) {
+    const { name, mtu, mac, ipv6 } = resource
+    const { host } = machine
+    const there = host.links.get(name)
+    if (resource.origin === 'adopt') {
+      if (there?.type === 'bridge') return
+      throw machine.refusal('RTM_GETLINK', 'ENODEV', 'there is no such bridge', name)
+    }
+    if (there !== undefined && !isOurs(there, 'bridge')) throw machine.linkExists(name, host)
+    checkLink(machine, name, mtu)
+    const link = { name, type: 'bridge', mtu: mtu ?? 1500, mac, ipv6, resource }
+    machine.set(host.links, name, link)
+  },
+
+  drop(machine, { name, origin }) {
+    const link = machine.host.links.get(name)
+    if (origin === 'own' && isOurs(link, 'bridge')) removeLink(machine, machine.host, name)
+  },
+
+  found(machine, resource) {
+    const link = machine.host.links.get(resource.name)
+    if (resource.origin === 'adopt') return link?.type === 'bridge' ? resource : undefined
+    if (link === undefined || !isOurs(link, 'bridge')) return undefined
+    const { mtu, mac, ipv6 } = link
+    return {
+      ...resource,
+      ipv6,
+      ...(resource.mtu === undefined ? {} : { mtu }),
+      ...(resource.mac === undefined ? {} : { mac }),
+    }
+  },
+}
+
+export const veths: Verbs<VethResource> = {
+  put(machine, resource) {
+    const { name, mtu, peer } = resource
+    const { host } = machine
+    const inside = machine.enter(peer.namespace)
+    const there = host.links.get(name)
+    if (there !== undefined && !isOurs(there, 'veth')) throw machine.linkExists(name, host)
+    checkLink(machine, name, mtu)
+    checkLink(machine, peer.name, mtu)
+    checkBridge(machine, resource)
+    const end = inside.links.get(peer.name)
+    if (end !== undefined && (there === undefined || end.resource?.name !== name)) {
+      throw machine.linkExists(peer.name, inside)
+    }
+    // A pair whose inner end is elsewhere, or has another name, is made anew.
+    if (end === undefined) removeLink(machine, host, name)
+    const { mac, ipv6 } = peer
+    const pair = { type: 'veth', mtu, ipv6, resource }
+    machine.set(host.links, name, { ...pair, name })
+    machine.set(inside.links, peer.name, { ...pair, name: peer.name, mac })
+  },
+
+  drop(machine, { name }) {
+    const link = machine.host.links.get(name)
+    if (isOurs(link, 'veth')) removeLink(machine, machine.host, name)
+  },
+
+  found(machine, { name }) {
+    const link = machine.host.links.get(name)
+    return link?.resource?.kind === 'veth' ? link.resource : undefined
+  },
+}
+
+/** A link goes with its addresses, routes and sysctls, and a veth with its other end. */
+export function removeLink(machine: Machine, place: Place, name: string): void {
+  const link = place.links.get(name)
+  if (link === undefined) return
+  machine.delete(place.links, name)
+  clearLink(machine, place, name)
+  if (place === machine.host) machine.note({ type: 'link', change: 'gone', name })
+  if (link.resource?.kind === 'veth') {
+    const { peer } = link.resource
+    const inside = machine.find(peer.namespace)
+    if (place !== machine.host) removeLink(machine, machine.host, link.resource.name)
+    else if (inside !== undefined) removeLink(machine, inside, peer.name)
+  }
+  if (place === machine.host && link.type === 'bridge') releasePorts(machine, name)
+}
+
+export function removePlace(machine: Machine, place: Place): void {
+  for (const name of [...place.links.keys()]) removeLink(machine, place, name)
+  machine.delete(machine.places, place.path)
+}
+
+function clearLink(machine: Machine, place: Place, name: string): void {
+  const onHost = place === machine.host
+  for (const [key, { link, address }] of place.addresses) {
+    if (link !== name) continue
+    machine.delete(place.addresses, key)
+    if (onHost) machine.note({ type: 'address', change: 'gone', link, address })
+  }
+  for (const [key, { ours: _, ...route }] of place.routes) {
+    if (route.link !== name) continue
+    machine.delete(place.routes, key)
+    if (onHost) machine.note({ type: 'route', change: 'gone', route })
+  }
+  for (const key of [...place.sysctls.keys()]) {
+    if (linkOfSysctl(key) === name) machine.delete(place.sysctls, key)
+  }
+}
+
+function releasePorts(machine: Machine, bridge: string): void {
+  for (const [name, link] of machine.host.links) {
+    if (link.resource?.kind !== 'veth' || link.resource.bridge !== bridge) continue
+    const resource = { ...link.resource, bridge: '' }
+    machine.set(machine.host.links, name, { ...link, resource })
+  }
+}
+
+/** `net/ipv4/conf/eth0.5/forwarding` is about the link `eth0.5`. */
+export function linkOfSysctl(name: string): string | undefined {
+  const link = /^net\/ipv[46]\/(?:conf|neigh)\/([^/]+)\//.exec(name)?.[1]
+  return link === 'all' || link === 'default' ? undefined : link
+}
+
+function isOurs(link: Link | undefined, kind: 'bridge' | 'veth'): boolean {
+  return link?.resource?.kind === kind
+}
+
+function checkLink(machine: Machine, name: string, mtu: number | undefined): void {
+  if (name.length > 15) throw machine.refusal('RTM_NEWLINK', 'ERANGE', 'name too long', name)
+  if (name === '' || name === '.' || name === '..' || /[\s/:]/.test(name)) {
+    throw machine.refusal('RTM_NEWLINK', 'EINVAL', 'not a link name', name)
+  }
+  if (mtu !== undefined && (mtu < 68 || mtu > 65535)) {
+    throw machine.refusal('RTM_NEWLINK', 'EINVAL', `mtu ${mtu} is not in 68-65535`, name)
+  }
+}
+
+function checkBridge(machine: Machine, { name, bridge }: VethResource): void {
+  const link = machine.host.links.get(bridge)
+  if (link === undefined) throw machine.refusal('RTM_NEWLINK', 'ENODEV', 'no such bridge', bridge)
+  if (link.type !== 'bridge') {
+    throw machine.refusal('RTM_NEWLINK', 'EOPNOTSUPP', 'not a bridge', bridge)
+  }
+  let ports = 0
+  for (const { resource } of machine.host.links.values()) {
+    if (resource?.kind === 'veth' && resource.bridge === bridge && resource.name !== name) ports++
+  }
+  if (ports >= maxPorts) throw machine.refusal('RTM_NEWLINK', 'EXFULL', 'bridge is full', bridge)
+}

@@ -1,0 +1,179 @@
+import type { Cidr, IpAddress, MacAddress, Prefix } from '../../address/address.ts'
+import { CnmError, KernelError } from '../../base/errors.ts'
+import type { KernelEvent } from '../kernel.ts'
+import type {
+  BridgeResource,
+  ElementResource,
+  NamespaceRef,
+  Resource,
+  VethResource,
+} from '../resource.ts'
+import { resourceKey } from '../resource.ts'
+import type { TableDefinition } from '../ruleset.ts'
+
+export interface Link {
+  readonly name: string
+  readonly type: string
+  readonly mtu: number
+  readonly mac?: MacAddress
+  readonly ipv6: boolean
+  /** What it was made from (an inner end: its host end's). Absent: it is somebody else's. */
+  readonly resource?: BridgeResource | VethResource
+}
+
+export interface PlacedAddress {
+  readonly link: string
+  readonly address: Cidr
+}
+
+export interface PlacedRoute {
+  readonly destination: Prefix
+  readonly gateway?: IpAddress
+  readonly link: string
+  /** It carries our protocol number. */
+  readonly ours: boolean
+}
+
+/** A network namespace and what is in it. */
+export interface Place {
+  /** Empty for the host's. */
+  readonly path: string
+  readonly cookie: string
+  readonly ours: boolean
+  readonly links: Map<string, Link>
+  /** By link and address. */
+  readonly addresses: Map<string, PlacedAddress>
+  /** By destination. */
+  readonly routes: Map<string, PlacedRoute>
+  /** Those that were written; all others are `0`. */
+  readonly sysctls: Map<string, string>
+}
+
+export interface Table {
+  readonly definition: TableDefinition
+  /** By set and key. */
+  readonly elements: Map<string, ElementResource>
+}
+
+/** A network namespace with nothing but `lo`. */
+function newPlace(path: string, cookie: string, ours: boolean): Place {
+  return {
+    path,
+    cookie,
+    ours,
+    links: new Map([['lo', { name: 'lo', type: 'device', mtu: 65536, ipv6: true }]]),
+    addresses: new Map(),
+    routes: new Map(),
+    sysctls: new Map(),
+  }
+}
+
+/**
+ * A machine in memory: Maps of frozen values that are changed through `set` and `delete` only, so
+ * that everything since the last `commit` can be rolled back, and any change can be made to fail.
+ */
+export class Machine {
+  /** All but the host's. */
+  readonly places = new Map<string, Place>()
+  readonly tables = new Map<string, Table>()
+  readonly host: Place = newPlace('', '1', true)
+  /** Whether it has the sysctls `net/ipv6/conf/…/force_forwarding`. */
+  readonly forceForwarding6: boolean
+  /** The resource that is being worked on: a failure is about it. */
+  working: Resource | undefined
+  #undo: (() => void)[] = []
+  #events: KernelEvent[] = []
+  #lastCookie = 4096
+  #steps = 0
+  #failAt = Number.POSITIVE_INFINITY
+
+  constructor(forceForwarding6: boolean) {
+    this.forceForwarding6 = forceForwarding6
+  }
+
+  addPlace(path: string, ours: boolean): void {
+    this.#lastCookie += 1
+    this.set(this.places, path, newPlace(path, String(this.#lastCookie), ours))
+  }
+
+  /** Undefined where the namespace is gone, or its path means another one by now. */
+  find(namespace: NamespaceRef | undefined): Place | undefined {
+    if (namespace === undefined) return this.host
+    const place = this.places.get(namespace.path)
+    const { cookie } = namespace
+    return cookie === undefined || cookie === place?.cookie ? place : undefined
+  }
+
+  enter(namespace: NamespaceRef | undefined): Place {
+    const place = this.find(namespace)
+    if (place !== undefined) return place
+    const path = namespace?.path
+    throw new CnmError('NAMESPACE_NOT_FOUND', `there is no network namespace at ${path}`, {
+      details: { path, ...this.#about() },
+      hint: 'Its process may have ended; name one that exists.',
+    })
+  }
+
+  set<K, V>(map: Map<K, V>, key: K, value: V): void {
+    this.step()
+    const before = map.get(key)
+    this.#undo.push(() => (before === undefined ? map.delete(key) : map.set(key, before)))
+    map.set(key, value)
+  }
+
+  delete<K, V>(map: Map<K, V>, key: K): void {
+    const before = map.get(key)
+    if (before === undefined) return
+    this.step()
+    this.#undo.push(() => map.set(key, before))
+    map.delete(key)
+  }
+
+  /** One thing that can fail. */
+  step(): void {
+    this.#steps += 1
+    if (this.#steps === this.#failAt) throw this.refusal('memory', 'EIO', 'injected fault')
+  }
+
+  failAt(k: number): void {
+    this.#steps = 0
+    this.#failAt = k
+  }
+
+  get steps(): number {
+    return this.#steps
+  }
+
+  note(event: KernelEvent): void {
+    this.#events.push(event)
+  }
+
+  /** Keeps what was done since the last time, and answers with what others can see of it. */
+  commit(): readonly KernelEvent[] {
+    const events = this.#events
+    this.#undo = []
+    this.#events = []
+    return events
+  }
+
+  rollback(): void {
+    for (const undo of this.#undo.reverse()) undo()
+    this.commit()
+  }
+
+  refusal(operation: string, errno: string, message: string, target?: string): KernelError {
+    return new KernelError(operation, errno, { message, target, ...this.#about() })
+  }
+
+  linkExists(name: string, place: Place): CnmError {
+    const where = place.path === '' ? '' : ` in ${place.path}`
+    return new CnmError('LINK_EXISTS', `a link named ${name} exists${where} and is not ours`, {
+      details: { link: name, ...this.#about() },
+      hint: `Choose another name, or remove it with "ip link delete ${name}".`,
+    })
+  }
+
+  #about(): { readonly resource?: string } {
+    return this.working === undefined ? {} : { resource: resourceKey(this.working) }
+  }
+}

@@ -1,0 +1,39 @@
+import { type KernelWorld, kernelContract } from '../../testing/kernel-contract.ts'
+import { memoryKernel } from './memory-kernel.ts'
+
+kernelContract('the memory kernel', {
+  open: async () => world(),
+  skips: {
+    programs: 'there are no programs in memory',
+    sockets: 'there are no sockets in memory',
+  },
+})
+
+function world(): KernelWorld {
+  const kernel = memoryKernel()
+  let namespaces = 0
+  return {
+    kernel,
+    namespaceDir: '/run/cnm/netns',
+    hostPath: '/proc/self/ns/net',
+    state: async () => kernel.lines(),
+    others: {
+      async addNamespace() {
+        namespaces += 1
+        kernel.addNamespace(`/run/others/${namespaces}`)
+        return `/run/others/${namespaces}`
+      },
+      removeNamespace: async (path) => kernel.removeNamespace(path),
+      addBridge: async (name, namespace) => kernel.addLink({ name, type: 'bridge', namespace }),
+      addAddress: async (link, address) => kernel.addAddress(link, address),
+      removeLink: async (name) => kernel.removeLink(name),
+      readSysctl: async (name) => kernel.readSysctl(name) ?? '',
+      writeSysctl: async (name, value) => kernel.writeSysctl(name, value),
+    },
+    faults: {
+      failAt: async (k) => kernel.failAt(k),
+      steps: async () => kernel.steps(),
+    },
+    dispose: () => kernel.close(),
+  }
+}

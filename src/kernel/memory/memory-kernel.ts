@@ -1,0 +1,111 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { CnmError } from '../../base/errors.ts'
+import type { Kernel } from '../kernel.ts'
+import { applyChange } from './apply.ts'
+import { EventStreams } from './event-stream.ts'
+import { Machine } from './machine.ts'
+import { adoptedNamespace, differences, hostView, stateLines, surveyed } from './observe.ts'
+import { type OthersHands, othersHands } from './others.ts'
+
+/** The door over a Map, with the hands of others and of a test on it. */
+export interface MemoryKernel extends Kernel, OthersHands {
+  /** All there is, as sorted `ip`, `nft` and `sysctl` commands; ours has `group cnm` or `proto cnm`. */
+  lines(): readonly string[]
+  /** The k-th step from now fails, once, with EIO; Infinity: none does. Counting starts again at 0. */
+  failAt(k: number): void
+  /** Steps since the last `failAt`: changes of the machine, and questions to it. */
+  steps(): number
+}
+
+export interface MemoryKernelOptions {
+  /** Default: true, as Linux has it since 6.17. */
+  readonly forceForwarding6?: boolean
+}
+
+/**
+ * A kernel without a machine: refuses what Linux refuses and is all or nothing as Linux is. It has
+ * no packets, no programs and no sockets.
+ */
+export function memoryKernel(options: MemoryKernelOptions = {}): MemoryKernel {
+  const machine = new Machine(options.forceForwarding6 ?? true)
+  const streams = new EventStreams()
+  const watchers = new Set<() => void>()
+  let isClosed = false
+
+  function assertOpen(): void {
+    if (isClosed) throw new CnmError('CLOSED', 'the memory kernel is closed')
+  }
+
+  /** Takes a turn of the event loop, as the real one does, so that work can interleave. */
+  async function ask<T>(question: () => T): Promise<T> {
+    assertOpen()
+    await turn()
+    assertOpen()
+    machine.step()
+    return question()
+  }
+
+  /** All of it or nothing; then tells whoever listens. */
+  function transact(work: () => void): void {
+    try {
+      work()
+      streams.publish(machine.commit())
+      for (const look of watchers) look()
+    } finally {
+      machine.working = undefined
+      machine.rollback()
+    }
+  }
+
+  async function gone(...[namespace, signal]: Parameters<Kernel['gone']>): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const look = () => {
+        if (!isClosed && !signal.aborted && machine.find(namespace) !== undefined) return
+        watchers.delete(look)
+        signal.removeEventListener('abort', look)
+        resolve()
+      }
+      watchers.add(look)
+      signal.addEventListener('abort', look)
+      look()
+    })
+    // Not gone: a caller must not take the end of the watch for the end of what it watched.
+    if (!signal.aborted) assertOpen()
+  }
+
+  return {
+    ...othersHands(machine, transact),
+    lines: () => stateLines(machine),
+    failAt: (k) => machine.failAt(k),
+    steps: () => machine.steps,
+
+    apply: (change) => ask(() => transact(() => applyChange(machine, change))),
+    compare: (resources) => ask(() => differences(machine, resources)),
+    survey: (query) => ask(() => surveyed(machine, query)),
+    view: () => ask(() => hostView(machine)),
+    adopt: (target) => ask(() => adoptedNamespace(machine, target)),
+    spawn: (_, { argv }) => ask(() => refuse(`"${argv[0]}" can't be started`)),
+    openSocket: (_, { type }) => ask(() => refuse(`a ${type} socket can't be opened`)),
+    gone,
+    events(signal) {
+      assertOpen()
+      return streams.open(signal)
+    },
+    settled: async () => assertOpen(),
+    async close() {
+      isClosed = true
+      streams.end()
+      for (const look of watchers) look()
+    },
+  }
+}
+
+function refuse(what: string): never {
+  throw new CnmError(
+    'UNSUPPORTED_KERNEL',
+    `${what}: the memory kernel has no programs or sockets`,
+    {
+      hint: 'Use the kernel of libcnm/linux.',
+    },
+  )
+}

@@ -1,0 +1,152 @@
+import { cidrPrefix, prefixLength } from '../../address/address.ts'
+import { CnmError } from '../../base/errors.ts'
+import type {
+  AdoptedNamespace,
+  Difference,
+  HostRoute,
+  HostView,
+  Kernel,
+  Survey,
+  SurveyedLink,
+  SurveyedNamespace,
+  SurveyQuery,
+} from '../kernel.ts'
+import type { NamespaceRef, Resource } from '../resource.ts'
+import { readSysctl } from './addressing.ts'
+import { findThere, same } from './apply.ts'
+import { commandLines, routeLine } from './command-lines.ts'
+import type { Link, Machine, Place } from './machine.ts'
+import { tableName } from './ruleset.ts'
+
+export function differences(machine: Machine, resources: readonly Resource[]): Difference[] {
+  return resources.flatMap((resource): Difference[] => {
+    const there = findThere(machine, resource)
+    if (there === undefined) {
+      return [{ resource, state: 'missing', detail: `missing: ${summary(resource)}` }]
+    }
+    if (same(there, resource)) return []
+    const detail =
+      resource.kind === 'table'
+        ? `table ${tableName(resource.definition)} is not as it was defined`
+        : `is: ${summary(there)}; should be: ${summary(resource)}`
+    return [{ resource, state: 'different', detail }]
+  })
+}
+
+function summary(resource: Resource): string {
+  return commandLines(resource)[0]!
+}
+
+export function surveyed(machine: Machine, { namespaceDir, tables }: SurveyQuery): Survey {
+  const links = [...machine.host.links.values()].flatMap(({ resource }): SurveyedLink[] => {
+    if (resource === undefined) return []
+    const { kind: type, name } = resource
+    return type === 'bridge'
+      ? [{ name, type }]
+      : [{ name, type, ...(resource.bridge === '' ? {} : { bridge: resource.bridge }) }]
+  })
+  const namespaces = [...machine.places.values()]
+    .filter((place) => place.ours && place.path.startsWith(`${namespaceDir}/`))
+    .map(surveyedNamespace)
+  const elements = tables.flatMap(({ family, name }) => {
+    return [...(machine.tables.get(`${family} ${name}`)?.elements.values() ?? [])]
+  })
+  return { links, namespaces, elements }
+}
+
+function surveyedNamespace(place: Place): SurveyedNamespace {
+  const links = [...place.links.values()].flatMap(({ name, mac, mtu, resource }) => {
+    if (mac === undefined) return []
+    const hostEnd = resource === undefined ? {} : { hostEnd: resource.name }
+    const addresses = [...place.addresses.values()]
+      .filter(({ link }) => link === name)
+      .map(({ address }) => address)
+    return [{ name, mac, mtu, ...hostEnd, addresses }]
+  })
+  return { path: place.path, links, routes: routesOf(place) }
+}
+
+export function hostView({ host, forceForwarding6 }: Machine): HostView {
+  const isOn = (...sysctls: string[]) => sysctls.some((name) => readSysctl(host, name) === '1')
+  return {
+    links: [...host.links.values()].map(({ name, mtu, type, resource }) => ({
+      name,
+      mtu,
+      type,
+      ours: resource !== undefined,
+      forwarding4: isOn(`net/ipv4/conf/${name}/forwarding`),
+      forwarding6: isOn(
+        `net/ipv6/conf/${name}/forwarding`,
+        `net/ipv6/conf/${name}/force_forwarding`,
+      ),
+    })),
+    forceForwarding6,
+    routes: routesOf(host),
+    addresses: [...host.addresses.values()],
+  }
+}
+
+/** With those that come with an address. */
+function routesOf(place: Place): readonly HostRoute[] {
+  const connected = [...place.addresses.values()]
+    .filter(({ link }) => link !== 'lo')
+    .map(({ link, address }) => ({ destination: cidrPrefix(address), link }))
+    .filter(({ destination }) => prefixLength(destination) < (destination.includes(':') ? 128 : 32))
+  return [...connected, ...[...place.routes.values()].map(({ ours: _, ...route }) => route)]
+}
+
+export function adoptedNamespace(
+  machine: Machine,
+  target: Parameters<Kernel['adopt']>[0],
+): AdoptedNamespace {
+  const path = 'path' in target ? target.path : `/proc/${target.pid}/ns/net`
+  if (['self', '1', process.pid].some((pid) => path === `/proc/${pid}/ns/net`)) {
+    throw new CnmError('HOST_NAMESPACE', `${path} is the host's own network namespace`, {
+      details: { path },
+      hint: 'Name the namespace of a container or sandbox.',
+    })
+  }
+  const { cookie, links } = machine.enter({ path })
+  return { namespace: { path, cookie }, links: [...links.keys()] }
+}
+
+/** Resources are printed as what makes them, what others have as the same commands without our mark. */
+export function stateLines(machine: Machine): readonly string[] {
+  const blocks: (readonly string[])[] = []
+  for (const { definition, elements } of machine.tables.values()) {
+    blocks.push(commandLines({ kind: 'table', definition }))
+    for (const element of elements.values()) blocks.push(commandLines(element))
+  }
+  blocks.push(...placeBlocks(machine.host))
+  for (const place of machine.places.values()) {
+    const namespace = { path: place.path }
+    if (place.ours) blocks.push(commandLines({ kind: 'namespace', namespace }))
+    blocks.push(...placeBlocks(place, namespace))
+  }
+  const keyed = blocks.map((block) => ({ block, key: block.join('\n') }))
+  return keyed.sort((a, b) => (a.key < b.key ? -1 : 1)).flatMap(({ block }) => block)
+}
+
+function placeBlocks(place: Place, namespace?: NamespaceRef): (readonly string[])[] {
+  const at = namespace === undefined ? {} : { namespace }
+  return [
+    ...[...place.links.values()].map((link) => linkLines(link, namespace)),
+    ...[...place.addresses.values()].map((it) => commandLines({ kind: 'address', ...at, ...it })),
+    ...[...place.routes.values()].map(({ ours, ...route }) =>
+      ours ? commandLines({ kind: 'route', ...at, ...route }) : [routeLine({ ...at, ...route })],
+    ),
+    ...[...place.sysctls].flatMap(([name, value]) =>
+      value === '0' ? [] : [commandLines({ kind: 'sysctl', ...at, name, value })],
+    ),
+  ]
+}
+
+function linkLines(
+  { name, type, mtu, resource }: Link,
+  namespace?: NamespaceRef,
+): readonly string[] {
+  if (name === 'lo') return []
+  if (resource !== undefined) return namespace === undefined ? commandLines(resource) : []
+  const place = namespace === undefined ? '' : ` -n ${namespace.path}`
+  return [`ip${place} link add ${name} up mtu ${mtu} type ${type}`]
+}

@@ -1,0 +1,71 @@
+import type { Cidr, MacAddress } from '../../address/address.ts'
+import type { HostRoute } from '../kernel.ts'
+import type { NamespaceRef } from '../resource.ts'
+import { addressKey, readSysctl } from './addressing.ts'
+import { removeLink, removePlace } from './links.ts'
+import type { Machine, Place } from './machine.ts'
+
+/** What somebody else does to the machine. */
+export interface OthersHands {
+  /** `/proc/<pid>/ns/net` is that of a process. */
+  addNamespace(path: string): void
+  removeNamespace(path: string): void
+  addLink(link: OthersLink): void
+  addAddress(link: string, address: Cidr): void
+  /** Any link, ours too. */
+  removeLink(name: string, namespace?: NamespaceRef): void
+  addRoute(route: HostRoute): void
+  readSysctl(name: string, namespace?: NamespaceRef): string | undefined
+  writeSysctl(name: string, value: string, namespace?: NamespaceRef): void
+}
+
+/** It is up. */
+export interface OthersLink {
+  readonly name: string
+  /** `device` if absent. */
+  readonly type?: string
+  /** 1500 if absent. */
+  readonly mtu?: number
+  readonly mac?: MacAddress
+  readonly addresses?: readonly Cidr[]
+  readonly namespace?: NamespaceRef
+}
+
+export function othersHands(machine: Machine, transact: (work: () => void) => void): OthersHands {
+  return {
+    addNamespace: (path) => transact(() => machine.addPlace(path, false)),
+
+    removeNamespace: (path) => transact(() => removePlace(machine, machine.enter({ path }))),
+
+    addLink: (link) => transact(() => addLink(machine, link)),
+
+    addAddress: (link, address) => transact(() => addAddress(machine, machine.host, link, address)),
+
+    removeLink: (name, namespace) =>
+      transact(() => removeLink(machine, machine.enter(namespace), name)),
+
+    addRoute: (route) =>
+      transact(() => {
+        machine.set(machine.host.routes, route.destination, { ...route, ours: false })
+        machine.note({ type: 'route', change: 'set', route })
+      }),
+
+    readSysctl: (name, namespace) => readSysctl(machine.enter(namespace), name),
+
+    writeSysctl: (name, value, namespace) =>
+      transact(() => machine.set(machine.enter(namespace).sysctls, name, value)),
+  }
+}
+
+function addLink(machine: Machine, link: OthersLink): void {
+  const { name, type = 'device', mtu = 1500, mac, addresses = [], namespace } = link
+  const place = machine.enter(namespace)
+  machine.set(place.links, name, { name, type, mtu, mac, ipv6: true })
+  if (place === machine.host) machine.note({ type: 'link', change: 'set', name })
+  for (const address of addresses) addAddress(machine, place, name, address)
+}
+
+function addAddress(machine: Machine, place: Place, link: string, address: Cidr): void {
+  machine.set(place.addresses, addressKey(link, address), { link, address })
+  if (place === machine.host) machine.note({ type: 'address', change: 'set', link, address })
+}

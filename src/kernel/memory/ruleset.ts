@@ -1,0 +1,110 @@
+import type { IpAddress, Prefix } from '../../address/address.ts'
+import { addressToBigInt, prefixRange } from '../../address/address.ts'
+import type { ElementResource, TableResource } from '../resource.ts'
+import type { DataType, SetDefinition, TableDefinition } from '../ruleset.ts'
+import type { Machine, Table } from './machine.ts'
+import type { Verbs } from './verbs.ts'
+
+export const tables: Verbs<TableResource> = {
+  put(machine, { definition }) {
+    const name = tableName(definition)
+    const before = machine.tables.get(name)
+    const elements = new Map<string, ElementResource>()
+    for (const [key, element] of before?.elements ?? []) {
+      if (definition.sets.some((set) => set.name === element.set)) elements.set(key, element)
+    }
+    machine.set(machine.tables, name, { definition, elements })
+  },
+
+  drop(machine, { definition }) {
+    machine.delete(machine.tables, tableName(definition))
+  },
+
+  found(machine, { kind, definition }) {
+    const table = machine.tables.get(tableName(definition))
+    return table && { kind, definition: table.definition }
+  },
+}
+
+export const elements: Verbs<ElementResource> = {
+  put(machine, resource) {
+    const { table, set } = setOf(machine, resource)
+    const { key, value } = resource
+    const target = `${resource.table} ${resource.set} { ${key.join(' . ')} }`
+    const refuse = (errno: string, message: string) =>
+      machine.refusal('NFT_MSG_NEWSETELEM', errno, message, target)
+    if (key.length !== set.key.length) throw refuse('EINVAL', `the key has ${set.key.length} parts`)
+    if ((value === undefined) !== (set.value === undefined)) {
+      throw refuse('EINVAL', set.value === undefined ? 'a set has no values' : 'a map has values')
+    }
+    const chain = /^(?:jump|goto) (.*)$/.exec(value?.[0] ?? '')?.[1]
+    if (set.value === 'verdict' && chain !== undefined) {
+      const known = table.definition.chains.some(({ name }) => name === chain)
+      if (!known) throw refuse('ENOENT', `there is no chain ${chain}`)
+    }
+    if (set.interval) {
+      const other = findOverlap(table, set, resource)
+      if (other !== undefined) throw refuse('EEXIST', `overlaps ${other.key.join(' . ')}`)
+    }
+    machine.set(table.elements, elementKey(resource), resource)
+  },
+
+  drop(machine, resource) {
+    const table = machine.tables.get(tableName(resource))
+    const there = table?.elements.get(elementKey(resource))
+    if (table === undefined || there?.owner !== resource.owner) return
+    machine.delete(table.elements, elementKey(resource))
+  },
+
+  found: (machine, resource) =>
+    machine.tables.get(tableName(resource))?.elements.get(elementKey(resource)),
+}
+
+export function tableName(table: TableDefinition | ElementResource): string {
+  return `${table.family} ${'table' in table ? table.table : table.name}`
+}
+
+function elementKey({ set, key }: ElementResource): string {
+  return `${set} ${key.join(' . ')}`
+}
+
+function setOf(machine: Machine, element: ElementResource): { table: Table; set: SetDefinition } {
+  const table = machine.tables.get(tableName(element))
+  const set = table?.definition.sets.find(({ name }) => name === element.set)
+  if (table !== undefined && set !== undefined) return { table, set }
+  const what = table === undefined ? 'table' : 'set'
+  const target = `${tableName(element)} ${element.set}`
+  throw machine.refusal('NFT_MSG_NEWSETELEM', 'ENOENT', `there is no such ${what}`, target)
+}
+
+/** Two elements overlap where every part of their keys does. */
+function findOverlap(table: Table, set: SetDefinition, element: ElementResource) {
+  const mine = element.key.map((part, at) => span(part, set.key[at]))
+  for (const other of table.elements.values()) {
+    if (other.set !== set.name || elementKey(other) === elementKey(element)) continue
+    const theirs = other.key.map((part, at) => span(part, set.key[at]))
+    if (mine.every((part, at) => meet(part, theirs[at]))) return other
+  }
+  return undefined
+}
+
+interface Span {
+  readonly first: bigint
+  readonly last: bigint
+}
+
+/** The values that a part of a key stands for; text where only equality counts. */
+function span(part: string, type: DataType | undefined): Span | string {
+  const isAddress = type === 'ipv4_addr' || type === 'ipv6_addr'
+  if (!isAddress && type !== 'inet_service' && type !== 'mark') return part
+  if (part.includes('/')) return prefixRange(part as Prefix)
+  const ends = part.split('-').map((end) => {
+    return isAddress ? addressToBigInt(end as IpAddress) : BigInt(end)
+  })
+  return { first: ends[0]!, last: ends.at(-1)! }
+}
+
+function meet(a: Span | string, b: Span | string | undefined): boolean {
+  if (b === undefined || typeof a === 'string' || typeof b === 'string') return a === b
+  return a.first <= b.last && b.first <= a.last
+}

@@ -1,0 +1,56 @@
+import { isCnmError } from '../base/errors.ts'
+import type { EndpointId, NetworkId } from '../base/id.ts'
+import type { NamespaceRef } from '../kernel/resource.ts'
+import { deleteEndpoint } from './endpoints.ts'
+import type { Engine } from './engine.ts'
+import { deleteNetwork } from './networks.ts'
+import type { SandboxRecord } from './records.ts'
+import { deleteSandbox } from './sandboxes.ts'
+
+/** An endpoint that nobody joins, or that nobody has joined again, is collected after a while. */
+export function watchIdle(engine: Engine, id: EndpointId): void {
+  if (engine.state.endpoints.get(id)?.persistent) return
+  const timer = setTimeout(() => {
+    const record = engine.state.endpoints.get(id)
+    if (record === undefined || record.joined !== undefined || engine.closing.signal.aborted) return
+    inBackground(engine, deleteEndpoint(engine, id))
+  }, engine.idleMs)
+  timer.unref()
+}
+
+/** An ephemeral network goes with its last endpoint. */
+export async function collectNetwork(engine: Engine, id: NetworkId): Promise<void> {
+  const network = engine.state.networks.get(id)
+  if (network?.state !== 'ready' || !network.record.ephemeral) return
+  if (engine.state.endpointsOf(id).length > 0) return
+  try {
+    await deleteNetwork(engine, id)
+  } catch (error) {
+    // Somebody connected to it, or deleted it, meanwhile.
+    if (!isCnmError(error, 'NETWORK_IN_USE') && !isCnmError(error, 'NETWORK_NOT_FOUND')) throw error
+  }
+}
+
+/** A sandbox goes when what it lives on goes: somebody else's namespace, or its program. */
+export function watchSandbox(engine: Engine, record: SandboxRecord): void {
+  const place = livesOn(record)
+  if (place === undefined) return
+  const gone = engine.kernel.gone(place, engine.closing.signal).then(async () => {
+    if (engine.closing.signal.aborted || !engine.state.sandboxes.get(record.id)) return
+    await deleteSandbox(engine, record.id)
+  })
+  inBackground(engine, gone)
+}
+
+function livesOn(record: SandboxRecord): NamespaceRef | undefined {
+  if (record.program !== undefined) return { path: `/proc/${record.program}/ns/net` }
+  return record.origin === 'adopted' ? record.namespace : undefined
+}
+
+function inBackground(engine: Engine, work: Promise<void>): void {
+  work.catch((error: unknown) => {
+    if (!isCnmError(error, 'SANDBOX_NOT_FOUND') && !isCnmError(error, 'ENDPOINT_NOT_FOUND')) {
+      engine.onProblem(error)
+    }
+  })
+}

@@ -1,0 +1,180 @@
+import { parsePrefix } from '../address/address.ts'
+import { CnmError, isCnmError } from '../base/errors.ts'
+import type { NetworkDriver } from '../driver/driver.ts'
+import type { Ipam } from '../ipam/ipam.ts'
+import type { Kernel } from '../kernel/kernel.ts'
+import type { Store } from '../store/store.ts'
+import { doctor, type Finding } from './doctor.ts'
+import { Endpoint } from './endpoint.ts'
+import { Engine, explain } from './engine.ts'
+import type { CnmEvent } from './event-bus.ts'
+import { followHost } from './follow-host.ts'
+import { Network } from './network.ts'
+import { createNetwork } from './networks.ts'
+import type { Cancellable, NetworkOptions, SandboxOptions } from './options.ts'
+import type { NetworkRecord } from './records.ts'
+import { Sandbox } from './sandbox.ts'
+import { createSandbox } from './sandboxes.ts'
+import { start } from './start.ts'
+
+export interface ControllerOptions {
+  readonly kernel: Kernel
+  readonly store: Store
+  readonly drivers: readonly NetworkDriver[]
+  readonly ipams: readonly Ipam[]
+  /** The folder in which our own network namespaces are mounted. */
+  readonly namespaceDir: string
+  /** How long an endpoint without a sandbox is kept, unless it is persistent. Default: 60 s. */
+  readonly idleMs?: number
+  /** Told of what fails in the background. Default: a process warning. */
+  readonly onProblem?: (problem: unknown) => void
+  /** Called last when the controller closes. */
+  readonly onClose?: () => Promise<void>
+}
+
+/** Starts an engine on the given parts. `libcnm/linux` puts the usual ones together. */
+export async function createController(options: ControllerOptions): Promise<Controller> {
+  const { onClose = async () => {}, idleMs = 60_000, onProblem = warn, ...parts } = options
+  const engine = new Engine({ ...parts, idleMs, onProblem })
+  try {
+    const problems = await start(engine)
+    followHost(engine)
+    return new Controller(engine, problems, onClose)
+  } catch (error) {
+    await shut(engine, onClose)
+    throw explain(error, 'starting the engine')
+  }
+}
+
+function warn(problem: unknown): void {
+  process.emitWarning(problem instanceof Error ? problem : String(problem), 'CnmWarning')
+}
+
+async function shut(engine: Engine, onClose: () => Promise<void>): Promise<void> {
+  engine.closing.abort()
+  await engine.queue.idle()
+  engine.events.close()
+  await engine.store.close()
+  await engine.kernel.close()
+  await onClose()
+}
+
+/** The Container Network Model of one host: its networks, sandboxes and endpoints. */
+export class Controller implements AsyncDisposable {
+  readonly #engine: Engine
+  readonly #problems: readonly string[]
+  readonly #onClose: () => Promise<void>
+  #closed: Promise<void> | undefined
+
+  constructor(engine: Engine, problems: readonly string[], onClose: () => Promise<void>) {
+    this.#engine = engine
+    this.#problems = problems
+    this.#onClose = onClose
+  }
+
+  /** Errors: NETWORK_EXISTS, POOL_OVERLAP, LINK_EXISTS, UNKNOWN_DRIVER, INVALID_… */
+  async createNetwork(options: NetworkOptions): Promise<Network> {
+    const { id } = await createNetwork(this.#open(), options)
+    return new Network(this.#engine, id)
+  }
+
+  /** The network of that name, made if it isn't there. Errors: NETWORK_EXISTS if it is another one. */
+  async ensureNetwork(options: NetworkOptions): Promise<Network> {
+    try {
+      return await this.createNetwork(options)
+    } catch (error) {
+      const there = this.#engine.state.networks.named(options.name)
+      if (!isCnmError(error, 'NETWORK_EXISTS') || there?.state !== 'ready') throw error
+      refuseOther(there.record, options)
+      return new Network(this.#engine, there.record.id)
+    }
+  }
+
+  /** By id, name, or the beginning of an id. Errors: NETWORK_NOT_FOUND, AMBIGUOUS_NAME. */
+  network(name: string): Network {
+    return new Network(this.#open(), this.#engine.state.networks.find(name).record.id)
+  }
+
+  networks(): Network[] {
+    return this.#open()
+      .state.networks.all()
+      .filter(({ state }) => state !== 'creating')
+      .map(({ record }) => new Network(this.#engine, record.id))
+  }
+
+  /** Errors: SANDBOX_EXISTS, NAMESPACE_NOT_FOUND, HOST_NAMESPACE, and those of `connect`. */
+  async createSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
+    const { id } = await createSandbox(this.#open(), options)
+    return new Sandbox(this.#engine, id)
+  }
+
+  sandbox(name: string): Sandbox {
+    return new Sandbox(this.#open(), this.#engine.state.sandboxes.find(name).id)
+  }
+
+  sandboxes(): Sandbox[] {
+    return this.#open()
+      .state.sandboxes.all()
+      .filter(({ state }) => state !== 'creating')
+      .map(({ id }) => new Sandbox(this.#engine, id))
+  }
+
+  /** By id or the beginning of an id (names are unique on their network only). */
+  endpoint(id: string): Endpoint {
+    return new Endpoint(this.#open(), this.#engine.state.endpoints.find(id).id)
+  }
+
+  /** What happens from now on, until the signal fires or the controller closes. */
+  events(options: Cancellable = {}): AsyncIterable<CnmEvent> & AsyncDisposable {
+    return this.#open().events.listen(options.signal)
+  }
+
+  /** How the machine differs from the records; with `fix` the difference is mended. */
+  async doctor(options: { readonly fix?: boolean } = {}): Promise<Finding[]> {
+    return doctor(this.#open(), this.#problems, options.fix ?? false)
+  }
+
+  /** Resolves when everything deleted so far is really gone from the kernel. */
+  async settled(): Promise<void> {
+    await this.#open().kernel.settled()
+  }
+
+  /** Ends the engine; networks and sandboxes stay as they are. Idempotent. */
+  async close(): Promise<void> {
+    this.#closed ??= shut(this.#engine, this.#onClose)
+    await this.#closed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #open(): Engine {
+    if (this.#closed === undefined) return this.#engine
+    throw new CnmError('CLOSED', 'the controller is closed')
+  }
+}
+
+/** `ensureNetwork` takes a network as it is only if it is what was asked for. */
+function refuseOther(there: NetworkRecord, options: NetworkOptions): void {
+  const differences: string[] = []
+  const wanted = (what: string, is: unknown, want: unknown) => {
+    if (want !== undefined && is !== want) differences.push(`${what} is ${is}, not ${want}`)
+  }
+  wanted('driver', there.driver, options.driver === 'none' ? 'null' : options.driver)
+  wanted('internal', there.internal, options.internal)
+  for (const entry of options.subnets ?? []) {
+    const subnet = parsePrefix(typeof entry === 'string' ? entry : entry.subnet)
+    const is = subnet.includes(':') ? there.ipv6?.subnet : there.ipv4?.subnet
+    wanted('its subnet', is, subnet)
+  }
+  if (differences.length === 0) return
+  throw new CnmError(
+    'NETWORK_EXISTS',
+    `network "${there.name}" exists already, but its ${differences.join(', and its ')}`.replaceAll(
+      'its its',
+      'its',
+    ),
+    { details: { network: there.name, id: there.id }, hint: 'use another name' },
+  )
+}

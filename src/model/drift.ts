@@ -1,0 +1,83 @@
+import type { Difference, Survey } from '../kernel/kernel.ts'
+import { type Resource, resourceKey } from '../kernel/resource.ts'
+import type { Engine } from './engine.ts'
+
+/** How the machine differs from the records. */
+export interface Drift {
+  readonly differences: readonly Difference[]
+  /** What carries our mark and belongs to no record. */
+  readonly orphans: readonly Resource[]
+}
+
+/** The tables of docs/design/firewall.md; what is in them is ours. */
+const tables = [
+  { family: 'inet', name: 'cnm' },
+  { family: 'bridge', name: 'cnm' },
+] as const
+
+export async function surveyMachine(engine: Engine): Promise<Survey> {
+  return engine.kernel.survey({ namespaceDir: engine.namespaceDir, tables })
+}
+
+export async function findDrift(engine: Engine): Promise<Drift> {
+  const differences = await engine.kernel.compare(engine.ledger.all())
+  const survey = await surveyMachine(engine)
+  return { differences, orphans: orphansOf(engine, survey) }
+}
+
+function orphansOf(engine: Engine, survey: Survey): Resource[] {
+  const known = new Set(engine.ledger.all().map(resourceKey))
+  const all: Resource[] = [
+    ...survey.links.map((link) => linkResource(link, survey)),
+    ...survey.namespaces.map(({ path }): Resource => ({ kind: 'namespace', namespace: { path } })),
+    ...survey.elements,
+  ]
+  return all.filter((resource) => !known.has(resourceKey(resource)))
+}
+
+/** Enough of a link to remove it. */
+function linkResource(link: Survey['links'][number], survey: Survey): Resource {
+  const { name } = link
+  if (link.type === 'bridge') return { kind: 'bridge', name, origin: 'own', ipv6: false }
+  for (const { path, links } of survey.namespaces) {
+    const peer = links.find(({ hostEnd }) => hostEnd === name)
+    if (peer) return vethResource(link, path, peer.name, peer.mac, peer.mtu)
+  }
+  return vethResource(link, '/proc/0/ns/net', 'gone', '02:00:00:00:00:00' as never, 1500)
+}
+
+function vethResource(
+  link: Survey['links'][number],
+  path: string,
+  inside: string,
+  mac: Survey['namespaces'][number]['links'][number]['mac'],
+  mtu: number,
+): Resource {
+  const peer = { namespace: { path }, name: inside, mac, ipv6: false }
+  return { kind: 'veth', name: link.name, bridge: link.bridge ?? '', mtu, peer }
+}
+
+/** Makes the machine as the records say. */
+export async function mend(engine: Engine, drift: Drift): Promise<void> {
+  const { differences, orphans } = drift
+  if (differences.length === 0 && orphans.length === 0) return
+  await engine.kernel.apply({
+    remove: orphans,
+    add: differences.map(({ resource }) => resource),
+  })
+}
+
+/** An orphan in the words of `ip` and `nft`. */
+export function orphanText(resource: Resource): string {
+  switch (resource.kind) {
+    case 'bridge':
+    case 'veth':
+      return `${resource.kind} ${resource.name} belongs to no network or endpoint`
+    case 'namespace':
+      return `namespace ${resource.namespace.path} belongs to no sandbox`
+    case 'element':
+      return `element { ${resource.key.join(' . ')} } of ${resource.family} ${resource.table} ${resource.set} belongs to nobody`
+    default:
+      return `${resourceKey(resource)} belongs to nobody`
+  }
+}

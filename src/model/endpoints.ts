@@ -1,0 +1,218 @@
+import { parseMac } from '../address/mac.ts'
+import { CnmError } from '../base/errors.ts'
+import { type EndpointId, type NetworkId, newId, type SandboxId } from '../base/id.ts'
+import { parseEndpointAddresses, releaseAddresses, takeAddresses } from './addresses.ts'
+import { collectNetwork, watchIdle } from './collect.ts'
+import { drop, type Engine, put } from './engine.ts'
+import { emitMember, forget, joinRecord, planMembers, settleMembers } from './members.ts'
+import {
+  type EndpointOptions,
+  parseEndpointOptions,
+  parseStandaloneOptions,
+  type StandaloneEndpointOptions,
+} from './options.ts'
+import type { EndpointRecord, SandboxRecord } from './records.ts'
+import type { NetworkState } from './state.ts'
+
+type Parsed = ReturnType<typeof parseEndpointOptions>
+
+/** Makes an endpoint that no sandbox has joined yet. */
+export async function createEndpoint(
+  engine: Engine,
+  networkId: NetworkId,
+  given: StandaloneEndpointOptions,
+): Promise<EndpointRecord> {
+  const options = parseStandaloneOptions(given)
+  const network = readyNetwork(engine, networkId)
+  const draft = await draftEndpoint(engine, network, options, options.name)
+  const record: EndpointRecord = {
+    ...draft,
+    state: 'ready',
+    attached: false,
+    persistent: options.persistent ?? false,
+  }
+  try {
+    await engine.perform({
+      what: `creating endpoint "${record.name}"`,
+      claims: [],
+      intent: [],
+      done: [put('endpoint', record)],
+      undone: [],
+      ...(given.signal ? { signal: given.signal } : {}),
+    })
+  } catch (error) {
+    await discardDraft(engine, draft)
+    throw error
+  }
+  engine.state.putEndpoint(record)
+  emitMember(engine, record, undefined, 'create')
+  watchIdle(engine, record.id)
+  return record
+}
+
+/** Creates an endpoint and joins it, as one change. */
+export async function connect(
+  engine: Engine,
+  sandboxId: SandboxId,
+  networkId: NetworkId,
+  given: EndpointOptions,
+): Promise<EndpointRecord> {
+  const options = parseEndpointOptions(given)
+  const work = async () => {
+    const sandbox = readySandbox(engine, sandboxId)
+    const network = readyNetwork(engine, networkId)
+    const draft = await draftEndpoint(engine, network, options, options.name ?? sandbox.name)
+    const what = `connecting sandbox "${sandbox.name}" to network "${network.record.name}"`
+    try {
+      const record = joinRecord(engine, sandbox, draft)
+      await changeMembers(engine, sandbox, what, [record], [], given.signal)
+    } catch (error) {
+      await discardDraft(engine, draft)
+      throw error
+    }
+    return engine.state.endpoints.need(draft.id)
+  }
+  return engine.queue.run([sandboxId], work, given.signal)
+}
+
+/** Joins an endpoint that was made on its own. */
+export async function join(
+  engine: Engine,
+  id: EndpointId,
+  sandboxId: SandboxId,
+  signal?: AbortSignal,
+): Promise<EndpointRecord> {
+  const work = async () => {
+    const record = engine.state.endpoints.need(id)
+    const sandbox = readySandbox(engine, sandboxId)
+    if (record.joined !== undefined) {
+      const other = engine.state.sandboxes.need(record.joined.sandbox)
+      throw new CnmError(
+        'ENDPOINT_IN_USE',
+        `endpoint "${record.name}" has joined sandbox "${other.name}" already`,
+        { hint: 'let it leave first' },
+      )
+    }
+    const what = `joining endpoint "${record.name}" to sandbox "${sandbox.name}"`
+    await changeMembers(engine, sandbox, what, [joinRecord(engine, sandbox, record)], [], signal)
+    return engine.state.endpoints.need(id)
+  }
+  return engine.queue.run([sandboxId, id], work, signal)
+}
+
+/** Takes an endpoint out of its sandbox. One that was made by attaching is gone afterwards. */
+export async function leave(engine: Engine, id: EndpointId, signal?: AbortSignal): Promise<void> {
+  const { joined, network } = engine.state.endpoints.need(id)
+  const work = async () => {
+    const record = engine.state.endpoints.need(id)
+    if (record.joined === undefined) {
+      throw new CnmError('ENDPOINT_NOT_JOINED', `endpoint "${record.name}" is in no sandbox`)
+    }
+    const sandbox = engine.state.sandboxes.need(record.joined.sandbox)
+    const what = `taking endpoint "${record.name}" out of sandbox "${sandbox.name}"`
+    await changeMembers(engine, sandbox, what, [], [record], signal)
+  }
+  await engine.queue.run(joined === undefined ? [id] : [joined.sandbox, id], work, signal)
+  await collectNetwork(engine, network)
+}
+
+/** Deletes an endpoint; a joined one leaves first. */
+export async function deleteEndpoint(
+  engine: Engine,
+  id: EndpointId,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { network, joined } = engine.state.endpoints.need(id)
+  if (joined !== undefined) await leave(engine, id, signal)
+  const work = async () => {
+    const record = engine.state.endpoints.get(id)
+    if (record === undefined) return
+    if (record.joined !== undefined) {
+      throw new CnmError('ENDPOINT_IN_USE', `endpoint "${record.name}" has joined a sandbox again`)
+    }
+    await engine.store.commit([drop('endpoint', id)])
+    await forget(engine, record)
+  }
+  await engine.queue.run([id], work, signal)
+  await collectNetwork(engine, network)
+}
+
+async function changeMembers(
+  engine: Engine,
+  sandbox: SandboxRecord,
+  what: string,
+  joining: readonly EndpointRecord[],
+  leaving: readonly EndpointRecord[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { records, ...step } = planMembers(engine, sandbox, joining, leaving)
+  await engine.perform({ what, ...step, ...(signal ? { signal } : {}) })
+  await settleMembers(engine, sandbox, records, joining, leaving)
+}
+
+/**
+ * An endpoint that is not recorded yet. Its name is taken at once and its network can't be deleted any
+ * more; `discardDraft` gives back name and addresses.
+ */
+export async function draftEndpoint(
+  engine: Engine,
+  network: NetworkState,
+  options: Parsed,
+  name: string,
+): Promise<EndpointRecord> {
+  const { record } = network
+  if (engine.state.endpointNamed(record.id, name) !== undefined) {
+    throw new CnmError(
+      'ENDPOINT_EXISTS',
+      `network "${record.name}" has an endpoint "${name}" already`,
+      { hint: 'use another name' },
+    )
+  }
+  const wanted = parseEndpointAddresses(options)
+  const draft: EndpointRecord = {
+    id: newId<EndpointId>(),
+    name,
+    network: record.id,
+    state: 'creating',
+    created: new Date().toISOString(),
+    labels: options.labels ?? {},
+    aliases: options.aliases ?? [],
+    gwPriority: options.gwPriority ?? 0,
+    attached: true,
+    persistent: false,
+    ...(options.mac === undefined ? {} : { mac: parseMac(options.mac) }),
+    ...(options.interfaceName === undefined ? {} : { interfaceName: options.interfaceName }),
+    resources: [],
+  }
+  engine.state.putEndpoint(draft)
+  try {
+    const addresses = await takeAddresses(engine.ipam(record.ipam), network, name, wanted)
+    const addressed = { ...draft, ...addresses }
+    engine.state.putEndpoint(addressed)
+    return addressed
+  } catch (error) {
+    engine.state.dropEndpoint(draft.id)
+    throw error
+  }
+}
+
+export async function discardDraft(engine: Engine, draft: EndpointRecord): Promise<void> {
+  const network = engine.state.networks.need(draft.network)
+  engine.state.dropEndpoint(draft.id)
+  await releaseAddresses(engine.ipam(network.record.ipam), network, draft)
+}
+
+export function readyNetwork(engine: Engine, id: NetworkId): NetworkState {
+  const network = engine.state.networks.need(id)
+  if (network.state === 'ready') return network
+  throw new CnmError(
+    'NETWORK_NOT_FOUND',
+    `network "${network.record.name}" is being ${network.state === 'creating' ? 'created' : 'deleted'}`,
+  )
+}
+
+export function readySandbox(engine: Engine, id: SandboxId): SandboxRecord {
+  const sandbox = engine.state.sandboxes.need(id)
+  if (sandbox.state === 'ready') return sandbox
+  throw new CnmError('SANDBOX_NOT_FOUND', `sandbox "${sandbox.name}" is being deleted`)
+}

@@ -1,0 +1,222 @@
+import { CnmError, cancelled, isCnmError, isKernelError, throwIfAborted } from '../base/errors.ts'
+import type { EndpointId, NetworkId, SandboxId } from '../base/id.ts'
+import { KeyedQueue } from '../base/keyed-queue.ts'
+import type { NetworkDriver } from '../driver/driver.ts'
+import type { Ipam } from '../ipam/ipam.ts'
+import type { Change, HostView, Kernel } from '../kernel/kernel.ts'
+import type { Resource } from '../kernel/resource.ts'
+import type { Kind, Store, Write } from '../store/store.ts'
+import { EventBus } from './event-bus.ts'
+import { type Claim, ClaimConflict, Ledger } from './ledger.ts'
+import { ModelState } from './state.ts'
+
+export interface EngineOptions {
+  readonly kernel: Kernel
+  readonly store: Store
+  readonly drivers: readonly NetworkDriver[]
+  readonly ipams: readonly Ipam[]
+  /** The folder our own network namespaces are mounted in. */
+  readonly namespaceDir: string
+  /** How long an endpoint without a sandbox is kept. */
+  readonly idleMs: number
+  /** Told of what fails in the background, where nobody waits for it. */
+  readonly onProblem: (problem: unknown) => void
+}
+
+/** One change of the model, as it goes: decide → record → do → record. */
+export interface Step {
+  /** In words, for messages: `connecting sandbox "api" to network "web"`. */
+  readonly what: string
+  readonly claims: readonly Claim[]
+  /** Recorded before: enough to undo or finish the step after a crash. */
+  readonly intent: readonly Write[]
+  /** Recorded when it is done. */
+  readonly done: readonly Write[]
+  /** Recorded if it could not be done: what was there before. */
+  readonly undone: readonly Write[]
+  readonly signal?: AbortSignal
+}
+
+/** What the parts of the model share: the ports to the outside, the state, and the way a change goes. */
+export class Engine {
+  readonly kernel: Kernel
+  readonly store: Store
+  readonly namespaceDir: string
+  readonly idleMs: number
+  readonly onProblem: (problem: unknown) => void
+  readonly drivers: ReadonlyMap<string, NetworkDriver>
+  readonly ipams: ReadonlyMap<string, Ipam>
+  readonly state = new ModelState()
+  readonly ledger = new Ledger()
+  readonly queue = new KeyedQueue()
+  readonly events = new EventBus()
+  /** Fires when the controller closes; ends everything that waits. */
+  readonly closing = new AbortController()
+  /** Sysctls that we set in a life whose records are lost. */
+  readonly #assumedOurs = new Set<string>()
+  #view: HostView | undefined
+
+  constructor(options: EngineOptions) {
+    this.kernel = options.kernel
+    this.store = options.store
+    this.namespaceDir = options.namespaceDir
+    this.idleMs = options.idleMs
+    this.onProblem = options.onProblem
+    this.drivers = new Map(options.drivers.map((driver) => [driver.name, driver]))
+    this.ipams = new Map(options.ipams.map((ipam) => [ipam.name, ipam]))
+  }
+
+  driver(name: string): NetworkDriver {
+    const driver = this.drivers.get(name === 'none' ? 'null' : name)
+    if (driver !== undefined) return driver
+    throw new CnmError('UNKNOWN_DRIVER', `there is no driver "${name}"`, {
+      details: { driver: name },
+      hint: `known are ${[...this.drivers.keys()].join(', ')}`,
+    })
+  }
+
+  ipam(name: string): Ipam {
+    const ipam = this.ipams.get(name)
+    if (ipam !== undefined) return ipam
+    throw new CnmError('UNKNOWN_IPAM', `there is no IPAM "${name}"`, {
+      details: { ipam: name },
+      hint: `known are ${[...this.ipams.keys()].join(', ')}`,
+    })
+  }
+
+  /** The host as drivers may see it, without what we changed ourselves. */
+  async view(): Promise<HostView> {
+    this.#view ??= this.#withoutOurs(await this.kernel.view())
+    return this.#view
+  }
+
+  /** The view that the last `view` gave, for the hot path: a network was there before any endpoint. */
+  get lastView(): HostView {
+    if (this.#view === undefined) throw new CnmError('INTERNAL', 'the host was never looked at')
+    return this.#view
+  }
+
+  /** The host has changed: look again at the next occasion. */
+  async lookAgain(): Promise<HostView> {
+    this.#view = this.#withoutOurs(await this.kernel.view())
+    return this.#view
+  }
+
+  /** Forwarding on that link is ours, though no record says so. */
+  assumeForwarding(family: string, link: string): void {
+    const path = family === 'ipv4' ? 'forwarding' : 'force_forwarding'
+    this.#assumedOurs.add(`net/${family}/conf/${link}/${path}`)
+  }
+
+  /** Makes the step true and recorded, or leaves everything as it was and throws. */
+  async perform(step: Step): Promise<void> {
+    throwIfAborted(step.signal, step.what)
+    const change = this.#claim(step)
+    try {
+      await this.store.commit(step.intent)
+    } catch (error) {
+      this.ledger.unclaim(step.claims)
+      throw error
+    }
+    try {
+      await this.#apply(change)
+      await this.#record(step, change)
+    } catch (error) {
+      this.ledger.unclaim(step.claims)
+      // If this fails too, the intent stays recorded and the next start rolls it back.
+      await this.store.commit(step.undone).catch(() => {})
+      throw explain(error, step.what)
+    }
+  }
+
+  async #record(step: Step, change: Change): Promise<void> {
+    try {
+      if (step.signal?.aborted) throw cancelled(step.what, step.signal)
+      await this.store.commit(step.done)
+    } catch (error) {
+      await this.#apply({ remove: change.add, add: change.remove })
+      throw error
+    }
+  }
+
+  async #apply(change: Change): Promise<void> {
+    if (change.add.length + change.remove.length > 0) await this.kernel.apply(change)
+  }
+
+  #claim(step: Step): Change {
+    try {
+      return this.ledger.claim(step.claims)
+    } catch (error) {
+      if (!(error instanceof ClaimConflict)) throw error
+      throw new CnmError(
+        'LINK_EXISTS',
+        `${step.what}: ${thing(error.resource)} belongs to ${error.owners.map((id) => this.#ownerName(id)).join(', ')}`,
+        { hint: 'use another name' },
+      )
+    }
+  }
+
+  #ownerName(id: string): string {
+    const network = this.state.networks.get(id as NetworkId)?.record
+    if (network) return `network "${network.name}"`
+    const endpoint = this.state.endpoints.get(id as EndpointId)
+    if (endpoint) return `endpoint "${endpoint.name}"`
+    const sandbox = this.state.sandboxes.get(id as SandboxId)
+    return sandbox ? `sandbox "${sandbox.name}"` : id
+  }
+
+  /** Links on which forwarding is on only because we switched it on count as not forwarding. */
+  #withoutOurs(view: HostView): HostView {
+    const ours = (path: string) => {
+      const resource = this.ledger.get(`sysctl::${path}`)
+      if (resource?.kind === 'sysctl') return resource.restore === '0'
+      return this.#assumedOurs.has(path)
+    }
+    const links = view.links.map((link) => ({
+      ...link,
+      forwarding4: link.forwarding4 && !ours(`net/ipv4/conf/${link.name}/forwarding`),
+      forwarding6: link.forwarding6 && !ours(`net/ipv6/conf/${link.name}/force_forwarding`),
+    }))
+    return { ...view, links }
+  }
+}
+
+/** A write of one of our records; they are plain JSON by construction. */
+export function put<T extends { readonly id: string }>(kind: Kind, record: T): Write {
+  return { kind, id: record.id, value: record as unknown as Write['value'] }
+}
+
+export function drop(kind: Kind, id: string): Write {
+  return { kind, id, value: null }
+}
+
+function thing(resource: Resource): string {
+  switch (resource.kind) {
+    case 'bridge':
+      return `bridge "${resource.name}"`
+    case 'veth':
+      return `link "${resource.name}"`
+    default:
+      return `a ${resource.kind}`
+  }
+}
+
+/** What the kernel refused, in the words of the operation. */
+export function explain(error: unknown, what: string): unknown {
+  if (isCnmError(error) || !isKernelError(error)) return error
+  if (error.errno === 'EPERM' || error.errno === 'EACCES') {
+    return new CnmError('MISSING_CAPABILITY', `${what}: the kernel refuses: ${error.message}`, {
+      hint: 'run as root, or with CAP_NET_ADMIN and CAP_SYS_ADMIN',
+      cause: error,
+    })
+  }
+  if (error.errno === 'EOPNOTSUPP' || error.errno === 'EAFNOSUPPORT') {
+    return new CnmError('UNSUPPORTED_KERNEL', `${what}: this kernel can't: ${error.message}`, {
+      cause: error,
+    })
+  }
+  return new CnmError('KERNEL', `${what}: ${error.message}`, {
+    details: { operation: error.operation, errno: error.errno, target: error.target },
+    cause: error,
+  })
+}

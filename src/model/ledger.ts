@@ -1,0 +1,115 @@
+import type { Change } from '../kernel/kernel.ts'
+import { type Resource, resourceKey } from '../kernel/resource.ts'
+
+/** One owner's resources, before and after. */
+export interface Claim {
+  readonly owner: string
+  readonly from: readonly Resource[]
+  readonly to: readonly Resource[]
+}
+
+/** Somebody else owns that key with other content. */
+export class ClaimConflict extends Error {
+  override readonly name = 'ClaimConflict'
+  readonly resource: Resource
+  readonly owners: readonly string[]
+
+  constructor(resource: Resource, owners: readonly string[]) {
+    super(`${resourceKey(resource)} is owned by ${owners.join(', ')}`)
+    this.resource = resource
+    this.owners = owners
+  }
+}
+
+interface Entry {
+  readonly resource: Resource
+  readonly owners: ReadonlySet<string>
+}
+
+/**
+ * Who wants what in the kernel. A resource may have several owners if all of them describe it in the
+ * same way; it is made for the first and removed after the last.
+ */
+export class Ledger {
+  readonly #entries = new Map<string, Entry>()
+
+  /** Takes over the claims and answers with what has to change in the kernel; all or nothing. */
+  claim(claims: readonly Claim[]): Change {
+    const before = new Map<string, Entry | undefined>()
+    try {
+      for (const { owner, from } of claims) for (const each of from) this.#drop(each, owner, before)
+      for (const { owner, to } of claims) for (const each of to) this.#add(each, owner, before)
+    } catch (error) {
+      for (const [key, entry] of before) this.#put(key, entry)
+      throw error
+    }
+    return this.#difference(before)
+  }
+
+  /** Takes claims back that turned out to be impossible. */
+  unclaim(claims: readonly Claim[]): void {
+    this.claim(claims.map(({ owner, from, to }) => ({ owner, from: to, to: from })))
+  }
+
+  get(key: string): Resource | undefined {
+    return this.#entries.get(key)?.resource
+  }
+
+  has(resource: Resource): boolean {
+    return this.#entries.has(resourceKey(resource))
+  }
+
+  all(): Resource[] {
+    return [...this.#entries.values()].map(({ resource }) => resource)
+  }
+
+  #drop(resource: Resource, owner: string, before: Map<string, Entry | undefined>): void {
+    const key = resourceKey(resource)
+    const entry = this.#entries.get(key)
+    if (entry === undefined || !entry.owners.has(owner)) return
+    if (!before.has(key)) before.set(key, entry)
+    const owners = new Set(entry.owners)
+    owners.delete(owner)
+    this.#put(key, owners.size === 0 ? undefined : { resource: entry.resource, owners })
+  }
+
+  #add(resource: Resource, owner: string, before: Map<string, Entry | undefined>): void {
+    const key = resourceKey(resource)
+    const entry = this.#entries.get(key)
+    if (entry !== undefined && !same(entry.resource, resource)) {
+      throw new ClaimConflict(resource, [...entry.owners])
+    }
+    if (!before.has(key)) before.set(key, entry)
+    this.#put(key, {
+      resource: entry?.resource ?? resource,
+      owners: new Set(entry?.owners).add(owner),
+    })
+  }
+
+  #put(key: string, entry: Entry | undefined): void {
+    if (entry === undefined) this.#entries.delete(key)
+    else this.#entries.set(key, entry)
+  }
+
+  #difference(before: ReadonlyMap<string, Entry | undefined>): Change {
+    const remove: Resource[] = []
+    const add: Resource[] = []
+    for (const [key, was] of before) {
+      const is = this.#entries.get(key)
+      if (was !== undefined && is !== undefined && same(was.resource, is.resource)) continue
+      if (
+        was !== undefined &&
+        !(was.resource.kind === 'bridge' && was.resource.origin === 'adopt')
+      ) {
+        remove.push(was.resource)
+      }
+      if (is !== undefined) add.push(is.resource)
+    }
+    return { remove, add }
+  }
+}
+
+/** Resources are plain data written in one place each, so their text tells them apart. */
+function same(a: Resource, b: Resource): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b)
+}

@@ -1,0 +1,183 @@
+import { CnmError } from '../base/errors.ts'
+import type { Write } from '../store/store.ts'
+import { releaseAddresses } from './addresses.ts'
+import { watchIdle } from './collect.ts'
+import { drop, type Engine, put, type Step } from './engine.ts'
+import type { Claim } from './ledger.ts'
+import { freeLinkName, planEndpoint, planSandbox } from './plan.ts'
+import type { EndpointRecord, NetworkRecord, SandboxRecord } from './records.ts'
+
+/** What a change of a sandbox's endpoints comes to. */
+export interface MembersChange extends Pick<Step, 'claims' | 'intent' | 'done' | 'undone'> {
+  /** The endpoints as they are afterwards: joined, changed, and left but kept. */
+  readonly records: readonly EndpointRecord[]
+}
+
+/**
+ * Plans a sandbox with endpoints joining and leaving. All of its endpoints are described together,
+ * since the default routes move between them.
+ */
+export function planMembers(
+  engine: Engine,
+  sandbox: SandboxRecord,
+  joining: readonly EndpointRecord[],
+  leaving: readonly EndpointRecord[],
+): MembersChange {
+  const gone = new Set(leaving.map(({ id }) => id))
+  const staying = engine.state.endpointsIn(sandbox.id).filter(({ id }) => !gone.has(id))
+  const view = engine.lastView
+  const resources = planSandbox(
+    sandbox.namespace,
+    [...staying, ...joining].map((record) => {
+      const network = engine.state.networks.need(record.network).record
+      return planEndpoint(record, network, engine.driver(network.driver), view)
+    }),
+  )
+  const claims: Claim[] = []
+  const intent: Write[] = []
+  const done: Write[] = []
+  const undone: Write[] = []
+  const records: EndpointRecord[] = []
+  for (const record of staying) {
+    const to = resources.get(record.id) ?? []
+    if (JSON.stringify(to) === JSON.stringify(record.resources)) continue
+    claims.push({ owner: record.id, from: record.resources, to })
+    const changed = { ...record, resources: to }
+    records.push(changed)
+    done.push(put('endpoint', changed))
+  }
+  for (const record of joining) {
+    const to = resources.get(record.id) ?? []
+    claims.push({ owner: record.id, from: [], to })
+    const joined: EndpointRecord = { ...record, state: 'ready', resources: to }
+    records.push(joined)
+    intent.push(put('endpoint', { ...joined, state: 'creating' }))
+    done.push(put('endpoint', joined))
+    undone.push(record.attached ? drop('endpoint', record.id) : put('endpoint', apart(record)))
+  }
+  for (const record of leaving) {
+    claims.push({ owner: record.id, from: record.resources, to: [] })
+    intent.push(put('endpoint', { ...record, state: 'deleting' }))
+    undone.push(put('endpoint', record))
+    if (record.attached) {
+      done.push(drop('endpoint', record.id))
+    } else {
+      records.push(apart(record))
+      done.push(put('endpoint', apart(record)))
+    }
+  }
+  return { claims, intent, done, undone, records }
+}
+
+/** An endpoint made on its own, without a sandbox. */
+export function apart(record: EndpointRecord): EndpointRecord {
+  const { joined: _, ...rest } = record
+  return { ...rest, state: 'ready', resources: [] }
+}
+
+/** Joins a record to a sandbox: checks that it may, and finds a name for its link. */
+export function joinRecord(
+  engine: Engine,
+  sandbox: SandboxRecord,
+  record: EndpointRecord,
+  joining: readonly EndpointRecord[] = [],
+): EndpointRecord {
+  const network = engine.state.networks.need(record.network).record
+  const present = [...engine.state.endpointsIn(sandbox.id), ...joining]
+  refuseCompany(engine, sandbox, network, present)
+  const taken = new Set([
+    'lo',
+    ...sandbox.links,
+    ...present.map(({ joined }) => joined?.link ?? ''),
+  ])
+  const planned = planEndpoint(record, network, engine.driver(network.driver), engine.lastView)
+  const born = planned.attachment.link
+  if (born === undefined) return { ...record, joined: { sandbox: sandbox.id } }
+  const wanted = record.interfaceName
+  if (wanted !== undefined && taken.has(wanted)) {
+    throw new CnmError('LINK_EXISTS', `sandbox "${sandbox.name}" has a link "${wanted}" already`, {
+      hint: 'use another interfaceName',
+    })
+  }
+  const link = wanted ?? freeLinkName(born.prefix, taken)
+  return { ...record, joined: { sandbox: sandbox.id, link } }
+}
+
+function refuseCompany(
+  engine: Engine,
+  sandbox: SandboxRecord,
+  network: NetworkRecord,
+  present: readonly EndpointRecord[],
+): void {
+  const { capabilities } = engine.driver(network.driver)
+  if (capabilities.sandbox === 'host' && sandbox.origin !== 'host') {
+    throw new CnmError(
+      'NOT_ALLOWED',
+      `network "${network.name}" is the host's own stack, and sandbox "${sandbox.name}" has one of its own`,
+      { hint: 'create the sandbox with { host: true }' },
+    )
+  }
+  if (capabilities.sandbox === 'own' && sandbox.origin === 'host') {
+    throw new CnmError(
+      'NOT_ALLOWED',
+      `sandbox "${sandbox.name}" is the host's own stack, so it can't join network "${network.name}"`,
+      { hint: 'use a sandbox of its own' },
+    )
+  }
+  for (const { network: id } of present) {
+    const other = engine.state.networks.need(id).record
+    if (id === network.id) {
+      throw new CnmError(
+        'ALREADY_CONNECTED',
+        `sandbox "${sandbox.name}" is on network "${network.name}" already`,
+      )
+    }
+    if (capabilities.exclusive || engine.driver(other.driver).capabilities.exclusive) {
+      throw new CnmError(
+        'NOT_ALLOWED',
+        `sandbox "${sandbox.name}" is on network "${other.name}", which can't be combined with "${network.name}"`,
+        { hint: `disconnect it from "${other.name}" first` },
+      )
+    }
+  }
+}
+
+/** Takes a finished change into the state and gives back what nobody holds any more. */
+export async function settleMembers(
+  engine: Engine,
+  sandbox: SandboxRecord,
+  records: MembersChange['records'],
+  joining: readonly EndpointRecord[],
+  leaving: readonly EndpointRecord[],
+): Promise<void> {
+  for (const record of records) engine.state.putEndpoint(record)
+  for (const record of joining) {
+    if (record.attached) emitMember(engine, record, undefined, 'create')
+    emitMember(engine, record, sandbox, 'join')
+  }
+  for (const record of leaving) {
+    emitMember(engine, record, sandbox, 'leave')
+    if (record.attached) await forget(engine, record)
+    else watchIdle(engine, record.id)
+  }
+}
+
+/** An endpoint that is no more: its name, its addresses. */
+export async function forget(engine: Engine, record: EndpointRecord): Promise<void> {
+  const network = engine.state.networks.need(record.network)
+  engine.state.dropEndpoint(record.id)
+  await releaseAddresses(engine.ipam(network.record.ipam), network, record)
+  emitMember(engine, record, undefined, 'delete')
+}
+
+export function emitMember(
+  engine: Engine,
+  record: EndpointRecord,
+  sandbox: SandboxRecord | undefined,
+  action: 'create' | 'delete' | 'join' | 'leave',
+): void {
+  const network = engine.state.networks.need(record.network).record.name
+  const { id, name } = record
+  const attributes = { network, ...(sandbox ? { sandbox: sandbox.name } : {}) }
+  engine.events.emit({ type: 'endpoint', action, id, name, attributes })
+}

@@ -1,0 +1,232 @@
+import { CnmError } from '../base/errors.ts'
+import { type NetworkId, newId } from '../base/id.ts'
+import type { HostView } from '../kernel/kernel.ts'
+import type { Resource } from '../kernel/resource.ts'
+import { parseSubnets, releasePools, takePool, wantedSubnet } from './addresses.ts'
+import { drop, type Engine, put } from './engine.ts'
+import { type NetworkOptions, parseNetworkOptions } from './options.ts'
+import { networkSpec } from './plan.ts'
+import type { AppliedRecord, NetworkRecord, State } from './records.ts'
+import type { NetworkState } from './state.ts'
+
+/** Networks are made and removed one after the other: they share tables and pools. */
+const queueKeys = ['networks']
+
+export async function createNetwork(engine: Engine, given: NetworkOptions): Promise<NetworkRecord> {
+  const options = parseNetworkOptions(given)
+  return engine.queue.run(queueKeys, () => create(engine, options, given.signal), given.signal)
+}
+
+type Parsed = ReturnType<typeof parseNetworkOptions>
+
+async function create(
+  engine: Engine,
+  options: Parsed,
+  signal: AbortSignal | undefined,
+): Promise<NetworkRecord> {
+  refuseExisting(engine, options.name)
+  const view = await engine.lookAgain()
+  const driver = engine.driver(options.driver ?? 'bridge')
+  refuseSecond(engine, driver, options.name)
+  const { record, pools } = await plan(engine, options, view)
+  const resources = driver.describeNetwork(networkSpec(record), view)
+  const network: NetworkState = { record, state: 'creating', pools, resources }
+  engine.state.putNetwork(network)
+  try {
+    await engine.perform({
+      what: `creating network "${record.name}"`,
+      claims: [{ owner: record.id, from: [], to: resources }],
+      intent: [applied('creating', record, resources)],
+      done: [put('network', record), applied('ready', record, resources)],
+      undone: [drop('network', record.id), drop('applied', record.id)],
+      ...(signal ? { signal } : {}),
+    })
+  } catch (error) {
+    engine.state.networks.drop(record.id)
+    await releasePools(engine.ipam(record.ipam), pools)
+    throw error
+  }
+  engine.state.putNetwork({ ...network, state: 'ready' })
+  emit(engine, record, 'create')
+  return record
+}
+
+function refuseExisting(engine: Engine, name: string): void {
+  const existing = engine.state.networks.named(name)
+  if (existing === undefined) return
+  throw new CnmError('NETWORK_EXISTS', `network "${name}" exists already`, {
+    details: { network: name, id: existing.record.id },
+    hint: 'use another name, or ensureNetwork to take it as it is',
+  })
+}
+
+function refuseSecond(engine: Engine, driver: ReturnType<Engine['driver']>, name: string): void {
+  if (!driver.capabilities.single) return
+  const first = engine.state.networks.all().find((each) => each.record.driver === driver.name)
+  if (first === undefined) return
+  throw new CnmError(
+    'NOT_ALLOWED',
+    `network "${name}": there is only one network of driver "${driver.name}", "${first.record.name}"`,
+    { hint: `use "${first.record.name}"` },
+  )
+}
+
+/** Parses what is left, takes pools, and makes the record. */
+async function plan(
+  engine: Engine,
+  options: Parsed,
+  view: HostView,
+): Promise<Pick<NetworkState, 'record' | 'pools'>> {
+  const driver = engine.driver(options.driver ?? 'bridge')
+  const ipam = engine.ipam(options.ipam ?? 'local')
+  const subnets = parseSubnets(options.name, options.subnets ?? [])
+  const families = chooseFamilies(options, subnets, driver.capabilities.addresses)
+  const internal = options.internal ?? false
+  const { name } = options
+  const parsed = driver.parseOptions(options.options ?? {}, { name, internal, ...families }, view)
+  const pools: { ipv4?: NetworkState['pools']['ipv4']; ipv6?: NetworkState['pools']['ipv6'] } = {}
+  const records: { ipv4?: NetworkRecord['ipv4']; ipv6?: NetworkRecord['ipv6'] } = {}
+  try {
+    for (const [key, family] of [
+      ['ipv4', 4],
+      ['ipv6', 6],
+    ] as const) {
+      if (!families[key]) continue
+      const wanted = wantedSubnet(family, subnets[key], parsed[key], name)
+      const taken = await takePool(ipam, driver, wanted, name, view)
+      pools[key] = taken.id
+      records[key] = taken.record
+    }
+  } catch (error) {
+    await releasePools(ipam, pools)
+    throw error
+  }
+  const record: NetworkRecord = {
+    id: newId<NetworkId>(),
+    name,
+    driver: driver.name,
+    ipam: ipam.name,
+    created: new Date().toISOString(),
+    internal,
+    ephemeral: options.ephemeral ?? false,
+    labels: options.labels ?? {},
+    options: parsed.options,
+    ...records,
+  }
+  return { record, pools }
+}
+
+function chooseFamilies(
+  options: Parsed,
+  subnets: ReturnType<typeof parseSubnets>,
+  addresses: boolean,
+): { ipv4: boolean; ipv6: boolean } {
+  if (!addresses) {
+    if (options.subnets?.length) {
+      throw new CnmError(
+        'INVALID_ARGUMENT',
+        `network "${options.name}": driver "${options.driver}" has no addresses, so no subnets`,
+      )
+    }
+    return { ipv4: false, ipv6: false }
+  }
+  const ipv4 = options.ipv4 ?? true
+  const ipv6 = options.ipv6 ?? subnets.ipv6 !== undefined
+  if (!ipv4 && !ipv6) {
+    throw new CnmError('INVALID_ARGUMENT', `network "${options.name}": neither IPv4 nor IPv6`, {
+      hint: 'leave ipv4 on, or set ipv6',
+    })
+  }
+  for (const [on, wanted] of [
+    [ipv4, subnets.ipv4],
+    [ipv6, subnets.ipv6],
+  ] as const) {
+    if (!on && wanted !== undefined) {
+      throw new CnmError(
+        'INVALID_ARGUMENT',
+        `network "${options.name}": subnet ${wanted.subnet}, but IPv${wanted.family} is off`,
+      )
+    }
+  }
+  return { ipv4, ipv6 }
+}
+
+export async function deleteNetwork(
+  engine: Engine,
+  id: NetworkId,
+  signal?: AbortSignal,
+): Promise<void> {
+  await engine.queue.run(queueKeys, () => remove(engine, id, signal), signal)
+}
+
+async function remove(engine: Engine, id: NetworkId, signal: AbortSignal | undefined) {
+  const network = engine.state.networks.need(id)
+  const { record, pools, resources } = network
+  refuseUsed(engine, record)
+  engine.state.putNetwork({ ...network, state: 'deleting' })
+  try {
+    await engine.perform({
+      what: `deleting network "${record.name}"`,
+      claims: [{ owner: id, from: resources, to: [] }],
+      intent: [applied('deleting', record, resources)],
+      done: [drop('network', id), drop('applied', id)],
+      undone: [put('network', record), applied('ready', record, resources)],
+      ...(signal ? { signal } : {}),
+    })
+  } catch (error) {
+    engine.state.putNetwork(network)
+    throw error
+  }
+  engine.state.networks.drop(id)
+  await releasePools(engine.ipam(record.ipam), pools)
+  emit(engine, record, 'delete')
+}
+
+function refuseUsed(engine: Engine, record: NetworkRecord): void {
+  if (engine.driver(record.driver).capabilities.single) {
+    throw new CnmError('NOT_ALLOWED', `network "${record.name}" is always there`)
+  }
+  const endpoints = engine.state.endpointsOf(record.id)
+  if (endpoints.length === 0) return
+  const names = endpoints.slice(0, 5).map(({ name }) => name)
+  const more = endpoints.length > names.length ? ', …' : ''
+  throw new CnmError(
+    'NETWORK_IN_USE',
+    `network "${record.name}" has ${endpoints.length} endpoint${endpoints.length === 1 ? '' : 's'} (${names.join(', ')}${more})`,
+    {
+      details: { network: record.name, endpoints: endpoints.map(({ id, name }) => ({ id, name })) },
+      hint: 'disconnect them first',
+    },
+  )
+}
+
+/** Describes every network anew (uplinks come and go) and applies what is different. */
+export async function refreshNetworks(engine: Engine): Promise<void> {
+  await engine.queue.run(queueKeys, async () => {
+    const view = await engine.lookAgain()
+    for (const network of engine.state.networks.all()) {
+      const { record, resources: from } = network
+      if (network.state !== 'ready') continue
+      const to = engine.driver(record.driver).describeNetwork(networkSpec(record), view)
+      if (JSON.stringify(from) === JSON.stringify(to)) continue
+      await engine.perform({
+        what: `refreshing network "${record.name}"`,
+        claims: [{ owner: record.id, from, to }],
+        intent: [applied('ready', record, [...from, ...to])],
+        done: [applied('ready', record, to)],
+        undone: [applied('ready', record, from)],
+      })
+      engine.state.putNetwork({ ...network, resources: to })
+    }
+  })
+}
+
+export function applied(state: State, network: NetworkRecord, resources: readonly Resource[]) {
+  const record: AppliedRecord = { state, network, resources }
+  return put('applied', { id: network.id, ...record })
+}
+
+function emit(engine: Engine, record: NetworkRecord, action: 'create' | 'delete'): void {
+  const { id, name, driver } = record
+  engine.events.emit({ type: 'network', action, id, name, attributes: { driver } })
+}

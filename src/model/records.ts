@@ -1,0 +1,174 @@
+import { Type } from 'typebox'
+import type { IpAddress, MacAddress, Prefix } from '../address/address.ts'
+import type { EndpointId, NetworkId, SandboxId } from '../base/id.ts'
+import { parser } from '../base/parse.ts'
+import type { DriverOptions } from '../driver/driver.ts'
+import type { NamespaceRef, Resource } from '../kernel/resource.ts'
+
+/** `creating` is rolled back after a crash, `deleting` is finished, `ready` is compared and mended. */
+export type State = 'creating' | 'ready' | 'deleting'
+
+export type Labels = Readonly<Record<string, string>>
+
+/** A network, as it outlives a reboot. */
+export interface NetworkRecord {
+  readonly id: NetworkId
+  readonly name: string
+  readonly driver: string
+  readonly ipam: string
+  /** ISO 8601, UTC. */
+  readonly created: string
+  readonly internal: boolean
+  /** Goes with its last endpoint. */
+  readonly ephemeral: boolean
+  readonly labels: Labels
+  readonly options: DriverOptions
+  readonly ipv4?: PoolRecord
+  readonly ipv6?: PoolRecord
+}
+
+export interface PoolRecord {
+  readonly subnet: Prefix
+  readonly range?: Prefix
+  readonly gateway?: IpAddress
+  readonly auxAddresses?: Readonly<Record<string, IpAddress>>
+}
+
+/** What this boot's kernel has of a network. */
+export interface AppliedRecord {
+  readonly state: State
+  readonly network: NetworkRecord
+  readonly resources: readonly Resource[]
+}
+
+export interface EndpointRecord {
+  readonly id: EndpointId
+  readonly name: string
+  readonly network: NetworkId
+  readonly state: State
+  readonly created: string
+  readonly labels: Labels
+  readonly aliases: readonly string[]
+  readonly gwPriority: number
+  /** Made by attaching: goes when it leaves. Otherwise made on its own. */
+  readonly attached: boolean
+  /** Kept although no sandbox uses it. */
+  readonly persistent: boolean
+  readonly ipv4?: IpAddress
+  readonly ipv6?: IpAddress
+  readonly mac?: MacAddress
+  /** The link's name inside, as the user wants it. */
+  readonly interfaceName?: string
+  readonly joined?: Joined
+  readonly resources: readonly Resource[]
+}
+
+export interface Joined {
+  readonly sandbox: SandboxId
+  /** The link's name inside; absent where the driver adds none. */
+  readonly link?: string
+}
+
+export interface SandboxRecord {
+  readonly id: SandboxId
+  readonly name: string
+  readonly state: State
+  readonly created: string
+  readonly labels: Labels
+  /** Absent: the host's own stack. */
+  readonly namespace?: NamespaceRef
+  /** 'own': made and removed by us. 'adopted': somebody else's. */
+  readonly origin: 'own' | 'adopted' | 'host'
+  /** Names of links that an adopted namespace had already. */
+  readonly links: readonly string[]
+  /** Goes with the first program started in it, or with the engine if there was none. */
+  readonly ephemeral: boolean
+  /** The pid of that program. */
+  readonly program?: number
+  readonly resources: readonly Resource[]
+}
+
+const Labelled = Type.Record(Type.String(), Type.String())
+const Values = Type.Record(
+  Type.String(),
+  Type.Union([Type.String(), Type.Number(), Type.Boolean()]),
+)
+const StateName = Type.Union([
+  Type.Literal('creating'),
+  Type.Literal('ready'),
+  Type.Literal('deleting'),
+])
+const Resources = Type.Array(Type.Object({ kind: Type.String() }))
+
+const Pool = Type.Object({
+  subnet: Type.String(),
+  range: Type.Optional(Type.String()),
+  gateway: Type.Optional(Type.String()),
+  auxAddresses: Type.Optional(Labelled),
+})
+
+const Network = Type.Object({
+  id: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+  name: Type.String(),
+  driver: Type.String(),
+  ipam: Type.String(),
+  created: Type.String(),
+  internal: Type.Boolean(),
+  ephemeral: Type.Boolean(),
+  labels: Labelled,
+  options: Values,
+  ipv4: Type.Optional(Pool),
+  ipv6: Type.Optional(Pool),
+})
+
+const Endpoint = Type.Object({
+  id: Type.String(),
+  name: Type.String(),
+  network: Type.String(),
+  state: StateName,
+  created: Type.String(),
+  labels: Labelled,
+  aliases: Type.Array(Type.String()),
+  gwPriority: Type.Integer(),
+  attached: Type.Boolean(),
+  persistent: Type.Boolean(),
+  ipv4: Type.Optional(Type.String()),
+  ipv6: Type.Optional(Type.String()),
+  mac: Type.Optional(Type.String()),
+  interfaceName: Type.Optional(Type.String()),
+  joined: Type.Optional(
+    Type.Object({ sandbox: Type.String(), link: Type.Optional(Type.String()) }),
+  ),
+  resources: Resources,
+})
+
+const Sandbox = Type.Object({
+  id: Type.String(),
+  name: Type.String(),
+  state: StateName,
+  created: Type.String(),
+  labels: Labelled,
+  namespace: Type.Optional(
+    Type.Object({ path: Type.String(), cookie: Type.Optional(Type.String()) }),
+  ),
+  origin: Type.Union([Type.Literal('own'), Type.Literal('adopted'), Type.Literal('host')]),
+  links: Type.Array(Type.String()),
+  ephemeral: Type.Boolean(),
+  program: Type.Optional(Type.Integer()),
+  resources: Resources,
+})
+
+const parseNetwork = parser(Network, 'stored network', 'INTERNAL')
+const parseApplied = parser(
+  Type.Object({ state: StateName, network: Network, resources: Resources }),
+  'stored state of a network',
+  'INTERNAL',
+)
+const parseEndpoint = parser(Endpoint, 'stored endpoint', 'INTERNAL')
+const parseSandbox = parser(Sandbox, 'stored sandbox', 'INTERNAL')
+
+/** Stored records come back through these: a typed value, or an error with the JSON path. */
+export const readNetwork = (value: unknown) => parseNetwork(value) as unknown as NetworkRecord
+export const readApplied = (value: unknown) => parseApplied(value) as unknown as AppliedRecord
+export const readEndpoint = (value: unknown) => parseEndpoint(value) as unknown as EndpointRecord
+export const readSandbox = (value: unknown) => parseSandbox(value) as unknown as SandboxRecord

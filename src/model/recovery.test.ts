@@ -1,0 +1,285 @@
+import { expect, it } from 'vitest'
+import { Life, MemoryRig } from '../../test/support/memory-rig.ts'
+import type { Controller } from './controller.ts'
+
+/** What a user may do, on a host where `prepare` was done before. */
+interface Story {
+  readonly name: string
+  prepare(cnm: Controller): Promise<void>
+  act(cnm: Controller): Promise<unknown>
+}
+
+const network = { name: 'web', subnets: ['10.7.0.0/24', 'fd00:7::/64'] }
+const other = { name: 'back', subnets: ['10.8.0.0/24'] }
+
+async function twoNetworks(cnm: Controller): Promise<void> {
+  await cnm.createNetwork(network)
+  await cnm.createNetwork(other)
+}
+
+async function aBusyHost(cnm: Controller): Promise<void> {
+  await twoNetworks(cnm)
+  const connect = [{ network: 'web' }, { network: 'back' }]
+  await cnm.createSandbox({ name: 'api', connect })
+  await cnm.network('web').createEndpoint({ name: 'db', persistent: true })
+  await cnm.createSandbox({ name: 'idle' })
+}
+
+async function joinDb(cnm: Controller): Promise<void> {
+  await cnm
+    .network('web')
+    .endpoints()
+    .find(({ name }) => name === 'db')
+    ?.join(cnm.sandbox('idle'))
+}
+
+function endpointOf(cnm: Controller, sandbox: string, on: string) {
+  const { id } = cnm.network(on)
+  return cnm
+    .sandbox(sandbox)
+    .endpoints()
+    .find((endpoint) => endpoint.inspect().network === id)
+}
+
+const stories: readonly Story[] = [
+  {
+    name: 'creating the first network',
+    prepare: async () => {},
+    act: (cnm) => cnm.createNetwork(network),
+  },
+  {
+    name: 'creating another network',
+    prepare: aBusyHost,
+    act: (cnm) => cnm.createNetwork({ name: 'third' }),
+  },
+  {
+    name: 'deleting the last network',
+    prepare: async (cnm) => {
+      await cnm.createNetwork(network)
+    },
+    act: (cnm) => cnm.network('web').delete(),
+  },
+  { name: 'deleting a network', prepare: twoNetworks, act: (cnm) => cnm.network('back').delete() },
+  {
+    name: 'creating a sandbox',
+    prepare: twoNetworks,
+    act: (cnm) => cnm.createSandbox({ name: 'api' }),
+  },
+  {
+    name: 'creating a connected sandbox',
+    prepare: twoNetworks,
+    act: (cnm) =>
+      cnm.createSandbox({ name: 'api', connect: [{ network: 'web' }, { network: 'back' }] }),
+  },
+  {
+    name: 'connecting where the default route moves',
+    prepare: async (cnm) => {
+      await twoNetworks(cnm)
+      await cnm.createSandbox({ name: 'api', connect: [{ network: 'web' }] })
+    },
+    act: (cnm) => cnm.sandbox('api').connect(cnm.network('back'), { gwPriority: 1 }),
+  },
+  { name: 'joining', prepare: aBusyHost, act: joinDb },
+  {
+    name: 'leaving',
+    prepare: async (cnm) => {
+      await aBusyHost(cnm)
+      await joinDb(cnm)
+    },
+    act: async (cnm) => endpointOf(cnm, 'idle', 'web')?.leave(),
+  },
+  {
+    name: 'disconnecting where the default route moves',
+    prepare: aBusyHost,
+    act: async (cnm) => endpointOf(cnm, 'api', 'web')?.leave(),
+  },
+  { name: 'deleting a sandbox', prepare: aBusyHost, act: (cnm) => cnm.sandbox('api').delete() },
+]
+
+/** Ids differ between two runs of one story; everything else must not. */
+function shape(snapshot: ReturnType<MemoryRig['snapshot']>): string {
+  return [...snapshot.machine, ...snapshot.records]
+    .map((line) =>
+      line
+        .replace(/\b[0-9a-f]{10,64}\b/g, 'ID')
+        .replace(/(veth|br-)[0-9a-f]{10}/g, '$1ID')
+        .replace(/(?:[0-9a-f]{2}:){5}[0-9a-f]{2}/g, 'MAC')
+        .replace(/"created":"[^"]*"/g, 'TIME'),
+    )
+    .sort()
+    .join('\n')
+}
+
+it.each(stories)('$name: a failure at any step leaves everything as it was', async (story) => {
+  for (let step = 1; step < 200; step += 1) {
+    const rig = new MemoryRig()
+    await using cnm = await rig.start()
+    await story.prepare(cnm)
+    const before = rig.snapshot()
+    rig.kernel.failAt(step)
+    const failed = await story.act(cnm).then(
+      () => false,
+      () => true,
+    )
+    rig.kernel.failAt(Number.POSITIVE_INFINITY)
+    if (!failed) {
+      expect(step).toBeGreaterThan(1)
+      return
+    }
+    expect(rig.snapshot()).toEqual(before)
+    expect(await cnm.doctor()).toEqual([])
+    await story.act(cnm)
+  }
+  throw new Error('the story never came to an end')
+})
+
+it.each(stories)(
+  '$name: a crash at any call is undone or finished at the next start',
+  async (story) => {
+    const whole = new MemoryRig()
+    const cnm = await whole.start()
+    await story.prepare(cnm)
+    const before = shape(whole.snapshot())
+    await story.act(cnm)
+    await cnm.close()
+    const after = shape(whole.snapshot())
+
+    for (let calls = 0; calls < 100; calls += 1) {
+      const rig = new MemoryRig()
+      const first = await rig.start()
+      await story.prepare(first)
+      await first.close()
+      const life = new Life(Number.POSITIVE_INFINITY)
+      const doomed = await rig.start(life)
+      life.dieAfter(calls)
+      await story.act(doomed).catch(() => {})
+      const survived = !life.over
+      await doomed.close().catch(() => {})
+
+      const next = await rig.start()
+      expect(await next.doctor()).toEqual([])
+      const state = shape(rig.snapshot())
+      expect([before, after]).toContain(state)
+      await next.close()
+      if (survived) {
+        expect(state).toBe(after)
+        return
+      }
+    }
+    throw new Error('the story never came to an end')
+  },
+)
+
+it('finds everything again after a restart', async () => {
+  const rig = new MemoryRig()
+  const first = await rig.start()
+  await aBusyHost(first)
+  await first.close()
+  const before = rig.snapshot()
+  await using second = await rig.start()
+  expect(rig.snapshot()).toEqual(before)
+  expect(await second.doctor()).toEqual([])
+  const web = second.network('web')
+  expect(
+    web
+      .endpoints()
+      .map(({ name }) => name)
+      .sort(),
+  ).toEqual(['api', 'db'])
+  await expect(web.createEndpoint({ name: 'x', ip: '10.7.0.2' })).rejects.toMatchObject({
+    code: 'ADDRESS_IN_USE',
+  })
+})
+
+it('brings networks back after a reboot, and forgets what died with the boot', async () => {
+  const rig = new MemoryRig()
+  const first = await rig.start()
+  await aBusyHost(first)
+  await first.close()
+  const rebooted = new MemoryRig()
+  for (const [key, text] of rig.contents) {
+    if (JSON.parse(text).kind === 'network') rebooted.contents.set(key, text)
+  }
+  await using second = await rebooted.start()
+  expect(
+    second
+      .networks()
+      .map(({ name }) => name)
+      .sort(),
+  ).toEqual(['back', 'host', 'none', 'web'])
+  expect(second.sandboxes()).toEqual([])
+  await second.createSandbox({ connect: [{ network: 'web', ip: '10.7.0.2' }] })
+  expect(await second.doctor()).toEqual([])
+})
+
+it('adopts what runs when the records of this boot are lost', async () => {
+  const rig = new MemoryRig()
+  const first = await rig.start()
+  await aBusyHost(first)
+  const api = first.sandbox('api')
+  const prefix = api.id.slice(0, 12)
+  await first.close()
+  const machine = rig.kernel.lines()
+  for (const [key, text] of rig.contents) {
+    if (JSON.parse(text).kind !== 'network') rig.contents.delete(key)
+  }
+  await using second = await rig.start()
+  expect(rig.kernel.lines()).toEqual(machine)
+  const adopted = second.sandbox(prefix)
+  expect(
+    adopted
+      .endpoints()
+      .map((each) => each.inspect().ipv4)
+      .sort(),
+  ).toEqual(['10.7.0.2', '10.8.0.2'])
+  const findings = await second.doctor()
+  expect(findings.map(({ kind }) => kind)).toEqual(['lost', 'lost'])
+  expect(findings[0]?.detail).toContain(prefix)
+  await adopted.delete()
+  for (const each of second.sandboxes()) await each.delete()
+  for (const name of ['web', 'back']) await second.network(name).delete()
+  expect(rig.snapshot()).toEqual(new MemoryRig().snapshot())
+})
+
+it('lists what others did to the machine, and mends it', async () => {
+  const rig = new MemoryRig()
+  await using cnm = await rig.start()
+  await aBusyHost(cnm)
+  const before = rig.kernel.lines()
+  const web = cnm.network('web')
+  rig.kernel.removeLink(`br-${web.id.slice(0, 10)}`)
+  rig.kernel.writeSysctl('net/ipv4/conf/uplink/forwarding', '0')
+  const found = await cnm.doctor()
+  expect(found.length).toBeGreaterThan(2)
+  expect(found.every(({ mended }) => !mended)).toBe(true)
+  const mended = await cnm.doctor({ fix: true })
+  expect(mended.every((finding) => finding.mended)).toBe(true)
+  expect(await cnm.doctor()).toEqual([])
+  expect(rig.kernel.lines()).toEqual(before)
+})
+
+it('a cancelled call leaves nothing half made, whenever it is cancelled', async () => {
+  for (const story of stories) {
+    for (let turns = 0; turns < 60; turns += 1) {
+      const rig = new MemoryRig()
+      await using cnm = await rig.start()
+      await aBusyHost(cnm)
+      const before = rig.snapshot()
+      const abort = new AbortController()
+      const call = cnm.createSandbox({
+        name: story.name.replaceAll(' ', '-'),
+        connect: [{ network: 'web' }, { network: 'back' }],
+        signal: abort.signal,
+      })
+      for (let turn = 0; turn < turns; turn += 1) await Promise.resolve()
+      abort.abort()
+      const cancelled = await call.then(
+        () => false,
+        (error) => error.code === 'CANCELLED',
+      )
+      if (cancelled) expect(rig.snapshot()).toEqual(before)
+      expect(await cnm.doctor()).toEqual([])
+      if (!cancelled) break
+    }
+  }
+})

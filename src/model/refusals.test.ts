@@ -1,0 +1,186 @@
+import { expect, it } from 'vitest'
+import { MemoryRig } from '../../test/support/memory-rig.ts'
+import type { Controller } from './controller.ts'
+
+type Attempt = (cnm: Controller) => Promise<unknown>
+
+const attempts: readonly [string, Attempt, object][] = [
+  [
+    'a name that is taken',
+    (cnm) => cnm.createNetwork({ name: 'web' }),
+    { code: 'NETWORK_EXISTS', message: 'network "web" exists already' },
+  ],
+  [
+    'no name',
+    (cnm) => cnm.createNetwork({ name: 'no spaces' }),
+    { code: 'INVALID_NAME', message: '"no spaces" is not a name' },
+  ],
+  [
+    'an unknown driver',
+    (cnm) => cnm.createNetwork({ name: 'x', driver: 'magic' }),
+    { code: 'UNKNOWN_DRIVER', message: 'there is no driver "magic"' },
+  ],
+  [
+    'an unknown key',
+    (cnm) => cnm.createNetwork({ name: 'x', subnet: '10.0.0.0/24' } as never),
+    { code: 'INVALID_ARGUMENT', message: 'network options: unknown key "subnet"' },
+  ],
+  [
+    'an unknown driver option',
+    (cnm) => cnm.createNetwork({ name: 'x', options: { mtuu: 1500 } }),
+    { code: 'INVALID_OPTION', message: 'network "x": unknown option "mtuu"' },
+  ],
+  [
+    'an MTU that is none',
+    (cnm) => cnm.createNetwork({ name: 'x', options: { mtu: 12 } }),
+    { code: 'INVALID_OPTION', message: 'network "x": option "mtu" is 12' },
+  ],
+  [
+    'two spellings of one option that differ',
+    (cnm) =>
+      cnm.createNetwork({
+        name: 'x',
+        options: { icc: true, 'com.docker.network.bridge.enable_icc': 'false' },
+      }),
+    {
+      code: 'INVALID_OPTION',
+      message: 'network "x": option "icc" is given twice with different values',
+    },
+  ],
+  [
+    'an overlapping subnet',
+    (cnm) => cnm.createNetwork({ name: 'x', subnets: ['10.7.0.128/25'] }),
+    { code: 'POOL_OVERLAP', message: expect.stringContaining('"web"') },
+  ],
+  [
+    'host bits',
+    (cnm) => cnm.createNetwork({ name: 'x', subnets: ['10.8.0.1/24'] }),
+    { code: 'INVALID_ADDRESS', hint: expect.stringContaining('10.8.0.0/24') },
+  ],
+  [
+    'two IPv4 subnets',
+    (cnm) => cnm.createNetwork({ name: 'x', subnets: ['10.8.0.0/24', '10.9.0.0/24'] }),
+    { code: 'INVALID_POOL' },
+  ],
+  [
+    'a gateway outside the subnet',
+    (cnm) =>
+      cnm.createNetwork({ name: 'x', subnets: [{ subnet: '10.8.0.0/24', gateway: '10.9.0.1' }] }),
+    { code: 'INVALID_ADDRESS' },
+  ],
+  [
+    'neither family',
+    (cnm) => cnm.createNetwork({ name: 'x', ipv4: false }),
+    { code: 'INVALID_ARGUMENT' },
+  ],
+  [
+    "somebody else's device",
+    (cnm) => cnm.createNetwork({ name: 'x', options: { bridge: 'uplink' } }),
+    { code: 'INVALID_OPTION', message: 'network "x": "uplink" is a device, not a bridge' },
+  ],
+  [
+    "another network's bridge",
+    (cnm) => cnm.createNetwork({ name: 'x', options: { bridge: 'lan0' } }),
+    { code: 'LINK_EXISTS', message: expect.stringContaining('belongs to network "web"') },
+  ],
+  [
+    'deleting a network in use',
+    (cnm) => cnm.network('web').delete(),
+    { code: 'NETWORK_IN_USE', message: 'network "web" has 1 endpoint (api)' },
+  ],
+  [
+    'a network that is not there',
+    async (cnm) => cnm.network('nope'),
+    { code: 'NETWORK_NOT_FOUND' },
+  ],
+  [
+    'a sandbox name that is taken',
+    (cnm) => cnm.createSandbox({ name: 'api' }),
+    { code: 'SANDBOX_EXISTS' },
+  ],
+  [
+    'a namespace that is not there',
+    (cnm) => cnm.createSandbox({ netns: '/run/netns/nope' }),
+    { code: 'NAMESPACE_NOT_FOUND' },
+  ],
+  [
+    'two ways at once',
+    (cnm) => cnm.createSandbox({ netns: '/run/netns/x', pid: 1 }),
+    { code: 'INVALID_ARGUMENT' },
+  ],
+  [
+    'a second connection',
+    (cnm) => cnm.sandbox('api').connect(cnm.network('web'), { name: 'again' }),
+    { code: 'ALREADY_CONNECTED', message: 'sandbox "api" is on network "web" already' },
+  ],
+  [
+    'an endpoint name that is taken',
+    (cnm) => cnm.network('web').createEndpoint({ name: 'api' }),
+    { code: 'ENDPOINT_EXISTS' },
+  ],
+  [
+    'an address that is taken',
+    (cnm) => cnm.network('web').createEndpoint({ name: 'x', ip: '10.7.0.2' }),
+    { code: 'ADDRESS_IN_USE', message: expect.stringContaining('endpoint "api"') },
+  ],
+  [
+    'an address outside',
+    (cnm) => cnm.network('web').createEndpoint({ name: 'x', ip: '10.8.0.2' }),
+    { code: 'INVALID_ADDRESS' },
+  ],
+  [
+    'an IPv6 address without IPv6',
+    (cnm) => cnm.network('web').createEndpoint({ name: 'x', ip6: 'fd00::2' }),
+    {
+      code: 'INVALID_ADDRESS',
+      message: 'network "web" has no IPv6 subnet, so fd00::2 can\'t be used',
+    },
+  ],
+  [
+    'a MAC that is none',
+    (cnm) => cnm.network('web').createEndpoint({ name: 'x', mac: 'nope' }),
+    { code: 'INVALID_ADDRESS' },
+  ],
+  [
+    'a second network in a failing step',
+    (cnm) => cnm.createSandbox({ connect: [{ network: 'web' }, { network: 'nope' }] }),
+    { code: 'NETWORK_NOT_FOUND' },
+  ],
+]
+
+it.each(attempts)(
+  'refuses %s with one clear error and changes nothing',
+  async (_, attempt, error) => {
+    const rig = new MemoryRig()
+    await using cnm = await rig.start()
+    const web = { name: 'web', subnets: ['10.7.0.0/24'], options: { bridge: 'lan0' } }
+    await cnm.createNetwork(web)
+    await cnm.createSandbox({ name: 'api', connect: [{ network: 'web' }] })
+    const before = rig.snapshot()
+    await expect(attempt(cnm)).rejects.toMatchObject(error)
+    expect(rig.snapshot()).toEqual(before)
+    // Names and addresses are free again too.
+    const next = await cnm.network('web').createEndpoint({ name: 'x', ip: '10.7.0.3' })
+    expect(next.inspect().ipv4).toBe('10.7.0.3')
+  },
+)
+
+it('takes a network as it is only if it is the one wanted', async () => {
+  const rig = new MemoryRig()
+  await using cnm = await rig.start()
+  const web = await cnm.ensureNetwork({ name: 'web', subnets: ['10.7.0.0/24'] })
+  expect((await cnm.ensureNetwork({ name: 'web' })).id).toBe(web.id)
+  expect((await cnm.ensureNetwork({ name: 'web', subnets: ['10.7.0.0/24'] })).id).toBe(web.id)
+  await expect(cnm.ensureNetwork({ name: 'web', internal: true })).rejects.toMatchObject({
+    code: 'NETWORK_EXISTS',
+    message: 'network "web" exists already, but its internal is false, not true',
+  })
+})
+
+it('says so when it is closed', async () => {
+  const rig = new MemoryRig()
+  const cnm = await rig.start()
+  await cnm.close()
+  await cnm.close()
+  expect(() => cnm.networks()).toThrow(expect.objectContaining({ code: 'CLOSED' }))
+})

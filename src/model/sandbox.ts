@@ -1,0 +1,113 @@
+import { text } from 'node:stream/consumers'
+import { cancelled, isCnmError } from '../base/errors.ts'
+import type { SandboxId } from '../base/id.ts'
+import type { Program } from '../kernel/kernel.ts'
+import { Endpoint } from './endpoint.ts'
+import { connect, readySandbox } from './endpoints.ts'
+import { type Engine, explain } from './engine.ts'
+import type { Network } from './network.ts'
+import type { Cancellable, EndpointOptions } from './options.ts'
+import type { SandboxRecord } from './records.ts'
+import { bindProgram, deleteSandbox } from './sandboxes.ts'
+
+export type SandboxInfo = Omit<SandboxRecord, 'resources'>
+
+export interface SpawnOptions {
+  readonly cwd?: string
+  /** The whole environment; default: this process's. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+  /** 'inherit': this process's own 0, 1 and 2. Default: 'pipe'. */
+  readonly stdio?: 'inherit' | 'pipe'
+}
+
+export interface ExecResult {
+  /** The exit status; null if a signal ended it. */
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** An isolated network stack: one of its own, somebody else's that was adopted, or the host's. */
+export class Sandbox implements AsyncDisposable {
+  readonly id: SandboxId
+  readonly #engine: Engine
+
+  constructor(engine: Engine, id: SandboxId) {
+    this.#engine = engine
+    this.id = id
+  }
+
+  get name(): string {
+    return this.inspect().name
+  }
+
+  /** All that is known of it. Errors: SANDBOX_NOT_FOUND once it is gone. */
+  inspect(): SandboxInfo {
+    const { resources: _, ...info } = this.#engine.state.sandboxes.need(this.id)
+    return info
+  }
+
+  endpoints(): Endpoint[] {
+    return this.#engine.state.endpointsIn(this.id).map(({ id }) => new Endpoint(this.#engine, id))
+  }
+
+  /** Creates an endpoint on the network and joins it, in one step. It goes when it leaves. */
+  async connect(network: Network, options: EndpointOptions = {}): Promise<Endpoint> {
+    const { id } = await connect(this.#engine, this.id, network.id, options)
+    return new Endpoint(this.#engine, id)
+  }
+
+  /** Starts a program inside. In an ephemeral sandbox the first one's end is the sandbox's too. */
+  async spawn(argv: readonly [string, ...string[]], options: SpawnOptions = {}): Promise<Program> {
+    const { name, namespace } = readySandbox(this.#engine, this.id)
+    const { stdio = 'pipe', ...rest } = options
+    try {
+      const program = await this.#engine.kernel.spawn(namespace, { argv, stdio, ...rest })
+      await bindProgram(this.#engine, this.id, program.pid)
+      return program
+    } catch (error) {
+      throw explain(error, `starting ${argv[0]} in sandbox "${name}"`)
+    }
+  }
+
+  /** Runs a program inside and waits for its end. On abort the program is killed. */
+  async exec(
+    argv: readonly [string, ...string[]],
+    options: Omit<SpawnOptions, 'stdio'> & Cancellable & { readonly input?: string } = {},
+  ): Promise<ExecResult> {
+    const { signal, input, ...rest } = options
+    const program = await this.spawn(argv, rest)
+    const kill = () => program.kill('SIGKILL')
+    signal?.addEventListener('abort', kill, { once: true })
+    if (signal?.aborted) kill()
+    try {
+      // A program that ends without reading its input is no error.
+      program.stdin?.on('error', () => {})
+      program.stdin?.end(input)
+      const [stdout, stderr, ended] = await Promise.all([
+        program.stdout ? text(program.stdout) : '',
+        program.stderr ? text(program.stderr) : '',
+        program.ended,
+      ])
+      if (signal?.aborted) throw cancelled(`running ${argv[0]}`, signal)
+      return { ...ended, stdout, stderr }
+    } finally {
+      signal?.removeEventListener('abort', kill)
+    }
+  }
+
+  /** Deletes it with its endpoints. An adopted namespace stays, without our links. */
+  async delete(options: Cancellable = {}): Promise<void> {
+    await deleteSandbox(this.#engine, this.id, options.signal)
+  }
+
+  /** Deletes it if it is still there. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.delete()
+    } catch (error) {
+      if (!isCnmError(error, 'SANDBOX_NOT_FOUND') && !isCnmError(error, 'CLOSED')) throw error
+    }
+  }
+}

@@ -1,0 +1,169 @@
+import { CnmError } from '../base/errors.ts'
+import { newId, type SandboxId, shortId } from '../base/id.ts'
+import type { Resource } from '../kernel/resource.ts'
+import { collectNetwork, watchSandbox } from './collect.ts'
+import { discardDraft, draftEndpoint, readyNetwork } from './endpoints.ts'
+import { drop, type Engine, explain, put } from './engine.ts'
+import { joinRecord, planMembers, settleMembers } from './members.ts'
+import { parseSandboxOptions, type SandboxOptions } from './options.ts'
+import type { EndpointRecord, SandboxRecord } from './records.ts'
+
+type Parsed = ReturnType<typeof parseSandboxOptions>
+
+/** Makes or adopts a sandbox, and connects it to networks in the same change. */
+export async function createSandbox(engine: Engine, given: SandboxOptions): Promise<SandboxRecord> {
+  const options = parseSandboxOptions(given)
+  const id = newId<SandboxId>()
+  const name = options.name ?? shortId(id)
+  refuseExisting(engine, name)
+  const draft: SandboxRecord = {
+    id,
+    name,
+    state: 'creating',
+    created: new Date().toISOString(),
+    labels: options.labels ?? {},
+    origin: options.host ? 'host' : options.netns || options.pid ? 'adopted' : 'own',
+    links: [],
+    ephemeral: options.ephemeral ?? false,
+    resources: [],
+  }
+  engine.state.putSandbox(draft)
+  try {
+    const record = await placed(engine, draft, options)
+    await engine.queue.run([id], () => establish(engine, record, options, given.signal))
+  } catch (error) {
+    engine.state.sandboxes.drop(id)
+    throw error
+  }
+  const record = engine.state.sandboxes.need(id)
+  watchSandbox(engine, record)
+  return record
+}
+
+function refuseExisting(engine: Engine, name: string): void {
+  const existing = engine.state.sandboxes.named(name)
+  if (existing === undefined) return
+  throw new CnmError('SANDBOX_EXISTS', `sandbox "${name}" exists already`, {
+    details: { sandbox: name, id: existing.id },
+    hint: 'use another name',
+  })
+}
+
+/** Where the sandbox is: a namespace to be made, somebody's, or the host. */
+async function placed(
+  engine: Engine,
+  draft: SandboxRecord,
+  options: Parsed,
+): Promise<SandboxRecord> {
+  if (draft.origin === 'host') return draft
+  if (draft.origin === 'own') {
+    const namespace = { path: `${engine.namespaceDir}/${shortId(draft.id)}` }
+    return { ...draft, namespace, resources: [{ kind: 'namespace', namespace }] }
+  }
+  const target = options.pid === undefined ? { path: options.netns ?? '' } : { pid: options.pid }
+  const adopted = await engine.kernel.adopt(target).catch((error: unknown) => {
+    throw explain(error, `adopting a namespace for sandbox "${draft.name}"`)
+  })
+  refuseAdopted(engine, draft, adopted.namespace.cookie)
+  return { ...draft, namespace: adopted.namespace, links: adopted.links }
+}
+
+function refuseAdopted(engine: Engine, draft: SandboxRecord, cookie: string | undefined): void {
+  const other = engine.state.sandboxes
+    .all()
+    .find((each) => each.origin === 'adopted' && each.namespace?.cookie === cookie)
+  if (other === undefined) return
+  throw new CnmError(
+    'SANDBOX_EXISTS',
+    `sandbox "${draft.name}": that namespace is sandbox "${other.name}" already`,
+    { details: { sandbox: other.name, id: other.id }, hint: `use "${other.name}"` },
+  )
+}
+
+async function establish(
+  engine: Engine,
+  sandbox: SandboxRecord,
+  options: Parsed,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const drafts: EndpointRecord[] = []
+  const ready: SandboxRecord = { ...sandbox, state: 'ready' }
+  try {
+    const joining: EndpointRecord[] = []
+    for (const { network: text, ...wanted } of options.connect ?? []) {
+      const network = readyNetwork(engine, engine.state.networks.find(text).record.id)
+      const draft = await draftEndpoint(engine, network, wanted, wanted.name ?? sandbox.name)
+      drafts.push(draft)
+      joining.push(joinRecord(engine, sandbox, draft, joining))
+    }
+    const members = planMembers(engine, sandbox, joining, [])
+    await engine.perform({
+      what: `creating sandbox "${sandbox.name}"`,
+      claims: [claim(sandbox, [], sandbox.resources), ...members.claims],
+      intent: [put('sandbox', sandbox), ...members.intent],
+      done: [put('sandbox', ready), ...members.done],
+      undone: [drop('sandbox', sandbox.id), ...members.undone],
+      ...(signal ? { signal } : {}),
+    })
+    engine.state.putSandbox(ready)
+    const { id, name } = sandbox
+    engine.events.emit({ type: 'sandbox', action: 'create', id, name, attributes: {} })
+    await settleMembers(engine, sandbox, members.records, joining, [])
+  } catch (error) {
+    for (const draft of drafts) await discardDraft(engine, draft)
+    throw error
+  }
+}
+
+/** Deletes a sandbox with all that is attached to it. What was adopted stays, without our links. */
+export async function deleteSandbox(
+  engine: Engine,
+  id: SandboxId,
+  signal?: AbortSignal,
+): Promise<void> {
+  const left = await engine.queue.run([id], () => remove(engine, id, signal), signal)
+  for (const { network } of left) await collectNetwork(engine, network)
+}
+
+async function remove(
+  engine: Engine,
+  id: SandboxId,
+  signal: AbortSignal | undefined,
+): Promise<readonly EndpointRecord[]> {
+  const sandbox = engine.state.sandboxes.need(id)
+  const leaving = engine.state.endpointsIn(id)
+  engine.state.putSandbox({ ...sandbox, state: 'deleting' })
+  const members = planMembers(engine, sandbox, [], leaving)
+  try {
+    await engine.perform({
+      what: `deleting sandbox "${sandbox.name}"`,
+      claims: [claim(sandbox, sandbox.resources, []), ...members.claims],
+      intent: [put('sandbox', { ...sandbox, state: 'deleting' }), ...members.intent],
+      done: [drop('sandbox', id), ...members.done],
+      undone: [put('sandbox', sandbox), ...members.undone],
+      ...(signal ? { signal } : {}),
+    })
+  } catch (error) {
+    engine.state.putSandbox(sandbox)
+    throw error
+  }
+  await settleMembers(engine, sandbox, members.records, [], leaving)
+  engine.state.sandboxes.drop(id)
+  const { name } = sandbox
+  engine.events.emit({ type: 'sandbox', action: 'delete', id, name, attributes: {} })
+  return leaving
+}
+
+function claim(sandbox: SandboxRecord, from: readonly Resource[], to: readonly Resource[]) {
+  return { owner: sandbox.id, from, to }
+}
+
+/** The first program of an ephemeral sandbox: the sandbox goes when it has ended. */
+export async function bindProgram(engine: Engine, id: SandboxId, pid: number): Promise<void> {
+  const sandbox = engine.state.sandboxes.get(id)
+  if (!sandbox?.ephemeral || sandbox.program !== undefined) return
+  const bound = { ...sandbox, program: pid }
+  engine.state.putSandbox(bound)
+  await engine.store.commit([put('sandbox', bound)])
+  watchSandbox(engine, bound)
+}

@@ -1,0 +1,242 @@
+import { createHash } from 'node:crypto'
+import { isCnmError } from '../base/errors.ts'
+import type { NetworkId } from '../base/id.ts'
+import type { Resource } from '../kernel/resource.ts'
+import type { StoredRecord, Write } from '../store/store.ts'
+import { retakePools, takeAddresses } from './addresses.ts'
+import { adoptLost, recallForwarding } from './adopt.ts'
+import { watchIdle, watchSandbox } from './collect.ts'
+import { findDrift, mend, surveyMachine } from './drift.ts'
+import { drop, type Engine, explain, put } from './engine.ts'
+import { apart, planMembers } from './members.ts'
+import { applied, refreshNetworks } from './networks.ts'
+import {
+  type AppliedRecord,
+  type EndpointRecord,
+  type NetworkRecord,
+  readApplied,
+  readEndpoint,
+  readNetwork,
+  readSandbox,
+  type SandboxRecord,
+} from './records.ts'
+
+interface Stored {
+  readonly networks: Map<string, NetworkRecord>
+  readonly applied: Map<string, AppliedRecord>
+  readonly endpoints: EndpointRecord[]
+  readonly sandboxes: SandboxRecord[]
+  /** The records of this boot are gone, so what is found on the machine may be ours without a record. */
+  readonly lost: boolean
+}
+
+/**
+ * Brings model, records and machine into agreement: what was being created is rolled back, what was
+ * being deleted is finished, what is gone is forgotten, what is left is compared and mended.
+ * Answers with what could not be brought back, a sentence each.
+ */
+export async function start(engine: Engine): Promise<string[]> {
+  const problems: string[] = []
+  const stored = await load(engine, problems)
+  if (stored.lost) await recallForwarding(engine)
+  await engine.view()
+  predefine(engine)
+  const cleanup: Cleanup = { writes: [], doomed: [] }
+  await startNetworks(engine, stored, cleanup, problems)
+  await startSandboxes(engine, stored, cleanup, problems)
+  await finish(engine, cleanup)
+  await replan(engine)
+  await refreshNetworks(engine)
+  if (stored.lost) problems.push(...(await adoptLost(engine)))
+  await engine.store.commit([put('engine', { id: 'boot' })])
+  await mend(engine, await findDrift(engine)).catch((error: unknown) => {
+    throw explain(error, 'bringing the machine back to what is recorded')
+  })
+  for (const sandbox of engine.state.sandboxes.all()) watchSandbox(engine, sandbox)
+  for (const { id, joined } of engine.state.endpoints.all()) if (!joined) watchIdle(engine, id)
+  return problems
+}
+
+async function load(engine: Engine, problems: string[]): Promise<Stored> {
+  const { records, setAside } = await engine.store.load()
+  problems.push(...setAside.map(({ path, reason }) => `${reason} (set aside as ${path})`))
+  const read = <T>(kind: StoredRecord['kind'], parse: (value: unknown) => T): T[] =>
+    records.flatMap((record) => {
+      if (record.kind !== kind) return []
+      try {
+        return [parse(record.value)]
+      } catch (error) {
+        problems.push(`${kind} record ${record.id} can't be used: ${String(error)}`)
+        return []
+      }
+    })
+  return {
+    networks: new Map(read('network', readNetwork).map((record) => [record.id, record])),
+    applied: new Map(read('applied', readApplied).map((record) => [record.network.id, record])),
+    endpoints: read('endpoint', readEndpoint).sort(byAge),
+    sandboxes: read('sandbox', readSandbox).sort(byAge),
+    lost: setAside.length > 0 || !records.some(({ kind }) => kind === 'engine'),
+  }
+}
+
+function byAge(a: { readonly created: string }, b: { readonly created: string }): number {
+  return a.created < b.created ? -1 : a.created > b.created ? 1 : 0
+}
+
+/** The networks that are always there: `host` and `none`. Nothing of them needs to be stored. */
+function predefine(engine: Engine): void {
+  for (const driver of engine.drivers.values()) {
+    if (!driver.capabilities.single) continue
+    const record: NetworkRecord = {
+      id: createHash('sha256').update(`cnm network ${driver.name}`).digest('hex') as NetworkId,
+      name: driver.name === 'null' ? 'none' : driver.name,
+      driver: driver.name,
+      ipam: 'null',
+      created: new Date(0).toISOString(),
+      internal: false,
+      ephemeral: false,
+      labels: {},
+      options: {},
+    }
+    engine.state.putNetwork({ record, state: 'ready', pools: {}, resources: [] })
+  }
+}
+
+async function startNetworks(
+  engine: Engine,
+  stored: Stored,
+  cleanup: Cleanup,
+  problems: string[],
+): Promise<void> {
+  const { networks, applied: states } = stored
+  for (const [id, state] of states) {
+    const interrupted =
+      state.state === 'deleting' || (state.state === 'creating' && !networks.has(id))
+    if (!interrupted) {
+      // The file is gone, but not by us: what runs goes on, and is stored again.
+      if (!networks.has(id)) await engine.store.commit([put('network', state.network)])
+      networks.set(id, state.network)
+      continue
+    }
+    networks.delete(id)
+    cleanup.doomed.push({ owner: id, resources: state.resources })
+    cleanup.writes.push(drop('network', id), drop('applied', id))
+  }
+  for (const record of [...networks.values()].sort(byAge)) {
+    try {
+      const ipam = engine.ipam(record.ipam)
+      const pools = await retakePools(ipam, engine.driver(record.driver), record)
+      const resources = states.get(record.id)?.resources ?? []
+      engine.ledger.claim([{ owner: record.id, from: [], to: resources }])
+      engine.state.putNetwork({ record, state: 'ready', pools, resources })
+      await engine.store.commit([applied('ready', record, resources)])
+    } catch (error) {
+      problems.push(`network "${record.name}" can't be brought back: ${String(error)}`)
+    }
+  }
+}
+
+/** What is to be removed from kernel and store. */
+interface Cleanup {
+  readonly writes: Write[]
+  readonly doomed: { readonly owner: string; readonly resources: readonly Resource[] }[]
+}
+
+/** Removes what nobody else owns. */
+async function finish(engine: Engine, cleanup: Cleanup): Promise<void> {
+  const remove = cleanup.doomed.flatMap(({ owner, resources }) => {
+    const mine = resources.filter((resource) => !engine.ledger.has(resource))
+    const claim = { owner, from: [], to: mine }
+    engine.ledger.claim([claim])
+    return engine.ledger.claim([{ owner, from: mine, to: [] }]).remove
+  })
+  if (remove.length > 0) {
+    await engine.kernel.apply({ remove, add: [] }).catch((error: unknown) => {
+      throw explain(error, 'removing what was left over')
+    })
+  }
+  await engine.store.commit(cleanup.writes)
+}
+
+async function startSandboxes(
+  engine: Engine,
+  stored: Stored,
+  cleanup: Cleanup,
+  problems: string[],
+): Promise<void> {
+  const mounted = new Set((await surveyMachine(engine)).namespaces.map(({ path }) => path))
+  const alive = new Set<string>()
+  for (const sandbox of stored.sandboxes) {
+    if (sandbox.state === 'ready' && (await isAlive(engine, sandbox, mounted))) {
+      alive.add(sandbox.id)
+      engine.state.putSandbox(sandbox)
+      engine.ledger.claim([{ owner: sandbox.id, from: [], to: sandbox.resources }])
+    } else {
+      cleanup.doomed.push({ owner: sandbox.id, resources: sandbox.resources })
+      cleanup.writes.push(drop('sandbox', sandbox.id))
+    }
+  }
+  for (const endpoint of stored.endpoints) {
+    await startEndpoint(engine, endpoint, alive, cleanup, problems)
+  }
+}
+
+async function isAlive(
+  engine: Engine,
+  sandbox: SandboxRecord,
+  mounted: ReadonlySet<string>,
+): Promise<boolean> {
+  const { origin, namespace, ephemeral, program } = sandbox
+  if (namespace === undefined) return origin === 'host'
+  if (origin === 'own' && !mounted.has(namespace.path)) return false
+  try {
+    const { cookie } = (await engine.kernel.adopt({ path: namespace.path })).namespace
+    if (origin === 'adopted') return cookie === namespace.cookie
+    if (!ephemeral) return true
+    if (program === undefined) return false
+    // A process of that number in another namespace is another process.
+    return (await engine.kernel.adopt({ pid: program })).namespace.cookie === cookie
+  } catch (error) {
+    if (isCnmError(error)) return false
+    throw error
+  }
+}
+
+/** An endpoint that goes on, or what is left of one that doesn't. */
+async function startEndpoint(
+  engine: Engine,
+  record: EndpointRecord,
+  alive: ReadonlySet<string>,
+  cleanup: Cleanup,
+  problems: string[],
+): Promise<void> {
+  const network = engine.state.networks.get(record.network)
+  const { joined } = record
+  const goesOn = record.state === 'ready' && (joined === undefined || alive.has(joined.sandbox))
+  if (!goesOn) cleanup.doomed.push({ owner: record.id, resources: record.resources })
+  if (network === undefined || (!goesOn && record.attached)) {
+    cleanup.writes.push(drop('endpoint', record.id))
+    return
+  }
+  const kept = goesOn ? record : apart(record)
+  try {
+    await takeAddresses(engine.ipam(network.record.ipam), network, kept.name, kept)
+    engine.ledger.claim([{ owner: kept.id, from: [], to: kept.resources }])
+    engine.state.putEndpoint(kept)
+    if (!goesOn) cleanup.writes.push(put('endpoint', kept))
+  } catch (error) {
+    problems.push(`endpoint "${record.name}" can't be brought back: ${String(error)}`)
+    cleanup.doomed.push({ owner: record.id, resources: record.resources })
+    cleanup.writes.push(drop('endpoint', record.id))
+  }
+}
+
+/** Default routes may have to move: an endpoint that supplied one didn't come back. */
+async function replan(engine: Engine): Promise<void> {
+  for (const sandbox of engine.state.sandboxes.all()) {
+    const { records, ...step } = planMembers(engine, sandbox, [], [])
+    if (records.length === 0) continue
+    await engine.perform({ what: `bringing back sandbox "${sandbox.name}"`, ...step })
+    for (const record of records) engine.state.putEndpoint(record)
+  }
+}

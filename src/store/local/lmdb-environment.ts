@@ -1,0 +1,98 @@
+import { rm, writeFile } from 'node:fs/promises'
+import { crc32 } from 'node:zlib'
+import { open, type RootDatabase } from 'lmdb'
+import { type Json, type Kind, recordKey, type StoredRecord } from '../store.ts'
+
+export type Environment = RootDatabase<string, string>
+
+export interface Salvage {
+  readonly records: readonly StoredRecord[]
+  /** A sentence for everything that could not be read. */
+  readonly wrong: readonly string[]
+}
+
+/** Records can get lost with a damaged page without any error, so their number is kept too. */
+const countKey = 'count'
+
+/** Opens an LMDB file that nobody else has open, or makes it. Throws where the disk is full. */
+export async function openEnvironment(
+  path: string,
+  options: { readonly readOnly?: boolean } = {},
+): Promise<Environment> {
+  // Without space for its first pages lmdb 3.5 ends in a SIGSEGV, not in an error.
+  await writeFile(`${path}-room`, Buffer.alloc(64 * 1024))
+  await rm(`${path}-room`)
+  // LMDB maps its lock file and writes through the map: with a hole in it and no space left that is
+  // a SIGBUS. Given a lock file that is long enough and has its blocks, it takes it as it is.
+  const lock = `${path}-lock`
+  await rm(lock, { force: true })
+  await writeFile(lock, Buffer.alloc(16 * 1024), { mode: 0o600 })
+  return open({ path, noSubdir: true, noSync: true, encoding: 'string', ...options })
+}
+
+/** Writes and deletes (version 0), all or nothing; `count` is the number of records afterwards. */
+export function writeRecords(
+  environment: Environment,
+  writes: readonly StoredRecord[],
+  count: number,
+): void {
+  environment.transactionSync(() => {
+    for (const { kind, id, version, value } of writes) {
+      const key = recordKey(kind, id)
+      if (version === 0) environment.removeSync(key)
+      else environment.putSync(key, seal(key, JSON.stringify([version, value])))
+    }
+    environment.putSync(countKey, seal(countKey, `${count}`))
+  })
+}
+
+/** Everything in a file that may be damaged. May kill the process; throws only what the disk refuses. */
+export async function salvage(path: string): Promise<Salvage> {
+  const records: StoredRecord[] = []
+  const wrong: string[] = []
+  let environment: Environment | undefined
+  try {
+    environment = await openEnvironment(path, { readOnly: true })
+    let count = 0
+    for (const [key, text] of sealedEntries(environment)) {
+      if (text === undefined) wrong.push(`the record ${key} is damaged and was dropped`)
+      else if (key === countKey) count = Number(text)
+      else records.push(recordOf(key, text))
+    }
+    if (count !== records.length && wrong.length === 0) {
+      wrong.push(`the file is damaged: it has ${records.length} of ${count} records`)
+    }
+  } catch (error) {
+    if (typeof (error as { readonly code?: unknown }).code === 'string') throw error
+    wrong.push(`the file is damaged: ${(error as Error).message}`)
+  } finally {
+    await environment?.close()
+  }
+  return { records, wrong }
+}
+
+function* sealedEntries(environment: Environment): Generator<[string, string | undefined]> {
+  let last = ''
+  for (const { key, value } of environment.getRange()) {
+    // A damaged tree can lead round in circles.
+    if (key <= last) throw new Error('its keys are out of order')
+    last = key
+    yield [key, unseal(key, value)]
+  }
+}
+
+function recordOf(key: string, text: string): StoredRecord {
+  const [version, value] = JSON.parse(text) as [number, Json]
+  const slash = key.indexOf('/')
+  return { kind: key.slice(0, slash) as Kind, id: key.slice(slash + 1), version, value }
+}
+
+/** The checksum covers the key too: a damaged page can put a sound value under another key. */
+function seal(key: string, text: string): string {
+  return crc32(text, crc32(key)).toString(16).padStart(8, '0') + text
+}
+
+function unseal(key: string, sealed: string): string | undefined {
+  const text = sealed.slice(8)
+  return sealed === seal(key, text) ? text : undefined
+}

@@ -1,0 +1,135 @@
+import { createHash } from 'node:crypto'
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { Type } from 'typebox'
+import { isCnmError } from '../../base/errors.ts'
+import { parser } from '../../base/parse.ts'
+import type { CheckedWrite, Json, Kind, Loaded, SetAside, StoredRecord } from '../store.ts'
+import { moveAside } from './move-aside.ts'
+import { isErrno, onDisk } from './unavailable.ts'
+
+const parseFile = parser(
+  Type.Object(
+    {
+      format: Type.Literal(1),
+      id: Type.String(),
+      version: Type.Integer({ minimum: 1 }),
+      sha256: Type.String(),
+      value: Type.Unknown(),
+    },
+    { additionalProperties: false },
+  ),
+  'the record',
+)
+
+/**
+ * The records of one durable kind: a folder with one JSON file for each, `<id>.json`. A file is
+ * written beside its place, flushed and renamed, so what is there under its name is always whole.
+ */
+export class RecordFiles {
+  readonly #kind: Kind
+  readonly #folder: string
+
+  constructor(kind: Kind, folder: string) {
+    this.#kind = kind
+    this.#folder = folder
+  }
+
+  async load(): Promise<Loaded> {
+    return onDisk(this.#folder, async () => {
+      await makeFolder(this.#folder)
+      const records: StoredRecord[] = []
+      const setAside: SetAside[] = []
+      for (const name of (await readdir(this.#folder)).sort()) {
+        const path = join(this.#folder, name)
+        if (name.endsWith('.json.tmp')) await rm(path, { recursive: true })
+        if (!name.endsWith('.json')) continue
+        const found = await this.#read(path, name.slice(0, -'.json'.length))
+        if (typeof found !== 'string') records.push(found)
+        else setAside.push({ path: await moveAside(path), reason: found })
+      }
+      return { records, setAside }
+    })
+  }
+
+  /** On the disk when it resolves. */
+  async write({ id, version, value }: CheckedWrite): Promise<void> {
+    const path = this.#path(id)
+    const sha256 = checksum(id, version, value)
+    const text = `${JSON.stringify({ format: 1, id, version, sha256, value }, null, 2)}\n`
+    const temporary = `${path}.tmp`
+    await onDisk(path, async () => {
+      try {
+        await writeAndSync(temporary, text)
+        await rename(temporary, path)
+      } catch (error) {
+        await rm(temporary, { force: true }).catch(() => {})
+        throw error
+      }
+      await syncFolder(this.#folder)
+    })
+  }
+
+  async delete(id: string): Promise<void> {
+    const path = this.#path(id)
+    await onDisk(path, async () => {
+      await rm(path, { force: true })
+      await syncFolder(this.#folder)
+    })
+  }
+
+  #path(id: string): string {
+    return join(this.#folder, `${id}.json`)
+  }
+
+  /** The record, or what is wrong with the file as a sentence. */
+  async #read(path: string, id: string): Promise<StoredRecord | string> {
+    try {
+      const file = parseFile(JSON.parse(await readFile(path, 'utf8')))
+      if (file.id !== id) return `it holds the record of another ${this.#kind}, ${file.id}`
+      const value = file.value as Json
+      if (file.sha256 !== checksum(id, file.version, value)) return 'its checksum is wrong'
+      return { kind: this.#kind, id, version: file.version, value }
+    } catch (error) {
+      if (error instanceof SyntaxError) return `it is not JSON: ${error.message}`
+      if (isCnmError(error)) return error.message
+      if (isErrno(error, 'EISDIR', 'EIO')) return `it can't be read: ${(error as Error).message}`
+      throw error
+    }
+  }
+}
+
+/** Over the parsed values, not the file's text: re-indenting a file by hand does no harm. */
+function checksum(id: string, version: number, value: Json): string {
+  return createHash('sha256')
+    .update(JSON.stringify([id, version, value]))
+    .digest('hex')
+}
+
+async function writeAndSync(path: string, text: string): Promise<void> {
+  const file = await open(path, 'w', 0o600)
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+/** A file's name is on the disk only when its folder is. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}
+
+async function makeFolder(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true, mode: 0o700 })
+  if (first === undefined) return
+  for (let made = path; made.length >= first.length; made = dirname(made)) {
+    await syncFolder(dirname(made))
+  }
+}

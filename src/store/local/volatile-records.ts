@@ -1,0 +1,109 @@
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { CnmError } from '../../base/errors.ts'
+import type { CheckedWrite, Loaded } from '../store.ts'
+import { type Environment, openEnvironment, salvage, writeRecords } from './lmdb-environment.ts'
+import { exists, moveAside } from './move-aside.ts'
+import { isErrno, onDisk, unavailable } from './unavailable.ts'
+
+/**
+ * The records that die with the boot, in LMDB. Nothing is flushed, so the folder belongs on a tmpfs;
+ * on a disk it works too, for what another boot left is thrown away unread.
+ *
+ * A damaged LMDB file can kill the process that opens it, at once or at a later write. So a file is
+ * written by one process only: at the start the one that is there is just read, under a marker that
+ * tells the next start if this one didn't survive that, and what was read goes to a new file.
+ *
+ * - `boot-id`: the boot that the rest belongs to
+ * - `records.mdb`: the records
+ * - `previous.mdb`: the records, while `records.mdb` isn't complete yet
+ * - `opening`: `previous.mdb` is being read
+ */
+export class VolatileRecords {
+  readonly #folder: string
+  readonly #current: string
+  readonly #previous: string
+  readonly #marker: string
+  #environment: Environment | undefined
+  /** How many records are there. */
+  #count = 0
+
+  constructor(folder: string) {
+    this.#folder = folder
+    this.#current = join(folder, 'records.mdb')
+    this.#previous = join(folder, 'previous.mdb')
+    this.#marker = join(folder, 'opening')
+  }
+
+  async load(): Promise<Loaded> {
+    return onDisk(this.#folder, async () => {
+      await this.#startFolder()
+      if (await exists(this.#previous)) await rm(this.#current, { force: true })
+      else if (await exists(this.#current)) await rename(this.#current, this.#previous)
+      const loaded = await this.#loadPrevious()
+      const environment = await openEnvironment(this.#current)
+      this.#environment = environment
+      this.#count = loaded.records.length
+      writeRecords(environment, loaded.records, this.#count)
+      await rm(this.#previous, { force: true })
+      await rm(`${this.#previous}-lock`, { force: true })
+      return loaded
+    })
+  }
+
+  /** All or nothing, on the calling thread. */
+  commit(writes: readonly CheckedWrite[]): void {
+    if (this.#environment === undefined) throw new CnmError('CLOSED', 'the store is not open')
+    const made = writes.filter((write) => write.before === 0 && write.version > 0).length
+    const gone = writes.filter((write) => write.before > 0 && write.version === 0).length
+    const count = this.#count + made - gone
+    try {
+      writeRecords(this.#environment, writes, count)
+    } catch (error) {
+      throw unavailable(error, this.#current)
+    }
+    this.#count = count
+  }
+
+  async close(): Promise<void> {
+    // Closing before what was written is flushed hangs for ever (lmdb 3.5).
+    await this.#environment?.flushed
+    await this.#environment?.close()
+    this.#environment = undefined
+  }
+
+  /** A folder that belongs to this boot. */
+  async #startFolder(): Promise<void> {
+    const path = join(this.#folder, 'boot-id')
+    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8')
+    const found = await readFile(path, 'utf8').catch((error: unknown) => {
+      if (isErrno(error, 'ENOENT')) return undefined
+      throw error
+    })
+    if (found === boot) return
+    await rm(this.#folder, { recursive: true, force: true })
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+    await writeFile(path, boot)
+  }
+
+  /** What can be read of the previous file; it is set aside if that isn't all. */
+  async #loadPrevious(): Promise<Loaded> {
+    try {
+      if (!(await exists(this.#previous))) return { records: [], setAside: [] }
+      const { records, wrong } = await this.#readPrevious()
+      if (wrong.length === 0) return { records, setAside: [] }
+      const path = await moveAside(this.#previous)
+      return { records, setAside: wrong.map((reason) => ({ path, reason })) }
+    } finally {
+      await rm(this.#marker, { force: true })
+    }
+  }
+
+  async #readPrevious() {
+    if (await exists(this.#marker)) {
+      return { records: [], wrong: ['the engine that was to read this file died of it'] }
+    }
+    await writeFile(this.#marker, '')
+    return salvage(this.#previous)
+  }
+}
