@@ -15,6 +15,7 @@ export default defineConfig({
           name: 'host',
           include: ['test/host/**/*.test.ts'],
           pool: 'forks',
+          globalSetup: ['test/support/leftovers.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

@@ -53,14 +53,15 @@ export async function salvage(path: string): Promise<Salvage> {
   let environment: Environment | undefined
   try {
     environment = await openEnvironment(path, { readOnly: true })
-    let count = 0
+    let count: number | undefined
     for (const [key, text] of sealedEntries(environment)) {
       if (text === undefined) wrong.push(`the record ${key} is damaged and was dropped`)
       else if (key === countKey) count = Number(text)
       else records.push(recordOf(key, text))
     }
-    if (count !== records.length && wrong.length === 0) {
-      wrong.push(`the file is damaged: it has ${records.length} of ${count} records`)
+    // Without a count and records, nothing was ever written.
+    if (count !== records.length && (count ?? records.length) > 0) {
+      wrong.push(`${records.length} of ${count ?? 'an unknown number of'} records could be read`)
     }
   } catch (error) {
     if (typeof (error as { readonly code?: unknown }).code === 'string') throw error

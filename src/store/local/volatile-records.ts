@@ -17,7 +17,7 @@ import { isErrno, onDisk, unavailable } from './unavailable.ts'
  * - `boot-id`: the boot that the rest belongs to
  * - `records.mdb`: the records
  * - `previous.mdb`: the records, while `records.mdb` isn't complete yet
- * - `opening`: `previous.mdb` is being read
+ * - `opening`: `previous.mdb` is being read; one character for each engine that tried
  */
 export class VolatileRecords {
   readonly #folder: string
@@ -100,10 +100,15 @@ export class VolatileRecords {
   }
 
   async #readPrevious() {
-    if (await exists(this.#marker)) {
-      return { records: [], wrong: ['the engine that was to read this file died of it'] }
+    const deaths = await readFile(this.#marker, 'utf8').catch((error: unknown) => {
+      if (isErrno(error, 'ENOENT')) return ''
+      throw error
+    })
+    // Once may have been a kill at that very moment; a damaged file kills every time.
+    if (deaths.length > 1) {
+      return { records: [], wrong: ['two engines that were to read this file died of it'] }
     }
-    await writeFile(this.#marker, '')
+    await writeFile(this.#marker, `${deaths}x`)
     return salvage(this.#previous)
   }
 }

@@ -1,0 +1,228 @@
+import { spawn } from 'node:child_process'
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { local } from '#dist/store/local/local.js'
+import type { Loaded } from '#dist/store/store.js'
+import { run } from '../support/run.ts'
+
+const child = fileURLToPath(new URL('../support/store-child.mjs', import.meta.url))
+
+let root: string
+let stateDir: string
+let runDir: string
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'cnm-store-'))
+  stateDir = join(root, 'state')
+  runDir = join(root, 'run')
+})
+
+afterEach(() => rm(root, { recursive: true }))
+
+const inChild = (mode: string) => [process.execPath, child, mode, stateDir, runDir] as const
+
+/** What the child says, a line each. */
+function lines(output: string): unknown[] {
+  return output
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+}
+
+/** The child's mode after shell commands in a mount namespace of its own. */
+async function mounted(commands: string, mode: string): Promise<unknown[]> {
+  const script = `set -e\n${commands}\nexec "$@"`
+  return lines(
+    await run([
+      'unshare',
+      '-m',
+      '--propagation',
+      'private',
+      'sh',
+      '-c',
+      script,
+      'sh',
+      ...inChild(mode),
+    ]),
+  )
+}
+
+async function load(): Promise<Loaded> {
+  const store = local({ stateDir, runDir })
+  try {
+    return await store.load()
+  } finally {
+    await store.close()
+  }
+}
+
+describe('damaged records of this boot', () => {
+  const page = 4096
+  let folder: string
+  let sound: Buffer
+
+  const contentOf = (id: string, version: number) => `${id} ${version} ${'x'.repeat(version * 37)}`
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'cnm-sound-'))
+    const store = local({ stateDir: join(folder, 'state'), runDir: join(folder, 'run') })
+    await store.load()
+    for (let n = 0; n < 400; n++) {
+      const id = `e${n % 100}`
+      await store.commit([{ kind: 'endpoint', id, value: contentOf(id, 1 + Math.floor(n / 100)) }])
+    }
+    await store.close()
+    sound = await readFile(join(folder, 'run/records/records.mdb'))
+    return () => rm(folder, { recursive: true })
+  })
+
+  /** Starts three times with the damaged file. The first one may die of it, and no other. */
+  async function survives(file: Buffer): Promise<void> {
+    await cp(join(folder, 'run'), runDir, { recursive: true })
+    await writeFile(join(runDir, 'records/records.mdb'), file)
+    const first = await run(inChild('use')).then(lines, (error: Error) => {
+      expect(error.message).toMatch(/failed \(SIG(SEGV|BUS|ABRT)\)/)
+      return undefined
+    })
+    const second = lines(await run(inChild('use')))
+    const [found] = (first ?? second) as [Loaded]
+    for (const { id, version, value } of found.records) expect(value).toBe(contentOf(id, version))
+    if (found.records.length < 100) expect(found.setAside).not.toEqual([])
+    expect(await load()).toEqual({ records: found.records, setAside: [] })
+  }
+
+  it.each([
+    ['nothing', 0],
+    ['its first page', page],
+    ['its half', 0.5],
+    ['all but a page', -page],
+  ])('truncated to %s', async (_, size) => {
+    await survives(sound.subarray(0, size === 0.5 ? (sound.length >> 13) * page : size))
+  })
+
+  it.each([0, 1, 2, 5, 9, 13, 17])('with page %i zeroed', async (number) => {
+    const file = Buffer.from(sound)
+    file.fill(0, number * page, (number + 1) * page)
+    await survives(file)
+  })
+
+  it.each([1, 2, 3, 4])('with twenty bits flipped (%i)', async (seed) => {
+    const file = Buffer.from(sound)
+    const random = randomOf(seed)
+    for (let n = 0; n < 20; n++) file[random(file.length)]! ^= 1 << random(8)
+    await survives(file)
+  })
+
+  it.each([1, 2, 3])('with a page of garbage (%i)', async (seed) => {
+    const file = Buffer.from(sound)
+    const random = randomOf(seed)
+    const start = random(file.length / page) * page
+    for (let n = 0; n < page; n++) file[start + n] = random(256)
+    await survives(file)
+  })
+
+  it('of nothing but garbage', async () => {
+    const random = randomOf(1)
+    await survives(Buffer.from(Array.from({ length: 8 * page }, () => random(256))))
+  })
+})
+
+describe('a disk that refuses', () => {
+  const full = { code: 'STORE_UNAVAILABLE', hint: expect.stringMatching(/full/) }
+
+  it('is full during a commit: nothing of it is written, and the store goes on', async () => {
+    await mkdir(runDir)
+    const output = await mounted(
+      `mount -t tmpfs -o size=800k none ${runDir}; head -c 200k /dev/zero > ${runDir}/room`,
+      'fill',
+    )
+    expect(output).toEqual([expect.objectContaining(full), 'went on'])
+    expect(output[0]).toMatchObject({ count: expect.any(Number) })
+    expect((output[0] as { count: number }).count).toBeGreaterThan(50)
+  })
+
+  it.each(['0', '20k', '60k'])('is full but for %s at the start', async (free) => {
+    await mkdir(runDir)
+    const commands = [
+      `mount -t tmpfs -o size=400k none ${runDir}`,
+      `head -c ${free} /dev/zero > ${runDir}/free`,
+      `cat /dev/zero > ${runDir}/rest 2> /dev/null || rm ${runDir}/free`,
+    ]
+    const output = await mounted(commands.join('\n'), 'use')
+    expect(output).toEqual([expect.objectContaining(full)])
+  })
+
+  it('is read-only where the networks are', async () => {
+    await run(inChild('network'))
+    const output = await mounted(
+      `mount --bind ${stateDir} ${stateDir}; mount -o remount,bind,ro ${stateDir}`,
+      'network',
+    )
+    expect(output).toEqual([
+      { code: 'STORE_UNAVAILABLE', errno: 'EROFS', hint: expect.stringMatching(/read-only/) },
+    ])
+    // Nothing of the commit was written.
+    expect((await load()).records.map(({ version }) => version)).toEqual([1, 1])
+  })
+
+  it('is full where the networks are', async () => {
+    await mkdir(stateDir)
+    const output = await mounted(
+      `mount -t tmpfs -o size=64k none ${stateDir}
+       cat /dev/zero > ${stateDir}/rest 2> /dev/null || true
+       mkdir ${stateDir}/networks`,
+      'network',
+    )
+    expect(output).toEqual([expect.objectContaining({ ...full, errno: 'ENOSPC' })])
+    expect((await load()).records).toEqual([])
+  })
+})
+
+describe('a writer that is killed', () => {
+  /** Lets the child commit, kills it at its line `count`; answers with the last line it said. */
+  async function killedAfter(count: number): Promise<number> {
+    const [file, ...args] = inChild('write')
+    const writer = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    const timer = setTimeout(() => writer.kill('SIGKILL'), 10_000)
+    let output = ''
+    writer.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+      if (output.split('\n').length > count) writer.kill('SIGKILL')
+    })
+    await new Promise((resolve) => writer.on('close', resolve))
+    clearTimeout(timer)
+    return Number(output.trim().split('\n').at(-1))
+  }
+
+  it('has committed all of a commit or nothing, at 50 points', async () => {
+    const random = randomOf(50)
+    for (let round = 0; round < 50; round++) {
+      await rm(runDir, { recursive: true, force: true })
+      await rm(stateDir, { recursive: true, force: true })
+      const said = await killedAfter(1 + random(60))
+      expect(said).toBeGreaterThan(0)
+      const { records, setAside } = await load()
+      expect(setAside).toEqual([])
+      const values = new Map(records.map(({ id, value }) => [id, value as number]))
+      const last = values.get('a')!
+      expect([said, said + 1]).toContain(last)
+      expect(values.get('c')).toBe(last)
+      expect(values.get(`b${last % 7}`)).toBe(last)
+      expect(records.find(({ id }) => id === 'c')?.version).toBe(last)
+      const fives = [Math.floor(last / 5) * 5, Math.floor((last + 1) / 5) * 5]
+      expect(fives).toContain(values.get('n') ?? 0)
+    }
+  }, 120_000)
+})
+
+/** Numbers below a bound, the same ones every time. */
+function randomOf(seed: number): (bound: number) => number {
+  let state = seed
+  return (bound) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
+    return (state >>> 8) % bound
+  }
+}

@@ -1,0 +1,62 @@
+// A process of its own around the local store, for tests in which it dies or its disk fails.
+// Usage: node store-child.mjs use|write|fill|network STATE RUN
+import { rmSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { local } from '#dist/store/local/local.js'
+
+const [, , mode, stateDir, runDir] = process.argv
+const store = local({ stateDir, runDir })
+const say = (value) => writeSync(1, `${JSON.stringify(value)}\n`)
+const refusal = ({ code, details, hint }) => ({ code, errno: details?.errno, hint })
+const endpoint = (id, value) => ({ kind: 'endpoint', id, value })
+
+const modes = {
+  /** Loads, and works enough to meet every free page. */
+  async use() {
+    say(await store.load())
+    for (let n = 0; n < 300; n++) await store.commit([endpoint(`new${n % 50}`, 'x'.repeat(n * 3))])
+    for (let n = 0; n < 50; n++) await store.commit([endpoint(`new${n}`, null)])
+  },
+
+  /** Commits until it is killed: three records together, every fifth time a network before them. */
+  async write() {
+    await store.load()
+    for (let n = 1; ; n++) {
+      const network = n % 5 === 0 ? [{ kind: 'network', id: 'n', value: n }] : []
+      await store.commit([...network, endpoint('a', n), endpoint(`b${n % 7}`, n), endpoint('c', n)])
+      say(n)
+    }
+  },
+
+  /** Commits until the disk is full; then makes room (RUN/room) and goes on. */
+  async fill() {
+    await store.load()
+    let count = 0
+    try {
+      for (; count < 10_000; count++) {
+        const value = 'x'.repeat(900)
+        await store.commit([endpoint(`a${count}`, value), endpoint(`b${count}`, value)])
+      }
+    } catch (error) {
+      say({ count, ...refusal(error) })
+    }
+    await store.commit([endpoint('a0', null)])
+    rmSync(join(runDir, 'room'))
+    for (let n = 0; n < 20; n++) await store.commit([endpoint(`later${n}`, 'x'.repeat(900))])
+    say('went on')
+  },
+
+  /** Writes a network and an endpoint. */
+  async network() {
+    await store.load()
+    const network = { kind: 'network', id: 'n', value: 'new' }
+    await store.commit([network, endpoint('e', 'new')]).catch((error) => say(refusal(error)))
+  },
+}
+
+try {
+  await modes[mode]()
+} catch (error) {
+  say(refusal(error))
+}
+await store.close()
