@@ -114,8 +114,6 @@ export type Statement =
       readonly family: 'ip' | 'ip6'
       readonly map: string
       readonly key: readonly Selector[]
-      /** The map's value has an address and a port. */
-      readonly withPort?: boolean
     }
   | { readonly notrack: true }
   | { readonly counter: true }

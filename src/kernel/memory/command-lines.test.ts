@@ -115,7 +115,7 @@ describe('a table is printed', () => {
     ['counter', { counter: true }],
     [
       'dnat ip to th dport map @ports',
-      { nat: 'dnat', family: 'ip', map: 'ports', key: ['th dport'], withPort: true },
+      { nat: 'dnat', family: 'ip', map: 'ports', key: ['th dport'] },
     ],
     ['reject with tcp reset', { reject: 'tcp reset' }],
     ['reject with icmpx port-unreachable', { reject: 'port-unreachable' }],

@@ -46,7 +46,7 @@ export function surveyed(machine: Machine, { namespaceDir, tables }: SurveyQuery
       : [{ name, type, ...(resource.bridge === '' ? {} : { bridge: resource.bridge }) }]
   })
   const namespaces = [...machine.places.values()]
-    .filter((place) => place.ours && place.path.startsWith(`${namespaceDir}/`))
+    .filter(({ path }) => path.startsWith(`${namespaceDir}/`))
     .map(surveyedNamespace)
   const elements = tables.flatMap(({ family, name }) => {
     return [...(machine.tables.get(`${family} ${name}`)?.elements.values() ?? [])]

@@ -1,0 +1,144 @@
+import { createController, type EngineOptions, type Sandbox } from '../linux.ts'
+import { DemoHost, stranger } from './demo-host.ts'
+import type { DemoLog } from './demo-log.ts'
+
+type Cnm = Awaited<ReturnType<typeof createController>>
+
+/** Networks, sandboxes, who reaches whom, what is collected, what is left: each shown to be true. */
+export async function tellStory(
+  log: DemoLog,
+  host: DemoHost,
+  options: EngineOptions,
+): Promise<void> {
+  log.chapter('Two networks, one of them internal, and sandboxes on one, the other and both')
+  {
+    await using cnm = await log.done('start the engine', () => createController(options))
+    await build(log, cnm)
+    await segments(log, cnm, host)
+    await collects(log, cnm)
+    await constantRules(log, cnm, host)
+  }
+  log.chapter('The engine is gone, and comes back')
+  await using cnm = await log.done('start another engine on the same state', () =>
+    createController(options),
+  )
+  await log.proved('it finds everything as it was recorded', async () => {
+    const findings = await cnm.doctor()
+    return findings.length === 0 && cnm.sandboxes().length === 3
+  })
+  await log.proved('api still reaches both', () =>
+    reaches(cnm.sandbox('api'), addressOf(cnm, 'both', 'web')),
+  )
+  await removesAll(log, cnm, host)
+}
+
+async function build(log: DemoLog, cnm: Cnm): Promise<void> {
+  await log.done('network web, 10.7.0.0/24', () =>
+    cnm.createNetwork({ name: 'web', subnets: ['10.7.0.0/24'] }),
+  )
+  await log.done('network back, internal, IPv4 and IPv6', () =>
+    cnm.createNetwork({ name: 'back', internal: true, ipv6: true }),
+  )
+  const make = (name: string, networks: readonly string[]) =>
+    log.done(`sandbox ${name} on ${networks.join(' and ')}`, () =>
+      cnm.createSandbox({ name, connect: networks.map((network) => ({ network })) }),
+    )
+  await make('api', ['web'])
+  await make('db', ['back'])
+  await make('both', ['web', 'back'])
+}
+
+async function segments(log: DemoLog, cnm: Cnm, host: DemoHost): Promise<void> {
+  const [api, db, both] = ['api', 'db', 'both'].map((name) => cnm.sandbox(name)) as [
+    Sandbox,
+    Sandbox,
+    Sandbox,
+  ]
+  const on = (name: string, network: string) => addressOf(cnm, name, network)
+  log.chapter('Who reaches whom')
+  await log.proved('api reaches both, on web', () => reaches(api, on('both', 'web')))
+  await log.proved('db reaches both, on back', () => reaches(db, on('both', 'back')))
+  await log.proved('db reaches both, on back, by IPv6', () =>
+    reaches(db, cnm.sandbox('both').endpoints()[1]?.inspect().ipv6 ?? ''),
+  )
+  await log.proved('api does not reach db', async () => !(await reaches(api, on('db', 'back'))))
+  await log.proved('db does not reach api', async () => !(await reaches(db, on('api', 'web'))))
+  await log.proved('api reaches the outside, behind the host', () => reaches(api, DemoHost.outside))
+  await log.proved('both reaches the outside too, through web', () =>
+    reaches(both, DemoHost.outside),
+  )
+  await log.proved(
+    'db, on an internal network, does not',
+    async () => !(await reaches(db, DemoHost.outside)),
+  )
+  await log.proved(
+    'the outside does not reach api',
+    async () => !(await host.outsideReaches(on('api', 'web'))),
+  )
+}
+
+async function collects(log: DemoLog, cnm: Cnm): Promise<void> {
+  log.chapter('Endpoints are collected')
+  const process = await stranger()
+  const adopted = await log.done('adopt the namespace of a running process and connect it', () =>
+    cnm.createSandbox({ name: 'guest', pid: process.pid, connect: [{ network: 'web' }] }),
+  )
+  await log.proved('api reaches it', () =>
+    reaches(cnm.sandbox('api'), addressOf(cnm, 'guest', 'web')),
+  )
+  const gone = sandboxGone(cnm, adopted.id)
+  await process.kill()
+  await log.proved('its process is killed: sandbox and endpoint are gone', async () => {
+    await gone
+    return cnm
+      .network('web')
+      .endpoints()
+      .every(({ name }) => name !== 'guest')
+  })
+}
+
+async function sandboxGone(cnm: Cnm, id: string): Promise<void> {
+  for await (const event of cnm.events({ signal: AbortSignal.timeout(5000) })) {
+    if (event.type === 'sandbox' && event.action === 'delete' && event.id === id) return
+  }
+}
+
+async function constantRules(log: DemoLog, cnm: Cnm, host: DemoHost): Promise<void> {
+  log.chapter('The firewall does not grow')
+  const before = await host.rules()
+  const networks = await log.done('20 more networks', () =>
+    Promise.all([...Array(20).keys()].map((n) => cnm.createNetwork({ name: `more${n}` }))),
+  )
+  await log.proved(
+    `${before} rules before, and as many now`,
+    async () => (await host.rules()) === before,
+  )
+  await log.done('delete them', () => Promise.all(networks.map((network) => network.delete())))
+}
+
+async function removesAll(log: DemoLog, cnm: Cnm, host: DemoHost): Promise<void> {
+  log.chapter('Nothing is left')
+  for (const name of ['api', 'db', 'both']) {
+    await log.done(`delete ${name}`, () => cnm.sandbox(name).delete())
+  }
+  for (const name of ['web', 'back']) {
+    await log.done(`delete ${name}`, () => cnm.network(name).delete())
+  }
+  await log.proved('no link and no rule of ours is left', async () => {
+    await cnm.settled()
+    return (await host.otherLinks()).length === 0 && (await host.rules()) === 0
+  })
+}
+
+function addressOf(cnm: Cnm, sandbox: string, network: string): string {
+  const { id } = cnm.network(network)
+  const infos = cnm
+    .sandbox(sandbox)
+    .endpoints()
+    .map((endpoint) => endpoint.inspect())
+  return infos.find((info) => info.network === id)?.ipv4 ?? ''
+}
+
+async function reaches(from: Sandbox, address: string): Promise<boolean> {
+  return (await from.exec(['ping', '-c1', '-W1', address])).code === 0
+}

@@ -1,0 +1,45 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Command, Option } from 'commander'
+import { DemoHost } from './demo-host.ts'
+import { DemoLog } from './demo-log.ts'
+import { tellStory } from './demo-story.ts'
+import { guarded } from './fail.ts'
+
+const throwAway = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc']
+
+export function demoCommand(): Command {
+  return new Command('demo')
+    .description('show on a throw-away host what this is, with times; changes nothing here')
+    .addOption(new Option('--inside', 'this process is on the throw-away host').hideHelp())
+    .action(guarded(demo))
+}
+
+/** The host of the demo is a namespace of its own, which ends with the process inside it. */
+async function demo({ inside }: { readonly inside?: boolean }): Promise<number> {
+  if (inside) return show()
+  const main = fileURLToPath(new URL('./main.js', import.meta.url))
+  const child = spawn(
+    'unshare',
+    [...throwAway, '--propagation', 'private', process.execPath, main, 'demo', '--inside'],
+    { stdio: 'inherit' },
+  )
+  const [code] = (await once(child, 'exit')) as [number | null]
+  return code ?? 1
+}
+
+async function show(): Promise<number> {
+  const folder = await mkdtemp(join(tmpdir(), 'cnm-demo-'))
+  const log = new DemoLog()
+  try {
+    await using host = await DemoHost.make()
+    await tellStory(log, host, { stateDir: join(folder, 'state'), runDir: join(folder, 'run') })
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+  return log.end()
+}

@@ -1,0 +1,43 @@
+import { Command } from 'commander'
+import { CnmError, type ErrorKind, isCnmError } from '../base/errors.ts'
+
+const exitCodes: Readonly<Record<ErrorKind, number>> = {
+  internal: 1,
+  invalid: 2,
+  'not-found': 3,
+  conflict: 4,
+  forbidden: 5,
+  unavailable: 6,
+  'not-implemented': 7,
+  cancelled: 130,
+}
+
+/** Makes an action that answers errors with a sentence, a hint and the right exit status. */
+export function guarded<Args extends unknown[]>(
+  action: (...args: Args) => Promise<number>,
+): (...args: Args) => Promise<void> {
+  return async (...args) => {
+    try {
+      process.exitCode = await action(...args)
+    } catch (error) {
+      const last = args.at(-1)
+      const json = last instanceof Command && last.opts().json === true
+      process.exitCode = fail(error, json)
+    }
+  }
+}
+
+/** Says what went wrong on stderr and answers with the exit status. */
+function fail(error: unknown, json: boolean): number {
+  const known = isCnmError(error)
+    ? error
+    : new CnmError('INTERNAL', error instanceof Error ? error.message : String(error))
+  if (json) {
+    process.stderr.write(`${JSON.stringify(known)}\n`)
+  } else {
+    process.stderr.write(`cnm: ${known.message}\n`)
+    if (known.hint !== undefined) process.stderr.write(`hint: ${known.hint}\n`)
+    if (known.kind === 'internal' && process.env.CNM_DEBUG) console.error(error)
+  }
+  return exitCodes[known.kind]
+}

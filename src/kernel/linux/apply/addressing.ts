@@ -1,0 +1,141 @@
+import { familyOf } from '../../../address/address.ts'
+import type { KernelError } from '../../../base/errors.ts'
+import {
+  type AddressResource,
+  type NamespaceRef,
+  type RouteResource,
+  resourceKey,
+  type VethResource,
+} from '../../resource.ts'
+import type { Place } from '../place.ts'
+import { deleteAddress, newAddress } from '../rtnetlink/address.ts'
+import { setLink } from '../rtnetlink/link.ts'
+import {
+  deleteRoute,
+  listRoutes,
+  type NewRoute,
+  newRoute,
+  type Route,
+  replaceRoute,
+} from '../rtnetlink/route.ts'
+import type { Plan } from './plan.ts'
+import { isExchanged, kernelRoute } from './take-away.ts'
+import type { Step, Transaction } from './transaction.ts'
+
+/** What one namespace gets. */
+interface Gain {
+  readonly ref: NamespaceRef | undefined
+  readonly veths: VethResource[]
+  readonly addresses: AddressResource[]
+  readonly routes: RouteResource[]
+}
+
+/** Links up, addresses, routes: all there is for one namespace at once. */
+export function bringUp(transaction: Transaction, plan: Plan): void {
+  for (const { ref, veths, addresses, routes } of gainsByPlace(plan)) {
+    const place = transaction.places.at(ref)
+    const attempt = <R extends VethResource | AddressResource | RouteResource>(
+      resources: readonly R[],
+      step: (resource: R, key: string) => Step,
+    ) =>
+      resources.map((resource) => {
+        const key = resourceKey(resource)
+        return transaction.attempt(key, () => step(resource, key))
+      })
+    transaction.send(place.socket, [
+      ...attempt(veths, ({ peer }, key) => ({
+        key,
+        message: setLink(place.index(peer.name), { up: true }),
+      })),
+      ...attempt(addresses, (address, key) => addAddress(place, address, key)),
+      ...attempt(routes, (route, key) => addRoute(transaction, place, plan, route, key)),
+    ])
+  }
+}
+
+function gainsByPlace({ add, ...plan }: Plan): Gain[] {
+  const gains = new Map<string, Gain>()
+  const at = (ref: NamespaceRef | undefined): Gain => {
+    const path = ref?.path ?? ''
+    let gain = gains.get(path)
+    if (gain === undefined) {
+      gain = { ref, veths: [], addresses: [], routes: [] }
+      gains.set(path, gain)
+    }
+    return gain
+  }
+  for (const veth of add.veths) at(veth.peer.namespace).veths.push(veth)
+  for (const address of add.addresses) at(address.namespace).addresses.push(address)
+  for (const route of add.routes) {
+    if (!isExchanged({ add, ...plan }, route)) at(route.namespace).routes.push(route)
+  }
+  return [...gains.values()]
+}
+
+function addAddress(place: Place, { link, address }: AddressResource, key: string): Step {
+  const index = place.index(link)
+  return {
+    key,
+    message: newAddress(index, address),
+    refused: ({ errno }) => errno === 'EEXIST',
+    undo: () => place.socket.request(deleteAddress(index, address)),
+  }
+}
+
+function addRoute(
+  transaction: Transaction,
+  place: Place,
+  plan: Plan,
+  route: RouteResource,
+  key: string,
+): Step {
+  const wanted = kernelRoute(place, route)
+  const before = plan.before.get(key)
+  if (before !== undefined) {
+    const undo = () =>
+      place.socket.request(replaceRoute(kernelRoute(place, before as RouteResource)))
+    return { key, message: replaceRoute(wanted), undo }
+  }
+  return {
+    key,
+    message: newRoute(wanted),
+    refused: (error) => settleRoute(transaction, place, wanted, key, error),
+    undo: () => place.socket.request(deleteRoute(wanted)),
+  }
+}
+
+/** There is a route to that destination: fine if it leads the same way, else ours takes its place. */
+function settleRoute(
+  transaction: Transaction,
+  place: Place,
+  wanted: NewRoute,
+  key: string,
+  error: KernelError,
+): boolean {
+  if (error.errno !== 'EEXIST') return false
+  const found = listRoutes(place.socket, { family: familyOf(wanted.destination) }).filter(
+    ({ destination }) => destination === wanted.destination,
+  )
+  const same = ({ gateway, link }: Route) => gateway === wanted.gateway && link === wanted.link
+  if (found.some(same)) return true
+  const [other] = found
+  if (other === undefined) return false
+  transaction.send(place.socket, [
+    {
+      key,
+      message: replaceRoute(wanted),
+      undo: () => place.socket.request(replaceRoute(asItWas(other))),
+    },
+  ])
+  return true
+}
+
+function asItWas({ destination, gateway, link, metric, protocol }: Route): NewRoute {
+  return {
+    destination,
+    metric,
+    protocol,
+    ...(gateway === undefined ? {} : { gateway }),
+    ...(link === undefined ? {} : { link }),
+  }
+}

@@ -1,0 +1,59 @@
+import type { Change } from '../../kernel.ts'
+import type { Namespaces } from '../namespace.ts'
+import type { Doomed } from '../operations.ts'
+import { type Place, Places } from '../place.ts'
+import type { Ruleset } from '../ruleset.ts'
+import { bringUp } from './addressing.ts'
+import { makeBridges, makeVeths } from './make-links.ts'
+import { makeNamespaces, removeNamespaces } from './namespaces.ts'
+import { planOf } from './plan.ts'
+import { restoreSysctls, writeSysctls } from './sysctls.ts'
+import { changeRuleset, removeTables } from './tables.ts'
+import { takeAway } from './take-away.ts'
+import { Transaction } from './transaction.ts'
+
+export interface Machinery {
+  readonly namespaces: Namespaces
+  readonly host: Place
+  readonly ruleset: Ruleset
+}
+
+/** What became of a change. There may be something to delete even if it failed. */
+export interface Outcome {
+  readonly doomed: Doomed
+  readonly error?: unknown
+}
+
+/**
+ * Makes a change true, or undoes what was done of it. What comes goes from the outside in, so that
+ * nothing can be reached before its firewall is there; what goes, the other way.
+ */
+export function apply(machinery: Machinery, change: Change): Outcome {
+  const places = new Places(machinery.namespaces, machinery.host)
+  const transaction = new Transaction(places)
+  try {
+    perform(machinery, transaction, change)
+    return { doomed: transaction.doomed }
+  } catch (error) {
+    transaction.rollback()
+    return { doomed: transaction.doomed, error }
+  } finally {
+    places.close()
+  }
+}
+
+function perform(machinery: Machinery, transaction: Transaction, change: Change): void {
+  const { namespaces, ruleset } = machinery
+  const plan = planOf(change)
+  const { add, remove } = plan
+  const dyingLinks = takeAway(transaction, plan)
+  changeRuleset(transaction, ruleset, plan)
+  restoreSysctls(transaction, namespaces, plan)
+  makeNamespaces(transaction, namespaces, add.namespaces)
+  makeBridges(transaction, add.bridges)
+  makeVeths(transaction, add.veths)
+  writeSysctls(transaction, namespaces, plan)
+  bringUp(transaction, plan)
+  removeNamespaces(transaction, remove.namespaces, dyingLinks)
+  removeTables(ruleset, remove.tables)
+}

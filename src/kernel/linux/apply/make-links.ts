@@ -1,0 +1,216 @@
+import { CnmError, KernelError } from '../../../base/errors.ts'
+import { type BridgeResource, resourceKey, type VethResource } from '../../resource.ts'
+import type { Message } from '../netlink/message.ts'
+import { CONDEMNED_GROUP, condemnedName, LINK_GROUP } from '../ours.ts'
+import type { Place } from '../place.ts'
+import { getLink, type Link, newBridge, newVeth, renameLink, setLink } from '../rtnetlink/link.ts'
+import { condemn, findLink } from './take-away.ts'
+import type { Step, Transaction } from './transaction.ts'
+
+/** A link of ours that has to be there. */
+interface Wish {
+  readonly name: string
+  readonly kind: 'bridge' | 'veth'
+  readonly key: string
+  readonly message: Message
+  /** Makes a link of that name and kind what it should be; false: it has to be made anew. */
+  adjust(found: Link): boolean
+  /** Undoes what making the link did elsewhere than on the host. */
+  release?(made: Link): void
+}
+
+/** Bridges in `add`: made, or found. */
+export function makeBridges(transaction: Transaction, bridges: readonly BridgeResource[]): void {
+  for (const bridge of bridges) if (bridge.origin === 'adopt') findAdopted(transaction, bridge)
+  const own = bridges.filter(({ origin }) => origin === 'own')
+  make(
+    transaction,
+    own.map((bridge) => wishForBridge(transaction, bridge)),
+  )
+}
+
+/** Veth pairs in `add`: made, or found. The sandbox's end of a new one is still down. */
+export function makeVeths(transaction: Transaction, veths: readonly VethResource[]): void {
+  const { host } = transaction
+  make(
+    transaction,
+    veths.map((veth) =>
+      transaction.attempt(resourceKey(veth), () => wishForVeth(transaction, veth)),
+    ),
+  )
+  // By index and not by name: only now is it certain that the link is ours.
+  const settings = veths.map((veth) => ({
+    key: resourceKey(veth),
+    message: setLink(host.index(veth.name), { hairpin: true, ipv6AddressGeneration: 'none' }),
+  }))
+  transaction.send(host.socket, settings)
+}
+
+function make(transaction: Transaction, wishes: readonly Wish[]): void {
+  transaction.send(
+    transaction.host.socket,
+    wishes.map((wish) => ({
+      ...making(transaction, wish),
+      refused: (error) => error.errno === 'EEXIST' && settle(transaction, wish),
+    })),
+  )
+}
+
+function making(transaction: Transaction, { name, key, message, release }: Wish): Step {
+  const { host } = transaction
+  const undo = () => {
+    const link = getLink(host.socket, host.index(name))
+    release?.(link)
+    host.socket.request(condemn(transaction, link, key, true).message)
+    transaction.doomLink(link.index)
+    host.socket.request(renameLink(link.index, condemnedName(link.index)))
+  }
+  return { key, message, undo }
+}
+
+/**
+ * There is a link of that name: ours (it is adjusted), one that is going (it makes room), or somebody
+ * else's (LINK_EXISTS). false: it was something else that exists.
+ */
+function settle(transaction: Transaction, wish: Wish): boolean {
+  const link = findLink(transaction.host, wish.name)
+  if (link === undefined) return false
+  if (link.group !== CONDEMNED_GROUP) {
+    if (link.group !== LINK_GROUP || link.kind !== wish.kind) throw foreign(wish.name, link)
+    if (wish.adjust(link)) return true
+    transaction.send(transaction.host.socket, [condemn(transaction, link, wish.key, true)])
+  }
+  makeRoom(transaction, link, wish.key)
+  transaction.send(transaction.host.socket, [making(transaction, wish)])
+  return true
+}
+
+/** Equivalent to: `ip link set LINK name …`, for a link that is going. */
+function makeRoom(transaction: Transaction, link: Link, key: string): void {
+  const { host } = transaction
+  transaction.send(host.socket, [
+    {
+      key,
+      message: renameLink(link.index, condemnedName(link.index)),
+      undo: () => host.socket.request(renameLink(link.index, link.name)),
+    },
+  ])
+}
+
+function wishForBridge(transaction: Transaction, bridge: BridgeResource): Wish {
+  const { name, mtu, mac } = bridge
+  const key = resourceKey(bridge)
+  const attributes = {
+    ...(mtu === undefined ? {} : { mtu }),
+    ...(mac === undefined ? {} : { mac }),
+  }
+  return {
+    name,
+    kind: 'bridge',
+    key,
+    message: newBridge({ name, up: true, group: LINK_GROUP, ...attributes }),
+    adjust(found) {
+      adjust(transaction, transaction.host, found, attributes, key)
+      return true
+    },
+  }
+}
+
+function wishForVeth(transaction: Transaction, veth: VethResource): Wish {
+  const { host } = transaction
+  const { name, mtu } = veth
+  const key = resourceKey(veth)
+  const place = transaction.places.at(veth.peer.namespace)
+  const peer = { name: veth.peer.name, mtu, mac: veth.peer.mac }
+  const master = host.index(veth.bridge)
+  if (place.findIndex(peer.name) !== undefined && host.findIndex(name) === undefined) {
+    throw taken(veth)
+  }
+  return {
+    name,
+    kind: 'veth',
+    key,
+    message: newVeth({
+      name,
+      mtu,
+      master,
+      up: true,
+      group: LINK_GROUP,
+      peer: { ...peer, namespaceFd: place.fd },
+    }),
+    adjust(found) {
+      const other = findLink(place, peer.name)
+      if (other === undefined || other.index !== found.peer || other.peer !== found.index) {
+        return false
+      }
+      adjust(transaction, host, found, { mtu, master }, key)
+      adjust(transaction, place, other, { mtu, mac: peer.mac }, key)
+      return true
+    },
+    release(made) {
+      if (made.peer === undefined || place.findIndex(peer.name) !== made.peer) return
+      place.socket.request(setLink(made.peer, { up: false }))
+      place.socket.request(renameLink(made.peer, condemnedName(made.peer)))
+    },
+  }
+}
+
+function findAdopted({ host }: Transaction, bridge: BridgeResource): void {
+  const link = findLink(host, bridge.name)
+  if (link?.kind === 'bridge') return
+  if (link !== undefined) throw foreign(bridge.name, link)
+  throw new KernelError('RTM_GETLINK', 'ENODEV', {
+    target: `link ${bridge.name}`,
+    message: 'there is no such bridge',
+    resource: resourceKey(bridge),
+  })
+}
+
+/** Makes a link of ours what it should be, where it isn't. It is up afterwards. */
+function adjust(
+  transaction: Transaction,
+  place: Place,
+  link: Link,
+  wanted: Partial<Pick<Link, 'mtu' | 'mac' | 'master'>>,
+  key: string,
+): void {
+  const { mtu, mac, master } = wanted
+  const change = {
+    ...(mtu === undefined || mtu === link.mtu ? {} : { mtu }),
+    ...(mac === undefined || mac === link.mac ? {} : { mac }),
+    ...(master === undefined || master === link.master ? {} : { master }),
+    ...(link.up ? {} : { up: true }),
+  }
+  if (Object.keys(change).length === 0) return
+  const back = {
+    ...('mtu' in change ? { mtu: link.mtu } : {}),
+    ...('mac' in change && link.mac !== undefined ? { mac: link.mac } : {}),
+    ...('master' in change ? { master: link.master ?? 0 } : {}),
+    ...('up' in change ? { up: false } : {}),
+  }
+  transaction.send(place.socket, [
+    {
+      key,
+      message: setLink(link.index, change),
+      undo: () => place.socket.request(setLink(link.index, back)),
+    },
+  ])
+}
+
+function taken({ peer: { name, namespace } }: VethResource): CnmError {
+  return new CnmError(
+    'LINK_EXISTS',
+    `the sandbox at ${namespace.path} has a link ${name} already`,
+    {
+      details: { link: name, path: namespace.path },
+      hint: 'use another name for it',
+    },
+  )
+}
+
+function foreign(name: string, link: Link): CnmError {
+  return new CnmError('LINK_EXISTS', `there is a link ${name} already, and it isn't ours`, {
+    details: { link: name, type: link.kind ?? 'device' },
+    hint: `delete or rename it (\`ip link set ${name} name …\`), or use another name`,
+  })
+}

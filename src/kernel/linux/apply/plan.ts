@@ -1,0 +1,122 @@
+import type { Change } from '../../kernel.ts'
+import {
+  type AddressResource,
+  type BridgeResource,
+  type ElementResource,
+  type NamespaceRef,
+  type NamespaceResource,
+  type Resource,
+  type RouteResource,
+  resourceKey,
+  type SysctlResource,
+  type TableResource,
+  type VethResource,
+} from '../../resource.ts'
+
+/** A change, sorted by what has to be done in which order. */
+export interface Plan {
+  readonly remove: Sorted
+  readonly add: Sorted
+  /** For keys in both lists: what was there before. Elements are in `remove` all the same. */
+  readonly before: ReadonlyMap<string, Resource>
+  /** Paths of the namespaces that are removed, with all that is in them. */
+  readonly dying: ReadonlySet<string>
+  /** Places and names of the links that don't exist yet. */
+  readonly unborn: ReadonlySet<string>
+}
+
+export interface Sorted {
+  readonly namespaces: readonly NamespaceResource[]
+  readonly bridges: readonly BridgeResource[]
+  readonly veths: readonly VethResource[]
+  readonly addresses: readonly AddressResource[]
+  readonly routes: readonly RouteResource[]
+  readonly sysctls: readonly SysctlResource[]
+  readonly tables: readonly TableResource[]
+  readonly elements: readonly ElementResource[]
+}
+
+export function planOf({ remove, add }: Change): Plan {
+  const wanted = new Set(add.map(resourceKey))
+  const before = new Map<string, Resource>()
+  const gone: Resource[] = []
+  for (const resource of remove) {
+    const key = resourceKey(resource)
+    if (wanted.has(key)) before.set(key, resource)
+    if (!wanted.has(key) || resource.kind === 'element') gone.push(resource)
+  }
+  const removed = sort(gone)
+  const added = sort(add)
+  return {
+    remove: removed,
+    add: added,
+    before,
+    dying: new Set(removed.namespaces.map(({ namespace }) => namespace.path)),
+    unborn: new Set([
+      ...added.bridges.map(({ name }) => placedLink(undefined, name)),
+      ...added.veths.map(({ name }) => placedLink(undefined, name)),
+      ...added.veths.map(({ peer }) => placedLink(peer.namespace, peer.name)),
+    ]),
+  }
+}
+
+/** A link's name together with where it is. */
+export function placedLink(namespace: NamespaceRef | undefined, link: string): string {
+  return `${namespace?.path ?? ''}:${link}`
+}
+
+/** What there is for each place, in the order in which the places first come up. */
+export function byPlace<R extends { readonly namespace?: NamespaceRef }>(
+  resources: readonly R[],
+): Map<string, R[]> {
+  const places = new Map<string, R[]>()
+  for (const resource of resources) {
+    const path = resource.namespace?.path ?? ''
+    const list = places.get(path)
+    if (list === undefined) places.set(path, [resource])
+    else list.push(resource)
+  }
+  return places
+}
+
+function sort(resources: readonly Resource[]): Sorted {
+  const sorted = {
+    namespaces: [] as NamespaceResource[],
+    bridges: [] as BridgeResource[],
+    veths: [] as VethResource[],
+    addresses: [] as AddressResource[],
+    routes: [] as RouteResource[],
+    sysctls: [] as SysctlResource[],
+    tables: [] as TableResource[],
+    elements: [] as ElementResource[],
+  }
+  for (const resource of resources) {
+    switch (resource.kind) {
+      case 'namespace':
+        sorted.namespaces.push(resource)
+        break
+      case 'bridge':
+        sorted.bridges.push(resource)
+        break
+      case 'veth':
+        sorted.veths.push(resource)
+        break
+      case 'address':
+        sorted.addresses.push(resource)
+        break
+      case 'route':
+        sorted.routes.push(resource)
+        break
+      case 'sysctl':
+        sorted.sysctls.push(resource)
+        break
+      case 'table':
+        sorted.tables.push(resource)
+        break
+      case 'element':
+        sorted.elements.push(resource)
+        break
+    }
+  }
+  return sorted
+}

@@ -1,0 +1,120 @@
+import { KernelError } from '../../../base/errors.ts'
+import {
+  type BridgeResource,
+  type NamespaceRef,
+  resourceKey,
+  type VethResource,
+} from '../../resource.ts'
+import type { Namespaces } from '../namespace.ts'
+import { readSysctl, writeSysctl } from '../sysctl.ts'
+import { byPlace, type Plan } from './plan.ts'
+import type { Transaction } from './transaction.ts'
+
+/** A sysctl, and the resource it belongs to. */
+interface Setting {
+  readonly namespace?: NamespaceRef
+  readonly key: string
+  readonly name: string
+  readonly value: string
+  /** It is no failure if the kernel has no such thing. */
+  readonly optional?: boolean
+}
+
+/** Sysctls in `add`, and those that links in `add` are made up of: before any of them goes up. */
+export function writeSysctls(transaction: Transaction, namespaces: Namespaces, plan: Plan): void {
+  const { bridges, veths, sysctls } = plan.add
+  const settings = [
+    ...bridges.flatMap(bridgeSettings),
+    ...hostEndSettings(veths),
+    ...veths.flatMap(peerSettings),
+    ...sysctls.map((sysctl) => ({ ...sysctl, key: resourceKey(sysctl) })),
+  ]
+  eachPlace(transaction, namespaces, settings, (setting, inside) => {
+    transaction.attempt(setting.key, () => write(transaction, setting, inside))
+  })
+}
+
+/** Sysctls in `remove`: their former value is put back, where they still have ours. */
+export function restoreSysctls(transaction: Transaction, namespaces: Namespaces, plan: Plan): void {
+  const sysctls = plan.remove.sysctls.filter(
+    ({ namespace, restore }) =>
+      restore !== undefined && !(namespace && plan.dying.has(namespace.path)),
+  )
+  eachPlace(transaction, namespaces, sysctls, (sysctl, inside) => {
+    const { name, value, restore } = sysctl
+    transaction.attempt(resourceKey(sysctl), () => {
+      if (readSysctl(name) !== value) return
+      writeSysctl(name, restore!)
+      transaction.onRollback(() => inside(() => writeSysctl(name, value)))
+    })
+  })
+}
+
+function write(
+  transaction: Transaction,
+  { name, value, optional }: Setting,
+  inside: (work: () => void) => void,
+): void {
+  const found = readSysctl(name)
+  if (found === value || (found === undefined && optional)) return
+  if (found === undefined) {
+    throw new KernelError('sysctl', 'ENOENT', { target: name, message: 'there is no such sysctl' })
+  }
+  writeSysctl(name, value)
+  transaction.onRollback(() => inside(() => writeSysctl(name, found)))
+}
+
+/** Visits each setting from inside its namespace; `inside` does so again later. */
+function eachPlace<S extends { readonly namespace?: NamespaceRef }>(
+  { places, host }: Transaction,
+  namespaces: Namespaces,
+  settings: readonly S[],
+  visit: (setting: S, inside: (work: () => void) => void) => void,
+): void {
+  for (const list of byPlace(settings).values()) {
+    const place = places.at(list[0]!.namespace)
+    const inside = (work: () => void) => {
+      if (place === host) work()
+      else namespaces.enter(place.fd, work)
+    }
+    inside(() => {
+      for (const setting of list) visit(setting, inside)
+    })
+  }
+}
+
+function bridgeSettings(bridge: BridgeResource): Setting[] {
+  if (bridge.origin === 'adopt') return []
+  return ipv6Settings(bridge.name, bridge.ipv6, { key: resourceKey(bridge) })
+}
+
+/**
+ * The host's ends give themselves no addresses (see makeVeths), which keeps them silent unless the
+ * host is an IPv6 router: then they greet all routers, if IPv6 isn't off entirely.
+ */
+function hostEndSettings(veths: readonly VethResource[]): Setting[] {
+  if (veths.length === 0 || readSysctl('net/ipv6/conf/default/forwarding') !== '1') return []
+  return veths.flatMap((veth) => ipv6Settings(veth.name, false, { key: resourceKey(veth) }))
+}
+
+function peerSettings(veth: VethResource): Setting[] {
+  const { name, ipv6, namespace } = veth.peer
+  // Namespaces of our own have it off by default.
+  if (!ipv6 && namespace.cookie === undefined) return []
+  return ipv6Settings(name, ipv6, { namespace, key: resourceKey(veth) })
+}
+
+function ipv6Settings(
+  link: string,
+  ipv6: boolean,
+  rest: Pick<Setting, 'namespace' | 'key'>,
+): Setting[] {
+  const of = (what: string, value: string): Setting => ({
+    ...rest,
+    name: `net/ipv6/conf/${link}/${what}`,
+    value,
+    optional: !ipv6,
+  })
+  if (!ipv6) return [of('disable_ipv6', '1')]
+  return [of('accept_ra', '0'), of('accept_dad', '0'), of('disable_ipv6', '0')]
+}

@@ -1,0 +1,99 @@
+import type { KernelError } from '../../../base/errors.ts'
+import type { Message } from '../netlink/message.ts'
+import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
+import type { Doomed, DoomedNamespace } from '../operations.ts'
+import type { Place, Places } from '../place.ts'
+import { about } from '../wire-error.ts'
+
+/** One message of several that are sent together. */
+export interface Step {
+  readonly message: Message
+  /** Key of the resource it is for. */
+  readonly key: string
+  /** Called if the kernel has done it. */
+  readonly done?: () => void
+  /** Puts it back, if the kernel has done it. */
+  readonly undo?: () => void
+  /** Told if the kernel refuses; true: what was wanted is so all the same. */
+  readonly refused?: (error: KernelError) => boolean
+}
+
+/** One change under way: what has been done so far, so that it can be undone. */
+export class Transaction {
+  readonly places: Places
+  readonly #undo: (() => void)[] = []
+  readonly #links = new Set<number>()
+  readonly #namespaces: DoomedNamespace[] = []
+
+  constructor(places: Places) {
+    this.places = places
+  }
+
+  get host(): Place {
+    return this.places.host
+  }
+
+  /** Runs at a rollback, before everything registered earlier. */
+  onRollback(undo: () => void): void {
+    this.#undo.push(undo)
+  }
+
+  /** Sends all steps at once; throws what the kernel says against the first that can't be. */
+  send(socket: NetlinkSocket, steps: readonly Step[]): void {
+    if (steps.length === 0) return
+    const failures = socket.requestAll(steps.map(({ message }) => message))
+    const errors = new Map(failures.map(({ index, error }) => [index, error]))
+    for (const [index, { undo, done }] of steps.entries()) {
+      if (errors.has(index)) continue
+      if (undo !== undefined) this.#undo.push(undo)
+      done?.()
+    }
+    for (const [index, { key, refused }] of steps.entries()) {
+      const error = errors.get(index)
+      if (error === undefined) continue
+      if (!this.attempt(key, () => refused?.(error) ?? false)) throw about(error, key)
+    }
+  }
+
+  /** Whatever `work` throws is about this resource. */
+  attempt<T>(key: string, work: () => T): T {
+    try {
+      return work()
+    } catch (error) {
+      throw about(error, key)
+    }
+  }
+
+  /** What is without effect and has to be deleted by and by. */
+  get doomed(): Doomed {
+    return { links: [...this.#links], namespaces: this.#namespaces }
+  }
+
+  doomLink(index: number): void {
+    this.#links.add(index)
+  }
+
+  spareLink(index: number): void {
+    this.#links.delete(index)
+  }
+
+  doomNamespace(namespace: DoomedNamespace): void {
+    this.#namespaces.push(namespace)
+  }
+
+  spareNamespace(namespace: DoomedNamespace): void {
+    this.#namespaces.splice(this.#namespaces.indexOf(namespace), 1)
+  }
+
+  /** Undoes as much as can be undone: what can't is somebody else's doing meanwhile. */
+  rollback(): void {
+    for (const undo of this.#undo.reverse()) {
+      try {
+        undo()
+      } catch {
+        // The error that led here is the one to be told.
+      }
+    }
+    this.#undo.length = 0
+  }
+}

@@ -1,0 +1,200 @@
+import { writeSync } from 'node:fs'
+import { Worker } from 'node:worker_threads'
+import { CnmError } from '../../../base/errors.ts'
+import type { KernelEvent } from '../../kernel.ts'
+import { EventStreams } from '../event-streams.ts'
+import { close, eventfd } from '../ffi/file.ts'
+import type { Doomed } from '../operations.ts'
+import type { BackgroundOptions, Command, Report } from './messages.ts'
+
+/** So much may wait to be deleted before removing waits, too: deleting is slower than making. */
+const MOST_WAITING = 64
+
+interface Waiting {
+  resolve(): void
+  reject(error: Error): void
+}
+
+/**
+ * The background thread, seen from the main one. It is started when it is first needed. It keeps the
+ * program alive only while something is being waited for that comes by itself.
+ */
+export class Background {
+  readonly #host: string | undefined
+  readonly #streams = new EventStreams<KernelEvent>()
+  readonly #ends = new Map<number, Waiting>()
+  readonly #rooms = new Map<Waiting, number>()
+  #thread: Thread | undefined
+  #toDelete = 0
+  #lastId = 0
+  #closed: CnmError | undefined
+
+  constructor(host: string | undefined) {
+    this.#host = host
+  }
+
+  /** Deletes these by and by. */
+  delete(doomed: Doomed): void {
+    const count = doomed.links.length + doomed.namespaces.length
+    if (count === 0) return
+    this.#toDelete += count
+    this.#send({ type: 'delete', doomed })
+  }
+
+  /** Resolves when little enough waits to be deleted. */
+  room(): Promise<void> {
+    return this.#atMost(MOST_WAITING)
+  }
+
+  /** Resolves when nothing waits to be deleted. */
+  settled(): Promise<void> {
+    return this.#atMost(0)
+  }
+
+  /** Resolves when the path doesn't lead to that namespace any more, or its process has ended. */
+  async ended(path: string, identity: string, signal: AbortSignal): Promise<void> {
+    this.#lastId += 1
+    const id = this.#lastId
+    const end = new Promise<void>((resolve, reject) => {
+      this.#ends.set(id, { resolve, reject })
+    })
+    const forget = () => {
+      this.#ends.get(id)?.resolve()
+      this.#ends.delete(id)
+      this.#send({ type: 'forget-end', id })
+    }
+    signal.addEventListener('abort', forget, { once: true })
+    this.#send({ type: 'await-end', id, path, identity })
+    try {
+      await end
+    } finally {
+      signal.removeEventListener('abort', forget)
+    }
+  }
+
+  events(signal: AbortSignal | undefined): AsyncIterable<KernelEvent> {
+    this.#send({ type: 'watch' })
+    return this.#streams.open(signal)
+  }
+
+  /** Idempotent. */
+  async close(): Promise<void> {
+    this.#end()
+    await this.#thread?.stop()
+  }
+
+  #atMost(count: number): Promise<void> {
+    if (this.#toDelete <= count) return Promise.resolve()
+    if (this.#closed !== undefined) return Promise.reject(this.#closed)
+    return new Promise((resolve, reject) => {
+      this.#rooms.set({ resolve, reject }, count)
+      this.#thread?.hold(true)
+    })
+  }
+
+  #send(command: Command): void {
+    if (this.#closed !== undefined) throw this.#closed
+    this.#thread ??= new Thread(
+      this.#host,
+      (report) => this.#receive(report),
+      (error) => this.#end(error),
+    )
+    this.#thread.send(command)
+  }
+
+  #receive(report: Report): void {
+    switch (report.type) {
+      case 'events':
+        this.#streams.publish(report.events)
+        break
+      case 'ended':
+        this.#ends.get(report.id)?.resolve()
+        this.#ends.delete(report.id)
+        break
+      case 'deleted':
+        this.#toDelete -= report.count
+        for (const [waiting, most] of this.#rooms) {
+          if (this.#toDelete > most) continue
+          this.#rooms.delete(waiting)
+          waiting.resolve()
+        }
+        this.#thread?.hold(this.#rooms.size > 0)
+        break
+    }
+  }
+
+  #end(cause?: Error): void {
+    this.#closed ??=
+      cause === undefined
+        ? new CnmError('CLOSED', 'the kernel is closed')
+        : new CnmError('CLOSED', `the kernel's background thread has died: ${cause.message}`, {
+            cause,
+          })
+    this.#streams.end()
+    for (const { reject } of [...this.#ends.values(), ...this.#rooms.keys()]) reject(this.#closed)
+    this.#ends.clear()
+    this.#rooms.clear()
+  }
+}
+
+// A thread that sleeps in the kernel would make the process's exit wait for ever.
+const sleeping = new Set<number>()
+process.on('exit', () => {
+  for (const fd of sleeping) wake(fd)
+})
+
+/** The Worker, and the descriptor that wakes it. */
+class Thread {
+  readonly #wakeFd = eventfd()
+  readonly #worker: Worker
+  readonly #over: Promise<void>
+
+  constructor(
+    host: string | undefined,
+    onReport: (report: Report) => void,
+    onDeath: (error: Error) => void,
+  ) {
+    const options: BackgroundOptions = { host, wakeFd: this.#wakeFd }
+    this.#worker = new Worker(new URL('./background-worker.js', import.meta.url), {
+      workerData: options,
+      execArgv: [],
+      name: 'cnm background',
+    })
+    sleeping.add(this.#wakeFd)
+    this.#worker.on('message', onReport)
+    this.#worker.on('error', onDeath)
+    this.#over = new Promise((resolve) => {
+      this.#worker.on('exit', () => {
+        sleeping.delete(this.#wakeFd)
+        close(this.#wakeFd)
+        resolve()
+      })
+    })
+    this.hold(false)
+  }
+
+  send(command: Command): void {
+    this.#worker.postMessage(command)
+    wake(this.#wakeFd)
+  }
+
+  /** Whether the program has to stay alive for it. */
+  hold(on: boolean): void {
+    if (on) this.#worker.ref()
+    else this.#worker.unref()
+  }
+
+  async stop(): Promise<void> {
+    if (sleeping.has(this.#wakeFd)) {
+      this.hold(true)
+      this.send({ type: 'stop' })
+    }
+    await this.#over
+  }
+}
+
+const one = new Uint8Array(new BigUint64Array([1n]).buffer)
+
+function wake(fd: number): void {
+  writeSync(fd, one)
+}

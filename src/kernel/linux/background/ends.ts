@@ -1,0 +1,113 @@
+import { statSync } from 'node:fs'
+import { isKernelError } from '../../../base/errors.ts'
+import { close, O_RDONLY, open } from '../ffi/file.ts'
+import { pidfdOpen } from '../ffi/namespace.ts'
+import { EPOLLIN, epollAdd, epollDelete } from '../ffi/wait.ts'
+import { identityOf } from '../namespace.ts'
+
+// Mounts come and go in crowds, and each time all paths are looked at.
+const LOOK_EVERY_MS = 20
+const EPOLLPRI = 2
+
+interface Watched {
+  readonly id: number
+  readonly path: string
+  readonly identity: string
+}
+
+/**
+ * Waits for the end of namespaces: of the process whose they are, or of the mount at their path. It
+ * keeps nothing of them open, so it doesn't keep them alive.
+ */
+export class Ends {
+  readonly #epoll: number
+  readonly #onEnd: (id: number) => void
+  readonly #processes = new Map<number, Watched>()
+  readonly #mounts = new Map<number, Watched>()
+  #mountTable: number | undefined
+  #lookAt = Number.POSITIVE_INFINITY
+
+  constructor(epoll: number, onEnd: (id: number) => void) {
+    this.#epoll = epoll
+    this.#onEnd = onEnd
+  }
+
+  await(watched: Watched): void {
+    const pid = /^\/proc\/(\d+)\/ns\/net$/.exec(watched.path)?.[1]
+    if (pid === undefined) this.#awaitMount(watched)
+    else this.#awaitProcess(watched, Number(pid))
+  }
+
+  forget(id: number): void {
+    this.#mounts.delete(id)
+    for (const [pidfd, watched] of this.#processes) {
+      if (watched.id === id) this.#closeProcess(pidfd)
+    }
+  }
+
+  /** Told of every descriptor that is ready. */
+  ready(fd: number): void {
+    if (fd === this.#mountTable) {
+      this.#lookAt = Math.min(this.#lookAt, performance.now() + LOOK_EVERY_MS)
+    }
+    const watched = this.#processes.get(fd)
+    if (watched === undefined) return
+    this.#closeProcess(fd)
+    this.#onEnd(watched.id)
+  }
+
+  /** Looks if it is time to. Answers in how many milliseconds it will be; -1: not before something happens. */
+  step(): number {
+    const wait = this.#lookAt - performance.now()
+    if (wait === Number.POSITIVE_INFINITY) return -1
+    if (wait > 0) return Math.ceil(wait)
+    this.#lookAt = Number.POSITIVE_INFINITY
+    for (const watched of this.#mounts.values()) {
+      if (isThere(watched)) continue
+      this.#mounts.delete(watched.id)
+      this.#onEnd(watched.id)
+    }
+    return -1
+  }
+
+  #awaitProcess(watched: Watched, pid: number): void {
+    let pidfd: number
+    try {
+      pidfd = pidfdOpen(pid)
+    } catch (error) {
+      if (!isKernelError(error)) throw error
+      this.#onEnd(watched.id)
+      return
+    }
+    if (isThere(watched)) {
+      this.#processes.set(pidfd, watched)
+      epollAdd(this.#epoll, pidfd, EPOLLIN)
+    } else {
+      close(pidfd)
+      this.#onEnd(watched.id)
+    }
+  }
+
+  #closeProcess(pidfd: number): void {
+    this.#processes.delete(pidfd)
+    epollDelete(this.#epoll, pidfd)
+    close(pidfd)
+  }
+
+  #awaitMount(watched: Watched): void {
+    if (this.#mountTable === undefined) {
+      this.#mountTable = open('/proc/thread-self/mountinfo', O_RDONLY)
+      epollAdd(this.#epoll, this.#mountTable, EPOLLPRI)
+    }
+    if (isThere(watched)) this.#mounts.set(watched.id, watched)
+    else this.#onEnd(watched.id)
+  }
+}
+
+function isThere({ path, identity }: Watched): boolean {
+  try {
+    return identityOf(statSync(path)) === identity
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,28 @@
+import type { KernelEvent } from '../../kernel.ts'
+import type { Doomed } from '../operations.ts'
+
+export interface BackgroundOptions {
+  /** Path of the network namespace that plays the host; absent: the one the process is in. */
+  readonly host: string | undefined
+  /** Written to whenever there is a command: the thread sleeps in epoll_wait. */
+  readonly wakeFd: number
+}
+
+export type Command =
+  | { readonly type: 'delete'; readonly doomed: Doomed }
+  /** From now on tell what happens on the host. */
+  | { readonly type: 'watch' }
+  | {
+      readonly type: 'await-end'
+      readonly id: number
+      readonly path: string
+      readonly identity: string
+    }
+  | { readonly type: 'forget-end'; readonly id: number }
+  | { readonly type: 'stop' }
+
+export type Report =
+  /** So many links and namespaces are really gone. */
+  | { readonly type: 'deleted'; readonly count: number }
+  | { readonly type: 'events'; readonly events: readonly KernelEvent[] }
+  | { readonly type: 'ended'; readonly id: number }

@@ -1,0 +1,260 @@
+import { isCnmError } from '../../base/errors.ts'
+import type { Difference } from '../kernel.ts'
+import type {
+  AddressResource,
+  BridgeResource,
+  ElementResource,
+  NamespaceRef,
+  Resource,
+  RouteResource,
+  SysctlResource,
+  TableResource,
+  VethResource,
+} from '../resource.ts'
+import type { TableDefinition } from '../ruleset.ts'
+import type { Machinery } from './apply/apply.ts'
+import { isAlive } from './host-view.ts'
+import { compareTable } from './nftables/compare.ts'
+import type { Element } from './nftables/element.ts'
+import { listElements } from './nftables/list.ts'
+import { LINK_GROUP } from './ours.ts'
+import { type Place, Places } from './place.ts'
+import { type LinkAddress, listAddresses } from './rtnetlink/address.ts'
+import { type Link, listLinks } from './rtnetlink/link.ts'
+import { listRoutes, type Route } from './rtnetlink/route.ts'
+import { readSysctl } from './sysctl.ts'
+
+/** How the machine differs from these resources. What is asked for many is read once. */
+export function compare(machinery: Machinery, resources: readonly Resource[]): Difference[] {
+  const places = new Places(machinery.namespaces, machinery.host)
+  try {
+    const comparison = new Comparison(machinery, places, resources)
+    return resources.flatMap((resource) => {
+      const found = comparison.of(resource)
+      return found === undefined ? [] : [{ resource, ...found }]
+    })
+  } finally {
+    places.close()
+  }
+}
+
+type Finding = Omit<Difference, 'resource'> | undefined
+
+/** What there is in one namespace. */
+interface Contents {
+  readonly place: Place
+  readonly links: ReadonlyMap<string, Link>
+  readonly addresses: readonly LinkAddress[]
+  readonly routes: ReadonlyMap<string, readonly Route[]>
+}
+
+class Comparison {
+  readonly #machinery: Machinery
+  readonly #places: Places
+  readonly #contents = new Map<string, Contents | undefined>()
+  readonly #elements = new Map<string, ReadonlyMap<string, Element>>()
+  readonly #tables: readonly TableDefinition[]
+
+  constructor(machinery: Machinery, places: Places, resources: readonly Resource[]) {
+    this.#machinery = machinery
+    this.#places = places
+    const described = resources.flatMap((it) => (it.kind === 'table' ? [it.definition] : []))
+    this.#tables = [...described, ...machinery.ruleset.definitions]
+  }
+
+  of(resource: Resource): Finding {
+    switch (resource.kind) {
+      case 'namespace': {
+        const { path } = resource.namespace
+        return this.#in(resource.namespace) ? undefined : missing(`no namespace at ${path}`)
+      }
+      case 'bridge':
+        return this.#bridge(resource)
+      case 'veth':
+        return this.#veth(resource)
+      case 'address':
+        return this.#address(resource)
+      case 'route':
+        return this.#route(resource)
+      case 'sysctl':
+        return this.#sysctl(resource)
+      case 'table':
+        return this.#table(resource)
+      case 'element':
+        return this.#element(resource)
+    }
+  }
+
+  /** undefined: there is no such namespace. */
+  #in(ref: NamespaceRef | undefined): Contents | undefined {
+    const path = ref?.path ?? ''
+    if (!this.#contents.has(path)) this.#contents.set(path, this.#read(ref))
+    return this.#contents.get(path)
+  }
+
+  #read(ref: NamespaceRef | undefined): Contents | undefined {
+    try {
+      const place = this.#places.at(ref)
+      const { socket } = place
+      const links = listLinks(socket).filter(isAlive)
+      return {
+        place,
+        links: new Map(links.map((link) => [link.name, link])),
+        addresses: listAddresses(socket),
+        routes: byDestination(listRoutes(socket)),
+      }
+    } catch (error) {
+      if (isCnmError(error, 'NAMESPACE_NOT_FOUND')) return undefined
+      throw error
+    }
+  }
+
+  #bridge(bridge: BridgeResource): Finding {
+    const { name, origin, mtu, mac, ipv6 } = bridge
+    const link = this.#in(undefined)?.links.get(name)
+    if (link === undefined) return missing(`no link ${name}`)
+    if (link.kind !== 'bridge') return different(`${name} is a ${link.kind}, not a bridge`)
+    if (origin === 'adopt') return undefined
+    return differences([
+      link.group !== LINK_GROUP && `${name} isn't ours`,
+      !link.up && `${name} is down`,
+      mtu !== undefined && link.mtu !== mtu && `${name} has mtu ${link.mtu}, not ${mtu}`,
+      mac !== undefined && link.mac !== mac && `${name} has address ${link.mac}, not ${mac}`,
+      this.#ipv6(name, ipv6),
+    ])
+  }
+
+  #veth(veth: VethResource): Finding {
+    const { name, bridge, mtu, peer } = veth
+    const host = this.#in(undefined)
+    const link = host?.links.get(name)
+    if (link === undefined) return missing(`no link ${name}`)
+    const other = this.#in(peer.namespace)?.links.get(peer.name)
+    if (link.kind !== 'veth' || other?.index !== link.peer || other?.peer !== link.index) {
+      return different(`${name} doesn't lead to ${peer.name} in ${peer.namespace.path}`)
+    }
+    const inside = `${peer.name} in ${peer.namespace.path}`
+    return differences([
+      link.group !== LINK_GROUP && `${name} isn't ours`,
+      !link.up && `${name} is down`,
+      !other.up && `${inside} is down`,
+      link.master !== host?.links.get(bridge)?.index && `${name} isn't on ${bridge}`,
+      !link.hairpin && `${name} has hairpin off`,
+      link.mtu !== mtu && `${name} has mtu ${link.mtu}, not ${mtu}`,
+      other.mtu !== mtu && `${inside} has mtu ${other.mtu}, not ${mtu}`,
+      other.mac !== peer.mac && `${inside} has address ${other.mac}, not ${peer.mac}`,
+      this.#ipv6(peer.name, peer.ipv6, peer.namespace),
+    ])
+  }
+
+  #ipv6(link: string, wanted: boolean, namespace?: NamespaceRef): string | false {
+    const off = this.#readSysctl(`net/ipv6/conf/${link}/disable_ipv6`, namespace)
+    if (off === undefined || (off === '0') === wanted) return false
+    return `${link} has IPv6 ${wanted ? 'off' : 'on'}`
+  }
+
+  #address({ namespace, link, address }: AddressResource): Finding {
+    const contents = this.#in(namespace)
+    const index = contents?.links.get(link)?.index
+    const found = contents?.addresses.some((it) => it.link === index && it.address === address)
+    return found ? undefined : missing(`no address ${address} on ${link}`)
+  }
+
+  #route({ namespace, destination, gateway, link }: RouteResource): Finding {
+    const contents = this.#in(namespace)
+    const index = contents?.links.get(link)?.index
+    const routes = contents?.routes.get(destination) ?? []
+    const [first] = routes
+    if (first === undefined) return missing(`no route ${destination}`)
+    if (routes.some((route) => route.gateway === gateway && route.link === index)) return undefined
+    const way = (via: string | undefined, dev: string | undefined) =>
+      `${via === undefined ? '' : ` via ${via}`} dev ${dev ?? '?'}`
+    const dev = [...(contents?.links.values() ?? [])].find((it) => it.index === first.link)?.name
+    return different(
+      `route ${destination} goes${way(first.gateway, dev)}, not${way(gateway, link)}`,
+    )
+  }
+
+  #sysctl({ namespace, name, value }: SysctlResource): Finding {
+    const found = this.#readSysctl(name, namespace)
+    if (found === undefined) return missing(`no sysctl ${name}`)
+    return found === value ? undefined : different(`${name} is ${found}, not ${value}`)
+  }
+
+  /** A sysctl of a link that only waits to be deleted counts as gone. */
+  #readSysctl(name: string, namespace: NamespaceRef | undefined): string | undefined {
+    const contents = this.#in(namespace)
+    if (contents === undefined) return undefined
+    const link = /^net\/ipv[46]\/(?:conf|neigh)\/([^/]+)\//.exec(name)?.[1]
+    if (link !== undefined && !['all', 'default'].includes(link) && !contents.links.has(link)) {
+      return undefined
+    }
+    if (namespace === undefined) return readSysctl(name)
+    return this.#machinery.namespaces.enter(contents.place.fd, () => readSysctl(name))
+  }
+
+  #table({ definition }: TableResource): Finding {
+    const { ruleset } = this.#machinery
+    if (!ruleset.isThere(definition)) {
+      return missing(`no table ${definition.family} ${definition.name}`)
+    }
+    // What others put into a table that is theirs, too, is no difference.
+    if (!definition.owned) return undefined
+    return differences(compareTable(ruleset.socket, ruleset.asPossible(definition)))
+  }
+
+  #element(element: ElementResource): Finding {
+    const { family, table, set, key, value, owner } = element
+    const name = `${family} ${table} ${set} { ${key.join(' . ')} }`
+    const found = this.#elementsOf(element).get(key.join(' . '))
+    if (found === undefined) return missing(`no element ${name}`)
+    const wanted = value?.join(' . ')
+    const is = found.value?.join(' . ')
+    return differences([
+      is !== wanted && `element ${name} has the value ${is}, not ${wanted}`,
+      found.owner !== owner && `element ${name} belongs to ${found.owner}, not ${owner}`,
+    ])
+  }
+
+  #elementsOf({ family, table, set }: ElementResource): ReadonlyMap<string, Element> {
+    const place = `${family} ${table} ${set}`
+    let elements = this.#elements.get(place)
+    if (elements === undefined) {
+      const { ruleset } = this.#machinery
+      const known = this.#tables.some(
+        (it) =>
+          it.family === family && it.name === table && it.sets.some(({ name }) => name === set),
+      )
+      const list =
+        known && ruleset.isThere({ family, name: table })
+          ? listElements(ruleset.socket, this.#tables, { family, table, set })
+          : []
+      elements = new Map(list.map((element) => [element.key.join(' . '), element]))
+      this.#elements.set(place, elements)
+    }
+    return elements
+  }
+}
+
+function byDestination(routes: readonly Route[]): Map<string, Route[]> {
+  const map = new Map<string, Route[]>()
+  for (const route of routes) {
+    const list = map.get(route.destination)
+    if (list === undefined) map.set(route.destination, [route])
+    else list.push(route)
+  }
+  return map
+}
+
+function missing(detail: string): Finding {
+  return { state: 'missing', detail }
+}
+
+function different(detail: string): Finding {
+  return { state: 'different', detail }
+}
+
+function differences(found: readonly (string | false)[]): Finding {
+  const list = found.filter((difference) => difference !== false)
+  return list.length === 0 ? undefined : different(list.join('; '))
+}

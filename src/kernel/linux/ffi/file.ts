@@ -1,0 +1,56 @@
+import { constants } from 'node:fs'
+import { check, declare, lastErrno } from './libc.ts'
+
+const O_CLOEXEC = 0o2000000
+const EFD_CLOEXEC = 0o2000000
+const EFD_NONBLOCK = 0o4000
+
+export const { O_RDONLY, O_RDWR, O_CREAT, O_NONBLOCK } = constants
+
+const c = {
+  open: declare<(path: string, flags: number, mode: number) => number>(
+    'int open(const char *, int, uint32_t)',
+  ),
+  close: declare<(fd: number) => number>('int close(int)'),
+  ioctl: declare<(fd: number, request: number, argument: number) => number>(
+    'int ioctl(int, unsigned long, uintptr_t)',
+  ),
+  pipe2: declare<(fds: Int32Array, flags: number) => number>('int pipe2(int *, int)'),
+  eventfd: declare<(initial: number, flags: number) => number>('int eventfd(unsigned int, int)'),
+  fstatfs: declare<(fd: number, buffer: Uint8Array) => number>('int fstatfs(int, void *)'),
+}
+
+export function open(path: string, flags: number, mode = 0): number {
+  return check(c.open(path, flags | O_CLOEXEC, mode), 'open', path)
+}
+
+export function close(fd: number): void {
+  // After EINTR and EIO the descriptor is gone all the same.
+  if (c.close(fd) < 0 && lastErrno() === 'EBADF') check(-1, 'close', `fd ${fd}`)
+}
+
+/** For requests whose argument is a number or nothing. */
+export function ioctl(fd: number, request: number, argument = 0): number {
+  return check(c.ioctl(fd, request, argument), 'ioctl')
+}
+
+export function pipe(): { readonly read: number; readonly write: number } {
+  const fds = new Int32Array(2)
+  check(c.pipe2(fds, O_CLOEXEC), 'pipe2')
+  return { read: fds[0]!, write: fds[1]! }
+}
+
+/** A non-blocking event counter. */
+export function eventfd(): number {
+  return check(c.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), 'eventfd')
+}
+
+export const NSFS_MAGIC = 0x6e736673
+
+const statfsBuffer = Buffer.alloc(256)
+
+/** `f_type`: the magic number of the file system a descriptor is on. */
+export function fstatfs(fd: number): number {
+  check(c.fstatfs(fd, statfsBuffer), 'fstatfs')
+  return statfsBuffer.readUInt32LE(0)
+}

@@ -1,0 +1,23 @@
+import { faultPoint } from './fault.ts'
+import { check, declare } from './libc.ts'
+
+export const MS_BIND = 0x1000
+export const MNT_DETACH = 2
+
+const c = {
+  mount: declare<
+    (source: string, target: string, type: string | null, flags: number, data: null) => number
+  >('int mount(const char *, const char *, const char *, unsigned long, const void *)'),
+  umount2: declare<(target: string, flags: number) => number>('int umount2(const char *, int)'),
+}
+
+/** `type` is null for bind mounts and changes of propagation. */
+export function mount(source: string, target: string, type: string | null, flags: number): void {
+  faultPoint('mount', target)
+  check(c.mount(source, target, type, flags, null), 'mount', target)
+}
+
+export function umount2(target: string, flags: number): void {
+  faultPoint('umount2', target)
+  check(c.umount2(target, flags), 'umount2', target)
+}

@@ -1,0 +1,175 @@
+import { fstatSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { CnmError, isCnmError } from '../../base/errors.ts'
+import type {
+  AdoptedNamespace,
+  Change,
+  Command,
+  Difference,
+  HostView,
+  SocketRequest,
+  Survey,
+  SurveyQuery,
+} from '../kernel.ts'
+import type { NamespaceRef, Resource } from '../resource.ts'
+import { apply } from './apply/apply.ts'
+import { compare } from './compare.ts'
+import { armFault, faultCalls } from './ffi/fault.ts'
+import { close } from './ffi/file.ts'
+import { hostView } from './host-view.ts'
+import { identityOf, Namespaces, openNamespace, openProcess } from './namespace.ts'
+import type {
+  Applied,
+  Ended,
+  Operations,
+  Ready,
+  SpawnedProgram,
+  ThreadOptions,
+} from './operations.ts'
+import { CONDEMNED_GROUP, DYING_GROUP } from './ours.ts'
+import { ownPlace, type Place, Places } from './place.ts'
+import { Programs } from './programs.ts'
+import { listLinks } from './rtnetlink/link.ts'
+import { Ruleset } from './ruleset.ts'
+import { openBoundSocket } from './sockets.ts'
+import { survey } from './survey.ts'
+import { toWire } from './wire-error.ts'
+
+/** The door's work, on the kernel thread: everything synchronous, everything from the host's namespace. */
+export class KernelSide implements Operations {
+  readonly #namespaces: Namespaces
+  readonly #host: Place
+  readonly #ruleset: Ruleset
+  readonly #programs: Programs
+  /** Cookies of the namespaces no sandbox may have: the host's, and the one this process is in. */
+  readonly #hostCookies: ReadonlySet<string>
+
+  constructor(options: ThreadOptions, onEnd: (program: number, ended: Ended) => void) {
+    const outside = ownPlace()
+    this.#namespaces = new Namespaces(options.host)
+    this.#host = ownPlace()
+    this.#hostCookies = new Set([cookieOf(outside), cookieOf(this.#host)])
+    outside.close()
+    this.#ruleset = new Ruleset(options)
+    this.#programs = new Programs(onEnd)
+  }
+
+  ready(): Ready {
+    const links = listLinks(this.#host.socket)
+    const condemned = links.filter(
+      ({ group }) => group === CONDEMNED_GROUP || group === DYING_GROUP,
+    )
+    return { condemned: condemned.map(({ index }) => index) }
+  }
+
+  apply(change: Change): Applied {
+    const { doomed, error } = apply(this.#machinery, change)
+    return { doomed, error: error === undefined ? undefined : toWire(error) }
+  }
+
+  compare(resources: readonly Resource[]): Difference[] {
+    return compare(this.#machinery, resources)
+  }
+
+  survey(query: SurveyQuery): Survey {
+    return survey(this.#machinery, query)
+  }
+
+  view(): HostView {
+    return hostView(this.#host)
+  }
+
+  adopt(target: { readonly pid: number } | { readonly path: string }): AdoptedNamespace {
+    if ('path' in target) {
+      const path = resolve(target.path)
+      return this.#adopt(openNamespace({ path }), path)
+    }
+    return this.#adopt(openProcess(target.pid), `/proc/${target.pid}/ns/net`)
+  }
+
+  spawn(
+    program: number,
+    namespace: NamespaceRef | undefined,
+    command: Command,
+  ): Promise<SpawnedProgram> {
+    const start = () => this.#programs.start(program, command)
+    const started = namespace === undefined ? start() : this.#inside(namespace, start)
+    return started()
+  }
+
+  kill(program: number, signal: NodeJS.Signals): void {
+    this.#programs.kill(program, signal)
+  }
+
+  openSocket(namespace: NamespaceRef, socket: SocketRequest): number {
+    return this.#inside(namespace, () => openBoundSocket(socket))
+  }
+
+  identify(namespace: NamespaceRef): string | undefined {
+    const places = new Places(this.#namespaces, this.#host)
+    try {
+      return identityOf(fstatSync(places.at(namespace).fd))
+    } catch (error) {
+      if (isCnmError(error, 'NAMESPACE_NOT_FOUND')) return undefined
+      throw error
+    } finally {
+      places.close()
+    }
+  }
+
+  armFault(k: number): void {
+    armFault(k)
+  }
+
+  faultCalls(): number {
+    return faultCalls()
+  }
+
+  close(): void {
+    this.#ruleset.close()
+    this.#host.close()
+    this.#namespaces.close()
+  }
+
+  get #machinery() {
+    return { namespaces: this.#namespaces, host: this.#host, ruleset: this.#ruleset }
+  }
+
+  #adopt(fd: number, path: string): AdoptedNamespace {
+    try {
+      return this.#namespaces.enter(fd, () => {
+        const place = ownPlace()
+        try {
+          const cookie = cookieOf(place)
+          if (this.#hostCookies.has(cookie)) throw hostNamespace(path)
+          const links = listLinks(place.socket).map(({ name }) => name)
+          return { namespace: { path, cookie }, links }
+        } finally {
+          place.close()
+        }
+      })
+    } finally {
+      close(fd)
+    }
+  }
+
+  #inside<T>(ref: NamespaceRef, work: () => T extends PromiseLike<unknown> ? never : T): T {
+    const places = new Places(this.#namespaces, this.#host)
+    try {
+      return this.#namespaces.enter<T>(places.at(ref).fd, work)
+    } finally {
+      places.close()
+    }
+  }
+}
+
+function cookieOf({ socket }: Place): string {
+  return socket.namespaceCookie()
+}
+
+function hostNamespace(path: string): CnmError {
+  return new CnmError('HOST_NAMESPACE', `${path} is the network namespace of the host itself`, {
+    details: { path },
+    hint: 'give the namespace of a container or another process',
+  })
+}

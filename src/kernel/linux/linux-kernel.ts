@@ -1,0 +1,140 @@
+import { stat } from 'node:fs/promises'
+import { Socket } from 'node:net'
+import type {
+  AdoptedNamespace,
+  Change,
+  Command,
+  Difference,
+  HostView,
+  Kernel,
+  KernelEvent,
+  Program,
+  SocketRequest,
+  Survey,
+  SurveyQuery,
+} from '../kernel.ts'
+import type { NamespaceRef, Resource } from '../resource.ts'
+import { Background } from './background/background.ts'
+import { KernelThread } from './thread.ts'
+import { fromWire } from './wire-error.ts'
+
+export interface LinuxKernelOptions {
+  /** Path of a network namespace that plays the host. Default: the one this process is in. */
+  readonly host?: string
+  /** false: ordinary tables even where the kernel has such with an owner. Default: true. */
+  readonly persist?: boolean
+}
+
+/** What tests need besides the door. */
+export interface LinuxKernel extends Kernel {
+  /** Makes the k-th change of the kernel from now fail, once, with EIO; Infinity: none. */
+  armFault(k: number): Promise<void>
+  /** How many changes there were since arming. */
+  faultCalls(): Promise<number>
+}
+
+/**
+ * The door to this machine's kernel. Needs CAP_NET_ADMIN and CAP_SYS_ADMIN, and CAP_SYS_PTRACE to
+ * adopt namespaces of other people's processes.
+ */
+export async function linuxKernel(options: LinuxKernelOptions = {}): Promise<LinuxKernel> {
+  // libuv's pool threads stay in the namespace in which the first piece of work for them comes up.
+  await stat('/')
+  const { host, persist = true } = options
+  const { thread, ready } = await KernelThread.start({
+    persist,
+    ...(host === undefined ? {} : { host }),
+  })
+  const background = new Background(host)
+  background.delete({ links: ready.condemned, namespaces: [] })
+  return new ThreadedKernel(thread, background)
+}
+
+class ThreadedKernel implements LinuxKernel {
+  readonly #thread: KernelThread
+  readonly #background: Background
+  #closing: Promise<void> | undefined
+
+  constructor(thread: KernelThread, background: Background) {
+    this.#thread = thread
+    this.#background = background
+  }
+
+  async apply(change: Change): Promise<void> {
+    const { doomed, error } = await this.#thread.call('apply', change)
+    this.#background.delete(doomed)
+    if (error !== undefined) throw fromWire(error)
+    if (change.remove.length > 0) await this.#background.room()
+  }
+
+  compare(resources: readonly Resource[]): Promise<Difference[]> {
+    return this.#thread.call('compare', resources)
+  }
+
+  survey(query: SurveyQuery): Promise<Survey> {
+    return this.#thread.call('survey', query)
+  }
+
+  view(): Promise<HostView> {
+    return this.#thread.call('view')
+  }
+
+  adopt(target: { readonly pid: number } | { readonly path: string }): Promise<AdoptedNamespace> {
+    return this.#thread.call('adopt', target)
+  }
+
+  async spawn(namespace: NamespaceRef | undefined, command: Command): Promise<Program> {
+    // The thread has a copy of the environment of its own, as it was when it started.
+    const env = { ...(command.env ?? process.env) }
+    const { program, pid, pipes, ended } = await this.#thread.spawn(namespace, { ...command, env })
+    return {
+      pid,
+      stdin: pipes && new Socket({ fd: pipes[0], readable: false, writable: true }),
+      stdout: pipes && new Socket({ fd: pipes[1], readable: true, writable: false }),
+      stderr: pipes && new Socket({ fd: pipes[2], readable: true, writable: false }),
+      ended,
+      kill: (signal) => {
+        // After its end there is nothing to kill, and after ours nobody to ask.
+        this.#thread.call('kill', program, signal).catch(() => {})
+      },
+    }
+  }
+
+  openSocket(namespace: NamespaceRef, socket: SocketRequest): Promise<number> {
+    return this.#thread.call('openSocket', namespace, socket)
+  }
+
+  async gone(namespace: NamespaceRef, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return
+    const identity = await this.#thread.call('identify', namespace)
+    if (identity === undefined || signal.aborted) return
+    await this.#background.ended(namespace.path, identity, signal)
+  }
+
+  events(signal?: AbortSignal): AsyncIterable<KernelEvent> {
+    return this.#background.events(signal)
+  }
+
+  settled(): Promise<void> {
+    return this.#background.settled()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  armFault(k: number): Promise<void> {
+    return this.#thread.call('armFault', k)
+  }
+
+  faultCalls(): Promise<number> {
+    return this.#thread.call('faultCalls')
+  }
+
+  async #close(): Promise<void> {
+    await this.#thread.close()
+    await this.#background.settled()
+    await this.#background.close()
+  }
+}

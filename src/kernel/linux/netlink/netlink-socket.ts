@@ -1,0 +1,322 @@
+import { isKernelError, KernelError } from '../../../base/errors.ts'
+import { errnoName } from '../ffi/errno.ts'
+import { faultDue, injectedFault } from '../ffi/fault.ts'
+import { close } from '../ffi/file.ts'
+import * as ffi from '../ffi/socket.ts'
+import type { Codec } from './codec.ts'
+import {
+  forEachMessage,
+  type Header,
+  type Message,
+  NLM_F_ACK,
+  NLM_F_DUMP,
+  NLM_F_DUMP_INTR,
+  NLMSG_DONE,
+  NLMSG_ERROR,
+  NLMSG_NOOP,
+  readStatus,
+  statusError,
+  writeMessage,
+} from './message.ts'
+import { batchBrackets } from './netfilter.ts'
+import { traceError, traceMessage } from './trace.ts'
+import { Writer } from './writer.ts'
+
+export const NETLINK_ROUTE = 0
+export const NETLINK_NETFILTER = 12
+
+const SOL_NETLINK = 270
+const NETLINK_ADD_MEMBERSHIP = 1
+const NETLINK_CAP_ACK = 10
+const NETLINK_EXT_ACK = 11
+const NETLINK_GET_STRICT_CHK = 12
+
+// Limits, not allocations: room for 10,000 nftables elements in one message, and for their errors.
+const SEND_BUFFER = 16 << 20
+const RECEIVE_BUFFER = 4 << 20
+// The kernel fills parts of a dump up to 32 KiB if the receiver has room for them.
+const DATAGRAM = 64 << 10
+const DUMP_ATTEMPTS = 20
+// As much as one call of `receive` takes, so that a flood can't keep it from returning.
+const RECEIVE_DATAGRAMS = 256
+
+/** One message of several that the kernel refused. */
+export interface Failure {
+  /** Its place in what was sent; undefined: the transaction as a whole. */
+  readonly index: number | undefined
+  readonly error: KernelError
+  /** The attribute the kernel points at, as its place in the message's body. */
+  readonly offset?: number
+}
+
+/** What a multicast group told. */
+export interface Notification {
+  readonly header: Header
+  readonly body: Buffer
+}
+
+/**
+ * A netlink socket of the network namespace the calling thread is in. The kernel executes requests
+ * inside `send`, so nothing here waits and nothing is asynchronous. Use it on one thread only.
+ */
+export class NetlinkSocket {
+  readonly fd: number
+  // Not from 1: a socket that was handed over by another process must not take old answers for its own.
+  #sequence = (Math.random() * 0x7fffffff) >>> 0
+  #closed = false
+
+  constructor(protocol: typeof NETLINK_ROUTE | typeof NETLINK_NETFILTER) {
+    this.fd = ffi.socket(ffi.AF_NETLINK, ffi.SOCK_RAW, protocol)
+    try {
+      ffi.setsockopt(this.fd, SOL_NETLINK, NETLINK_EXT_ACK, 1)
+      ffi.setsockopt(this.fd, SOL_NETLINK, NETLINK_CAP_ACK, 1)
+      if (protocol === NETLINK_ROUTE) {
+        ffi.setsockopt(this.fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
+      }
+      setBufferSize(this.fd, ffi.SO_SNDBUFFORCE, ffi.SO_SNDBUF, SEND_BUFFER)
+      setBufferSize(this.fd, ffi.SO_RCVBUFFORCE, ffi.SO_RCVBUF, RECEIVE_BUFFER)
+      // Connected to the kernel: nobody else can send us anything, and no address goes with a send.
+      ffi.connect(this.fd, kernelAddress)
+    } catch (error) {
+      close(this.fd)
+      throw error
+    }
+  }
+
+  /** Asks the kernel to change something; a KernelError with its own words if it refuses. */
+  request(message: Message): void {
+    const [failure] = this.requestAll([message])
+    if (failure !== undefined) throw failure.error
+  }
+
+  /**
+   * Sends changes all at once and answers with those the kernel refused, in order. It carries on
+   * behind one that it refused: nothing but the caller undoes the others.
+   */
+  requestAll(messages: readonly Message[]): readonly Failure[] {
+    const failures: Failure[] = []
+    const sent: number[] = []
+    for (const [index, { operation, target }] of messages.entries()) {
+      if (faultDue()) failures.push({ index, error: injectedFault(operation, target) })
+      else sent.push(index)
+    }
+    if (sent.length === 0) return failures
+    const first = this.#sequence + 1
+    const last = sent.length - 1
+    // Errors are told of every message; the one acknowledgement says that all have been dealt with.
+    this.#send(
+      sent.map((index) => messages[index]!),
+      (place) => (place === last ? NLM_F_ACK : 0),
+    )
+    let answered = false
+    while (!answered) {
+      const arrived = this.#receive((header, buffer, start, end) => {
+        const place = (header.sequence - first) | 0
+        if (header.type !== NLMSG_ERROR || place < 0 || place > last) return
+        const index = sent[place]!
+        const failure = this.#failure(messages[index]!, index, header, buffer, start, end)
+        if (failure !== undefined) failures.push(failure)
+        if (place === last) answered = true
+      })
+      if (!arrived && !answered) throw noAnswer(messages[sent[last]!]!)
+    }
+    return failures.sort((a, b) => a.index! - b.index!)
+  }
+
+  /**
+   * One transaction of a netfilter subsystem (NFNL_SUBSYS_…): all or nothing. Answers with the
+   * messages that were refused; with none, it is done.
+   */
+  batch(subsystem: number, messages: readonly Message[]): readonly Failure[] {
+    if (messages.length === 0) return []
+    const { begin, end } = batchBrackets(subsystem)
+    if (faultDue()) {
+      const { operation, target } = messages[0]!
+      return [{ index: 0, error: injectedFault(operation, target) }]
+    }
+    const all = [begin, ...messages, end]
+    const first = this.#sequence + 1
+    this.#send(all, (place) => (place === messages.length ? NLM_F_ACK : 0))
+    const failures: Failure[] = []
+    let answers = 0
+    // To the last one: a commit that fails is told besides the acknowledgement.
+    for (;;) {
+      const arrived = this.#receive((header, buffer, start, stop) => {
+        const place = (header.sequence - first) | 0
+        if (header.type !== NLMSG_ERROR || place < 0 || place >= all.length) return
+        answers += 1
+        const index = place === 0 || place > messages.length ? undefined : place - 1
+        const failure = this.#failure(all[place]!, index, header, buffer, start, stop)
+        if (failure !== undefined) failures.push(failure)
+      })
+      if (!arrived) break
+    }
+    if (answers === 0) throw noAnswer(begin)
+    return failures
+  }
+
+  /** Asks for one object. */
+  get<T>(message: Message, codec: Pick<Codec<T>, 'read'>): T {
+    const [answer] = this.#ask(message, 0, codec)
+    if (answer === undefined) throw noAnswer(message)
+    return answer
+  }
+
+  /** Asks for all objects of a kind; asks again when they changed meanwhile. */
+  dump<T>(message: Message, codec: Pick<Codec<T>, 'read'>): T[] {
+    return this.#ask(message, NLM_F_DUMP, codec)
+  }
+
+  /** From now on `receive` gives what this multicast group (RTNLGRP_…, NFNLGRP_…) tells. */
+  join(group: number): void {
+    ffi.setsockopt(this.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
+  }
+
+  /**
+   * What has arrived, without waiting. `overrun`: the kernel had to drop some, so what is known must
+   * be read anew. A socket that joined a group is for nothing else.
+   */
+  receive(): { readonly notifications: readonly Notification[]; readonly overrun: boolean } {
+    const notifications: Notification[] = []
+    let overrun = false
+    for (let count = 0; count < RECEIVE_DATAGRAMS; count++) {
+      try {
+        const arrived = this.#receive((header, buffer, start, end) => {
+          if (header.type === NLMSG_NOOP || header.type === NLMSG_DONE) return
+          notifications.push({ header, body: Buffer.from(buffer.subarray(start, end)) })
+        })
+        if (!arrived) break
+      } catch (error) {
+        if (!isKernelError(error, 'ENOBUFS')) throw error
+        overrun = true
+      }
+    }
+    return { notifications, overrun }
+  }
+
+  /** The kernel's own name of the namespace this socket belongs to, decimal. */
+  namespaceCookie(): string {
+    return ffi.namespaceCookie(this.fd)
+  }
+
+  /** Idempotent. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    close(this.fd)
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  #ask<T>(message: Message, flags: number, codec: Pick<Codec<T>, 'read'>): T[] {
+    for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
+      const answers = this.#askOnce(message, flags, codec)
+      if (answers !== undefined) return answers
+    }
+    throw new KernelError(message.operation, 'EAGAIN', {
+      message: `what was asked for kept changing, ${DUMP_ATTEMPTS} times`,
+    })
+  }
+
+  /** undefined: the answer has to be asked for again. */
+  #askOnce<T>(message: Message, flags: number, codec: Pick<Codec<T>, 'read'>): T[] | undefined {
+    this.#send([message], () => flags)
+    const sequence = this.#sequence
+    const answers: T[] = []
+    let failure: unknown
+    let again = false
+    let done = false
+    while (!done) {
+      try {
+        const arrived = this.#receive((header, buffer, start, end) => {
+          if (header.sequence !== sequence) return
+          if ((header.flags & NLM_F_DUMP_INTR) !== 0) again = true
+          if (header.type === NLMSG_DONE || header.type === NLMSG_ERROR) {
+            done = true
+            const refused = this.#failure(message, 0, header, buffer, start, end)
+            if (refused !== undefined) throw refused.error
+          } else {
+            done = flags === 0
+            answers.push(codec.read(buffer, start, end))
+          }
+        })
+        if (!arrived) {
+          if (!again) failure ??= noAnswer(message)
+          done = true
+        }
+      } catch (error) {
+        // The rest of a dump must be taken off the socket, or the next one meets EBUSY.
+        if (isKernelError(error, 'ENOBUFS')) again = true
+        else failure ??= error
+      }
+    }
+    if (failure !== undefined) throw failure
+    return again ? undefined : answers
+  }
+
+  #send(messages: readonly Message[], flags: (place: number) => number): void {
+    outgoing.truncate(0)
+    for (const [place, message] of messages.entries()) {
+      this.#sequence = (this.#sequence + 1) >>> 0
+      writeMessage(outgoing, message, flags(place), this.#sequence)
+      traceMessage(message, this.#sequence)
+    }
+    ffi.send(this.fd, outgoing.buffer, outgoing.length)
+  }
+
+  /** Visits the messages of one datagram; false if there was none, ENOBUFS if some got lost. */
+  #receive(visit: (header: Header, buffer: Buffer, start: number, end: number) => void): boolean {
+    const buffer = spare ?? Buffer.allocUnsafeSlow(DATAGRAM)
+    // Whoever calls a socket while visiting gets a buffer of its own.
+    spare = undefined
+    try {
+      const length = ffi.recv(this.fd, buffer)
+      if (length === undefined) return false
+      if (length > buffer.length) {
+        spare = Buffer.allocUnsafeSlow(length * 2)
+        throw new KernelError('recv', 'ENOBUFS', { message: `a datagram of ${length} bytes` })
+      }
+      forEachMessage(buffer, length, (header, start, end) => visit(header, buffer, start, end))
+      return true
+    } finally {
+      spare ??= buffer
+    }
+  }
+
+  #failure(
+    message: Message,
+    index: number | undefined,
+    header: Header,
+    buffer: Buffer,
+    start: number,
+    end: number,
+  ): Failure | undefined {
+    const status = readStatus(header, buffer, start, end)
+    if (status.errno === 0) return undefined
+    const error = statusError(message, status, errnoName(status.errno))
+    traceError(error, header.sequence)
+    const { offset } = status
+    return { index, error, ...(offset === undefined ? {} : { offset }) }
+  }
+}
+
+const outgoing = new Writer(DATAGRAM)
+let spare: Buffer | undefined
+/** `struct sockaddr_nl` of the kernel. */
+const kernelAddress = Uint8Array.of(ffi.AF_NETLINK, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+function noAnswer(message: Message): KernelError {
+  return new KernelError(message.operation, 'ENODATA', { message: 'the kernel gave no answer' })
+}
+
+/** Beyond the machine's limit if we may. */
+function setBufferSize(fd: number, force: number, plain: number, size: number): void {
+  try {
+    ffi.setsockopt(fd, ffi.SOL_SOCKET, force, size)
+  } catch (error) {
+    if (!isKernelError(error, 'EPERM')) throw error
+    ffi.setsockopt(fd, ffi.SOL_SOCKET, plain, size)
+  }
+}

@@ -1,0 +1,254 @@
+import { KernelError } from '../../../base/errors.ts'
+import type {
+  ChainDefinition,
+  Family,
+  RuleDefinition,
+  SetDefinition,
+  TableDefinition,
+} from '../../ruleset.ts'
+import { type Message, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL } from '../netlink/message.ts'
+import { NFNL_SUBSYS_NFTABLES, nfgenmsg } from '../netlink/netfilter.ts'
+import type { Failure, NetlinkSocket } from '../netlink/netlink-socket.ts'
+import { forEachAttribute } from '../netlink/schema.ts'
+import { chainAttributes } from './chain.ts'
+import { NFTA_SET_ELEM_LIST_ELEMENTS } from './constants.ts'
+import {
+  type Element,
+  type Entry,
+  elementTarget,
+  encodeElement,
+  encodeKey,
+  shapeFor,
+} from './element.ts'
+import {
+  chainBody,
+  elementsBody,
+  familyHeader,
+  nftMessage,
+  type Operation,
+  ruleBody,
+  setBody,
+  tableBody,
+} from './message.ts'
+import { ANONYMOUS_NAME, type AnonymousSet, compileRule } from './rule.ts'
+import { anonymousSetAttributes, anonymousShape, setAttributes } from './set.ts'
+import { encodeComment, encodeUserData } from './user-data.ts'
+
+/** Few enough that an attribute's 65,535 bytes are never reached, whatever the keys. */
+const ELEMENTS_PER_MESSAGE = 500
+const BYTES_PER_MESSAGE = 48_000
+
+/** A table as it is named. */
+export interface TableName {
+  readonly family: Family
+  readonly name: string
+}
+
+/** `inet cnm` */
+export function tableTarget({ family, name }: TableName): string {
+  return `${family} ${name}`
+}
+
+/**
+ * One transaction: everything in it happens at `commit`, or nothing. The verbs only write down what is
+ * to be done; what the kernel has against it comes out at `commit`.
+ */
+export class Batch {
+  readonly #messages: Message[] = []
+  /** How to name the element of an entry of a message, should the kernel refuse it. */
+  readonly #namers = new Map<Message, (entry: number) => string | undefined>()
+  #lastSetId = 0
+
+  get size(): number {
+    return this.#messages.length
+  }
+
+  /** Equivalent to: `nft add table FAMILY NAME { flags … }`. */
+  addTable(table: TableName, flags = 0): void {
+    const attributes = { name: table.name, flags }
+    const body = tableBody.encode(familyHeader(table.family), attributes)
+    this.#add('NFT_MSG_NEWTABLE', NLM_F_CREATE, body, `table ${tableTarget(table)}`)
+  }
+
+  /** Equivalent to: `nft delete table FAMILY NAME`. */
+  deleteTable(table: TableName): void {
+    const body = tableBody.encode(familyHeader(table.family), { name: table.name })
+    this.#add('NFT_MSG_DELTABLE', 0, body, `table ${tableTarget(table)}`)
+  }
+
+  /** Equivalent to: `nft flush table FAMILY NAME`: its rules go, chains and sets stay. */
+  flushTable(table: TableName): void {
+    const body = ruleBody.encode(familyHeader(table.family), { table: table.name })
+    this.#add('NFT_MSG_DELRULE', 0, body, `table ${tableTarget(table)}`)
+  }
+
+  /** Equivalent to: `nft add set …` or `nft add map …`. One that is there, just so, is fine. */
+  addSet(table: TableName, set: SetDefinition): void {
+    const attributes = {
+      table: table.name,
+      name: set.name,
+      id: this.#nextSetId(),
+      ...setAttributes(set),
+    }
+    const body = setBody.encode(familyHeader(table.family), attributes)
+    this.#add('NFT_MSG_NEWSET', NLM_F_CREATE, body, `set ${tableTarget(table)} ${set.name}`)
+  }
+
+  /** Equivalent to: `nft delete set FAMILY TABLE NAME`. */
+  deleteSet(table: TableName, name: string): void {
+    const body = setBody.encode(familyHeader(table.family), { table: table.name, name })
+    this.#add('NFT_MSG_DELSET', 0, body, `set ${tableTarget(table)} ${name}`)
+  }
+
+  /** Equivalent to: `nft add chain FAMILY TABLE NAME { … }`. One that is there is fine. */
+  addChain(table: TableName, chain: ChainDefinition): void {
+    const { name } = chain
+    const attributes = { table: table.name, name, ...chainAttributes(table.family, chain) }
+    const body = chainBody.encode(familyHeader(table.family), attributes)
+    this.#add('NFT_MSG_NEWCHAIN', NLM_F_CREATE, body, `chain ${tableTarget(table)} ${name}`)
+  }
+
+  /** Equivalent to: `nft delete chain FAMILY TABLE NAME`. */
+  deleteChain(table: TableName, name: string): void {
+    const body = chainBody.encode(familyHeader(table.family), { table: table.name, name })
+    this.#add('NFT_MSG_DELCHAIN', 0, body, `chain ${tableTarget(table)} ${name}`)
+  }
+
+  /** Equivalent to: `nft add rule FAMILY TABLE CHAIN …`. */
+  addRule(table: TableDefinition, chain: string, rule: RuleDefinition): void {
+    const comment = rule.comment === undefined ? '' : ` comment "${rule.comment}"`
+    const target = `rule ${tableTarget(table)} ${chain}${comment}`
+    const { sets, expressions } = compileRule(table, rule, () => this.#nextSetId())
+    for (const set of sets) this.#addAnonymousSet(table, set, target)
+    const attributes = {
+      table: table.name,
+      chain,
+      expressions,
+      ...(rule.comment === undefined
+        ? {}
+        : { userData: encodeUserData([encodeComment(rule.comment)]) }),
+    }
+    const body = ruleBody.encode(familyHeader(table.family), attributes)
+    this.#add('NFT_MSG_NEWRULE', NLM_F_CREATE | NLM_F_APPEND, body, target)
+  }
+
+  /**
+   * Equivalent to: `nft create element FAMILY TABLE SET { … }`: refused with EEXIST if one is there.
+   * The definitions say how the elements' sets are made up.
+   */
+  addElements(tables: readonly TableDefinition[], elements: readonly Element[]): void {
+    this.#changeElements('NFT_MSG_NEWSETELEM', NLM_F_CREATE | NLM_F_EXCL, tables, elements)
+  }
+
+  /** Equivalent to: `nft delete element FAMILY TABLE SET { … }`: refused with ENOENT if it isn't there. */
+  deleteElements(tables: readonly TableDefinition[], elements: readonly Element[]): void {
+    this.#changeElements('NFT_MSG_DELSETELEM', 0, tables, elements)
+  }
+
+  /** Makes it all true at once. Throws a KernelError that names the first object that was refused. */
+  commit(socket: NetlinkSocket): void {
+    const [failure] = socket.batch(NFNL_SUBSYS_NFTABLES, this.#messages)
+    if (failure !== undefined) throw this.#explain(failure)
+  }
+
+  #add(operation: Operation, flags: number, body: Uint8Array, target: string): Message {
+    const message = nftMessage(operation, flags, body, target)
+    this.#messages.push(message)
+    return message
+  }
+
+  #nextSetId(): number {
+    this.#lastSetId += 1
+    return this.#lastSetId
+  }
+
+  #addAnonymousSet(table: TableDefinition, set: AnonymousSet, target: string): void {
+    const shape = anonymousShape(set)
+    const place = { table: table.name, set: ANONYMOUS_NAME }
+    const header = familyHeader(table.family)
+    const attributes = { ...place, name: place.set, id: set.id, ...anonymousSetAttributes(set) }
+    this.#add('NFT_MSG_NEWSET', NLM_F_CREATE, setBody.encode(header, attributes), target)
+    const elements = set.values.flatMap((text) =>
+      encodeElement(shape, { family: table.family, ...place, key: [text] }),
+    )
+    const body = elementsBody.encode(header, { ...place, setId: set.id, elements })
+    this.#add('NFT_MSG_NEWSETELEM', NLM_F_CREATE, body, target)
+  }
+
+  #changeElements(
+    operation: 'NFT_MSG_NEWSETELEM' | 'NFT_MSG_DELSETELEM',
+    flags: number,
+    tables: readonly TableDefinition[],
+    elements: readonly Element[],
+  ): void {
+    const encode = operation === 'NFT_MSG_NEWSETELEM' ? encodeElement : encodeKey
+    for (const part of messageLoads(elements)) {
+      const { family, table, set } = part[0]!
+      const shape = shapeFor(tables, part[0]!)
+      const entries: Entry[] = []
+      const owners: Element[] = []
+      for (const element of part) {
+        for (const entry of encode(shape, element)) {
+          entries.push(entry)
+          owners.push(element)
+        }
+      }
+      const body = elementsBody.encode(familyHeader(family), { table, set, elements: entries })
+      const message = this.#add(operation, flags, body, `elements of ${family} ${table} ${set}`)
+      this.#namers.set(message, (entry) => owners[entry] && elementTarget(shape, owners[entry]))
+    }
+  }
+
+  #explain({ index, error, offset }: Failure): KernelError {
+    const message = index === undefined ? undefined : this.#messages[index]
+    const name = message && this.#namers.get(message)
+    if (message === undefined || name === undefined || offset === undefined) return error
+    const target = name(entryAt(message.body, offset))
+    return target === undefined ? error : new KernelError(error.operation, error.errno, { target })
+  }
+}
+
+/** Runs of elements of one set, each as much as goes into one message. */
+function* messageLoads(elements: readonly Element[]): Generator<readonly Element[]> {
+  let load: Element[] = []
+  let bytes = 0
+  for (const element of elements) {
+    const size = roughSize(element)
+    const first = load[0]
+    const full = load.length === ELEMENTS_PER_MESSAGE || bytes + size > BYTES_PER_MESSAGE
+    if (first !== undefined && (full || !sameSet(first, element))) {
+      yield load
+      load = []
+      bytes = 0
+    }
+    load.push(element)
+    bytes += size
+  }
+  if (load.length > 0) yield load
+}
+
+/** At least what the element takes: 16 bytes for any part of a key, written once or twice. */
+function roughSize({ key, value = [], owner = '' }: Element): number {
+  const attributes = 100
+  return attributes + 32 * key.length + 16 * value.length + value.join().length + owner.length * 3
+}
+
+function sameSet(a: Element, b: Element): boolean {
+  return a.set === b.set && a.table === b.table && a.family === b.family
+}
+
+/** Which entry of an elements message an offset in its body points into; -1: none. */
+function entryAt(body: Uint8Array, offset: number): number {
+  const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  const attributeHeader = 4
+  let found = -1
+  forEachAttribute(buffer, nfgenmsg.size, buffer.length, (type, start, end) => {
+    if (type !== NFTA_SET_ELEM_LIST_ELEMENTS) return
+    let index = 0
+    forEachAttribute(buffer, start, end, (_, from, to) => {
+      if (offset >= from - attributeHeader && offset < to) found = index
+      index += 1
+    })
+  })
+  return found
+}

@@ -1,0 +1,35 @@
+/** `libcnm/nftables`: nftables without libraries and programs, over a NetlinkSocket of `libcnm/netlink`. */
+
+export type {
+  ChainDefinition,
+  DataType,
+  Family,
+  RuleDefinition,
+  Selector,
+  SetDefinition,
+  Statement,
+  TableDefinition,
+} from '../../ruleset.ts'
+export { Batch, type TableName } from './batch.ts'
+export {
+  type ChangeElementsOptions,
+  changeElements,
+  type ElementChange,
+} from './change-elements.ts'
+export { compareTable } from './compare.ts'
+export type { Element } from './element.ts'
+export type { Expression } from './expression.ts'
+export {
+  getElement,
+  type ListedChain,
+  type ListedRule,
+  type ListedSet,
+  type ListedTable,
+  listChains,
+  listElements,
+  listRules,
+  listSets,
+  listTableElements,
+  listTables,
+} from './list.ts'
+export { deleteTable, ensureTable, replaceTable } from './table.ts'

@@ -1,0 +1,154 @@
+import type { SetDefinition } from '../../ruleset.ts'
+import type { ValueOf } from '../netlink/schema.ts'
+import {
+  NFT_DATA_VERDICT,
+  NFT_SET_ANONYMOUS,
+  NFT_SET_CONCAT,
+  NFT_SET_CONSTANT,
+  NFT_SET_EVAL,
+  NFT_SET_INTERVAL,
+  NFT_SET_MAP,
+  NFT_SET_TIMEOUT,
+} from './constants.ts'
+import { includes } from './includes.ts'
+import { type Layout, layoutOf, typeNames, typeNumber } from './layout.ts'
+import type { setBody } from './message.ts'
+import type { AnonymousSet } from './rule.ts'
+import {
+  encodeComment,
+  encodeUserData,
+  UDATA_SET_COMMENT,
+  UDATA_SET_DATABYTEORDER,
+  UDATA_SET_KEYBYTEORDER,
+  type UserDataField,
+} from './user-data.ts'
+import type { ValueTypeName } from './value-type.ts'
+
+/** What is needed to write and read a set's elements. */
+export interface SetShape {
+  readonly key: Layout
+  readonly value?: Layout | 'verdict'
+  /** 'plain': an element is two, its beginning and the one behind its end. 'concatenated': it has both keys. */
+  readonly interval?: 'plain' | 'concatenated'
+}
+
+const shapes = new WeakMap<SetDefinition, SetShape>()
+
+export function setShape(set: SetDefinition): SetShape {
+  let shape = shapes.get(set)
+  if (shape === undefined) {
+    shape = shapeOf(set.key, set.value, set.interval ?? false)
+    shapes.set(set, shape)
+  }
+  return shape
+}
+
+function shapeOf(
+  key: readonly ValueTypeName[],
+  value: readonly ValueTypeName[] | 'verdict' | undefined,
+  interval: boolean,
+): SetShape {
+  return {
+    key: layoutOf(key),
+    ...(value === undefined ? {} : { value: value === 'verdict' ? value : layoutOf(value) }),
+    ...(interval ? { interval: key.length > 1 ? 'concatenated' : 'plain' } : {}),
+  }
+}
+
+/** The same, read from what the kernel keeps of a set; undefined: some type has no name here. */
+export function listedShape(listed: SetAttributes): SetShape | undefined {
+  const { keyType = 0, dataType = 0, flags = 0 } = listed
+  const isMap = (flags & NFT_SET_MAP) !== 0
+  const key = typeNames(keyType)
+  const value = dataType === NFT_DATA_VERDICT ? 'verdict' : isMap ? typeNames(dataType) : undefined
+  if (key === undefined || (isMap && value === undefined)) return undefined
+  return shapeOf(key, value, (flags & NFT_SET_INTERVAL) !== 0)
+}
+
+export function anonymousShape(set: AnonymousSet): SetShape {
+  return shapeOf([set.type], undefined, set.interval)
+}
+
+type SetAttributes = ValueOf<typeof setBody>['attributes']
+
+/** What makes a set the set it is: the kernel can't change any of it afterwards. */
+export function setAttributes(set: SetDefinition): SetAttributes {
+  const shape = setShape(set)
+  return {
+    flags: flagsOf(set, shape),
+    ...keyAttributes(shape),
+    ...dataAttributes(shape),
+    ...(set.timeoutMs === undefined ? {} : { timeout: BigInt(set.timeoutMs) }),
+    userData: encodeUserData([
+      ...byteOrders(shape),
+      ...(set.comment === undefined ? [] : [encodeComment(set.comment, UDATA_SET_COMMENT)]),
+    ]),
+  }
+}
+
+/**
+ * Whether a listed set is this one, so that its elements need not go. What nft shows of it (comment,
+ * byte orders) may be that of another version.
+ */
+export function isSameSet(listed: SetAttributes, set: SetDefinition): boolean {
+  // The kernel leaves out what is zero.
+  const nothing = { flags: 0, timeout: 0n }
+  return includes(
+    { ...nothing, ...listed },
+    { ...nothing, ...setAttributes(set), userData: undefined },
+  )
+}
+
+/** A rule's own set: its elements come in the same transaction and never change. */
+export function anonymousSetAttributes(set: AnonymousSet): SetAttributes {
+  const shape = anonymousShape(set)
+  return {
+    flags: NFT_SET_ANONYMOUS | NFT_SET_CONSTANT | (set.interval ? NFT_SET_INTERVAL : 0),
+    ...keyAttributes(shape),
+    userData: encodeUserData(byteOrders(shape)),
+  }
+}
+
+function flagsOf(set: SetDefinition, shape: SetShape): number {
+  return (
+    (set.value === undefined ? 0 : NFT_SET_MAP) |
+    (shape.interval === undefined ? 0 : NFT_SET_INTERVAL) |
+    (shape.interval === 'concatenated' ? NFT_SET_CONCAT : 0) |
+    (set.timeout || set.timeoutMs !== undefined ? NFT_SET_TIMEOUT : 0) |
+    (set.dynamic ? NFT_SET_EVAL : 0)
+  )
+}
+
+function keyAttributes({ key, interval }: SetShape): SetAttributes {
+  const fields = key.types.map((type) => ({ length: type.bytes }))
+  return {
+    keyType: typeNumber(key),
+    keyLength: key.bytes,
+    ...(interval === 'concatenated' ? { description: { fields } } : {}),
+  }
+}
+
+function dataAttributes({ value }: SetShape): SetAttributes {
+  if (value === undefined) return {}
+  if (value === 'verdict') return { dataType: NFT_DATA_VERDICT }
+  return { dataType: typeNumber(value), dataLength: value.bytes }
+}
+
+/** nft reads numbers of a listed set by this. */
+function byteOrders({ key, value }: SetShape): UserDataField[] {
+  const fields: UserDataField[] = [[UDATA_SET_KEYBYTEORDER, byteOrder(key)]]
+  if (value !== undefined) {
+    fields.push([UDATA_SET_DATABYTEORDER, value === 'verdict' ? orderNumber(0) : byteOrder(value)])
+  }
+  return fields
+}
+
+/** BYTEORDER_HOST_ENDIAN, BYTEORDER_BIG_ENDIAN; of a concatenation each part has its own. */
+function byteOrder({ types }: Layout): Uint8Array {
+  if (types.length > 1) return orderNumber(0)
+  return orderNumber(types[0]!.order === 'host' ? 1 : 2)
+}
+
+function orderNumber(order: number): Uint8Array {
+  return new Uint8Array(Uint32Array.of(order).buffer)
+}

@@ -1,0 +1,92 @@
+import type {
+  AdoptedNamespace,
+  Change,
+  Command,
+  Difference,
+  HostView,
+  SocketRequest,
+  Survey,
+  SurveyQuery,
+} from '../kernel.ts'
+import type { NamespaceRef, Resource } from '../resource.ts'
+import type { WireError } from './wire-error.ts'
+
+/**
+ * What the kernel thread can be asked: one message there and one back for each. What goes over is
+ * plain data, and descriptors as numbers: they are the process's, whichever thread made them.
+ */
+export interface Operations {
+  apply(change: Change): Applied
+  compare(resources: readonly Resource[]): Difference[]
+  survey(query: SurveyQuery): Survey
+  view(): HostView
+  adopt(target: { readonly pid: number } | { readonly path: string }): AdoptedNamespace
+  /** Programs are known by a number the caller gives: a process id may be somebody else's later. */
+  spawn(
+    program: number,
+    namespace: NamespaceRef | undefined,
+    command: Command,
+  ): Promise<SpawnedProgram>
+  kill(program: number, signal: NodeJS.Signals): void
+  openSocket(namespace: NamespaceRef, socket: SocketRequest): number
+  /** What tells a namespace from others (see identityOf); undefined: it is gone. */
+  identify(namespace: NamespaceRef): string | undefined
+  armFault(k: number): void
+  faultCalls(): number
+}
+
+/** What became of a change. There may be something to delete even if it failed. */
+export interface Applied {
+  readonly doomed: Doomed
+  readonly error: WireError | undefined
+}
+
+/** What an `apply` has made ineffective and somebody has to delete at leisure. */
+export interface Doomed {
+  /** Indexes of links in the condemned group, in the host's namespace. */
+  readonly links: readonly number[]
+  readonly namespaces: readonly DoomedNamespace[]
+}
+
+export interface DoomedNamespace {
+  /** Unmounted; closing this lets the kernel collect it. */
+  readonly fd: number
+  /** Indexes of the host ends of its links, which go with it. */
+  readonly links: readonly number[]
+}
+
+export interface SpawnedProgram {
+  readonly pid: number
+  /** Our ends of its pipes, for 0, 1 and 2. */
+  readonly pipes: readonly [number, number, number] | undefined
+}
+
+export interface ThreadOptions {
+  /** Path of the network namespace that plays the host; absent: the one the process is in. */
+  readonly host?: string
+  /** false: tables that should be owned are made as ordinary ones. */
+  readonly persist: boolean
+}
+
+export interface Request {
+  readonly id: number
+  readonly name: keyof Operations
+  readonly args: readonly unknown[]
+}
+
+/** What the thread says: an answer (number 0: it is ready), or that a program has ended. */
+export type Reply =
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly error: WireError }
+  | { readonly program: number; readonly ended: Ended }
+
+export interface Ready {
+  /** Links that a crash has left in the condemned group. */
+  readonly condemned: readonly number[]
+}
+
+/** How a program ended. */
+export interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}

@@ -1,0 +1,99 @@
+import { familyOf, type IpAddress, type MacAddress } from '../../../address/address.ts'
+import { i32, ipAddress, macAddress, u8, u16, u32 } from '../netlink/codec.ts'
+import { type Message, NLM_F_CREATE, NLM_F_REPLACE } from '../netlink/message.ts'
+import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
+import { body, padding, schema, struct, type ValueOf } from '../netlink/schema.ts'
+import { type AddressFamily, familyNumber } from './family.ts'
+
+// linux/neighbour.h
+
+export const RTM_NEWNEIGH = 28
+export const RTM_DELNEIGH = 29
+export const RTM_GETNEIGH = 30
+
+const NDA_DST = 1
+const NDA_LLADDR = 2
+const NDA_IFINDEX = 8
+const NUD_PERMANENT = 0x80
+
+const ndmsg = struct({
+  family: u8,
+  pad: padding(3),
+  link: i32,
+  state: u16,
+  flags: u8,
+  type: u8,
+})
+
+/** RTM_…NEIGH */
+export const neighbourBody = body(
+  ndmsg,
+  schema({
+    address: [NDA_DST, ipAddress],
+    mac: [NDA_LLADDR, macAddress],
+    link: [NDA_IFINDEX, u32],
+  }),
+)
+
+/** Equivalent to: `ip neighbour replace ADDRESS lladdr MAC dev LINK nud permanent`. */
+export function replaceNeighbour(link: number, address: IpAddress, mac: MacAddress): Message {
+  return {
+    operation: 'RTM_NEWNEIGH',
+    type: RTM_NEWNEIGH,
+    flags: NLM_F_CREATE | NLM_F_REPLACE,
+    body: neighbourBody.encode(
+      { family: familyNumber(familyOf(address)), link, state: NUD_PERMANENT },
+      { address, mac },
+    ),
+    target: `neighbour ${address} of link #${link}`,
+  }
+}
+
+/** Equivalent to: `ip neighbour delete ADDRESS dev LINK`. Refused with ENOENT if there is none. */
+export function deleteNeighbour(link: number, address: IpAddress): Message {
+  return {
+    operation: 'RTM_DELNEIGH',
+    type: RTM_DELNEIGH,
+    flags: 0,
+    body: neighbourBody.encode({ family: familyNumber(familyOf(address)), link }, { address }),
+    target: `neighbour ${address} of link #${link}`,
+  }
+}
+
+export interface Neighbour {
+  /** The link's index. */
+  readonly link: number
+  readonly address: IpAddress
+  /** Undefined while nobody has answered. */
+  readonly mac: MacAddress | undefined
+  /** NUD_… */
+  readonly state: number
+  readonly permanent: boolean
+}
+
+/** Equivalent to: `ip neighbour show [dev LINK] nud all`, with -4 or -6 where a family is given. */
+export function listNeighbours(
+  socket: NetlinkSocket,
+  filter: { readonly link?: number; readonly family?: AddressFamily } = {},
+): Neighbour[] {
+  const request: Message = {
+    operation: 'RTM_GETNEIGH',
+    type: RTM_GETNEIGH,
+    flags: 0,
+    body: neighbourBody.encode({ family: familyNumber(filter.family) }, { link: filter.link }),
+  }
+  return socket
+    .dump(request, neighbourBody)
+    .filter(({ attributes }) => attributes.address !== undefined)
+    .map(toNeighbour)
+}
+
+function toNeighbour({ header, attributes }: ValueOf<typeof neighbourBody>): Neighbour {
+  return {
+    link: header.link,
+    address: attributes.address!,
+    mac: attributes.mac,
+    state: header.state,
+    permanent: (header.state & NUD_PERMANENT) !== 0,
+  }
+}

@@ -1,0 +1,77 @@
+import { isKernelError } from '../../base/errors.ts'
+import type { TableDefinition } from '../ruleset.ts'
+import { NETLINK_NETFILTER, NetlinkSocket } from './netlink/netlink-socket.ts'
+import { Batch, type TableName, tableTarget } from './nftables/batch.ts'
+import { NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST } from './nftables/constants.ts'
+import { listTables } from './nftables/list.ts'
+import { ensureTable, replaceTable } from './nftables/table.ts'
+
+/**
+ * The host's nftables tables that were described to this engine, and the one socket that owns them.
+ * Their definitions are remembered: they say how elements are written and read.
+ */
+export class Ruleset {
+  readonly #definitions = new Map<string, TableDefinition>()
+  #socket: NetlinkSocket | undefined
+  /** undefined: not tried yet. */
+  #canOwn: boolean | undefined
+
+  constructor(options: { readonly persist: boolean }) {
+    this.#canOwn = options.persist ? undefined : false
+  }
+
+  /** Opened when it is first needed: not every machine has nftables, not every network needs it. */
+  get socket(): NetlinkSocket {
+    this.#socket ??= new NetlinkSocket(NETLINK_NETFILTER)
+    return this.#socket
+  }
+
+  get definitions(): readonly TableDefinition[] {
+    return [...this.#definitions.values()]
+  }
+
+  definition(table: TableName): TableDefinition | undefined {
+    return this.#definitions.get(tableTarget(table))
+  }
+
+  isThere({ family, name }: TableName): boolean {
+    return listTables(this.socket).some((table) => table.family === family && table.name === name)
+  }
+
+  /** What a definition comes to on this kernel: without persistent owners, an ordinary table. */
+  asPossible(table: TableDefinition): TableDefinition {
+    if (!table.owned) return table
+    this.#canOwn ??= canOwnTables(this.socket)
+    return this.#canOwn ? table : { ...table, owned: false }
+  }
+
+  /** Makes a table what its definition says; one that isn't ours alone is left as it is. */
+  make(table: TableDefinition): void {
+    if (table.owned) replaceTable(this.socket, this.asPossible(table))
+    else ensureTable(this.socket, table)
+    this.#definitions.set(tableTarget(table), table)
+  }
+
+  forget(table: TableName): void {
+    this.#definitions.delete(tableTarget(table))
+  }
+
+  close(): void {
+    this.#socket?.close()
+  }
+}
+
+/** Since Linux 6.9. Tried with a table that is deleted in the same transaction. */
+function canOwnTables(socket: NetlinkSocket): boolean {
+  const probe = { family: 'inet', name: 'cnm-probe' } as const
+  const batch = new Batch()
+  batch.addTable(probe, NFT_TABLE_F_OWNER | NFT_TABLE_F_PERSIST)
+  batch.deleteTable(probe)
+  try {
+    batch.commit(socket)
+    return true
+  } catch (error) {
+    if (isKernelError(error, 'EOPNOTSUPP')) return false
+    throw error
+  }
+}

@@ -1,0 +1,116 @@
+import { readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { isCnmError, KernelError } from '../../base/errors.ts'
+import type { Survey, SurveyedLink, SurveyedNamespace, SurveyQuery } from '../kernel.ts'
+import type { ElementResource } from '../resource.ts'
+import type { Machinery } from './apply/apply.ts'
+import { hostRoutes } from './host-view.ts'
+import { listElements } from './nftables/list.ts'
+import { LINK_GROUP } from './ours.ts'
+import { type Place, Places } from './place.ts'
+import { listAddresses } from './rtnetlink/address.ts'
+import { type Link, listLinks } from './rtnetlink/link.ts'
+import { listRoutes, RTN_UNICAST } from './rtnetlink/route.ts'
+import type { Ruleset } from './ruleset.ts'
+
+const RT_SCOPE_LINK = 253
+const RT_SCOPE_HOST = 254
+
+export function survey(machinery: Machinery, query: SurveyQuery): Survey {
+  const all = listLinks(machinery.host.socket)
+  const ours = all.filter(({ group }) => group === LINK_GROUP)
+  const names = new Map(all.map(({ index, name }) => [index, name]))
+  return {
+    links: ours.flatMap((link) => surveyedLink(link, names)),
+    namespaces: pathsIn(query.namespaceDir).flatMap((path) => {
+      return surveyedNamespace(machinery, path, ours)
+    }),
+    elements: query.tables.flatMap((table) => surveyedElements(machinery.ruleset, table)),
+  }
+}
+
+function surveyedLink({ kind, name, master }: Link, names: ReadonlyMap<number, string>) {
+  if (kind !== 'bridge' && kind !== 'veth') return []
+  const bridge = master === undefined ? undefined : names.get(master)
+  const link: SurveyedLink = { name, type: kind, ...(bridge === undefined ? {} : { bridge }) }
+  return [link]
+}
+
+function pathsIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).map((name) => join(folder, name))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}
+
+function surveyedNamespace(
+  { namespaces, host }: Machinery,
+  path: string,
+  ours: readonly Link[],
+): SurveyedNamespace[] {
+  const places = new Places(namespaces, host)
+  try {
+    return [whatIsIn(places.at({ path }), path, ours)]
+  } catch (error) {
+    if (!isCnmError(error, 'NAMESPACE_NOT_FOUND')) throw error
+    // A crash between making the file and mounting the namespace leaves an empty file.
+    const isLeftOver = statSync(path, { throwIfNoEntry: false })?.size === 0
+    return isLeftOver ? [{ path, links: [], routes: [] }] : []
+  } finally {
+    places.close()
+  }
+}
+
+function whatIsIn({ socket }: Place, path: string, ours: readonly Link[]): SurveyedNamespace {
+  const links = listLinks(socket)
+  const names = new Map(links.map(({ index, name }) => [index, name]))
+  const addresses = listAddresses(socket).filter(
+    ({ scope }) => scope !== RT_SCOPE_LINK && scope !== RT_SCOPE_HOST,
+  )
+  return {
+    path,
+    links: links.flatMap(({ index, name, mac, mtu, peer, kind }) => {
+      if (name === 'lo' || mac === undefined) return []
+      const hostEnd = ours.find((end) => end.index === peer && end.peer === index)
+      return [
+        {
+          name,
+          mac,
+          mtu,
+          ...(hostEnd === undefined || kind !== 'veth' ? {} : { hostEnd: hostEnd.name }),
+          addresses: addresses.filter(({ link }) => link === index).map(({ address }) => address),
+        },
+      ]
+    }),
+    routes: listRoutes(socket)
+      .filter(({ type }) => type === RTN_UNICAST)
+      .flatMap((route) => hostRoutes(route, names)),
+  }
+}
+
+/** Elements that say whose they are. How they are written only their table's definition says. */
+function surveyedElements(
+  ruleset: Ruleset,
+  table: SurveyQuery['tables'][number],
+): ElementResource[] {
+  const { family, name } = table
+  if (!ruleset.isThere(table)) return []
+  const definition = ruleset.definition(table)
+  if (definition === undefined) {
+    throw new KernelError('NFT_MSG_GETSETELEM', 'EINVAL', {
+      target: `table ${family} ${name}`,
+      message: 'its elements can be read only once it has been added',
+    })
+  }
+  return definition.sets.flatMap((set) =>
+    listElements(ruleset.socket, [definition], { family, table: name, set: set.name }).flatMap(
+      ({ key, value, owner }): ElementResource[] => {
+        if (owner === undefined) return []
+        const place = { kind: 'element', family, table: name, set: set.name } as const
+        return [{ ...place, key, ...(value === undefined ? {} : { value }), owner }]
+      },
+    ),
+  )
+}

@@ -1,0 +1,48 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { KernelSide } from './kernel-side.ts'
+import type { Operations, Reply, Request, ThreadOptions } from './operations.ts'
+import { toWire } from './wire-error.ts'
+
+/** The kernel thread's entry: takes requests one by one, answers each. */
+
+const port = parentPort!
+
+function reply(message: Reply): void {
+  port.postMessage(message)
+}
+
+function start(options: ThreadOptions): void {
+  let operations: Operations & { close(): void }
+  try {
+    const side = new KernelSide(options, (program, ended) => reply({ program, ended }))
+    operations = side
+    reply({ id: 0, value: side.ready() })
+  } catch (error) {
+    reply({ id: 0, error: toWire(error) })
+    return
+  }
+  port.on('message', (request: Request | undefined) => {
+    if (request === undefined) {
+      operations.close()
+      // Programs that are still running must not keep this thread.
+      process.exit()
+    }
+    answer(operations, request)
+  })
+}
+
+function answer(operations: Operations, { id, name, args }: Request): void {
+  try {
+    const result = (operations[name] as (...args: readonly unknown[]) => unknown)(...args)
+    if (result instanceof Promise) {
+      result.then(
+        (value) => reply({ id, value }),
+        (error) => reply({ id, error: toWire(error) }),
+      )
+    } else reply({ id, value: result })
+  } catch (error) {
+    reply({ id, error: toWire(error) })
+  }
+}
+
+start(workerData as ThreadOptions)

@@ -1,0 +1,135 @@
+import { Worker } from 'node:worker_threads'
+import { CnmError } from '../../base/errors.ts'
+import type { Command } from '../kernel.ts'
+import type { NamespaceRef } from '../resource.ts'
+import type {
+  Ended,
+  Operations,
+  Ready,
+  Reply,
+  Request,
+  SpawnedProgram,
+  ThreadOptions,
+} from './operations.ts'
+import { fromWire } from './wire-error.ts'
+
+interface Pending<T> {
+  resolve(value: T): void
+  reject(error: Error): void
+}
+
+/**
+ * The kernel thread, seen from the main one: a Worker that owns all netlink sockets and does every
+ * setns. Operations run there one after the other. It keeps the program alive only while it owes an
+ * answer or something it started is running.
+ */
+export class KernelThread {
+  readonly #worker: Worker
+  readonly #answers = new Map<number, Pending<unknown>>()
+  readonly #programs = new Map<number, Pending<Ended>>()
+  readonly #over: Promise<void>
+  #lastId = 0
+  #closed: CnmError | undefined
+
+  private constructor(worker: Worker) {
+    this.#worker = worker
+    worker.on('message', (reply: Reply) => this.#receive(reply))
+    worker.on('error', (error) => this.#end(error))
+    this.#over = new Promise((resolve) => {
+      worker.on('exit', () => {
+        this.#end()
+        resolve()
+      })
+    })
+  }
+
+  /** Resolves when the thread is in its namespace, with what it found there. */
+  static async start(
+    options: ThreadOptions,
+  ): Promise<{ readonly thread: KernelThread; readonly ready: Ready }> {
+    const worker = new Worker(new URL('./thread-worker.js', import.meta.url), {
+      workerData: options,
+      execArgv: [],
+      name: 'cnm kernel',
+    })
+    const thread = new KernelThread(worker)
+    const ready = await thread.#answer<Ready>(0)
+    return { thread, ready }
+  }
+
+  async call<Name extends keyof Operations>(
+    name: Name,
+    ...args: Parameters<Operations[Name]>
+  ): Promise<Awaited<ReturnType<Operations[Name]>>> {
+    if (this.#closed !== undefined) throw this.#closed
+    this.#lastId += 1
+    const request: Request = { id: this.#lastId, name, args }
+    this.#worker.postMessage(request)
+    return this.#answer<Awaited<ReturnType<Operations[Name]>>>(request.id)
+  }
+
+  /** `ended` rejects only if the thread ends first. */
+  async spawn(
+    namespace: NamespaceRef | undefined,
+    command: Command,
+  ): Promise<SpawnedProgram & { readonly program: number; readonly ended: Promise<Ended> }> {
+    const program = this.#lastId + 1
+    const ended = new Promise<Ended>((resolve, reject) => {
+      this.#programs.set(program, { resolve, reject })
+    })
+    // Nobody has to listen.
+    ended.catch(() => {})
+    try {
+      return { ...(await this.call('spawn', program, namespace, command)), program, ended }
+    } catch (error) {
+      this.#programs.delete(program)
+      this.#holdWhileBusy()
+      throw error
+    }
+  }
+
+  /** What was asked before is still answered. Programs go on running. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#closed === undefined) {
+      this.#closed = new CnmError('CLOSED', 'the kernel is closed')
+      this.#worker.ref()
+      this.#worker.postMessage(undefined)
+    }
+    await this.#over
+  }
+
+  #answer<T>(id: number): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#answers.set(id, { resolve: resolve as (value: unknown) => void, reject })
+      this.#holdWhileBusy()
+    })
+  }
+
+  #receive(reply: Reply): void {
+    if ('program' in reply) {
+      this.#programs.get(reply.program)?.resolve(reply.ended)
+      this.#programs.delete(reply.program)
+    } else {
+      const answer = this.#answers.get(reply.id)
+      this.#answers.delete(reply.id)
+      if ('error' in reply) answer?.reject(fromWire(reply.error))
+      else answer?.resolve(reply.value)
+    }
+    this.#holdWhileBusy()
+  }
+
+  #holdWhileBusy(): void {
+    if (this.#answers.size + this.#programs.size > 0) this.#worker.ref()
+    else if (this.#closed === undefined) this.#worker.unref()
+  }
+
+  #end(cause?: Error): void {
+    this.#closed ??= new CnmError('CLOSED', `the kernel thread has died: ${cause?.message}`, {
+      cause,
+    })
+    for (const map of [this.#answers, this.#programs]) {
+      for (const { reject } of map.values()) reject(this.#closed)
+      map.clear()
+    }
+  }
+}

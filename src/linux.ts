@@ -1,0 +1,79 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { CnmError } from './base/errors.ts'
+import { bridge } from './driver/bridge/bridge.ts'
+import { host } from './driver/host/host.ts'
+import { nothing } from './driver/null/null.ts'
+import { local as localIpam } from './ipam/local/local.ts'
+import { nullIpam } from './ipam/null/null.ts'
+import { linuxKernel, lockFile } from './kernel/linux/index.ts'
+import { type Controller, createController as createOn } from './model/controller.ts'
+import { acquireEngineLock } from './store/local/engine-lock.ts'
+import { local as localStore } from './store/local/local.ts'
+
+export * from './index.ts'
+
+export interface EngineOptions {
+  /** Networks are kept here; they survive a reboot. Default: `/var/lib/cnm`. */
+  readonly stateDir?: string
+  /** What dies with the boot: namespaces, records. Best on a tmpfs. Default: `/run/cnm`. */
+  readonly runDir?: string
+  /** Path of a network namespace that plays the host. Default: the one this process is in. */
+  readonly host?: string
+  /** How long an endpoint without a sandbox is kept, unless it is persistent. Default: 60 s. */
+  readonly idleMs?: number
+  /** Told of what fails in the background. Default: a process warning. */
+  readonly onProblem?: (problem: unknown) => void
+}
+
+/**
+ * Starts the engine of this host on the real kernel, with the built-in drivers and the local store.
+ * Errors: ENGINE_RUNNING (one engine for each state folder and host), MISSING_CAPABILITY.
+ */
+export async function createController(options: EngineOptions = {}): Promise<Controller> {
+  const { stateDir = '/var/lib/cnm', runDir = '/run/cnm', host: hostPath, ...rest } = options
+  await requireCapabilities()
+  const lock = await acquireEngineLock(stateDir, lockFile)
+  try {
+    const namespaceDir = join(runDir, 'netns')
+    await mkdir(namespaceDir, { recursive: true, mode: 0o755 })
+    return await createOn({
+      kernel: await linuxKernel(hostPath === undefined ? {} : { host: hostPath }),
+      store: localStore({ stateDir, runDir }),
+      drivers: [bridge(), host(), nothing()],
+      ipams: [localIpam({ seed: await hostSeed(stateDir) }), nullIpam()],
+      namespaceDir,
+      ...rest,
+      onClose: async () => lock.release(),
+    })
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+const capabilities: readonly (readonly [string, number])[] = [
+  ['CAP_NET_ADMIN', 12],
+  ['CAP_SYS_ADMIN', 21],
+  ['CAP_SYS_PTRACE', 19],
+]
+
+/** Better one clear sentence now than an EPERM in the middle. */
+async function requireCapabilities(): Promise<void> {
+  const status = await readFile('/proc/self/status', 'utf8')
+  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'}`)
+  const missing = capabilities
+    .filter(([, bit]) => ((effective >> BigInt(bit)) & 1n) === 0n)
+    .map(([name]) => name)
+  if (missing.length === 0) return
+  throw new CnmError('MISSING_CAPABILITY', `this process lacks ${missing.join(', ')}`, {
+    details: { missing },
+    hint: 'run it as root',
+  })
+}
+
+/** What the host's IPv6 subnets derive from: the same for ever on one machine and state folder. */
+async function hostSeed(stateDir: string): Promise<string> {
+  const machine = await readFile('/etc/machine-id', 'utf8').catch(() => '')
+  return `${machine.trim()} ${stateDir}`
+}

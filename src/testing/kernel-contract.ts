@@ -1,0 +1,46 @@
+import { describe } from 'vitest'
+import { applyCases, changeCases } from './kernel-cases/apply-cases.ts'
+import { failureCases, faultCases } from './kernel-cases/failure-cases.ts'
+import { closeCases, eventCases, goneCases } from './kernel-cases/life-cases.ts'
+import { dependentCases, foreignCases } from './kernel-cases/link-cases.ts'
+import { adoptCases, observeCases } from './kernel-cases/observe-cases.ts'
+import { programCases, socketCases } from './kernel-cases/program-cases.ts'
+import { addressCases, rulesetCases, sysctlCases } from './kernel-cases/setting-cases.ts'
+import { type Case, casesIn, type KernelWorld } from './kernel-cases/world.ts'
+
+export type { KernelWorld, OthersInWorld } from './kernel-cases/world.ts'
+
+/** What a kernel may by its nature be unable to do. */
+export type KernelFeature = 'faults' | 'programs' | 'sockets'
+
+export interface KernelContractOptions {
+  /** Called for each case; the world is disposed of after it. */
+  open(): Promise<KernelWorld>
+  /** Features it doesn't have, each with the reason, which is shown beside the skipped cases. */
+  readonly skips?: Readonly<Partial<Record<KernelFeature, string>>>
+}
+
+/** What every kernel must do, as tests. To be called at the top level of a vitest file. */
+export function kernelContract(name: string, { open, skips = {} }: KernelContractOptions): void {
+  const group = (title: string, cases: (test: Case) => void, feature?: KernelFeature) => {
+    describe(title, () => cases(casesIn(open, feature && skips[feature])))
+  }
+  describe(`${name} keeps the kernel contract`, () => {
+    group('apply', applyCases)
+    group('changing', changeCases)
+    group('all or nothing', failureCases)
+    group('faults', faultCases, 'faults')
+    group('what is not ours', foreignCases)
+    group('what goes together', dependentCases)
+    group('addresses and routes', addressCases)
+    group('sysctls', sysctlCases)
+    group('tables and elements', rulesetCases)
+    group('observing', observeCases)
+    group('adopting', adoptCases)
+    group('gone', goneCases)
+    group('events', eventCases)
+    group('programs', programCases, 'programs')
+    group('sockets', socketCases, 'sockets')
+    group('closing', closeCases)
+  })
+}

@@ -1,0 +1,144 @@
+import { readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { isTest, layerViolations } from './support/layers.ts'
+import { reachable, readTree } from './support/source-tree.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const source = readTree(root, ['src'])
+const everything = readTree(root, ['src', 'test', 'bench'])
+
+describe('layers', () => {
+  it('are respected by every import in src/', () => {
+    expect(layerViolations(source)).toEqual([])
+  })
+
+  it('loads no FFI and no store file format with the public face', () => {
+    const heavy = [...reachable(source, 'src/index.ts')].filter((what) =>
+      /^(koffi|lmdb)$|^src\/kernel\/linux\//.test(what),
+    )
+    expect(heavy).toEqual([])
+  })
+})
+
+describe('the checker of layers', () => {
+  const broken = (path: string, text: string) => layerViolations(new Map([[path, text]]))
+
+  it.each([
+    ['src/base/a.ts', "import { a } from '../model/a.ts'"],
+    ['src/kernel/kernel.ts', "import { b } from '../store/store.ts'"],
+    ['src/driver/bridge/a.ts', "import { b } from '../host/host.ts'"],
+    ['src/driver/bridge/a.ts', "import type { B } from '../../model/network.ts'"],
+    ['src/model/a.ts', "export { b } from '../kernel/linux/index.ts'"],
+    ['src/model/a.ts', "export * from '../store/local/local.ts'"],
+    ['src/model/a.ts', "const b = await import('../driver/bridge/bridge.ts')"],
+    ['src/linux.ts', "import { b } from './kernel/linux/apply.ts'"],
+    ['src/kernel/linux/apply.ts', "import koffi from 'koffi'"],
+    ['src/model/a.ts', "import { spawn } from 'node:child_process'"],
+    ['src/firewall/a.ts', "import {\n  readFile,\n} from 'node:fs/promises'"],
+    ['src/base/a.ts', "import 'left-pad'"],
+    ['src/unheard/a.ts', ''],
+    ['src/index.ts', "import { b } from '../test/support/layers.ts'"],
+    ['src/model/a.ts', "import { b } from './a.test.ts'"],
+  ])('finds fault with %s: %s', (path, text) => {
+    expect(broken(path, text)).toHaveLength(1)
+  })
+
+  it.each([
+    ['src/address/a.ts', "import { a } from '../base/errors.ts'"],
+    ['src/kernel/kernel.ts', "import type { B } from '../store/store.ts'"],
+    ['src/driver/bridge/a.ts', "import { b } from '../../firewall/firewall.ts'"],
+    ['src/driver/remote/a.ts', "import { b } from '../../plugin/client.ts'"],
+    ['src/kernel/linux/ffi/libc.ts', "import koffi from 'koffi'"],
+    ['src/kernel/linux/spawn.ts', "import { spawn } from 'node:child_process'"],
+    ['src/kernel/linux/thread.ts', "new Worker(new URL('./thread-worker.js', import.meta.url))"],
+    ['src/linux.ts', "import { b } from './kernel/linux/index.ts'"],
+    ['src/model/a.ts', " * import { b } from '../kernel/linux/index.ts'"],
+    ['src/model/a.test.ts', "import { b } from '../kernel/memory/memory.ts'"],
+  ])('lets %s be: %s', (path, text) => {
+    expect(broken(path, text)).toEqual([])
+  })
+
+  it('follows code, and not types, when it asks what is loaded', () => {
+    const tree = new Map([
+      ['src/index.ts', "export * from './a.ts'\nimport type { C } from './c.ts'"],
+      ['src/a.ts', "import { b } from './b.ts'\nimport './index.ts'"],
+      ['src/b.ts', "import koffi from 'koffi'"],
+    ])
+    expect([...reachable(tree, 'src/index.ts')].sort()).toEqual([
+      'koffi',
+      'src/a.ts',
+      'src/b.ts',
+      'src/index.ts',
+    ])
+  })
+})
+
+describe('files', () => {
+  it('have names in kebab-case that say what is inside', () => {
+    const vague = /^(utils?|helpers?|common|types?|misc)(\.test)?\.ts$/
+    const kebab = /^[a-z0-9]+(-[a-z0-9]+)*(\.test)?\.ts$/
+    const bad = [...everything.keys()].filter((path) => {
+      const name = basename(path)
+      return vague.test(name) || !kebab.test(name)
+    })
+    expect(bad).toEqual([])
+  })
+
+  it('are short: 400 lines at most, half of them below 170', () => {
+    const lines = (text: string) => text.split('\n').length - 1
+    const long = [...everything]
+      .filter(([, text]) => lines(text) > 400)
+      .map(([path, text]) => `${path}: ${lines(text)}`)
+    expect(long).toEqual([])
+    const sizes = [...source]
+      .filter(([path]) => !isTest(path))
+      .map(([, text]) => lines(text))
+      .sort((a, b) => a - b)
+    expect(sizes[sizes.length >> 1]).toBeLessThan(170)
+  })
+
+  it('have no default export', () => {
+    const bad = [...source].filter(([, text]) => /^export default\b/m.test(text))
+    expect(bad.map(([path]) => path)).toEqual([])
+  })
+})
+
+describe('package.json', () => {
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    exports: Record<string, string>
+    bin: Record<string, string>
+  }
+  const targets = Object.entries({ ...manifest.exports, ...manifest.bin }).filter(
+    ([, target]) => target !== './package.json',
+  )
+
+  it('exports what is built from a file in src/', () => {
+    const missing = targets
+      .map(([, target]) => target.replace(/^(\.\/)?dist\//, 'src/').replace(/\.js$/, '.ts'))
+      .filter((path) => !source.has(path))
+    expect(missing).toEqual([])
+  })
+
+  it('opens two folders below the kernel door, and no more', () => {
+    const below = targets.filter(([, target]) => target.includes('kernel/linux/'))
+    expect(below.map(([name]) => name)).toEqual(['./netlink', './nftables'])
+  })
+
+  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { resolved?: string; optionalDependencies?: Record<string, string> }>
+  }
+
+  it('knows no registry in its lock file', () => {
+    const resolved = Object.keys(lock.packages).filter((path) => lock.packages[path]?.resolved)
+    expect(resolved).toEqual([])
+  })
+
+  it('has every platform in its lock file, or a clean install is refused', () => {
+    const wanted = Object.values(lock.packages).flatMap((entry) =>
+      Object.keys(entry.optionalDependencies ?? {}),
+    )
+    expect(wanted.filter((name) => !lock.packages[`node_modules/${name}`])).toEqual([])
+  })
+})

@@ -1,0 +1,115 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { errorCodes } from '../src/base/errors.ts'
+import { program } from '../src/cli/program.ts'
+import { compileExamples } from './support/compile-examples.ts'
+import { anchors, codeBlocks, links, pages, root } from './support/documentation.ts'
+
+const all = pages()
+const page = (path: string) => all.find((one) => one.path === path)?.text ?? ''
+
+describe('the error codes', () => {
+  /** Rows of a table below a heading that names the kind: `| `CODE` | when | what to do |`. */
+  const documented: Record<string, string> = {}
+  let kind = ''
+  for (const line of page('docs/reference/errors.md').split('\n')) {
+    kind = /^## `([a-z-]+)`/.exec(line)?.[1] ?? kind
+    const code = /^\| `([A-Z_]+)` *\| [^|]+ \| [^|]+ \|$/.exec(line)?.[1]
+    if (code !== undefined) documented[code] = kind
+  }
+
+  it('are documented, each under its kind, and none that there is not', () => {
+    expect(documented).toEqual(errorCodes)
+  })
+})
+
+describe('the commands', () => {
+  const sections = new Map(
+    page('docs/reference/cli.md')
+      .split(/^## /m)
+      .map((section) => [/^`cnm ([a-z]+)/.exec(section)?.[1] ?? '', section]),
+  )
+  const { commands } = program()
+
+  it('are documented, and none that there is not', () => {
+    const documented = [...sections.keys()].filter((name) => name !== '')
+    expect(documented.sort()).toEqual(commands.map((command) => command.name()).sort())
+  })
+
+  it.each(commands.map((command) => [command.name(), command] as const))(
+    '%s: with all its options, and none that it has not',
+    (name, command) => {
+      const documented = sections.get(name)?.match(/--[a-z][a-z0-9-]*/g) ?? []
+      const options = command.options.filter(({ hidden }) => !hidden).map(({ long }) => long)
+      expect([...new Set(documented)].sort()).toEqual(options.sort())
+    },
+  )
+})
+
+describe('the pages', () => {
+  const everyLink = all.flatMap(links)
+
+  it('have no link that leads nowhere', () => {
+    const broken = everyLink.filter(({ path, anchor }) => {
+      if (!existsSync(join(root, path))) return true
+      return anchor !== undefined && !anchors(page(path)).includes(anchor)
+    })
+    expect(broken).toEqual([])
+  })
+
+  it('can all be reached from the index', () => {
+    const reached = new Set(['README.md', 'docs/README.md'])
+    for (const from of reached) {
+      for (const link of everyLink) {
+        if (link.page === from && link.path.endsWith('.md')) reached.add(link.path)
+      }
+    }
+    expect(all.map(({ path }) => path).filter((path) => !reached.has(path))).toEqual([])
+  })
+})
+
+describe('the examples', () => {
+  const examples = all.flatMap(codeBlocks).filter(({ language }) => language === 'ts')
+
+  it('compile', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'cnm-docs-'))
+    try {
+      expect(examples.length).toBeGreaterThan(0)
+      await compileExamples(folder, examples, 'source')
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+})
+
+describe('the reader of pages', () => {
+  const sample = {
+    path: 'docs/design/a.md',
+    text: [
+      '# First things, `first`!',
+      'A [link](../guide.md#start), `[no link](x)`, [the web](https://example.org), [here](#b).',
+      '```ts',
+      '// runs',
+      '[neither](y)',
+      '```',
+    ].join('\n'),
+  }
+
+  it('finds links, headings and blocks', () => {
+    expect(links(sample)).toEqual([
+      { page: sample.path, path: 'docs/guide.md', anchor: 'start' },
+      { page: sample.path, path: sample.path, anchor: 'b' },
+    ])
+    expect(anchors(sample.text)).toEqual(['first-things-first'])
+    expect(codeBlocks(sample)).toEqual([
+      {
+        name: 'docs-design-a-3',
+        language: 'ts',
+        code: '// runs\n[neither](y)\n',
+        runs: true,
+      },
+    ])
+  })
+})

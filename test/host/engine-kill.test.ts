@@ -1,0 +1,39 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { expect, it } from 'vitest'
+import { engineRig } from '../support/engine-rig.ts'
+
+const kills = 200
+const program = fileURLToPath(new URL('../support/kill-child.mjs', import.meta.url))
+
+it(`${kills} times killed at random, nothing is lost and nothing is left over`, {
+  timeout: 300_000,
+}, async () => {
+  await using rig = await engineRig()
+  const { folder, netns } = rig.host
+  for (let kill = 0; kill < kills; kill += 1) {
+    const child = spawn(process.execPath, [program, folder, netns, String(kill + 1)])
+    const errors = text(child.stderr)
+    const ended = once(child, 'exit')
+    const ready = once(child.stdout, 'data').then(() => true)
+    const alive = await Promise.race([ready, ended.then(() => false)])
+    if (!alive) throw new Error(`after ${kill} kills: ${await errors}`)
+    // Another moment each time; this waits for nothing.
+    await delay((kill * 7) % 31)
+    child.kill('SIGKILL')
+    await ended
+  }
+  const cnm = await rig.start()
+  expect(await cnm.doctor()).toEqual([])
+  for (const box of cnm.sandboxes()) await box.delete()
+  for (const name of ['one', 'two']) await cnm.network(name).delete()
+  for (const network of cnm.networks().filter(({ name }) => name.startsWith('extra')))
+    await network.delete()
+  await cnm.settled()
+  const links = await rig.host.ip<{ ifname: string }[]>('-j link')
+  expect(links.map(({ ifname }) => ifname)).toEqual(['lo'])
+  expect((await rig.host.nft('list ruleset')).trim()).toBe('')
+})

@@ -1,0 +1,111 @@
+import { readFile } from 'node:fs/promises'
+import type { ThrowAwayHost } from './host.ts'
+
+interface IpLink {
+  readonly ifname: string
+  readonly mtu: number
+  readonly group?: string
+  readonly master?: string
+  readonly address?: string
+  readonly flags: readonly string[]
+  readonly linkinfo?: {
+    readonly info_kind?: string
+    readonly info_slave_data?: { readonly hairpin?: boolean }
+  }
+}
+
+interface IpAddress {
+  readonly ifname: string
+  readonly addr_info: readonly {
+    readonly local: string
+    readonly prefixlen: number
+    readonly scope: string
+  }[]
+}
+
+interface NftEntry {
+  readonly table?: { readonly family: string; readonly name: string }
+}
+
+interface IpRoute {
+  readonly dst: string
+  readonly gateway?: string
+  readonly dev: string
+  readonly protocol: string
+}
+
+/**
+ * All that a throw-away host has, as sorted lines, read with `ip` and `nft`: what is mounted in its
+ * folder, and of each namespace its links, addresses, routes, the sysctls that tests write, the rules.
+ * Left out is what the kernel makes up: indexes, handles, counters, MACs of links that have none given.
+ */
+export async function hostState(host: ThrowAwayHost): Promise<readonly string[]> {
+  const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n')
+  const paths = mounts
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((path) => path.startsWith(`${host.folder}/`))
+  const states = await Promise.all(paths.map((path) => namespaceState(host, path)))
+  return states.flat().sort()
+}
+
+const madeUp = new Set(['handle', 'packets', 'bytes'])
+
+/** One line for each question, `[]` where `ip` says nothing at all, and one for each sysctl. */
+const script = `
+one() { "$@" | grep . || echo '[]'; }
+one ip -d -j link
+one ip -j addr
+one ip -j route
+one ip -6 -j route
+nft -j list ruleset
+for f in /proc/sys/net/ipv4/conf/*/{forwarding,medium_id} /proc/sys/net/ipv6/conf/*/disable_ipv6
+do echo $f $(cat $f); done`
+
+async function namespaceState(host: ThrowAwayHost, path: string): Promise<string[]> {
+  const output = await host.inside(path, ['bash', '-c', script])
+  const [links, addresses, routes4, routes6, rules, ...sysctls] = output
+    .split('\n')
+    .filter((line) => line !== '')
+  const lines = [
+    ...parse<IpLink>(links).map(linkLine),
+    ...parse<IpAddress>(addresses).flatMap(addressLines),
+    ...[...parse<IpRoute>(routes4), ...parse<IpRoute>(routes6)].flatMap(routeLines),
+    ...ruleLines(rules),
+    ...sysctls,
+  ]
+  return [`${path} mounted`, ...lines.map((line) => `${path} ${line}`)]
+}
+
+function parse<T>(text: string | undefined): readonly T[] {
+  return JSON.parse(text ?? '') as T[]
+}
+
+function linkLine({ ifname, mtu, group, master, address, flags, linkinfo }: IpLink): string {
+  const { info_kind = 'device', info_slave_data } = linkinfo ?? {}
+  const mac = ifname.startsWith('eth') ? ` mac ${address}` : ''
+  const up = flags.includes('UP') ? 'up' : 'down'
+  const port = master === undefined ? '' : ` on ${master} hairpin ${info_slave_data?.hairpin}`
+  return `link ${ifname} ${info_kind} ${up} mtu ${mtu} group ${group}${mac}${port}`
+}
+
+function addressLines({ ifname, addr_info }: IpAddress): readonly string[] {
+  return addr_info
+    .filter(({ local }) => !local.startsWith('fe80:'))
+    .map(({ local, prefixlen, scope }) => `address ${local}/${prefixlen} ${scope} on ${ifname}`)
+}
+
+function routeLines({ dst, gateway, dev, protocol }: IpRoute): readonly string[] {
+  if (dst.startsWith('fe80:')) return []
+  return [`route ${dst} via ${gateway} on ${dev} by ${protocol}`]
+}
+
+function ruleLines(text: string | undefined): readonly string[] {
+  const { nftables } = JSON.parse(text ?? '') as { readonly nftables: readonly NftEntry[] }
+  return nftables.filter((entry) => !('metainfo' in entry)).map(ruleLine)
+}
+
+/** A table's flags say which socket owns it; that goes when the socket is closed. */
+function ruleLine(entry: NftEntry): string {
+  if (entry.table !== undefined) return `table ${entry.table.family} ${entry.table.name}`
+  return JSON.stringify(entry, (key, value) => (madeUp.has(key) ? undefined : value))
+}

@@ -1,0 +1,63 @@
+// An engine that changes its host at random until it is killed. It writes down what was promised
+// before it goes on: `+name` when a sandbox was made, `-name` when one is about to be deleted and `!name`
+// when it was. At the start it looks whether the promises were kept.
+import { appendFileSync, existsSync, readFileSync } from 'node:fs'
+import { createController } from '#dist/linux.js'
+
+const [folder, host, seed] = process.argv.slice(2)
+const journal = `${folder}/journal`
+const promise = (line) => appendFileSync(journal, `${line}\n`)
+
+let state = Number(seed)
+function random(below) {
+  state = (state * 1103515245 + 12345) % 2147483648
+  return Math.floor((state / 2147483648) * below)
+}
+
+const cnm = await createController({
+  stateDir: `${folder}/state`,
+  runDir: `${folder}/run`,
+  host,
+})
+
+const must = new Map()
+for (const line of existsSync(journal) ? readFileSync(journal, 'utf8').split('\n') : []) {
+  const name = line.slice(1)
+  if (line[0] === '+') must.set(name, 'there')
+  if (line[0] === '-') must.set(name, 'either')
+  if (line[0] === '!') must.set(name, 'gone')
+}
+const names = new Set(cnm.sandboxes().map((box) => box.name))
+for (const [name, what] of must) {
+  if (what === 'there' && !names.has(name)) throw new Error(`sandbox ${name} is lost`)
+  if (what === 'gone' && names.has(name)) throw new Error(`sandbox ${name} has come back`)
+}
+const findings = await cnm.doctor()
+if (findings.length > 0) throw new Error(JSON.stringify(findings, null, 2))
+for (const name of ['one', 'two']) await cnm.ensureNetwork({ name, ipv6: name === 'two' })
+process.stdout.write('ready\n')
+
+for (let number = 0; ; number += 1) {
+  const boxes = cnm.sandboxes()
+  if (boxes.length < 12 && random(2) === 0) {
+    const name = `s${process.pid}-${number}`
+    const connect = [{ network: random(2) ? 'one' : 'two' }]
+    if (random(2)) connect.push({ network: connect[0].network === 'one' ? 'two' : 'one' })
+    await cnm.createSandbox({ name, connect })
+    promise(`+${name}`)
+  } else if (boxes.length > 0) {
+    const box = boxes[random(boxes.length)]
+    const endpoint = box.endpoints()[0]
+    if (endpoint !== undefined && random(3) === 0) {
+      await endpoint.leave()
+    } else {
+      const { name } = box
+      promise(`-${name}`)
+      await box.delete()
+      promise(`!${name}`)
+    }
+  } else {
+    const extra = await cnm.createNetwork({ name: `extra${number}` })
+    await extra.delete()
+  }
+}
