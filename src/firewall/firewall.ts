@@ -1,55 +1,73 @@
 import type { Prefix } from '../address/address.ts'
-import type { ElementResource } from '../kernel/resource.ts'
+import type { EndpointId, NetworkId } from '../base/id.ts'
+import type { ElementResource, TableResource } from '../kernel/resource.ts'
+import { bridgeTable, hostTable, userTable } from './tables.ts'
 
-export { tables } from './tables.ts'
+/** The tables every element is in. All networks share them. */
+export const tables: readonly TableResource[] = [hostTable, bridgeTable, userTable].map(
+  (definition) => ({ kind: 'table', definition }),
+)
 
-/** What the firewall needs to know of a network. */
-export interface FirewalledNetwork {
-  /** The network's id. */
-  readonly id: string
+export interface NetworkFirewall {
+  readonly id: NetworkId
+  /** The network's bridge. */
   readonly bridge: string
-  /** Nothing gets in or out. */
+  /** Nothing comes in or goes out, the host's own packets apart. */
   readonly internal: boolean
-  /** Endpoints of this network may talk to each other. */
+  /** Endpoints reach each other. */
   readonly icc: boolean
-  /** Sources that are hidden behind the host's address when they leave the network. */
+  /** What comes from this subnet and leaves by another link gets the host's address. */
   readonly masquerade4?: Prefix
   readonly masquerade6?: Prefix
 }
 
-/** A network's own elements. Without them its bridge is a stranger's: nothing is filtered. */
-export function networkElements(network: FirewalledNetwork): ElementResource[] {
+/** A network's part of the firewall. */
+export function networkElements(network: NetworkFirewall): ElementResource[] {
   const { id, bridge, internal, icc, masquerade4, masquerade6 } = network
-  const element = (set: string, key: string[], value?: string[]): ElementResource => ({
-    kind: 'element',
-    family: 'inet',
-    table: 'cnm',
-    set,
-    key,
-    ...(value === undefined ? {} : { value }),
-    owner: id,
-  })
-  const elements = [element('bridges', [bridge]), element('same_bridge', [bridge, bridge])]
-  if (internal) {
-    elements.push(element('internal', [bridge]))
-  } else {
-    elements.push(element('gateway_mode', ['ipv4', bridge], ['jump nat']))
-    elements.push(element('gateway_mode', ['ipv6', bridge], ['jump nat']))
-  }
-  if (masquerade4) elements.push(element('masquerade4', [bridge, masquerade4]))
-  if (masquerade6) elements.push(element('masquerade6', [bridge, masquerade6]))
-  if (!icc) elements.push({ ...element('icc_off', [bridge]), family: 'bridge' })
-  return elements
+  const element = (set: string, key: string[], value?: string): ElementResource =>
+    hostElement(set, key, id, value)
+  return [
+    element('bridges', [bridge]),
+    ...(icc ? [element('same_bridge', [bridge, bridge])] : []),
+    ...(internal
+      ? [element('internal', [bridge])]
+      : [
+          element('gateway_mode', ['ipv4', bridge], 'goto gateway_nat'),
+          element('gateway_mode', ['ipv6', bridge], 'goto gateway_nat'),
+        ]),
+    ...(masquerade4 === undefined ? [] : [element('masquerade4', [bridge, masquerade4])]),
+    ...(masquerade6 === undefined ? [] : [element('masquerade6', [bridge, masquerade6])]),
+  ]
 }
 
-/** Marks a link on which forwarding is on only because of us: from there our networks, nothing else. */
+export interface EndpointFirewall {
+  readonly id: EndpointId
+  /** The link that is the endpoint's port of the bridge. */
+  readonly port: string
+  /** The network's: endpoints reach each other. */
+  readonly icc: boolean
+}
+
+/** An endpoint's part of the firewall. */
+export function endpointElements({ id, port, icc }: EndpointFirewall): ElementResource[] {
+  if (icc) return []
+  const { family, name: table } = bridgeTable
+  return [{ kind: 'element', family, table, set: 'icc_off', key: [port], owner: id }]
+}
+
+/** Uplinks belong to no network: the first one needs it, the last one gives it up. */
+const UPLINK_OWNER = 'uplink'
+
+/**
+ * A link on which forwarding was switched on for our networks' sake: what comes in there goes to them
+ * or nowhere, as before.
+ */
 export function uplinkElement(link: string, family: 4 | 6): ElementResource {
-  return {
-    kind: 'element',
-    family: 'inet',
-    table: 'cnm',
-    set: 'uplinks',
-    key: [family === 4 ? 'ipv4' : 'ipv6', link],
-    owner: 'host',
-  }
+  return hostElement('uplinks', [family === 4 ? 'ipv4' : 'ipv6', link], UPLINK_OWNER)
+}
+
+function hostElement(set: string, key: string[], owner: string, value?: string): ElementResource {
+  const { family, name: table } = hostTable
+  const element = { kind: 'element', family, table, set, key, owner } as const
+  return value === undefined ? element : { ...element, value: [value] }
 }

@@ -1,128 +1,165 @@
-import type { TableResource } from '../kernel/resource.ts'
-import type {
-  ChainDefinition,
-  RuleDefinition,
-  Statement,
-  TableDefinition,
-} from '../kernel/ruleset.ts'
+import type { RuleDefinition, Statement, TableDefinition } from '../kernel/ruleset.ts'
 
 /**
- * The rules, once and for all: their number never changes. Everything that varies is an element of a
- * set or map. docs/design/firewall.md says why.
+ * Our tables. The rules never change and there is one of each, however many networks there are: all
+ * that varies is an element of a set, looked up by the name of a bridge. They mean the same whether or
+ * not the machine shows bridged packets to them (`bridge-nf-call-iptables`): such a packet comes in
+ * and leaves by the same bridge, and has no `iifname` in postrouting.
  */
+
+/** Priorities as nft names them. */
+const RAW = -300
+const FILTER = 0
+const SRCNAT = 100
 
 const accept: Statement = { verdict: 'accept' }
 const drop: Statement = { verdict: 'drop' }
-const leave: Statement = { verdict: 'return' }
+const established: Statement = { match: 'ct state', value: ['established', 'related'] }
 
-const goesOn: Statement = { match: 'ct state', value: ['established', 'related'] }
-const onOneBridge: Statement = { lookup: ['iifname', 'oifname'], set: 'same_bridge' }
-
-function rule(comment: string, ...statements: Statement[]): RuleDefinition {
-  return { statements, comment }
+function rule(...statements: Statement[]): RuleDefinition {
+  return { statements }
 }
 
-const prerouting: ChainDefinition = {
-  name: 'prerouting',
-  hook: { type: 'filter', hook: 'prerouting', priority: -300 },
-  rules: [
-    rule(
-      'only what comes from sandboxes',
-      { lookup: ['iifname'], not: true, set: 'bridges' },
-      leave,
-    ),
-    rule("the host's loopback is nobody else's", { match: 'ip saddr', value: '127.0.0.0/8' }, drop),
-    rule('nor is it a destination', { match: 'ip daddr', value: '127.0.0.0/8' }, drop),
-  ],
-}
-
-const forward: ChainDefinition = {
-  name: 'forward',
-  hook: { type: 'filter', hook: 'forward', priority: 0 },
-  rules: [
-    rule('what was let through once', goesOn, accept),
-    rule('inside one network', onOneBridge, accept),
-    rule('internal networks are left by nobody', { lookup: ['iifname'], set: 'internal' }, drop),
-    rule('and entered by nobody', { lookup: ['oifname'], set: 'internal' }, drop),
-    rule(
-      'the host routes for our networks, not for strangers',
-      { lookup: ['meta nfproto', 'iifname'], set: 'uplinks' },
-      { lookup: ['oifname'], not: true, set: 'bridges' },
-      drop,
-    ),
-    rule('who may enter a network', { vmap: ['meta nfproto', 'oifname'], map: 'gateway_mode' }),
-    rule('a network in no mode', { lookup: ['oifname'], set: 'bridges' }, drop),
-  ],
-}
-
-/** Gateway mode nat: only what was published. */
-const nat: ChainDefinition = {
-  name: 'nat',
-  rules: [
-    rule('published ports', { match: 'ct status', value: 'dnat' }, accept),
-    rule('rest', drop),
-  ],
-}
-
-const postrouting: ChainDefinition = {
-  name: 'postrouting',
-  hook: { type: 'nat', hook: 'postrouting', priority: 100 },
-  rules: [
-    // br_netfilter lets bridged packets pass here too.
-    rule('inside one network', onOneBridge, leave),
-    rule('IPv4', { lookup: ['iifname', 'ip saddr'], set: 'masquerade4' }, { masquerade: true }),
-    rule('IPv6', { lookup: ['iifname', 'ip6 saddr'], set: 'masquerade6' }, { masquerade: true }),
-  ],
-}
-
-const input: ChainDefinition = {
-  name: 'input',
-  hook: { type: 'filter', hook: 'input', priority: 0 },
-  rules: [
-    rule('only internal networks', { lookup: ['iifname'], not: true, set: 'internal' }, leave),
-    rule('answers to the host', goesOn, accept),
-    rule(
-      'the host finds IPv6 neighbours',
-      { match: 'icmpv6 type', value: ['nd-neighbor-solicit', 'nd-neighbor-advert'] },
-      accept,
-    ),
-    rule('the rest', drop),
-  ],
-}
-
-const inet: TableDefinition = {
+export const hostTable: TableDefinition = {
   family: 'inet',
   name: 'cnm',
   owned: true,
   sets: [
-    { name: 'bridges', key: ['ifname'], comment: 'the bridge of every network' },
+    { name: 'bridges', key: ['ifname'], comment: 'bridges of networks' },
     { name: 'internal', key: ['ifname'], comment: 'bridges of internal networks' },
-    { name: 'same_bridge', key: ['ifname', 'ifname'], comment: 'every bridge with itself' },
-    { name: 'uplinks', key: ['nf_proto', 'ifname'], comment: 'where we switched forwarding on' },
-    { name: 'gateway_mode', key: ['nf_proto', 'ifname'], value: 'verdict' },
-    { name: 'masquerade4', key: ['ifname', 'ipv4_addr'], interval: true },
-    { name: 'masquerade6', key: ['ifname', 'ipv6_addr'], interval: true },
+    {
+      name: 'same_bridge',
+      key: ['ifname', 'ifname'],
+      comment: 'bridges whose endpoints reach each other',
+    },
+    {
+      name: 'gateway_mode',
+      key: ['nf_proto', 'ifname'],
+      value: 'verdict',
+      comment: 'what may come into a bridge from elsewhere',
+    },
+    {
+      name: 'uplinks',
+      key: ['nf_proto', 'ifname'],
+      comment: 'links that forward only because of us',
+    },
+    {
+      name: 'masquerade4',
+      key: ['ifname', 'ipv4_addr'],
+      interval: true,
+      comment: 'bridges and subnets hidden behind the host',
+    },
+    {
+      name: 'masquerade6',
+      key: ['ifname', 'ipv6_addr'],
+      interval: true,
+      comment: 'bridges and subnets hidden behind the host',
+    },
   ],
-  chains: [nat, prerouting, input, forward, postrouting],
-}
-
-/** What happens inside one bridge. */
-const bridge: TableDefinition = {
-  family: 'bridge',
-  name: 'cnm',
-  owned: true,
-  sets: [{ name: 'icc_off', key: ['ifname'], comment: 'bridges whose endpoints are kept apart' }],
   chains: [
     {
+      name: 'prerouting_raw',
+      hook: { type: 'filter', hook: 'prerouting', priority: RAW, policy: 'accept' },
+      rules: [rule({ lookup: ['iifname'], set: 'bridges' }, { jump: 'spoofed' })],
+    },
+    {
+      // A host that serves published ports at 127.0.0.1 (route_localnet) would believe these.
+      name: 'spoofed',
+      rules: [
+        rule({ match: 'ip saddr', value: '127.0.0.0/8' }, drop),
+        rule({ match: 'ip daddr', value: '127.0.0.0/8' }, drop),
+      ],
+    },
+    {
       name: 'forward',
-      hook: { type: 'filter', hook: 'forward', priority: -200 },
-      rules: [rule('kept apart', { lookup: ['ibrname'], set: 'icc_off' }, drop)],
+      hook: { type: 'filter', hook: 'forward', priority: FILTER, policy: 'accept' },
+      rules: [
+        rule({ lookup: ['iifname'], set: 'bridges' }, { goto: 'forward_ours' }),
+        rule({ lookup: ['oifname'], set: 'bridges' }, { goto: 'forward_ours' }),
+        // Nobody else's packets are our business, but we don't make a router of the host.
+        rule(
+          { lookup: ['meta nfproto', 'iifname'], set: 'uplinks' },
+          { match: 'ct state', not: true, value: ['established', 'related'] },
+          drop,
+        ),
+      ],
+    },
+    {
+      name: 'forward_ours',
+      rules: [
+        rule(established, accept),
+        rule({ lookup: ['iifname', 'oifname'], set: 'same_bridge' }, accept),
+        rule({ lookup: ['iifname'], set: 'internal' }, drop),
+        rule({ lookup: ['oifname'], set: 'internal' }, drop),
+        rule({ vmap: ['meta nfproto', 'oifname'], map: 'gateway_mode' }),
+        rule({ lookup: ['oifname'], set: 'bridges' }, drop),
+      ],
+    },
+    {
+      // Only what comes to a published port; that is where the destination was changed.
+      name: 'gateway_nat',
+      rules: [rule({ match: 'ct status', value: 'dnat' }, accept), rule(drop)],
+    },
+    {
+      name: 'postrouting',
+      hook: { type: 'nat', hook: 'postrouting', priority: SRCNAT, policy: 'accept' },
+      rules: [
+        rule({ lookup: ['iifname', 'oifname'], set: 'same_bridge' }, { verdict: 'return' }),
+        rule({ lookup: ['iifname', 'ip saddr'], set: 'masquerade4' }, { masquerade: true }),
+        rule({ lookup: ['iifname', 'ip6 saddr'], set: 'masquerade6' }, { masquerade: true }),
+      ],
+    },
+    {
+      name: 'input',
+      hook: { type: 'filter', hook: 'input', priority: FILTER, policy: 'accept' },
+      rules: [rule({ lookup: ['iifname'], set: 'internal' }, { goto: 'input_internal' })],
+    },
+    {
+      // The host may reach an internal network; nothing there may reach the host.
+      name: 'input_internal',
+      rules: [
+        rule(established, accept),
+        rule({ match: 'icmpv6 type', value: 'nd-neighbor-solicit' }, accept),
+        rule({ match: 'icmpv6 type', value: 'nd-neighbor-advert' }, accept),
+        rule(drop),
+      ],
     },
   ],
 }
 
-/** Shared by all networks. */
-export const tables: readonly TableResource[] = [inet, bridge].map((definition) => ({
-  kind: 'table',
-  definition,
-}))
+/** What happens between the ports of one bridge. */
+export const bridgeTable: TableDefinition = {
+  family: 'bridge',
+  name: 'cnm',
+  owned: true,
+  sets: [{ name: 'icc_off', key: ['ifname'], comment: 'ports that reach only the gateway' }],
+  chains: [
+    {
+      name: 'forward',
+      hook: { type: 'filter', hook: 'forward', priority: FILTER, policy: 'accept' },
+      rules: [
+        rule(
+          { lookup: ['iifname'], set: 'icc_off' },
+          { lookup: ['oifname'], set: 'icc_off' },
+          drop,
+        ),
+      ],
+    },
+  ],
+}
+
+/**
+ * The administrator's own rules, just before ours: a drop or a mark here counts, an accept doesn't
+ * overrule our drop. We make it, and never touch what is in it.
+ */
+export const userTable: TableDefinition = {
+  family: 'inet',
+  name: 'cnm-user',
+  owned: false,
+  sets: [],
+  chains: hostTable.chains.flatMap(({ name, hook }) =>
+    hook === undefined
+      ? []
+      : [{ name, hook: { ...hook, type: 'filter', priority: hook.priority - 1 }, rules: [] }],
+  ),
+}

@@ -17,6 +17,10 @@ export interface TableDefinition {
   readonly chains: readonly ChainDefinition[]
 }
 
+/**
+ * What keys and values are made of. Elements have them as texts in the words of `nft list`:
+ * `br-x`, `10.7.0.1`, `fd00::/64`, `02:00:00:00:00:0a`, `tcp`, `8080`, `ipv4`, `0x00000012`.
+ */
 export type DataType =
   | 'ifname'
   | 'ipv4_addr'
@@ -98,7 +102,10 @@ export type Selector =
   | 'fib saddr type'
 
 export type Statement =
-  /** `iifname "lo"`, `ip saddr != 127.0.0.0/8`, `ct state { established, related }` (any of them). */
+  /**
+   * `iifname "lo"`, `ip saddr != 127.0.0.0/8`, `ct state { established, related }` (any of them; with
+   * `not`, none of them). Addresses can be prefixes; they and ports can be ranges: `1000-1999`.
+   */
   | { readonly match: Selector; readonly not?: boolean; readonly value: string | readonly string[] }
   /** `iifname . ip saddr @masquerade4` */
   | { readonly lookup: readonly Selector[]; readonly not?: boolean; readonly set: string }

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import { isCnmError } from '../base/errors.ts'
 import type { NetworkId } from '../base/id.ts'
-import type { Resource } from '../kernel/resource.ts'
+import { type Resource, resourceKey } from '../kernel/resource.ts'
 import type { StoredRecord, Write } from '../store/store.ts'
 import { retakePools, takeAddresses } from './addresses.ts'
 import { adoptLost, recallForwarding } from './adopt.ts'
-import { watchIdle, watchSandbox } from './collect.ts'
+import { collectNetwork, watchIdle, watchSandbox } from './collect.ts'
 import { findDrift, mend, surveyMachine } from './drift.ts'
 import { drop, type Engine, explain, put } from './engine.ts'
 import { apart, planMembers } from './members.ts'
@@ -44,6 +44,7 @@ export async function start(engine: Engine): Promise<string[]> {
   const cleanup: Cleanup = { writes: [], doomed: [] }
   await startNetworks(engine, stored, cleanup, problems)
   await startSandboxes(engine, stored, cleanup, problems)
+  await takeTables(engine, cleanup)
   await finish(engine, cleanup)
   await replan(engine)
   await refreshNetworks(engine)
@@ -52,6 +53,7 @@ export async function start(engine: Engine): Promise<string[]> {
   await mend(engine, await findDrift(engine)).catch((error: unknown) => {
     throw explain(error, 'bringing the machine back to what is recorded')
   })
+  for (const { record } of engine.state.networks.all()) await collectNetwork(engine, record.id)
   for (const sandbox of engine.state.sandboxes.all()) watchSandbox(engine, sandbox)
   for (const { id, joined } of engine.state.endpoints.all()) if (!joined) watchIdle(engine, id)
   return problems
@@ -140,6 +142,17 @@ async function startNetworks(
 interface Cleanup {
   readonly writes: Write[]
   readonly doomed: { readonly owner: string; readonly resources: readonly Resource[] }[]
+}
+
+/** Makes the tables this engine's own again, before anything in them is touched. */
+async function takeTables(engine: Engine, cleanup: Cleanup): Promise<void> {
+  const all = [...engine.ledger.all(), ...cleanup.doomed.flatMap(({ resources }) => resources)]
+  const tables = new Map<string, Resource>()
+  for (const each of all) if (each.kind === 'table') tables.set(resourceKey(each), each)
+  if (tables.size === 0) return
+  await engine.kernel.apply({ remove: [], add: [...tables.values()] }).catch((error: unknown) => {
+    throw explain(error, 'taking over the firewall')
+  })
 }
 
 /** Removes what nobody else owns. */

@@ -18,13 +18,18 @@ it(`${kills} times killed at random, nothing is lost and nothing is left over`, 
     const child = spawn(process.execPath, [program, folder, netns, String(kill + 1)])
     const errors = text(child.stderr)
     const ended = once(child, 'exit')
-    const ready = once(child.stdout, 'data').then(() => true)
-    const alive = await Promise.race([ready, ended.then(() => false)])
-    if (!alive) throw new Error(`after ${kill} kills: ${await errors}`)
-    // Another moment each time; this waits for nothing.
-    await delay((kill * 7) % 31)
+    // Another moment each time, every fourth time while it is still starting.
+    if (kill % 4 === 3) {
+      await delay(100 + ((kill * 37) % 400))
+    } else {
+      const ready = once(child.stdout, 'data').then(() => true)
+      const alive = await Promise.race([ready, ended.then(() => false)])
+      if (!alive) throw new Error(`after ${kill} kills: ${await errors}`)
+      await delay((kill * 7) % 31)
+    }
     child.kill('SIGKILL')
-    await ended
+    const [code] = await ended
+    if (code !== null) throw new Error(`after ${kill} kills: ${await errors}`)
   }
   const cnm = await rig.start()
   expect(await cnm.doctor()).toEqual([])

@@ -14,12 +14,13 @@ function start(host: ThrowAwayHost, args: readonly string[]) {
   const argv = [`--net=${host.netns}`, process.execPath, main, String(command), ...folders, ...rest]
   const child = spawn('nsenter', argv, { timeout: 20_000 })
   const ended = once(child, 'close').then(([code]) => code as number | null)
-  return { child, ended, out: text(child.stdout), err: text(child.stderr) }
+  return { child, ended }
 }
 
 async function cnm(host: ThrowAwayHost, ...args: string[]) {
-  const { ended, out, err } = start(host, args)
-  return { code: await ended, out: await out, err: await err }
+  const { child, ended } = start(host, args)
+  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)])
+  return { code: await ended, out, err }
 }
 
 it('gives a program a network of its own, and leaves nothing', async () => {
@@ -73,7 +74,7 @@ it('collects at the next start what a killed one has left', async () => {
   process.kill(Number(String(pid)), 'SIGKILL')
   await ended
   expect((await host.ip('-j link')) as unknown[]).toHaveLength(3)
-  expect((await cnm(host, 'doctor')).code).toBe(0)
+  expect(await cnm(host, 'doctor')).toEqual({ code: 0, out: 'all is as recorded\n', err: '' })
   expect((await host.ip('-j link')) as unknown[]).toHaveLength(1)
 })
 

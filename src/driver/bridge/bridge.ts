@@ -1,7 +1,12 @@
 import { cidrOf, type MacAddress, parseAddress, prefixLength } from '../../address/address.ts'
 import { macFor } from '../../address/mac.ts'
 import { shortId } from '../../base/id.ts'
-import { networkElements, tables, uplinkElement } from '../../firewall/firewall.ts'
+import {
+  endpointElements,
+  networkElements,
+  tables,
+  uplinkElement,
+} from '../../firewall/firewall.ts'
 import type { HostView } from '../../kernel/kernel.ts'
 import type { AddressResource, Resource, SysctlResource } from '../../kernel/resource.ts'
 import type { Attachment, EndpointSpec, NetworkDriver, NetworkSpec, Subnet } from '../driver.ts'
@@ -24,7 +29,7 @@ export function bridge(): NetworkDriver {
     },
     parseOptions: parseBridgeOptions,
     describeNetwork,
-    describeEndpoint: () => [],
+    describeEndpoint,
     attachment,
   }
 }
@@ -34,6 +39,10 @@ const noAddress = parseAddress('::')
 
 function optionsOf(network: NetworkSpec): BridgeOptions {
   return network.options as unknown as BridgeOptions
+}
+
+function portName(endpoint: EndpointSpec): string {
+  return `veth${shortId(endpoint.id, 10)}`
 }
 
 function bridgeName(network: NetworkSpec): string {
@@ -119,13 +128,18 @@ function uplinks(view: HostView, family: 4 | 6): string[] {
   return [...new Set(routes.map(({ link }) => link))]
 }
 
+function describeEndpoint(network: NetworkSpec, endpoint: EndpointSpec): Resource[] {
+  const { icc } = optionsOf(network)
+  return endpointElements({ id: endpoint.id, port: portName(endpoint), icc })
+}
+
 function attachment(network: NetworkSpec, endpoint: EndpointSpec): Attachment {
   const options = optionsOf(network)
   const address = endpoint.ipv4 ?? endpoint.ipv6 ?? noAddress
   return {
     link: {
       type: 'veth',
-      hostName: `veth${shortId(endpoint.id, 10)}`,
+      hostName: portName(endpoint),
       bridge: bridgeName(network),
       prefix: options.prefix,
       mtu: options.mtu,

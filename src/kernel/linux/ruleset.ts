@@ -1,9 +1,9 @@
-import { isKernelError } from '../../base/errors.ts'
+import { CnmError, isKernelError } from '../../base/errors.ts'
 import type { TableDefinition } from '../ruleset.ts'
 import { NETLINK_NETFILTER, NetlinkSocket } from './netlink/netlink-socket.ts'
 import { Batch, type TableName, tableTarget } from './nftables/batch.ts'
 import { NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST } from './nftables/constants.ts'
-import { listTables } from './nftables/list.ts'
+import { type ListedTable, listTables } from './nftables/list.ts'
 import { ensureTable, replaceTable } from './nftables/table.ts'
 
 /**
@@ -34,8 +34,12 @@ export class Ruleset {
     return this.#definitions.get(tableTarget(table))
   }
 
-  isThere({ family, name }: TableName): boolean {
-    return listTables(this.socket).some((table) => table.family === family && table.name === name)
+  isThere(table: TableName): boolean {
+    return this.find(table) !== undefined
+  }
+
+  find({ family, name }: TableName): ListedTable | undefined {
+    return listTables(this.socket).find((table) => table.family === family && table.name === name)
   }
 
   /** What a definition comes to on this kernel: without persistent owners, an ordinary table. */
@@ -47,8 +51,13 @@ export class Ruleset {
 
   /** Makes a table what its definition says; one that isn't ours alone is left as it is. */
   make(table: TableDefinition): void {
-    if (table.owned) replaceTable(this.socket, this.asPossible(table))
-    else ensureTable(this.socket, table)
+    try {
+      if (table.owned) replaceTable(this.socket, this.asPossible(table))
+      else ensureTable(this.socket, table)
+    } catch (error) {
+      const isAnothers = isKernelError(error, 'EPERM') && this.find(table)?.hasOwner
+      throw isAnothers ? ownedByAnother(table) : error
+    }
     this.#definitions.set(tableTarget(table), table)
   }
 
@@ -59,6 +68,14 @@ export class Ruleset {
   close(): void {
     this.#socket?.close()
   }
+}
+
+/** Ownership is a socket's, so as long as there is an owner, its process lives. */
+export function ownedByAnother(table: TableName): CnmError {
+  return new CnmError('ENGINE_RUNNING', `another engine on this host owns ${tableTarget(table)}`, {
+    details: { table: tableTarget(table) },
+    hint: 'talk to that one, or stop it',
+  })
 }
 
 /** Since Linux 6.9. Tried with a table that is deleted in the same transaction. */

@@ -1,17 +1,17 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { isCnmError, KernelError } from '../../base/errors.ts'
+import { isCnmError } from '../../base/errors.ts'
 import type { Survey, SurveyedLink, SurveyedNamespace, SurveyQuery } from '../kernel.ts'
 import type { ElementResource } from '../resource.ts'
 import type { Machinery } from './apply/apply.ts'
 import { hostRoutes } from './host-view.ts'
-import { listElements } from './nftables/list.ts'
+import { listTableElements } from './nftables/list.ts'
 import { LINK_GROUP } from './ours.ts'
 import { type Place, Places } from './place.ts'
 import { listAddresses } from './rtnetlink/address.ts'
 import { type Link, listLinks } from './rtnetlink/link.ts'
 import { listRoutes, RTN_UNICAST } from './rtnetlink/route.ts'
-import type { Ruleset } from './ruleset.ts'
+import { ownedByAnother, type Ruleset } from './ruleset.ts'
 
 const RT_SCOPE_LINK = 253
 const RT_SCOPE_HOST = 254
@@ -90,27 +90,20 @@ function whatIsIn({ socket }: Place, path: string, ours: readonly Link[]): Surve
   }
 }
 
-/** Elements that say whose they are. How they are written only their table's definition says. */
+/** Elements that say whose they are. A table that somebody living owns is another engine's. */
 function surveyedElements(
   ruleset: Ruleset,
   table: SurveyQuery['tables'][number],
 ): ElementResource[] {
   const { family, name } = table
-  if (!ruleset.isThere(table)) return []
-  const definition = ruleset.definition(table)
-  if (definition === undefined) {
-    throw new KernelError('NFT_MSG_GETSETELEM', 'EINVAL', {
-      target: `table ${family} ${name}`,
-      message: 'its elements can be read only once it has been added',
-    })
-  }
-  return definition.sets.flatMap((set) =>
-    listElements(ruleset.socket, [definition], { family, table: name, set: set.name }).flatMap(
-      ({ key, value, owner }): ElementResource[] => {
-        if (owner === undefined) return []
-        const place = { kind: 'element', family, table: name, set: set.name } as const
-        return [{ ...place, key, ...(value === undefined ? {} : { value }), owner }]
-      },
-    ),
+  const there = ruleset.find(table)
+  if (there === undefined) return []
+  if (there.hasOwner && ruleset.definition(table) === undefined) throw ownedByAnother(table)
+  return listTableElements(ruleset.socket, table).flatMap(
+    ({ set, key, value, owner }): ElementResource[] => {
+      if (owner === undefined) return []
+      const place = { kind: 'element', family, table: name, set } as const
+      return [{ ...place, key, ...(value === undefined ? {} : { value }), owner }]
+    },
   )
 }

@@ -18,6 +18,7 @@ import {
   type Route,
   replaceRoute,
 } from '../rtnetlink/route.ts'
+import { asItWas } from './condemn.ts'
 import type { Plan } from './plan.ts'
 import { isExchanged, kernelRoute } from './take-away.ts'
 import type { Step, Transaction } from './transaction.ts'
@@ -33,7 +34,8 @@ interface Gain {
 /** Links up, addresses, routes: all there is for one namespace at once. */
 export function bringUp(transaction: Transaction, plan: Plan): void {
   for (const { ref, veths, addresses, routes } of gainsByPlace(plan)) {
-    const place = transaction.places.at(ref)
+    const [first] = [...veths, ...addresses, ...routes]
+    const place = transaction.attempt(resourceKey(first!), () => transaction.places.at(ref))
     const attempt = <R extends VethResource | AddressResource | RouteResource>(
       resources: readonly R[],
       step: (resource: R, key: string) => Step,
@@ -48,9 +50,16 @@ export function bringUp(transaction: Transaction, plan: Plan): void {
         message: setLink(place.index(peer.name), { up: true }),
       })),
       ...attempt(addresses, (address, key) => addAddress(place, address, key)),
-      ...attempt(routes, (route, key) => addRoute(transaction, place, plan, route, key)),
+      ...attempt([...routes].sort(byGateway), (route, key) =>
+        addRoute(transaction, place, plan, route, key),
+      ),
     ])
   }
+}
+
+/** A gateway may be reached by another route of the same change. */
+function byGateway(a: RouteResource, b: RouteResource): number {
+  return Number(a.gateway !== undefined) - Number(b.gateway !== undefined)
 }
 
 function gainsByPlace({ add, ...plan }: Plan): Gain[] {
@@ -128,14 +137,4 @@ function settleRoute(
     },
   ])
   return true
-}
-
-function asItWas({ destination, gateway, link, metric, protocol }: Route): NewRoute {
-  return {
-    destination,
-    metric,
-    protocol,
-    ...(gateway === undefined ? {} : { gateway }),
-    ...(link === undefined ? {} : { link }),
-  }
 }

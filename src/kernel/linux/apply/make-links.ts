@@ -4,7 +4,7 @@ import type { Message } from '../netlink/message.ts'
 import { CONDEMNED_GROUP, condemnedName, LINK_GROUP } from '../ours.ts'
 import type { Place } from '../place.ts'
 import { getLink, type Link, newBridge, newVeth, renameLink, setLink } from '../rtnetlink/link.ts'
-import { condemn, findLink } from './take-away.ts'
+import { condemn, findLink, freeName } from './condemn.ts'
 import type { Step, Transaction } from './transaction.ts'
 
 /** A link of ours that has to be there. */
@@ -27,6 +27,13 @@ export function makeBridges(transaction: Transaction, bridges: readonly BridgeRe
     transaction,
     own.map((bridge) => wishForBridge(transaction, bridge)),
   )
+  // Set after its birth, it stays; given at birth, the bridge follows its ports.
+  const { host } = transaction
+  const sized = own.flatMap(({ mtu, ...bridge }) => {
+    if (mtu === undefined) return []
+    return [{ key: resourceKey(bridge), message: setLink(host.index(bridge.name), { mtu }) }]
+  })
+  transaction.send(host.socket, sized)
 }
 
 /** Veth pairs in `add`: made, or found. The sandbox's end of a new one is still down. */
@@ -70,11 +77,15 @@ function making(transaction: Transaction, { name, key, message, release }: Wish)
 
 /**
  * There is a link of that name: ours (it is adjusted), one that is going (it makes room), or somebody
- * else's (LINK_EXISTS). false: it was something else that exists.
+ * else's (LINK_EXISTS).
  */
-function settle(transaction: Transaction, wish: Wish): boolean {
+function settle(transaction: Transaction, wish: Wish): true {
   const link = findLink(transaction.host, wish.name)
-  if (link === undefined) return false
+  if (link === undefined) {
+    // One that was going has just gone, or it is the other end's name that is taken.
+    transaction.send(transaction.host.socket, [making(transaction, wish)])
+    return true
+  }
   if (link.group !== CONDEMNED_GROUP) {
     if (link.group !== LINK_GROUP || link.kind !== wish.kind) throw foreign(wish.name, link)
     if (wish.adjust(link)) return true
@@ -93,6 +104,8 @@ function makeRoom(transaction: Transaction, link: Link, key: string): void {
       key,
       message: renameLink(link.index, condemnedName(link.index)),
       undo: () => host.socket.request(renameLink(link.index, link.name)),
+      // It is gone already.
+      refused: ({ errno }) => errno === 'ENODEV',
     },
   ])
 }
@@ -100,17 +113,15 @@ function makeRoom(transaction: Transaction, link: Link, key: string): void {
 function wishForBridge(transaction: Transaction, bridge: BridgeResource): Wish {
   const { name, mtu, mac } = bridge
   const key = resourceKey(bridge)
-  const attributes = {
-    ...(mtu === undefined ? {} : { mtu }),
-    ...(mac === undefined ? {} : { mac }),
-  }
+  const address = mac === undefined ? {} : { mac }
   return {
     name,
     kind: 'bridge',
     key,
-    message: newBridge({ name, up: true, group: LINK_GROUP, ...attributes }),
+    message: newBridge({ name, up: true, group: LINK_GROUP, ...address }),
     adjust(found) {
-      adjust(transaction, transaction.host, found, attributes, key)
+      const size = mtu === undefined ? {} : { mtu }
+      adjust(transaction, transaction.host, found, { ...size, ...address }, key)
       return true
     },
   }
@@ -149,8 +160,8 @@ function wishForVeth(transaction: Transaction, veth: VethResource): Wish {
     },
     release(made) {
       if (made.peer === undefined || place.findIndex(peer.name) !== made.peer) return
-      place.socket.request(setLink(made.peer, { up: false }))
-      place.socket.request(renameLink(made.peer, condemnedName(made.peer)))
+      const steps = freeName(place, made.peer, peer.name, key)
+      place.socket.requestAll(steps.map(({ message }) => message))
     },
   }
 }
@@ -192,7 +203,12 @@ function adjust(
     {
       key,
       message: setLink(link.index, change),
-      undo: () => place.socket.request(setLink(link.index, back)),
+      undo: () => {
+        place.socket.request(setLink(link.index, back))
+        // A port's own settings don't survive a change of the bridge.
+        const { hairpin } = link
+        if (hairpin) place.socket.request(setLink(link.index, { hairpin }))
+      },
     },
   ])
 }

@@ -17,7 +17,7 @@ import {
 export interface Plan {
   readonly remove: Sorted
   readonly add: Sorted
-  /** For keys in both lists: what was there before. Elements are in `remove` all the same. */
+  /** For keys in both lists: what was there before. */
   readonly before: ReadonlyMap<string, Resource>
   /** Paths of the namespaces that are removed, with all that is in them. */
   readonly dying: ReadonlySet<string>
@@ -37,13 +37,14 @@ export interface Sorted {
 }
 
 export function planOf({ remove, add }: Change): Plan {
-  const wanted = new Set(add.map(resourceKey))
+  const wanted = new Map(add.map((resource) => [resourceKey(resource), resource]))
   const before = new Map<string, Resource>()
   const gone: Resource[] = []
   for (const resource of remove) {
     const key = resourceKey(resource)
-    if (wanted.has(key)) before.set(key, resource)
-    if (!wanted.has(key) || resource.kind === 'element') gone.push(resource)
+    const now = wanted.get(key)
+    if (now !== undefined) before.set(key, resource)
+    if (now === undefined || isMadeAnew(resource, now)) gone.push(resource)
   }
   const removed = sort(gone)
   const added = sort(add)
@@ -58,6 +59,13 @@ export function planOf({ remove, add }: Change): Plan {
       ...added.veths.map(({ peer }) => placedLink(peer.namespace, peer.name)),
     ]),
   }
+}
+
+/** What is in both lists is changed where it is, but for these. */
+function isMadeAnew(from: Resource, to: Resource): boolean {
+  if (from.kind === 'element') return true
+  if (from.kind !== 'veth' || to.kind !== 'veth') return false
+  return from.peer.namespace.path !== to.peer.namespace.path || from.peer.name !== to.peer.name
 }
 
 /** A link's name together with where it is. */

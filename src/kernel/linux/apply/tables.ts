@@ -18,6 +18,9 @@ export function changeRuleset(transaction: Transaction, ruleset: Ruleset, plan: 
   const remove = plan.remove.elements.filter((element) => mayBeThere(ruleset, element))
   const { elements: add } = plan.add
   if (remove.length + add.length === 0) return
+  for (const element of [...remove, ...add]) {
+    transaction.attempt(resourceKey(element), () => shapeFor(ruleset.definitions, element))
+  }
   try {
     const done = changeElements(
       ruleset.socket,

@@ -1,23 +1,25 @@
-import { isCnmError, isKernelError } from '../../../base/errors.ts'
+import { isCnmError } from '../../../base/errors.ts'
 import {
   type AddressResource,
   type NamespaceRef,
   type RouteResource,
   resourceKey,
-  type VethResource,
 } from '../../resource.ts'
-import { CONDEMNED_GROUP, condemnedName, LINK_GROUP, ROUTE_PROTOCOL } from '../ours.ts'
+import { LINK_GROUP, ROUTE_PROTOCOL } from '../ours.ts'
 import type { Place } from '../place.ts'
 import { deleteAddress, newAddress } from '../rtnetlink/address.ts'
-import { getLink, type Link, renameLink, setLink } from '../rtnetlink/link.ts'
+import { type Link, listLinks } from '../rtnetlink/link.ts'
 import { deleteRoute, type NewRoute, newRoute, replaceRoute } from '../rtnetlink/route.ts'
+import { condemn, findLink, freeName, ownLink } from './condemn.ts'
 import { type Plan, placedLink } from './plan.ts'
 import type { Step, Transaction } from './transaction.ts'
 
-/** A veth that is removed, with its host end as it is. */
+/** A veth that goes: its host end as it is, and where its other end is. */
 interface Leaving {
-  readonly veth: VethResource
+  readonly key: string
   readonly link: Link
+  readonly namespace: NamespaceRef
+  readonly inside: string
 }
 
 /** What goes from one namespace that stays, and what takes its place at once. */
@@ -38,25 +40,26 @@ export function takeAway(
   transaction: Transaction,
   plan: Plan,
 ): ReadonlyMap<string, readonly number[]> {
-  const leaving = leavingVeths(transaction.host, plan)
+  const { host } = transaction
+  const leaving = [...listedVeths(host, plan), ...unlistedVeths(transaction, plan)]
   const losses = lossesByPlace(plan, leaving)
   for (const [path, loss] of losses) {
     if (path !== '') takeFromSandbox(transaction, plan, loss)
   }
-  const host = losses.get('')
-  const steps = host === undefined ? [] : networkSteps(transaction.host, plan, host)
+  const hostLoss = losses.get('')
+  const steps = hostLoss === undefined ? [] : networkSteps(host, plan, hostLoss)
   const dyingLinks = new Map<string, number[]>()
-  for (const { veth, link } of leaving) {
-    const { path } = veth.peer.namespace
+  for (const { key, link, namespace } of leaving) {
+    const { path } = namespace
     const dies = plan.dying.has(path)
     if (dies) dyingLinks.set(path, [...(dyingLinks.get(path) ?? []), link.index])
-    steps.push(condemn(transaction, link, resourceKey(veth), !dies))
+    steps.push(condemn(transaction, link, key, !dies))
   }
   for (const bridge of plan.remove.bridges) {
-    const link = bridge.origin === 'own' && ownLink(transaction.host, bridge.name, 'bridge')
+    const link = bridge.origin === 'own' && ownLink(host, bridge.name, 'bridge')
     if (link) steps.push(condemn(transaction, link, resourceKey(bridge), true))
   }
-  transaction.send(transaction.host.socket, steps)
+  transaction.send(host.socket, steps)
   return dyingLinks
 }
 
@@ -65,55 +68,6 @@ export function isExchanged(plan: Plan, route: RouteResource): boolean {
   return (
     plan.before.has(resourceKey(route)) && !plan.unborn.has(placedLink(route.namespace, route.link))
   )
-}
-
-/**
- * Takes a link down, off its bridge and out of our group: from then on it has no effect.
- * Equivalent to: `ip link set LINK down nomaster group …`.
- */
-export function condemn(transaction: Transaction, link: Link, key: string, doomed: boolean): Step {
-  return {
-    key,
-    done: () => {
-      if (doomed) transaction.doomLink(link.index)
-    },
-    message: setLink(link.index, {
-      up: false,
-      group: CONDEMNED_GROUP,
-      ...(link.master === undefined ? {} : { master: 0 }),
-    }),
-    refused: (error) => error.errno === 'ENODEV',
-    undo: () => {
-      transaction.spareLink(link.index)
-      reprieve(transaction.host, link)
-    },
-  }
-}
-
-/** Undoes condemn. */
-function reprieve(host: Place, link: Link): void {
-  const { index, up, master, hairpin } = link
-  host.socket.request(
-    setLink(index, { up, group: LINK_GROUP, ...(master === undefined ? {} : { master }) }),
-  )
-  if (hairpin) host.socket.request(setLink(index, { hairpin }))
-}
-
-/** A link of ours, by its name; anything else of that name is none of our business. */
-export function ownLink(host: Place, name: string, kind: 'veth' | 'bridge'): Link | undefined {
-  const link = findLink(host, name)
-  return link?.group === LINK_GROUP && link.kind === kind ? link : undefined
-}
-
-export function findLink(place: Place, name: string): Link | undefined {
-  const index = place.findIndex(name)
-  if (index === undefined) return undefined
-  try {
-    return getLink(place.socket, index)
-  } catch (error) {
-    if (isKernelError(error, 'ENODEV')) return undefined
-    throw error
-  }
 }
 
 export function kernelRoute(place: Place, route: RouteResource): NewRoute {
@@ -126,10 +80,27 @@ export function kernelRoute(place: Place, route: RouteResource): NewRoute {
   }
 }
 
-function leavingVeths(host: Place, plan: Plan): Leaving[] {
+function listedVeths(host: Place, plan: Plan): Leaving[] {
   return plan.remove.veths.flatMap((veth) => {
+    const { namespace, name: inside } = veth.peer
     const link = ownLink(host, veth.name, 'veth')
-    return link === undefined ? [] : [{ veth, link }]
+    return link === undefined ? [] : [{ key: resourceKey(veth), link, namespace, inside }]
+  })
+}
+
+/** A namespace takes its links with it, also where nobody has listed any. */
+function unlistedVeths(transaction: Transaction, { remove }: Plan): Leaving[] {
+  const listed = new Set(remove.veths.map(({ peer }) => peer.namespace.path))
+  return remove.namespaces.flatMap((resource) => {
+    const { namespace } = resource
+    const place = listed.has(namespace.path) ? undefined : placeIfThere(transaction, namespace)
+    if (place === undefined) return []
+    const key = resourceKey(resource)
+    return listLinks(place.socket, { kind: 'veth' }).flatMap(({ index, peer, name }) => {
+      const link = peer === undefined ? undefined : findLink(transaction.host, peer)
+      const isOurs = link?.group === LINK_GROUP && link.kind === 'veth' && link.peer === index
+      return isOurs ? [{ key, link, namespace, inside: name }] : []
+    })
   })
 }
 
@@ -147,7 +118,7 @@ function lossesByPlace(plan: Plan, leaving: readonly Leaving[]): Map<string, Los
   }
   for (const address of plan.remove.addresses) at(address.namespace)?.addresses.push(address)
   for (const route of plan.remove.routes) at(route.namespace)?.routes.push(route)
-  for (const each of leaving) at(each.veth.peer.namespace)?.leaving.push(each)
+  for (const each of leaving) at(each.namespace)?.leaving.push(each)
   for (const route of plan.add.routes) {
     if (isExchanged(plan, route)) at(route.namespace)?.exchanged.push(route)
   }
@@ -158,32 +129,12 @@ function takeFromSandbox(transaction: Transaction, plan: Plan, loss: Loss): void
   const place = placeIfThere(transaction, loss.ref)
   if (place === undefined) return
   const steps = networkSteps(place, plan, loss)
-  for (const { veth, link } of loss.leaving) {
-    const index = link.peer
+  for (const { key, link, inside } of loss.leaving) {
     // Whatever else has that name now isn't the other end of our link.
-    if (index === undefined || place.findIndex(veth.peer.name) !== index) continue
-    steps.push(...freeName(place, index, veth.peer.name, resourceKey(veth)))
+    if (link.peer === undefined || place.findIndex(inside) !== link.peer) continue
+    steps.push(...freeName(place, link.peer, inside, key))
   }
   transaction.send(place.socket, steps)
-}
-
-/** Takes a sandbox's end down and gives it another name, so that its own is free at once. */
-function freeName(place: Place, index: number, name: string, key: string): Step[] {
-  const gone = (error: { readonly errno: string }) => error.errno === 'ENODEV'
-  return [
-    {
-      key,
-      message: setLink(index, { up: false }),
-      refused: gone,
-      undo: () => place.socket.request(setLink(index, { up: true })),
-    },
-    {
-      key,
-      message: renameLink(index, condemnedName(index)),
-      refused: gone,
-      undo: () => place.socket.request(renameLink(index, name)),
-    },
-  ]
 }
 
 /** undefined: the sandbox has gone by itself, and everything in it. */
@@ -196,11 +147,18 @@ function placeIfThere(transaction: Transaction, ref: NamespaceRef | undefined): 
   }
 }
 
+/** Routes by a gateway go before those that lead to it, and so they come back after them. */
 function networkSteps(place: Place, plan: Plan, loss: Loss): Step[] {
+  const { exchanged, routes, addresses } = loss
   return [
-    ...loss.exchanged.map((route) => exchangeRoute(place, plan, route)),
-    ...loss.routes.flatMap((route) => removeRoute(place, route)),
-    ...loss.addresses.flatMap((address) => removeAddress(place, address)),
+    ...exchanged.map((route) => exchangeRoute(place, plan, route)),
+    ...routes
+      .filter(({ gateway }) => gateway !== undefined)
+      .flatMap((it) => removeRoute(place, it)),
+    ...routes
+      .filter(({ gateway }) => gateway === undefined)
+      .flatMap((it) => removeRoute(place, it)),
+    ...addresses.flatMap((address) => removeAddress(place, address)),
   ]
 }
 
@@ -210,31 +168,32 @@ function exchangeRoute(place: Place, plan: Plan, route: RouteResource): Step {
   return {
     key,
     message: replaceRoute(kernelRoute(place, route)),
-    undo: () => place.socket.request(replaceRoute(kernelRoute(place, before))),
+    restore: () => place.socket.request(replaceRoute(kernelRoute(place, before))),
   }
 }
 
 function removeRoute(place: Place, route: RouteResource): Step[] {
   if (place.findIndex(route.link) === undefined) return []
+  const wanted = kernelRoute(place, route)
   return [
     {
       key: resourceKey(route),
-      message: deleteRoute(kernelRoute(place, route)),
+      message: deleteRoute(wanted),
       refused: ({ errno }) => errno === 'ESRCH' || errno === 'ENODEV',
-      undo: () => place.socket.request(newRoute(kernelRoute(place, route))),
+      restore: () => place.socket.request(newRoute(wanted)),
     },
   ]
 }
 
-function removeAddress(place: Place, { link, address, ...resource }: AddressResource): Step[] {
-  const index = place.findIndex(link)
+function removeAddress(place: Place, resource: AddressResource): Step[] {
+  const index = place.findIndex(resource.link)
   if (index === undefined) return []
   return [
     {
-      key: resourceKey({ link, address, ...resource }),
-      message: deleteAddress(index, address),
+      key: resourceKey(resource),
+      message: deleteAddress(index, resource.address),
       refused: ({ errno }) => errno === 'EADDRNOTAVAIL' || errno === 'ENODEV',
-      undo: () => place.socket.request(newAddress(index, address)),
+      restore: () => place.socket.request(newAddress(index, resource.address)),
     },
   ]
 }

@@ -12,8 +12,10 @@ export interface Step {
   readonly key: string
   /** Called if the kernel has done it. */
   readonly done?: () => void
-  /** Puts it back, if the kernel has done it. */
+  /** Undoes it at a rollback, if the kernel has done it. */
   readonly undo?: () => void
+  /** Puts back what it takes away, even if it failed: a later step may have taken it all the same. */
+  readonly restore?: () => void
   /** Told if the kernel refuses; true: what was wanted is so all the same. */
   readonly refused?: (error: KernelError) => boolean
 }
@@ -43,16 +45,16 @@ export class Transaction {
     if (steps.length === 0) return
     const failures = socket.requestAll(steps.map(({ message }) => message))
     const errors = new Map(failures.map(({ index, error }) => [index, error]))
-    for (const [index, { undo, done }] of steps.entries()) {
-      if (errors.has(index)) continue
-      if (undo !== undefined) this.#undo.push(undo)
-      done?.()
+    let failure: unknown
+    for (const [index, step] of steps.entries()) {
+      try {
+        this.#settle(step, errors.get(index))
+      } catch (error) {
+        // The others were sent all the same, and have to be undone.
+        failure ??= about(error, step.key)
+      }
     }
-    for (const [index, { key, refused }] of steps.entries()) {
-      const error = errors.get(index)
-      if (error === undefined) continue
-      if (!this.attempt(key, () => refused?.(error) ?? false)) throw about(error, key)
-    }
+    if (failure !== undefined) throw failure
   }
 
   /** Whatever `work` throws is about this resource. */
@@ -95,5 +97,16 @@ export class Transaction {
       }
     }
     this.#undo.length = 0
+  }
+
+  #settle({ done, undo, restore, refused }: Step, error: KernelError | undefined): void {
+    if (error === undefined) {
+      const back = undo ?? restore
+      if (back !== undefined) this.#undo.push(back)
+      done?.()
+    } else if (!refused?.(error)) {
+      if (restore !== undefined) this.#undo.push(restore)
+      throw error
+    }
   }
 }

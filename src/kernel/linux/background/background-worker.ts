@@ -35,8 +35,10 @@ function run({ host, wakeFd }: BackgroundOptions): void {
         reaper.add(command.doomed)
         return true
       case 'watch':
-        events ??= new HostEvents(socket)
-        for (const fd of events.descriptors) epollAdd(epoll, fd, EPOLLIN)
+        if (events === undefined) {
+          events = new HostEvents(socket)
+          for (const fd of events.descriptors) epollAdd(epoll, fd, EPOLLIN)
+        }
         return true
       case 'await-end':
         ends.await(command)

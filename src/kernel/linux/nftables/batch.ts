@@ -59,10 +59,6 @@ export class Batch {
   readonly #namers = new Map<Message, (entry: number) => string | undefined>()
   #lastSetId = 0
 
-  get size(): number {
-    return this.#messages.length
-  }
-
   /** Equivalent to: `nft add table FAMILY NAME { flags … }`. */
   addTable(table: TableName, flags = 0): void {
     const attributes = { name: table.name, flags }
@@ -163,16 +159,18 @@ export class Batch {
   }
 
   #addAnonymousSet(table: TableDefinition, set: AnonymousSet, target: string): void {
+    const { family, name } = table
+    const header = familyHeader(family)
+    const attributes = { table: name, name: ANONYMOUS_NAME, id: set.id }
+    const body = setBody.encode(header, { ...attributes, ...anonymousSetAttributes(set) })
+    this.#add('NFT_MSG_NEWSET', NLM_F_CREATE, body, target)
     const shape = anonymousShape(set)
-    const place = { table: table.name, set: ANONYMOUS_NAME }
-    const header = familyHeader(table.family)
-    const attributes = { ...place, name: place.set, id: set.id, ...anonymousSetAttributes(set) }
-    this.#add('NFT_MSG_NEWSET', NLM_F_CREATE, setBody.encode(header, attributes), target)
+    const place = { table: name, set: ANONYMOUS_NAME }
     const elements = set.values.flatMap((text) =>
-      encodeElement(shape, { family: table.family, ...place, key: [text] }),
+      encodeElement(shape, { family, ...place, key: [text] }),
     )
-    const body = elementsBody.encode(header, { ...place, setId: set.id, elements })
-    this.#add('NFT_MSG_NEWSETELEM', NLM_F_CREATE, body, target)
+    const content = elementsBody.encode(header, { ...place, setId: set.id, elements })
+    this.#add('NFT_MSG_NEWSETELEM', NLM_F_CREATE, content, target)
   }
 
   #changeElements(

@@ -106,7 +106,7 @@ function lookUp(
   return present
 }
 
-/** What there is in one set; perhaps more than what is wanted. */
+/** What there is in one set, perhaps more than what is wanted; nothing where the set is gone too. */
 function presentIn(
   socket: NetlinkSocket,
   tables: readonly TableDefinition[],
@@ -114,7 +114,12 @@ function presentIn(
 ): Element[] {
   const [first] = wanted as [Element]
   if (wanted.length > ASK_FOR_EACH || shapeFor(tables, first).interval === 'plain') {
-    return listElements(socket, tables, first)
+    try {
+      return listElements(socket, tables, first)
+    } catch (error) {
+      if (isKernelError(error, 'ENOENT')) return []
+      throw error
+    }
   }
   return wanted
     .map((element) => getElement(socket, tables, element))

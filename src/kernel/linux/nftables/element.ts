@@ -6,8 +6,8 @@ import { verdictData } from './expression.ts'
 import { decodeParts, encodeParts } from './layout.ts'
 import type { elementEntry } from './message.ts'
 import { type SetShape, setShape } from './set.ts'
+import type { Span } from './span.ts'
 import { commentOf, encodeComment, encodeUserData } from './user-data.ts'
-import type { Span } from './value-type.ts'
 
 /** An element of a set or map, as in `nft add element FAMILY TABLE SET { KEY : VALUE }`. */
 export interface Element {

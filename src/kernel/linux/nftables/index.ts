@@ -17,6 +17,7 @@ export {
   type ElementChange,
 } from './change-elements.ts'
 export { compareTable } from './compare.ts'
+export { NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST } from './constants.ts'
 export type { Element } from './element.ts'
 export type { Expression } from './expression.ts'
 export {

@@ -1,13 +1,6 @@
 import { CnmError } from '../../../base/errors.ts'
-import {
-  formatSpan,
-  parseSpan,
-  type Span,
-  type ValueType,
-  type ValueTypeName,
-  valueType,
-  valueTypeById,
-} from './value-type.ts'
+import { formatSpan, parseSpan, type Span } from './span.ts'
+import { type ValueType, type ValueTypeName, valueType, valueTypeById } from './value-type.ts'
 
 /** How the parts of a key or value lie in memory: each begins at a multiple of four bytes. */
 export interface Layout {

@@ -19,14 +19,8 @@ import {
 } from './expression.ts'
 import { layoutOf } from './layout.ts'
 import { type Dependency, guardFor, MARK_KEY, selectorShape } from './selector.ts'
-import {
-  isSpan,
-  parseSpan,
-  prefixMask,
-  type ValueType,
-  type ValueTypeName,
-  valueType,
-} from './value-type.ts'
+import { isSpan, parseSpan, prefixMask } from './span.ts'
+import { type ValueType, type ValueTypeName, valueType } from './value-type.ts'
 
 /** A set of the rule's own, for `iifname { "a", "b" }`. It goes with the rule. */
 export interface AnonymousSet {

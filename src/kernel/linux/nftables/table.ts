@@ -1,17 +1,24 @@
 import { isKernelError, KernelError } from '../../../base/errors.ts'
-import type { ChainDefinition, TableDefinition } from '../../ruleset.ts'
+import type { TableDefinition } from '../../ruleset.ts'
 import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
 import { Batch, type TableName, tableTarget } from './batch.ts'
 import { chainAttributes } from './chain.ts'
 import { NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST } from './constants.ts'
 import { includes } from './includes.ts'
-import { type ListedChain, type ListedSet, listChains, listSets, listTables } from './list.ts'
+import {
+  type ListedChain,
+  type ListedSet,
+  listChains,
+  listSets,
+  listTableElements,
+  listTables,
+} from './list.ts'
 import { isSameSet } from './set.ts'
 
 /**
  * Makes a table exactly what its definition says, in one transaction: created or adopted, sets and
  * chains made where they are missing or different, others removed, all rules written anew. Elements of
- * sets that stay are kept.
+ * sets that stay are kept, unless they jump to a chain that goes.
  *
  * Errors: EPERM (another socket owns it, or we may not), EOPNOTSUPP (it is there as an ordinary table,
  * or this kernel has no persistent owners: since 6.9).
@@ -26,7 +33,7 @@ export function replaceTable(socket: NetlinkSocket, table: TableDefinition): voi
   batch.addTable(table, table.owned ? NFT_TABLE_F_OWNER | NFT_TABLE_F_PERSIST : 0)
   if (found !== undefined) {
     batch.flushTable(table)
-    removeOthers(batch, table, listSets(socket, table), listChains(socket, table))
+    removeOthers(batch, socket, table)
   }
   fillTable(batch, table)
   try {
@@ -68,22 +75,22 @@ function fillTable(batch: Batch, table: TableDefinition): void {
   }
 }
 
-/** Sets before chains: a verdict map's elements keep the chains they jump to. */
-function removeOthers(
-  batch: Batch,
-  table: TableDefinition,
-  sets: readonly ListedSet[],
-  chains: readonly ListedChain[],
-): void {
-  for (const set of sets) {
-    if (!set.anonymous && !isKept(table, set)) batch.deleteSet(table, set.name)
+/** Sets and their elements before chains: what jumps to a chain keeps it. */
+function removeOthers(batch: Batch, socket: NetlinkSocket, table: TableDefinition): void {
+  const sets = listSets(socket, table).filter((set) => !set.anonymous && !isKept(table, set))
+  const chains = listChains(socket, table).filter((chain) => !hangsAlike(table, chain))
+  for (const { name } of sets) batch.deleteSet(table, name)
+  if (chains.length > 0) {
+    const kept = listTableElements(socket, table).filter(
+      ({ set }) => !sets.some(({ name }) => name === set),
+    )
+    const gone = new Set(chains.flatMap(({ name }) => [`jump ${name}`, `goto ${name}`]))
+    batch.deleteElements(
+      [table],
+      kept.filter(({ value }) => value?.length === 1 && gone.has(value[0]!)),
+    )
   }
-  for (const chain of chains) {
-    const wanted = table.chains.find(({ name }) => name === chain.name)
-    if (wanted === undefined || !hangsAlike(table, wanted, chain)) {
-      batch.deleteChain(table, chain.name)
-    }
-  }
+  for (const { name } of chains) batch.deleteChain(table, name)
 }
 
 function isKept(table: TableDefinition, { name, attributes }: ListedSet): boolean {
@@ -91,11 +98,13 @@ function isKept(table: TableDefinition, { name, attributes }: ListedSet): boolea
   return wanted !== undefined && isSameSet(attributes, wanted)
 }
 
-/** All but the policy, which can be changed. */
-function hangsAlike(table: TableDefinition, wanted: ChainDefinition, chain: ListedChain): boolean {
+/** Whether a chain can stay: the policy can be changed, the hook can't. */
+function hangsAlike(table: TableDefinition, { name, base }: ListedChain): boolean {
+  const wanted = table.chains.find((chain) => chain.name === name)
+  if (wanted === undefined) return false
   const { type, hook } = chainAttributes(table.family, wanted)
-  if (hook === undefined) return chain.base === undefined
-  return chain.base !== undefined && includes(chain.base, { type, hook })
+  if (hook === undefined) return base === undefined
+  return base !== undefined && includes(base, { type, hook })
 }
 
 function tableError(error: unknown, table: TableDefinition, existed: boolean): unknown {

@@ -24,6 +24,11 @@ describe('user data', () => {
     expect(commentOf(data)).toBe('häh?')
   })
 
+  it('holds comments of up to 239 bytes', () => {
+    expect(commentOf(encodeUserData([encodeComment('x'.repeat(239))]))).toHaveLength(239)
+    expect(() => encodeComment('ä'.repeat(120))).toThrow('is longer than 239 bytes')
+  })
+
   it('of somebody else may be anything', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), (data) => {

@@ -1,3 +1,5 @@
+import { CnmError } from '../../../base/errors.ts'
+
 /**
  * What nft keeps in an object's user data: a type byte, a length byte, a value, and so on. The kernel
  * doesn't look at it; whoever lists the object does.
@@ -9,6 +11,9 @@ export const UDATA_COMMENT = 0
 export const UDATA_SET_KEYBYTEORDER = 0
 export const UDATA_SET_DATABYTEORDER = 1
 export const UDATA_SET_COMMENT = 7
+
+/** With the NUL behind it; the whole of an object's user data has 256 bytes. */
+const MAX_COMMENT = 240
 
 export function encodeUserData(fields: readonly UserDataField[]): Uint8Array {
   const data = Buffer.alloc(fields.reduce((sum, [, value]) => sum + 2 + value.length, 0))
@@ -34,8 +39,14 @@ export function userDataField(data: Uint8Array, wanted: number): Uint8Array | un
   return undefined
 }
 
+/** Errors: INVALID_ARGUMENT, if it is longer than the kernel keeps. */
 export function encodeComment(comment: string, type: number = UDATA_COMMENT): UserDataField {
-  return [type, Buffer.from(`${comment}\0`)]
+  const bytes = Buffer.from(`${comment}\0`)
+  if (bytes.length > MAX_COMMENT) {
+    const text = `the comment ${JSON.stringify(comment)} is longer than ${MAX_COMMENT - 1} bytes`
+    throw new CnmError('INVALID_ARGUMENT', text)
+  }
+  return [type, bytes]
 }
 
 export function commentOf(data: Uint8Array, type: number = UDATA_COMMENT): string | undefined {

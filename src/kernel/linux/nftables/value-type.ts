@@ -1,13 +1,4 @@
-import { endianness } from 'node:os'
-import {
-  addressBytes,
-  addressFromBytes,
-  familyOf,
-  type IpAddress,
-  parseAddress,
-  parsePrefix,
-  prefixLength,
-} from '../../../address/address.ts'
+import { addressBytes, addressFromBytes, familyOf, parseAddress } from '../../../address/address.ts'
 import { macBytes, macFromBytes, parseMac } from '../../../address/mac.ts'
 import { CnmError } from '../../../base/errors.ts'
 import type { DataType } from '../../../kernel/ruleset.ts'
@@ -27,8 +18,8 @@ export type ValueTypeName =
 
 /**
  * One of nft's data types: its number (kept by the kernel for whoever lists the set), its size, and
- * its values as text and as bytes. Numbers are in network order in packets, but the kernel has marks,
- * states and the like in its own.
+ * its values as text and as bytes. Numbers are in network order in packets; marks, states and the like
+ * are in the host's, which is little-endian wherever this library runs.
  */
 export interface ValueType {
   readonly name: ValueTypeName
@@ -41,17 +32,9 @@ export interface ValueType {
   readonly format: (bytes: Uint8Array) => string
 }
 
-/** The values from `start` to `end`, both included; the same where it is a single one. */
-export interface Span {
-  readonly start: Uint8Array
-  readonly end: Uint8Array
-}
-
-const littleEndian = endianness() === 'LE'
-
 function numberBytes(value: number, size: number, order: 'host' | 'network'): Uint8Array {
   const bytes = new Uint8Array(size)
-  const little = order === 'host' && littleEndian
+  const little = order === 'host'
   for (let index = 0; index < size; index++) {
     bytes[little ? index : size - 1 - index] = value >>> (8 * index)
   }
@@ -59,7 +42,7 @@ function numberBytes(value: number, size: number, order: 'host' | 'network'): Ui
 }
 
 function numberFromBytes(bytes: Uint8Array, order: 'host' | 'network'): number {
-  const little = order === 'host' && littleEndian
+  const little = order === 'host'
   let value = 0
   for (let index = 0; index < bytes.length; index++) {
     value = value * 256 + bytes[little ? bytes.length - 1 - index : index]!
@@ -117,7 +100,8 @@ function addresses(name: 'ipv4_addr' | 'ipv6_addr', id: number, family: 4 | 6): 
   }
 }
 
-function notA(type: ValueTypeName, text: string): CnmError {
+/** The error for a text that can't be read. */
+export function notA(type: ValueTypeName, text: string): CnmError {
   return new CnmError(
     'INVALID_ARGUMENT',
     `${JSON.stringify(text)} is not a value of type ${type}`,
@@ -276,70 +260,4 @@ export function valueType(name: ValueTypeName): ValueType {
 
 export function valueTypeById(id: number): ValueType | undefined {
   return all.find((type) => type.id === id)
-}
-
-/** Only these have prefixes and ranges; in others `/` and `-` are letters like any. */
-function hasSpans(type: ValueType): boolean {
-  return type.name === 'ipv4_addr' || type.name === 'ipv6_addr' || type.name === 'inet_service'
-}
-
-/** Whether the text is a prefix or a range, not a single value. */
-export function isSpan(type: ValueType, text: string): boolean {
-  return hasSpans(type) && /[/-]/.test(text)
-}
-
-/** `10.7.0.0/24`, `10.7.0.1-10.7.0.9`, `1000-1999`, or a single value. */
-export function parseSpan(type: ValueType, text: string): Span {
-  if (hasSpans(type)) {
-    if (text.includes('/')) return prefixSpan(type, text)
-    const dash = text.indexOf('-')
-    if (dash > 0) {
-      const start = type.parse(text.slice(0, dash))
-      const end = type.parse(text.slice(dash + 1))
-      if (Buffer.compare(start, end) > 0) throw notA(type.name, text)
-      return { start, end }
-    }
-  }
-  const value = type.parse(text)
-  return { start: value, end: value }
-}
-
-function prefixSpan(type: ValueType, text: string): Span {
-  if (type.name === 'inet_service') throw notA(type.name, text)
-  const prefix = parsePrefix(text)
-  const start = type.parse(prefix.slice(0, prefix.indexOf('/')))
-  return { start, end: lastOf(start, prefixLength(prefix)) }
-}
-
-/** The last value of the prefix of that length that begins with `start`. */
-function lastOf(start: Uint8Array, length: number): Uint8Array {
-  return start.map((byte, index) => byte | (0xff >> Math.min(8, Math.max(0, length - 8 * index))))
-}
-
-/** The network mask of a prefix length, as bytes. */
-export function prefixMask(bytes: number, length: number): Uint8Array {
-  return lastOf(new Uint8Array(bytes), length).map((byte) => ~byte)
-}
-
-/** The shortest text that `parseSpan` reads as this. */
-export function formatSpan(type: ValueType, { start, end }: Span): string {
-  if (Buffer.compare(start, end) === 0) return type.format(start)
-  if (type.name !== 'inet_service') {
-    const length = commonBits(start, end)
-    const isPrefix = start.every(
-      (byte, index) => (byte & prefixMask(start.length, length)[index]!) === byte,
-    )
-    if (isPrefix && Buffer.compare(lastOf(start, length), end) === 0) {
-      return `${addressFromBytes(start) satisfies IpAddress}/${length}`
-    }
-  }
-  return `${type.format(start)}-${type.format(end)}`
-}
-
-function commonBits(a: Uint8Array, b: Uint8Array): number {
-  for (let index = 0; index < a.length; index++) {
-    const difference = a[index]! ^ b[index]!
-    if (difference !== 0) return 8 * index + Math.clz32(difference) - 24
-  }
-  return 8 * a.length
 }

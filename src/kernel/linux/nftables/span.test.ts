@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { DataType } from '../../ruleset.ts'
-import { formatSpan, isSpan, parseSpan, prefixMask, valueType } from './value-type.ts'
+import { formatSpan, isSpan, parseSpan, prefixMask } from './span.ts'
+import { valueType } from './value-type.ts'
 
 const span = (name: DataType, text: string) => {
   const { start, end } = parseSpan(valueType(name), text)
