@@ -10,10 +10,12 @@ import type { ElementResource, NamespaceRef, Resource } from './resource.ts'
 export interface Kernel {
   /**
    * Makes the difference true, all of it or nothing: a failure undoes what was done and is thrown
-   * with the key of the resource that failed. One pass, as few messages as possible.
+   * with the key of the resource that failed (`resource` of a KernelError, in the `details` of a
+   * CnmError). One pass, as few messages as possible. The order of the lists doesn't matter.
    *
    * A key in both lists is changed from the one to the other. Adding what is there already, just so,
-   * succeeds (that is how repair and adoption work), and so does removing what is gone.
+   * succeeds (that is how adoption works), what is ours and different is made just so (that is how
+   * repair works), and removing what is gone succeeds.
    * Order: links in `remove` down → elements in `remove` → elements in `add` → links in `add` → up.
    * When it resolves, what was removed has no effect any more; deleting it goes on in the background.
    */
@@ -40,7 +42,10 @@ export interface Kernel {
   /** A socket bound inside a namespace, as a file descriptor of this process (close-on-exec). */
   openSocket(namespace: NamespaceRef, socket: SocketRequest): Promise<number>
 
-  /** Resolves when the namespace's process or path is gone (at once if it is already), or on abort. */
+  /**
+   * Resolves when the namespace's process or path is gone (at once if it is already), or on abort.
+   * CLOSED if the kernel closes first: then nothing is known of it.
+   */
   gone(namespace: NamespaceRef, signal: AbortSignal): Promise<void>
 
   /**
@@ -96,6 +101,7 @@ export interface SurveyedNamespace {
     readonly mac: MacAddress
     readonly mtu: number
     readonly hostEnd?: string
+    /** Perhaps with addresses of the link's own (`fe80::…`). */
     readonly addresses: readonly Cidr[]
   }[]
   readonly routes: readonly HostRoute[]

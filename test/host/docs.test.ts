@@ -59,6 +59,8 @@ describe('the examples in the pages', () => {
   })
 
   it.each(commands)('run: $name', async ({ code }) => {
-    await run([...alone, root, 'sh', '-euxc', code], { timeoutMs: 30_000 })
+    // npx notes in its cache where the package it runs is.
+    const env = { ...process.env, npm_config_cache: join(folder, 'npm-cache') }
+    await run([...alone, root, 'sh', '-euxc', code], { timeoutMs: 30_000, env })
   })
 })

@@ -24,7 +24,8 @@ async function world(): Promise<DriverWorld> {
       namespaceDir,
       state: () => hostState(host),
       async reaches({ path }, to) {
-        const ping = ['ping', '-c', '1', '-W', '1', to] as const
+        // Long enough for a lost neighbour solicitation to be sent again, a second later.
+        const ping = ['ping', '-c', '4', '-i', '0.4', '-W', '0.5', to] as const
         return host.inside(path, ping).then(
           () => true,
           () => false,

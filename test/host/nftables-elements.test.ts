@@ -129,6 +129,16 @@ describe('removing', () => {
     expect(change({ remove: absent })).toEqual({ remove: [], add: [] })
   })
 
+  it('succeeds where the set or the table is gone too', () => {
+    nft('delete table inet t')
+    expect(change({ remove: some })).toEqual({ remove: [], add: [] })
+    expect(change({ remove: some }, true)).toEqual({ remove: [], add: [] })
+    expect(refusal(() => change({ remove: some, add: some.slice(0, 1) }))).toMatchObject({
+      errno: 'ENOENT',
+      target: 'elements of inet t links',
+    })
+  })
+
   it('leaves what has another owner, where that is asked', () => {
     change({ add: some })
     const notOurs = some.map((one) => ({ ...one, owner: 'other' }))
@@ -164,8 +174,8 @@ describe('one element', () => {
 describe('all elements of a table', () => {
   it('are read without a definition of it', () => {
     change({ add: some })
-    nft('add set inet t strange { type ct_label; }')
-    nft('add element inet t strange { 1 }')
+    nft('add set inet t strange { type dscp; }')
+    nft('add element inet t strange { cs1 }')
     nft('add rule inet t nat iifname { "own", "set" } drop')
     expect(listTableElements(socket(), table)).toEqual(some)
     expect(listTableElements(socket(), { family: 'inet', name: 'absent' })).toEqual([])

@@ -261,6 +261,8 @@ describe('comparing a table', () => {
       'chain inet t nat has 0 rules, not 1',
       'rule 1 of chain inet t forward is different',
     ])
+    replaceTable(socket(), ordinary)
+    expect(compareTable(socket(), ordinary)).toEqual([])
   })
 
   function handleOf(text: string): string {

@@ -2,6 +2,7 @@ import { expect } from 'vitest'
 import type { NetworkDriver, NetworkSpec } from '../../driver/driver.ts'
 import type { Change, HostView } from '../../kernel/kernel.ts'
 import type { NamespaceRef, Resource } from '../../kernel/resource.ts'
+import { resourceKey } from '../../kernel/resource.ts'
 import { change } from '../kernel-cases/world.ts'
 import {
   endpointOf,
@@ -135,8 +136,13 @@ export function reachCases(test: SceneCase, variant: Variant): void {
   })
 }
 
-async function apply({ world }: Scene, wanted: Partial<Change>): Promise<void> {
-  await world.kernel.apply(change(wanted))
+/** As the core does it: what several describe is made once. */
+async function apply({ world }: Scene, { remove = [], add = [] }: Partial<Change>): Promise<void> {
+  await world.kernel.apply(change({ remove: eachOnce(remove), add: eachOnce(add) }))
+}
+
+function eachOnce(resources: readonly Resource[]): readonly Resource[] {
+  return [...new Map(resources.map((resource) => [resourceKey(resource), resource])).values()]
 }
 
 async function stateOf({ world }: Scene): Promise<unknown> {

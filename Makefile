@@ -1,0 +1,33 @@
+# Every target sets up what it needs by itself; scripts/setup is quick when nothing is missing.
+export PATH := $(PATH):/usr/sbin:/sbin
+
+.PHONY: help demo test bench build check setup
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' Makefile
+
+demo: build ## show networks, sandboxes and segmentation on a throw-away host, with times (root)
+	@node dist/cli/main.js demo
+
+test: check ## run every test: unit tests, then tests on real namespaces (root)
+	npm test -- --reporter=default --reporter=json --outputFile.json=.reports/unit.json
+	npm run test:host -- --reporter=default --reporter=json --outputFile.json=.reports/host.json
+
+bench: build bench/build/floor ## compare the library with the kernel's floor (root, gcc)
+	@npx tsc -p tsconfig.bench.json
+	@unshare --net --mount --pid --fork --mount-proc --propagation private node bench/build/attach.js
+
+bench/build/floor: bench/floor.c
+	@scripts/setup gcc
+	@mkdir -p bench/build
+	gcc -std=gnu11 -O2 -Wall -Wextra -Werror -o $@ $<
+
+build: setup ## compile src/ to dist/
+	@rm -rf dist
+	npm run --silent build
+
+check: build ## compile everything without output, and lint
+	npm run --silent check
+
+setup:
+	@scripts/setup
