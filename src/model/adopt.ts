@@ -5,7 +5,7 @@ import type { Survey, SurveyedNamespace } from '../kernel/kernel.ts'
 import { takeAddresses } from './addresses.ts'
 import { surveyMachine } from './drift.ts'
 import { type Engine, put } from './engine.ts'
-import { planMembers } from './members.ts'
+import { planMembers, planOf } from './members.ts'
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from './records.ts'
 
 /** The firewall's elements tell on which uplinks forwarding is ours: to be known before networks are described. */
@@ -30,7 +30,12 @@ export async function adoptLost(engine: Engine): Promise<string[]> {
     const endpoints = await adoptEndpoints(engine, sandbox, namespace, survey, problems)
     engine.state.putSandbox(sandbox)
     engine.ledger.claim([{ owner: id, from: [], to: sandbox.resources }])
-    const { claims, done, records } = planMembers(engine, sandbox, endpoints, [])
+    const { claims, done, records } = planMembers(
+      engine,
+      sandbox,
+      endpoints.map((record) => planOf(engine, record)),
+      [],
+    )
     engine.ledger.claim(claims)
     for (const record of records) engine.state.putEndpoint(record)
     await engine.store.commit([put('sandbox', sandbox), ...done])

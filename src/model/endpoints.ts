@@ -4,13 +4,14 @@ import { type EndpointId, type NetworkId, newId, type SandboxId } from '../base/
 import { parseEndpointAddresses, releaseAddresses, takeAddresses } from './addresses.ts'
 import { collectNetwork, watchIdle } from './collect.ts'
 import { drop, type Engine, put } from './engine.ts'
-import { emitMember, forget, joinRecord, planMembers, settleMembers } from './members.ts'
+import { emitMember, forget, planJoin, planMembers, settleMembers } from './members.ts'
 import {
   type EndpointOptions,
   parseEndpointOptions,
   parseStandaloneOptions,
   type StandaloneEndpointOptions,
 } from './options.ts'
+import type { PlannedEndpoint } from './plan.ts'
 import type { EndpointRecord, SandboxRecord } from './records.ts'
 import type { NetworkState } from './state.ts'
 
@@ -64,8 +65,8 @@ export async function connect(
     const draft = await draftEndpoint(engine, network, options, options.name ?? sandbox.name)
     const what = `connecting sandbox "${sandbox.name}" to network "${network.record.name}"`
     try {
-      const record = joinRecord(engine, sandbox, draft)
-      await changeMembers(engine, sandbox, what, [record], [], given.signal)
+      const planned = planJoin(engine, sandbox, draft)
+      await changeMembers(engine, sandbox, what, [planned], [], given.signal)
     } catch (error) {
       await discardDraft(engine, draft)
       throw error
@@ -94,7 +95,7 @@ export async function join(
       )
     }
     const what = `joining endpoint "${record.name}" to sandbox "${sandbox.name}"`
-    await changeMembers(engine, sandbox, what, [joinRecord(engine, sandbox, record)], [], signal)
+    await changeMembers(engine, sandbox, what, [planJoin(engine, sandbox, record)], [], signal)
     return engine.state.endpoints.need(id)
   }
   return engine.queue.run([sandboxId, id], work, signal)
@@ -141,7 +142,7 @@ async function changeMembers(
   engine: Engine,
   sandbox: SandboxRecord,
   what: string,
-  joining: readonly EndpointRecord[],
+  joining: readonly PlannedEndpoint[],
   leaving: readonly EndpointRecord[],
   signal: AbortSignal | undefined,
 ): Promise<void> {

@@ -4,7 +4,7 @@ import { releaseAddresses } from './addresses.ts'
 import { watchIdle } from './collect.ts'
 import { drop, type Engine, put, type Step } from './engine.ts'
 import type { Claim } from './ledger.ts'
-import { freeLinkName, planEndpoint, planSandbox } from './plan.ts'
+import { freeLinkName, type PlannedEndpoint, planEndpoint, planSandbox } from './plan.ts'
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from './records.ts'
 
 /** What a change of a sandbox's endpoints comes to. */
@@ -20,19 +20,13 @@ export interface MembersChange extends Pick<Step, 'claims' | 'intent' | 'done' |
 export function planMembers(
   engine: Engine,
   sandbox: SandboxRecord,
-  joining: readonly EndpointRecord[],
+  joining: readonly PlannedEndpoint[],
   leaving: readonly EndpointRecord[],
 ): MembersChange {
   const gone = new Set(leaving.map(({ id }) => id))
   const staying = engine.state.endpointsIn(sandbox.id).filter(({ id }) => !gone.has(id))
-  const view = engine.lastView
-  const resources = planSandbox(
-    sandbox.namespace,
-    [...staying, ...joining].map((record) => {
-      const network = engine.state.networks.need(record.network).record
-      return planEndpoint(record, network, engine.driver(network.driver), view)
-    }),
-  )
+  const planned = [...staying.map((record) => planOf(engine, record)), ...joining]
+  const resources = planSandbox(sandbox.namespace, planned)
   const claims: Claim[] = []
   const intent: Write[] = []
   const done: Write[] = []
@@ -46,7 +40,7 @@ export function planMembers(
     records.push(changed)
     done.push(put('endpoint', changed))
   }
-  for (const record of joining) {
+  for (const { record } of joining) {
     const to = resources.get(record.id) ?? []
     claims.push({ owner: record.id, from: [], to })
     const joined: EndpointRecord = { ...record, state: 'ready', resources: to }
@@ -75,32 +69,39 @@ export function apart(record: EndpointRecord): EndpointRecord {
   return { ...rest, state: 'ready', resources: [] }
 }
 
-/** Joins a record to a sandbox: checks that it may, and finds a name for its link. */
-export function joinRecord(
+/** What the driver says of an endpoint as it is. */
+export function planOf(engine: Engine, record: EndpointRecord): PlannedEndpoint {
+  const network = engine.state.networks.need(record.network).record
+  return planEndpoint(record, network, engine.driver(network.driver), engine.lastView)
+}
+
+/** Plans an endpoint in a sandbox: checks that it may join, and finds a name for its link. */
+export function planJoin(
   engine: Engine,
   sandbox: SandboxRecord,
-  record: EndpointRecord,
-  joining: readonly EndpointRecord[] = [],
-): EndpointRecord {
-  const network = engine.state.networks.need(record.network).record
-  const present = [...engine.state.endpointsIn(sandbox.id), ...joining]
+  apart: EndpointRecord,
+  joining: readonly PlannedEndpoint[] = [],
+): PlannedEndpoint {
+  const network = engine.state.networks.need(apart.network).record
+  const present = [...engine.state.endpointsIn(sandbox.id), ...joining.map(({ record }) => record)]
   refuseCompany(engine, sandbox, network, present)
   const taken = new Set([
     'lo',
     ...sandbox.links,
     ...present.map(({ joined }) => joined?.link ?? ''),
   ])
-  const planned = planEndpoint(record, network, engine.driver(network.driver), engine.lastView)
+  const planned = planOf(engine, apart)
   const born = planned.attachment.link
-  if (born === undefined) return { ...record, joined: { sandbox: sandbox.id } }
-  const wanted = record.interfaceName
+  if (born === undefined)
+    return { ...planned, record: { ...apart, joined: { sandbox: sandbox.id } } }
+  const wanted = apart.interfaceName
   if (wanted !== undefined && taken.has(wanted)) {
     throw new CnmError('LINK_EXISTS', `sandbox "${sandbox.name}" has a link "${wanted}" already`, {
       hint: 'use another interfaceName',
     })
   }
   const link = wanted ?? freeLinkName(born.prefix, taken)
-  return { ...record, joined: { sandbox: sandbox.id, link } }
+  return { ...planned, record: { ...apart, joined: { sandbox: sandbox.id, link } } }
 }
 
 function refuseCompany(
@@ -147,11 +148,11 @@ export async function settleMembers(
   engine: Engine,
   sandbox: SandboxRecord,
   records: MembersChange['records'],
-  joining: readonly EndpointRecord[],
+  joining: readonly PlannedEndpoint[],
   leaving: readonly EndpointRecord[],
 ): Promise<void> {
   for (const record of records) engine.state.putEndpoint(record)
-  for (const record of joining) {
+  for (const { record } of joining) {
     if (record.attached) emitMember(engine, record, undefined, 'create')
     emitMember(engine, record, sandbox, 'join')
   }

@@ -4,8 +4,9 @@ import type { Resource } from '../kernel/resource.ts'
 import { collectNetwork, watchSandbox } from './collect.ts'
 import { discardDraft, draftEndpoint, readyNetwork } from './endpoints.ts'
 import { drop, type Engine, explain, put } from './engine.ts'
-import { joinRecord, planMembers, settleMembers } from './members.ts'
+import { planJoin, planMembers, settleMembers } from './members.ts'
 import { parseSandboxOptions, type SandboxOptions } from './options.ts'
+import type { PlannedEndpoint } from './plan.ts'
 import type { EndpointRecord, SandboxRecord } from './records.ts'
 
 type Parsed = ReturnType<typeof parseSandboxOptions>
@@ -89,12 +90,12 @@ async function establish(
   const drafts: EndpointRecord[] = []
   const ready: SandboxRecord = { ...sandbox, state: 'ready' }
   try {
-    const joining: EndpointRecord[] = []
+    const joining: PlannedEndpoint[] = []
     for (const { network: text, ...wanted } of options.connect ?? []) {
       const network = readyNetwork(engine, engine.state.networks.find(text).record.id)
       const draft = await draftEndpoint(engine, network, wanted, wanted.name ?? sandbox.name)
       drafts.push(draft)
-      joining.push(joinRecord(engine, sandbox, draft, joining))
+      joining.push(planJoin(engine, sandbox, draft, joining))
     }
     const members = planMembers(engine, sandbox, joining, [])
     await engine.perform({
