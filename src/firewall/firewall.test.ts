@@ -61,8 +61,11 @@ describe('the tables', () => {
       [
         "table bridge cnm { flags owner, persist; }",
         "set bridge cnm icc_off { type ifname; comment "ports that reach only the gateway"; }",
+        "set bridge cnm ipv4_only { type ifname; comment "ports that have no IPv6"; }",
         "chain bridge cnm forward { type filter hook forward priority 0; policy accept; }",
         "rule bridge cnm forward iifname @icc_off oifname @icc_off drop",
+        "rule bridge cnm forward ether type ip6 iifname @ipv4_only drop",
+        "rule bridge cnm forward ether type ip6 oifname @ipv4_only drop",
       ]
     `)
   })
@@ -138,9 +141,15 @@ describe('a network', () => {
 describe('an endpoint', () => {
   const endpoint = { id: 'e1' as EndpointId, port: 'veth0a1b2c3d4e' }
 
-  it('is known to the firewall only without ICC', () => {
-    expect(endpointElements({ ...endpoint, icc: true })).toEqual([])
-    expect(lines(endpointElements({ ...endpoint, icc: false }))).toEqual([
+  it('is known as a port without IPv6', () => {
+    expect(lines(endpointElements({ ...endpoint, icc: true, ipv6: false }))).toEqual([
+      'bridge cnm ipv4_only veth0a1b2c3d4e',
+    ])
+  })
+
+  it('is known to the firewall only without ICC or IPv6', () => {
+    expect(endpointElements({ ...endpoint, icc: true, ipv6: true })).toEqual([])
+    expect(lines(endpointElements({ ...endpoint, icc: false, ipv6: true }))).toEqual([
       'bridge cnm icc_off veth0a1b2c3d4e',
     ])
   })

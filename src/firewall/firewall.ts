@@ -46,13 +46,18 @@ export interface EndpointFirewall {
   readonly port: string
   /** The network's: endpoints reach each other. */
   readonly icc: boolean
+  /** Whether the endpoint has IPv6. */
+  readonly ipv6: boolean
 }
 
 /** An endpoint's part of the firewall. */
-export function endpointElements({ id, port, icc }: EndpointFirewall): ElementResource[] {
-  if (icc) return []
+export function endpointElements(endpoint: EndpointFirewall): ElementResource[] {
+  const { id, port, icc, ipv6 } = endpoint
   const { family, name: table } = bridgeTable
-  return [{ kind: 'element', family, table, set: 'icc_off', key: [port], owner: id }]
+  const element = (set: string): ElementResource => {
+    return { kind: 'element', family, table, set, key: [port], owner: id }
+  }
+  return [...(icc ? [] : [element('icc_off')]), ...(ipv6 ? [] : [element('ipv4_only')])]
 }
 
 /** Uplinks belong to no network: the first one needs it, the last one gives it up. */

@@ -14,6 +14,7 @@ const SRCNAT = 100
 
 const accept: Statement = { verdict: 'accept' }
 const drop: Statement = { verdict: 'drop' }
+const ipv6: Statement = { match: 'ether type', value: 'ip6' }
 const established: Statement = { match: 'ct state', value: ['established', 'related'] }
 
 function rule(...statements: Statement[]): RuleDefinition {
@@ -132,7 +133,10 @@ export const bridgeTable: TableDefinition = {
   family: 'bridge',
   name: 'cnm',
   owned: true,
-  sets: [{ name: 'icc_off', key: ['ifname'], comment: 'ports that reach only the gateway' }],
+  sets: [
+    { name: 'icc_off', key: ['ifname'], comment: 'ports that reach only the gateway' },
+    { name: 'ipv4_only', key: ['ifname'], comment: 'ports that have no IPv6' },
+  ],
   chains: [
     {
       name: 'forward',
@@ -143,6 +147,9 @@ export const bridgeTable: TableDefinition = {
           { lookup: ['oifname'], set: 'icc_off' },
           drop,
         ),
+        // Or one rogue router advertisement would give IPv6 to sandboxes that nobody guards there.
+        rule(ipv6, { lookup: ['iifname'], set: 'ipv4_only' }, drop),
+        rule(ipv6, { lookup: ['oifname'], set: 'ipv4_only' }, drop),
       ],
     },
   ],

@@ -66,7 +66,10 @@ export interface VethResource {
     readonly namespace: NamespaceRef
     readonly name: string
     readonly mac: MacAddress
-    /** false: neither end has IPv6. true: IPv6 inside, without router advertisements and DAD. */
+    /**
+     * false: neither end gives itself IPv6 addresses or says a word of it. true: IPv6 inside, without
+     * router advertisements and DAD.
+     */
     readonly ipv6: boolean
   }
 }

@@ -74,7 +74,13 @@ async function adoptEndpoints(
     const hostEnd = survey.links.find(({ name, type }) => name === link.hostEnd && type === 'veth')
     const network = hostEnd?.bridge === undefined ? undefined : networkOf(engine, hostEnd.bridge)
     if (hostEnd === undefined || network === undefined) continue
-    const record = endpointRecord(sandbox, namespace, network, hostEnd.name, link)
+    const record = endpointRecord(
+      sandbox,
+      namespace,
+      network,
+      endpointId(hostEnd.name.slice(4), survey),
+      link,
+    )
     try {
       const state = engine.state.networks.need(network.id)
       await takeAddresses(engine.ipam(network.ipam), state, record.name, record)
@@ -86,6 +92,12 @@ async function adoptEndpoints(
     }
   }
   return found
+}
+
+/** Its firewall elements, where it has some, tell the whole id. */
+function endpointId(prefix: string, survey: Survey): EndpointId {
+  const owner = survey.elements.find((element) => element.owner.startsWith(prefix))?.owner
+  return (owner as EndpointId | undefined) ?? idFromPrefix<EndpointId>(prefix)
 }
 
 /** The network whose bridge that is. */
@@ -100,10 +112,9 @@ function endpointRecord(
   sandbox: SandboxRecord,
   namespace: SurveyedNamespace,
   network: NetworkRecord,
-  hostEnd: string,
+  id: EndpointId,
   link: SurveyedNamespace['links'][number],
 ): EndpointRecord {
-  const id = idFromPrefix<EndpointId>(hostEnd.replace(/^veth/, ''))
   const addresses = link.addresses.map(cidrAddress)
   const ipv4 = network.ipv4 && addresses.find((address) => familyOf(address) === 4)
   const ipv6 =

@@ -41,6 +41,26 @@ it('an IPv6 address answers at once, the first of its network too', async () => 
   expect(await reaches(box, gateway)).toBe(true)
 })
 
+it('carries no IPv6 on an IPv4 network, whatever a sandbox does', async () => {
+  await using rig = await engineRig()
+  const cnm = await rig.start()
+  await cnm.createNetwork({ name: 'four' })
+  const make = () => cnm.createSandbox({ connect: [{ network: 'four' }] })
+  const [a, b] = [await make(), await make()]
+  expect((await a.exec(['ip', '-6', 'addr', 'show', 'dev', 'eth0'])).stdout).toBe('')
+  // Root inside can switch it on and give itself an address; it gets no further than its own port.
+  for (const [box, address] of [
+    [a, 'fd00::a/64'],
+    [b, 'fd00::b/64'],
+  ] as const) {
+    await box.exec(['sh', '-c', 'echo 0 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6'])
+    const { code } = await box.exec(['ip', 'addr', 'add', address, 'dev', 'eth0', 'nodad'])
+    expect(code).toBe(0)
+  }
+  expect(await reaches(a, 'fd00::b')).toBe(false)
+  expect(await reaches(a, addressOf(b))).toBe(true)
+})
+
 it('takes sandboxes outside behind the host address, and lets nobody in', async () => {
   await using rig = await engineRig({ internet: true })
   const cnm = await rig.start()

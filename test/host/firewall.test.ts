@@ -117,7 +117,12 @@ function elements(): ElementResource[] {
     })
   })
   const ofEndpoints = boxes.flatMap((box) =>
-    endpointElements({ id: box as unknown as EndpointId, port: box, icc: netOf(box).icc }),
+    endpointElements({
+      id: box as unknown as EndpointId,
+      port: box,
+      icc: netOf(box).icc,
+      ipv6: true,
+    }),
   )
   return [...ofNetworks, ...ofEndpoints, uplinkElement(uplink.link, 4)]
 }

@@ -45,6 +45,10 @@ function portName(endpoint: EndpointSpec): string {
   return `veth${shortId(endpoint.id, 10)}`
 }
 
+function hasIpv6(network: NetworkSpec, endpoint: EndpointSpec): boolean {
+  return network.ipv6 !== undefined && endpoint.ipv6 !== undefined
+}
+
 function bridgeName(network: NetworkSpec): string {
   return optionsOf(network).bridge ?? `br-${shortId(network.id, 10)}`
 }
@@ -130,7 +134,8 @@ function uplinks(view: HostView, family: 4 | 6): string[] {
 
 function describeEndpoint(network: NetworkSpec, endpoint: EndpointSpec): Resource[] {
   const { icc } = optionsOf(network)
-  return endpointElements({ id: endpoint.id, port: portName(endpoint), icc })
+  const ipv6 = hasIpv6(network, endpoint)
+  return endpointElements({ id: endpoint.id, port: portName(endpoint), icc, ipv6 })
 }
 
 function attachment(network: NetworkSpec, endpoint: EndpointSpec): Attachment {
@@ -144,7 +149,7 @@ function attachment(network: NetworkSpec, endpoint: EndpointSpec): Attachment {
       prefix: options.prefix,
       mtu: options.mtu,
       mac: endpoint.mac ?? macFor(network.id, address),
-      ipv6: network.ipv6 !== undefined && endpoint.ipv6 !== undefined,
+      ipv6: hasIpv6(network, endpoint),
     },
     addresses: [
       ...(network.ipv4 && endpoint.ipv4

@@ -120,7 +120,7 @@ class Comparison {
       !link.up && `${name} is down`,
       mtu !== undefined && link.mtu !== mtu && `${name} has mtu ${link.mtu}, not ${mtu}`,
       mac !== undefined && link.mac !== mac && `${name} has address ${link.mac}, not ${mac}`,
-      this.#ipv6(name, ipv6),
+      this.#ipv6Switch(name, ipv6),
     ])
   }
 
@@ -143,11 +143,13 @@ class Comparison {
       link.mtu !== mtu && `${name} has mtu ${link.mtu}, not ${mtu}`,
       other.mtu !== mtu && `${inside} has mtu ${other.mtu}, not ${mtu}`,
       other.mac !== peer.mac && `${inside} has address ${other.mac}, not ${peer.mac}`,
-      this.#ipv6(peer.name, peer.ipv6, peer.namespace),
+      peer.ipv6
+        ? this.#ipv6Switch(peer.name, true, peer.namespace)
+        : other.makesIpv6Addresses && `${inside} makes IPv6 addresses for itself`,
     ])
   }
 
-  #ipv6(link: string, wanted: boolean, namespace?: NamespaceRef): string | false {
+  #ipv6Switch(link: string, wanted: boolean, namespace?: NamespaceRef): string | false {
     const off = this.#readSysctl(`net/ipv6/conf/${link}/disable_ipv6`, namespace)
     if (off === undefined || (off === '0') === wanted) return false
     return `${link} has IPv6 ${wanted ? 'off' : 'on'}`

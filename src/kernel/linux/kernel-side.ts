@@ -12,7 +12,7 @@ import type {
   SurveyQuery,
 } from '../kernel.ts'
 import type { NamespaceRef, Resource } from '../resource.ts'
-import { apply } from './apply/apply.ts'
+import { apply, type Machinery } from './apply/apply.ts'
 import { compare } from './compare.ts'
 import { armFault, faultCalls } from './ffi/fault.ts'
 import { close } from './ffi/file.ts'
@@ -39,7 +39,7 @@ import { toWire } from './wire-error.ts'
 export class KernelSide implements Operations {
   readonly #namespaces: Namespaces
   readonly #host: Place
-  readonly #ruleset: Ruleset
+  readonly #machinery: Machinery
   readonly #programs: Programs
   /** Cookies of the namespaces no sandbox may have: the host's, and the one this process is in. */
   readonly #hostCookies: ReadonlySet<string>
@@ -50,7 +50,11 @@ export class KernelSide implements Operations {
     this.#host = ownPlace()
     this.#hostCookies = new Set([cookieOf(outside), cookieOf(this.#host)])
     outside.close()
-    this.#ruleset = new Ruleset(options)
+    this.#machinery = {
+      namespaces: this.#namespaces,
+      host: this.#host,
+      ruleset: new Ruleset(options),
+    }
     this.#programs = new Programs(onEnd)
   }
 
@@ -126,13 +130,9 @@ export class KernelSide implements Operations {
   }
 
   close(): void {
-    this.#ruleset.close()
+    this.#machinery.ruleset.close()
     this.#host.close()
     this.#namespaces.close()
-  }
-
-  get #machinery() {
-    return { namespaces: this.#namespaces, host: this.#host, ruleset: this.#ruleset }
   }
 
   #adopt(fd: number, path: string): AdoptedNamespace {

@@ -1,8 +1,17 @@
-import { closeSync, mkdirSync, openSync, unlinkSync, writeSync } from 'node:fs'
+import { mkdirSync, rmSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { CnmError, isKernelError } from '../../base/errors.ts'
 import type { NamespaceRef } from '../resource.ts'
-import { close, fstatfs, NSFS_MAGIC, O_NONBLOCK, O_RDONLY, open } from './ffi/file.ts'
+import {
+  close,
+  fstatfs,
+  NSFS_MAGIC,
+  O_CREAT,
+  O_EXCL,
+  O_NONBLOCK,
+  O_RDONLY,
+  open,
+} from './ffi/file.ts'
 import { MNT_DETACH, MS_BIND, mount, umount2 } from './ffi/mount.ts'
 import {
   CLONE_NEWNET,
@@ -48,21 +57,19 @@ export class Namespaces {
   }
 
   /**
-   * Makes a namespace, mounts it at `path` and runs `prepare` in it. Nothing is left if that fails.
-   * Equivalent to: `ip netns add`.
+   * Makes a namespace, mounts it on the file at `path` and runs `prepare` in it. Nothing is left if
+   * that fails. Equivalent to: `ip netns add`.
    */
   create<T>(path: string, prepare: () => Synchronous<T>): Synchronous<T> {
-    const made = makeFile(path)
     try {
       unshare(CLONE_NEWNET)
-      try {
-        return this.#mountAndPrepare(path, prepare)
-      } finally {
-        this.#comeBack()
-      }
     } catch (error) {
-      if (made) unlinkSync(path)
       throw isKernelError(error, 'EPERM') ? notAllowed('CAP_SYS_ADMIN', error) : error
+    }
+    try {
+      return this.#mountAndPrepare(path, prepare)
+    } finally {
+      this.#comeBack()
     }
   }
 
@@ -136,6 +143,24 @@ export function openProcess(pid: number): number {
   }
 }
 
+/** Makes the empty file a namespace is mounted on, and its folder; false if it was there already. */
+export function makeMountPoint(path: string): boolean {
+  try {
+    close(open(path, O_CREAT | O_EXCL, 0o444))
+    return true
+  } catch (error) {
+    if (isKernelError(error, 'EEXIST')) return false
+    if (!isKernelError(error, 'ENOENT')) throw error
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
+    close(open(path, O_CREAT | O_EXCL, 0o444))
+    return true
+  }
+}
+
+export function removeMountPoint(path: string): void {
+  rmSync(path, { force: true })
+}
+
 /**
  * Takes a namespace off its path and answers with a descriptor, which is all that keeps it alive
  * (besides processes and sockets in it); undefined if there was none. Equivalent to: `ip netns del`.
@@ -150,13 +175,13 @@ export function unmountNamespace(path: string): number | undefined {
       throw error
     }
   }
-  removeFile(path)
+  removeMountPoint(path)
   return fd
 }
 
 /** Puts back what unmountNamespace took. */
 export function remountNamespace(path: string, fd: number): void {
-  makeFile(path)
+  makeMountPoint(path)
   mount(`/proc/thread-self/fd/${fd}`, path, null, MS_BIND)
   close(fd)
 }
@@ -183,29 +208,6 @@ function openPath(path: string): number {
       details: { path },
       cause: error,
     })
-  }
-}
-
-/** Makes the empty file a namespace is mounted on; false if it was there already. */
-function makeFile(path: string): boolean {
-  for (;;) {
-    try {
-      closeSync(openSync(path, 'wx', 0o444))
-      return true
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      if (code === 'EEXIST') return false
-      if (code !== 'ENOENT') throw error
-      mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
-    }
-  }
-}
-
-function removeFile(path: string): void {
-  try {
-    unlinkSync(path)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
 }
 

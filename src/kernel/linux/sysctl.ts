@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { isKernelError, KernelError } from '../../base/errors.ts'
+import { KernelError } from '../../base/errors.ts'
 import { faultPoint } from './ffi/fault.ts'
 
 /**
@@ -25,15 +25,6 @@ export function writeSysctl(name: string, value: string): void {
     writeFileSync(pathOf(name), value, { flag: 'r+' })
   } catch (error) {
     throw failed('write', name, error)
-  }
-}
-
-/** As writeSysctl, but a kernel without it (IPv6 can be left out) is fine. */
-export function writeSysctlIfThere(name: string, value: string): void {
-  try {
-    writeSysctl(name, value)
-  } catch (error) {
-    if (!isKernelError(error, 'ENOENT')) throw error
   }
 }
 

@@ -3,6 +3,8 @@ import type { KernelError } from '../../../base/errors.ts'
 import {
   type AddressResource,
   type NamespaceRef,
+  type NamespaceResource,
+  type Resource,
   type RouteResource,
   resourceKey,
   type VethResource,
@@ -26,17 +28,18 @@ import type { Step, Transaction } from './transaction.ts'
 /** What one namespace gets. */
 interface Gain {
   readonly ref: NamespaceRef | undefined
+  readonly namespaces: NamespaceResource[]
   readonly veths: VethResource[]
   readonly addresses: AddressResource[]
   readonly routes: RouteResource[]
 }
 
-/** Links up, addresses, routes: all there is for one namespace at once. */
+/** Links up (`lo` of new namespaces, too), addresses, routes: all for one namespace at once. */
 export function bringUp(transaction: Transaction, plan: Plan): void {
-  for (const { ref, veths, addresses, routes } of gainsByPlace(plan)) {
-    const [first] = [...veths, ...addresses, ...routes]
+  for (const { ref, namespaces, veths, addresses, routes } of gainsByPlace(plan)) {
+    const [first] = [...namespaces, ...veths, ...addresses, ...routes]
     const place = transaction.attempt(resourceKey(first!), () => transaction.places.at(ref))
-    const attempt = <R extends VethResource | AddressResource | RouteResource>(
+    const attempt = <R extends Resource>(
       resources: readonly R[],
       step: (resource: R, key: string) => Step,
     ) =>
@@ -45,6 +48,17 @@ export function bringUp(transaction: Transaction, plan: Plan): void {
         return transaction.attempt(key, () => step(resource, key))
       })
     transaction.send(place.socket, [
+      ...attempt(namespaces, (_, key) => ({ key, message: setLink('lo', { up: true }) })),
+      // Before it is up, or it would make a link-local address at once.
+      ...attempt(
+        veths.filter(({ peer }) => !peer.ipv6),
+        ({ peer }, key) => ({
+          key,
+          message: setLink(place.index(peer.name), { ipv6AddressGeneration: 'none' }),
+          // A kernel without IPv6 has nothing to be switched off.
+          refused: ({ errno }) => errno === 'EAFNOSUPPORT',
+        }),
+      ),
       ...attempt(veths, ({ peer }, key) => ({
         key,
         message: setLink(place.index(peer.name), { up: true }),
@@ -62,21 +76,23 @@ function byGateway(a: RouteResource, b: RouteResource): number {
   return Number(a.gateway !== undefined) - Number(b.gateway !== undefined)
 }
 
-function gainsByPlace({ add, ...plan }: Plan): Gain[] {
+function gainsByPlace(plan: Plan): Gain[] {
+  const { add } = plan
   const gains = new Map<string, Gain>()
   const at = (ref: NamespaceRef | undefined): Gain => {
     const path = ref?.path ?? ''
     let gain = gains.get(path)
     if (gain === undefined) {
-      gain = { ref, veths: [], addresses: [], routes: [] }
+      gain = { ref, namespaces: [], veths: [], addresses: [], routes: [] }
       gains.set(path, gain)
     }
     return gain
   }
+  for (const resource of add.namespaces) at(resource.namespace).namespaces.push(resource)
   for (const veth of add.veths) at(veth.peer.namespace).veths.push(veth)
   for (const address of add.addresses) at(address.namespace).addresses.push(address)
   for (const route of add.routes) {
-    if (!isExchanged({ add, ...plan }, route)) at(route.namespace).routes.push(route)
+    if (!isExchanged(plan, route)) at(route.namespace).routes.push(route)
   }
   return [...gains.values()]
 }

@@ -46,10 +46,19 @@ export function makeVeths(transaction: Transaction, veths: readonly VethResource
     ),
   )
   // By index and not by name: only now is it certain that the link is ours.
-  const settings = veths.map((veth) => ({
-    key: resourceKey(veth),
-    message: setLink(host.index(veth.name), { hairpin: true, ipv6AddressGeneration: 'none' }),
-  }))
+  const settings = veths.map((veth): Step => {
+    const index = host.index(veth.name)
+    return {
+      key: resourceKey(veth),
+      message: setLink(index, { hairpin: true, ipv6AddressGeneration: 'none' }),
+      // A kernel without IPv6 has no such setting.
+      refused: ({ errno }) => {
+        if (errno !== 'EAFNOSUPPORT') return false
+        host.socket.request(setLink(index, { hairpin: true }))
+        return true
+      },
+    }
+  })
   transaction.send(host.socket, settings)
 }
 

@@ -25,7 +25,6 @@ export function writeSysctls(transaction: Transaction, namespaces: Namespaces, p
   const { bridges, veths, sysctls } = plan.add
   const settings = [
     ...bridges.flatMap(bridgeSettings),
-    ...hostEndSettings(veths),
     ...veths.flatMap(peerSettings),
     ...sysctls.map((sysctl) => ({ ...sysctl, key: resourceKey(sysctl) })),
   ]
@@ -89,19 +88,12 @@ function bridgeSettings(bridge: BridgeResource): Setting[] {
 }
 
 /**
- * The host's ends give themselves no addresses (see makeVeths), which keeps them silent unless the
- * host is an IPv6 router: then they greet all routers, if IPv6 isn't off entirely.
+ * Without IPv6 nothing is written here: a sysctl's path takes the longer to walk the more namespaces
+ * there are. Such ends make no addresses for themselves (see bringUp), which does as well.
  */
-function hostEndSettings(veths: readonly VethResource[]): Setting[] {
-  if (veths.length === 0 || readSysctl('net/ipv6/conf/default/forwarding') !== '1') return []
-  return veths.flatMap((veth) => ipv6Settings(veth.name, false, { key: resourceKey(veth) }))
-}
-
 function peerSettings(veth: VethResource): Setting[] {
   const { name, ipv6, namespace } = veth.peer
-  // Namespaces of our own have it off by default.
-  if (!ipv6 && namespace.cookie === undefined) return []
-  return ipv6Settings(name, ipv6, { namespace, key: resourceKey(veth) })
+  return ipv6 ? ipv6Settings(name, true, { namespace, key: resourceKey(veth) }) : []
 }
 
 function ipv6Settings(

@@ -5,7 +5,7 @@ const O_CLOEXEC = 0o2000000
 const EFD_CLOEXEC = 0o2000000
 const EFD_NONBLOCK = 0o4000
 
-export const { O_RDONLY, O_RDWR, O_CREAT, O_NONBLOCK } = constants
+export const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NONBLOCK } = constants
 
 const c = {
   open: declare<(path: string, flags: number, mode: number) => number>(

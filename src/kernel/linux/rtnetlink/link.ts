@@ -129,6 +129,8 @@ export interface Link {
   readonly alias: string | undefined
   /** Undefined where the link is no port of a bridge. */
   readonly hairpin: boolean | undefined
+  /** Whether it gives itself a link-local address (`addrgenmode` other than `none`). */
+  readonly makesIpv6Addresses: boolean
 }
 
 /** Equivalent to: `ip -details link show LINK`. Refused with ENODEV if there is none. */
@@ -178,6 +180,9 @@ export function toLink({ header, attributes }: LinkBody): Link {
     peerNamespaceId: attributes.linkNamespaceId,
     alias: attributes.alias,
     hairpin: slave?.kind === 'bridge' ? slave.data?.hairpin : undefined,
+    makesIpv6Addresses:
+      (attributes.families?.ipv6?.addressGeneration ?? IN6_ADDR_GEN_MODE_NONE) !==
+      IN6_ADDR_GEN_MODE_NONE,
   }
 }
 
