@@ -62,7 +62,7 @@ describe('the tables', () => {
         "table bridge cnm { flags owner, persist; }",
         "set bridge cnm icc_off { type ifname; comment "ports that reach only the gateway"; }",
         "set bridge cnm ipv4_only { type ifname; comment "ports that have no IPv6"; }",
-        "chain bridge cnm forward { type filter hook forward priority 0; policy accept; }",
+        "chain bridge cnm forward { type filter hook forward priority -200; policy accept; }",
         "rule bridge cnm forward iifname @icc_off oifname @icc_off drop",
         "rule bridge cnm forward ether type ip6 iifname @ipv4_only drop",
         "rule bridge cnm forward ether type ip6 oifname @ipv4_only drop",

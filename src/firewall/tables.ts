@@ -10,6 +10,8 @@ import type { RuleDefinition, Statement, TableDefinition } from '../kernel/rules
 /** Priorities as nft names them. */
 const RAW = -300
 const FILTER = 0
+/** Before br_netfilter (0), which takes packets out of the bridge's hooks and puts them back behind 0. */
+const BRIDGE_FILTER = -200
 const SRCNAT = 100
 
 const accept: Statement = { verdict: 'accept' }
@@ -140,7 +142,7 @@ export const bridgeTable: TableDefinition = {
   chains: [
     {
       name: 'forward',
-      hook: { type: 'filter', hook: 'forward', priority: FILTER, policy: 'accept' },
+      hook: { type: 'filter', hook: 'forward', priority: BRIDGE_FILTER, policy: 'accept' },
       rules: [
         rule(
           { lookup: ['iifname'], set: 'icc_off' },
