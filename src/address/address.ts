@@ -92,11 +92,23 @@ export function bitsOf(family: IpFamily): 32 | 128 {
 
 /** 4 or 16 bytes, in network order. */
 export function addressBytes(address: IpAddress): Uint8Array {
-  if (familyOf(address) === 4) return Uint8Array.from(address.split('.'), Number)
+  if (familyOf(address) === 4) return ipv4Bytes(address)
   const bytes = new Uint8Array(16)
   for (const [index, group] of groupsOf(address).entries()) {
     bytes[2 * index] = group >>> 8
     bytes[2 * index + 1] = group & 255
+  }
+  return bytes
+}
+
+/** Every attach needs a dozen: this is several times cheaper than splitting the text. */
+function ipv4Bytes(address: string): Uint8Array {
+  const bytes = new Uint8Array(4)
+  let part = 0
+  for (let at = 0; at < address.length; at++) {
+    const code = address.charCodeAt(at)
+    if (code === 46) part += 1
+    else bytes[part] = bytes[part]! * 10 + code - 48
   }
   return bytes
 }

@@ -16,6 +16,9 @@ export interface NetworkFirewall {
   readonly internal: boolean
   /** Endpoints reach each other. */
   readonly icc: boolean
+  /** Nothing else may be the sender of what comes from the bridge. */
+  readonly sources4?: Prefix
+  readonly sources6?: Prefix
   /** What comes from this subnet and leaves by another link gets the host's address. */
   readonly masquerade4?: Prefix
   readonly masquerade6?: Prefix
@@ -23,7 +26,8 @@ export interface NetworkFirewall {
 
 /** A network's part of the firewall. */
 export function networkElements(network: NetworkFirewall): ElementResource[] {
-  const { id, bridge, internal, icc, masquerade4, masquerade6 } = network
+  const { id, bridge, internal, icc } = network
+  const prefixes = ['sources4', 'sources6', 'masquerade4', 'masquerade6'] as const
   const element = (set: string, key: string[], value?: string): ElementResource =>
     hostElement(set, key, id, value)
   return [
@@ -35,8 +39,10 @@ export function networkElements(network: NetworkFirewall): ElementResource[] {
           element('gateway_mode', ['ipv4', bridge], 'goto gateway_nat'),
           element('gateway_mode', ['ipv6', bridge], 'goto gateway_nat'),
         ]),
-    ...(masquerade4 === undefined ? [] : [element('masquerade4', [bridge, masquerade4])]),
-    ...(masquerade6 === undefined ? [] : [element('masquerade6', [bridge, masquerade6])]),
+    ...prefixes.flatMap((set) => {
+      const prefix = network[set]
+      return prefix === undefined ? [] : [element(set, [bridge, prefix])]
+    }),
   ]
 }
 

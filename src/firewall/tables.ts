@@ -16,6 +16,7 @@ const SRCNAT = 100
 
 const accept: Statement = { verdict: 'accept' }
 const drop: Statement = { verdict: 'drop' }
+const leave: Statement = { verdict: 'return' }
 const ipv6: Statement = { match: 'ether type', value: 'ip6' }
 const established: Statement = { match: 'ct state', value: ['established', 'related'] }
 
@@ -47,6 +48,18 @@ export const hostTable: TableDefinition = {
       comment: 'links that forward only because of us',
     },
     {
+      name: 'sources4',
+      key: ['ifname', 'ipv4_addr'],
+      interval: true,
+      comment: 'bridges and the senders that may be there',
+    },
+    {
+      name: 'sources6',
+      key: ['ifname', 'ipv6_addr'],
+      interval: true,
+      comment: 'bridges and the senders that may be there',
+    },
+    {
       name: 'masquerade4',
       key: ['ifname', 'ipv4_addr'],
       interval: true,
@@ -66,11 +79,19 @@ export const hostTable: TableDefinition = {
       rules: [rule({ lookup: ['iifname'], set: 'bridges' }, { jump: 'spoofed' })],
     },
     {
-      // A host that serves published ports at 127.0.0.1 (route_localnet) would believe these.
       name: 'spoofed',
       rules: [
+        // A host that serves published ports at 127.0.0.1 (route_localnet) would believe these.
         rule({ match: 'ip saddr', value: '127.0.0.0/8' }, drop),
         rule({ match: 'ip daddr', value: '127.0.0.0/8' }, drop),
+        // Whoever has no address yet, or means this link only.
+        rule({ match: 'ip saddr', value: '0.0.0.0' }, leave),
+        rule({ match: 'ip6 saddr', value: 'fe80::/10' }, leave),
+        rule({ match: 'ip6 saddr', value: '::' }, leave),
+        // Another's address would make the packet a part of that one's connections. Not left to
+        // rp_filter: the host's setting for all links overrules ours.
+        rule({ lookup: ['iifname', 'ip saddr'], not: true, set: 'sources4' }, drop),
+        rule({ lookup: ['iifname', 'ip6 saddr'], not: true, set: 'sources6' }, drop),
       ],
     },
     {
@@ -90,10 +111,10 @@ export const hostTable: TableDefinition = {
     {
       name: 'forward_ours',
       rules: [
-        rule(established, accept),
         rule({ lookup: ['iifname', 'oifname'], set: 'same_bridge' }, accept),
         rule({ lookup: ['iifname'], set: 'internal' }, drop),
         rule({ lookup: ['oifname'], set: 'internal' }, drop),
+        rule(established, accept),
         rule({ vmap: ['meta nfproto', 'oifname'], map: 'gateway_mode' }),
         rule({ lookup: ['oifname'], set: 'bridges' }, drop),
       ],
@@ -107,7 +128,7 @@ export const hostTable: TableDefinition = {
       name: 'postrouting',
       hook: { type: 'nat', hook: 'postrouting', priority: SRCNAT, policy: 'accept' },
       rules: [
-        rule({ lookup: ['iifname', 'oifname'], set: 'same_bridge' }, { verdict: 'return' }),
+        rule({ lookup: ['iifname', 'oifname'], set: 'same_bridge' }, leave),
         rule({ lookup: ['iifname', 'ip saddr'], set: 'masquerade4' }, { masquerade: true }),
         rule({ lookup: ['iifname', 'ip6 saddr'], set: 'masquerade6' }, { masquerade: true }),
       ],

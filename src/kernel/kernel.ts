@@ -138,6 +138,8 @@ export interface AdoptedNamespace {
   readonly namespace: NamespaceRef
   /** Names of the links it has already, so that new ones get free names. */
   readonly links: readonly string[]
+  /** Families in which it has a default route of its own. */
+  readonly gateways: readonly (4 | 6)[]
 }
 
 export interface Command {

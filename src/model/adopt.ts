@@ -57,6 +57,7 @@ function sandboxRecord(id: SandboxId, path: string): SandboxRecord {
     namespace,
     origin: 'own',
     links: [],
+    gateways: [],
     ephemeral: false,
     resources: [{ kind: 'namespace', namespace }],
   }

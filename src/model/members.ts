@@ -26,7 +26,7 @@ export function planMembers(
   const gone = new Set(leaving.map(({ id }) => id))
   const staying = engine.state.endpointsIn(sandbox.id).filter(({ id }) => !gone.has(id))
   const planned = [...staying.map((record) => planOf(engine, record)), ...joining]
-  const resources = planSandbox(sandbox.namespace, planned)
+  const resources = planSandbox(sandbox, planned)
   const claims: Claim[] = []
   const intent: Write[] = []
   const done: Write[] = []

@@ -9,7 +9,7 @@ import type {
 import type { HostView } from '../kernel/kernel.ts'
 import type { NamespaceRef, Resource, RouteResource } from '../kernel/resource.ts'
 import { chooseGateways, type GatewayChoice } from './gateway.ts'
-import type { EndpointRecord, NetworkRecord, PoolRecord } from './records.ts'
+import type { EndpointRecord, NetworkRecord, PoolRecord, SandboxRecord } from './records.ts'
 
 /** An endpoint of a sandbox together with what its driver says of it. */
 export interface PlannedEndpoint {
@@ -65,7 +65,7 @@ export function planEndpoint(
 
 /** The resources of every endpoint of one sandbox. They depend on one another: gateways are shared out. */
 export function planSandbox(
-  namespace: NamespaceRef | undefined,
+  { namespace, gateways }: Pick<SandboxRecord, 'namespace' | 'gateways'>,
   endpoints: readonly PlannedEndpoint[],
 ): ReadonlyMap<string, readonly Resource[]> {
   const choice = chooseGateways(
@@ -74,8 +74,9 @@ export function planSandbox(
       network: network.name,
       internal: network.internal,
       priority: record.gwPriority,
-      ...(attachment.gateway4 ? { gateway4: attachment.gateway4 } : {}),
-      ...(attachment.gateway6 ? { gateway6: attachment.gateway6 } : {}),
+      // An adopted namespace keeps a default route of its own.
+      ...(attachment.gateway4 && !gateways.includes(4) ? { gateway4: attachment.gateway4 } : {}),
+      ...(attachment.gateway6 && !gateways.includes(6) ? { gateway6: attachment.gateway6 } : {}),
     })),
   )
   return new Map(

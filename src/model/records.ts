@@ -81,6 +81,8 @@ export interface SandboxRecord {
   readonly origin: 'own' | 'adopted' | 'host'
   /** Names of links that an adopted namespace had already. */
   readonly links: readonly string[]
+  /** Families in which it had a default route of its own, which it keeps. */
+  readonly gateways: readonly (4 | 6)[]
   /** Goes with the first program started in it, or with the engine if there was none. */
   readonly ephemeral: boolean
   /** The pid of that program. */
@@ -153,6 +155,7 @@ const Sandbox = Type.Object({
   ),
   origin: Type.Union([Type.Literal('own'), Type.Literal('adopted'), Type.Literal('host')]),
   links: Type.Array(Type.String()),
+  gateways: Type.Array(Type.Union([Type.Literal(4), Type.Literal(6)])),
   ephemeral: Type.Boolean(),
   program: Type.Optional(Type.Integer()),
   resources: Resources,

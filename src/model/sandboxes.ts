@@ -25,6 +25,7 @@ export async function createSandbox(engine: Engine, given: SandboxOptions): Prom
     labels: options.labels ?? {},
     origin: options.host ? 'host' : options.netns || options.pid ? 'adopted' : 'own',
     links: [],
+    gateways: [],
     ephemeral: options.ephemeral ?? false,
     resources: [],
   }
@@ -66,7 +67,7 @@ async function placed(
     throw explain(error, `adopting a namespace for sandbox "${draft.name}"`)
   })
   refuseAdopted(engine, draft, adopted.namespace.cookie)
-  return { ...draft, namespace: adopted.namespace, links: adopted.links }
+  return { ...draft, ...adopted }
 }
 
 function refuseAdopted(engine: Engine, draft: SandboxRecord, cookie: string | undefined): void {

@@ -85,6 +85,59 @@ it('takes sandboxes outside behind the host address, and lets nobody in', async 
   await expect(inside(`ping -c1 -W1 ${addressOf(box, 'ipv6')}`)).rejects.toThrow()
 })
 
+it('lets nobody send with the address of another, whatever rp_filter says', async () => {
+  await using rig = await engineRig({ internet: true })
+  const { host } = rig
+  await host.sh('for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $f; done')
+  const cnm = await rig.start()
+  await cnm.createNetwork({ name: 'web', ...both })
+  const box = await cnm.createSandbox({ connect: [{ network: 'web' }] })
+  const seen = ['ip saddr 192.0.2.9', 'ip6 saddr 2001:db8:9::9']
+  const nft = ['add table inet t', 'add chain inet t in { type filter hook input priority 0; }']
+  for (const match of seen) nft.push(`add rule inet t in ${match} counter`)
+  await host.inside(host.internet, ['nft', '-f', '-'], { input: nft.join('\n') })
+  for (const address of ['192.0.2.9/32', '2001:db8:9::9/128']) {
+    expect((await box.exec(['ip', 'addr', 'add', address, 'dev', 'lo'])).code).toBe(0)
+  }
+  await box.exec(['ping', '-c1', '-W1', '-I', '192.0.2.9', uplink.gateway4])
+  await box.exec(['ping', '-c1', '-W1', '-I', '2001:db8:9::9', uplink.gateway6])
+  const counters = await host.inside(host.internet, ['nft', 'list', 'table', 'inet', 't'])
+  expect(counters.match(/counter packets 0 /g)).toHaveLength(2)
+  expect(await reaches(box, uplink.gateway4)).toBe(true)
+})
+
+it("leaves the administrator's own rules alone", async () => {
+  await using rig = await engineRig()
+  const cnm = await rig.start()
+  const first = await cnm.createNetwork({ name: 'first' })
+  await rig.host.nft('add rule inet cnm-user forward ip daddr 192.0.2.1 drop')
+  await first.delete()
+  await cnm.createNetwork({ name: 'second' })
+  expect(await cnm.doctor()).toEqual([])
+  expect(await rig.host.nft('list table inet cnm-user')).toContain('ip daddr 192.0.2.1 drop')
+})
+
+it('leaves an adopted namespace its own default route', async () => {
+  await using rig = await engineRig()
+  const { host } = rig
+  const cnm = await rig.start()
+  await cnm.createNetwork({ name: 'web', ...both })
+  const netns = await host.createNamespace('theirs')
+  const inside = (args: string) => host.inside(netns, ['ip', ...args.split(' ')])
+  await inside('link add eth0 type veth peer name far')
+  for (const args of ['addr add 192.0.2.2/24 dev eth0', 'link set eth0 up', 'link set far up'])
+    await inside(args)
+  await inside('route add default via 192.0.2.1')
+  const before = await inside('route')
+  const box = await cnm.createSandbox({ netns, connect: [{ network: 'web' }] })
+  expect(await inside('route')).toContain('default via 192.0.2.1 dev eth0')
+  // It has none of IPv6, so that is ours to give.
+  expect(await inside('-6 route')).toContain('default via')
+  expect(await cnm.doctor()).toEqual([])
+  await box.delete()
+  expect(await inside('route')).toBe(before)
+})
+
 it('makes no router of the host, and puts back what it switched on', async () => {
   await using rig = await engineRig({ internet: true })
   const { host } = rig

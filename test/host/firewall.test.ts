@@ -108,6 +108,8 @@ function elements(): ElementResource[] {
       bridge,
       internal,
       icc,
+      sources4: `${subnet4}.0/24` as Prefix,
+      sources6: `${subnet6}:/64` as Prefix,
       ...(internal
         ? {}
         : {

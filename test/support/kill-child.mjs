@@ -57,7 +57,7 @@ for (let number = 0; ; number += 1) {
       promise(`!${name}`)
     }
   } else {
-    const extra = await cnm.createNetwork({ name: `extra${number}` })
+    const extra = await cnm.createNetwork({ name: `extra${process.pid}-${number}` })
     await extra.delete()
   }
 }

@@ -1,4 +1,10 @@
-import { cidrOf, type MacAddress, parseAddress, prefixLength } from '../../address/address.ts'
+import {
+  cidrOf,
+  type MacAddress,
+  parseAddress,
+  parsePrefix,
+  prefixLength,
+} from '../../address/address.ts'
 import { macFor } from '../../address/mac.ts'
 import { shortId } from '../../base/id.ts'
 import {
@@ -34,6 +40,9 @@ export function bridge(): NetworkDriver {
   }
 }
 
+const everything4 = parsePrefix('0.0.0.0/0')
+const everything6 = parsePrefix('::/0')
+
 /** Stands for the address in MACs of what has none. */
 const noAddress = parseAddress('::')
 
@@ -64,6 +73,7 @@ function describeNetwork(network: NetworkSpec, view: HostView): Resource[] {
       bridge: name,
       internal: network.internal,
       icc: options.icc,
+      ...sources(network, options),
       ...(masquerade && network.ipv4 ? { masquerade4: network.ipv4.subnet } : {}),
       ...(masquerade && network.ipv6 ? { masquerade6: network.ipv6.subnet } : {}),
     }),
@@ -79,6 +89,15 @@ function describeNetwork(network: NetworkSpec, view: HostView): Resource[] {
     ...gatewayAddress(name, network.ipv6, options.ownAddress6),
     ...(network.internal ? [] : forwarding(name, network, view)),
   ]
+}
+
+/** On a bridge that was there before us there may be anybody, routers included. */
+function sources({ ipv4, ipv6 }: NetworkSpec, { own }: BridgeOptions) {
+  if (!own) return { sources4: everything4, sources6: everything6 }
+  return {
+    ...(ipv4 ? { sources4: ipv4.subnet } : {}),
+    ...(ipv6 ? { sources6: ipv6.subnet } : {}),
+  }
 }
 
 /** Its own MAC, or the bridge would take that of a port and change it whenever a port comes or goes. */

@@ -18,6 +18,7 @@ import { armFault, faultCalls } from './ffi/fault.ts'
 import { close } from './ffi/file.ts'
 import { hostView } from './host-view.ts'
 import { identityOf, Namespaces, openNamespace, openProcess } from './namespace.ts'
+import { NamespaceStock } from './namespace-stock.ts'
 import type {
   Applied,
   Ended,
@@ -30,6 +31,7 @@ import { CONDEMNED_GROUP, DYING_GROUP } from './ours.ts'
 import { ownPlace, type Place, Places } from './place.ts'
 import { Programs } from './programs.ts'
 import { listLinks } from './rtnetlink/link.ts'
+import { listRoutes, RTN_UNICAST } from './rtnetlink/route.ts'
 import { Ruleset } from './ruleset.ts'
 import { openBoundSocket } from './sockets.ts'
 import { survey } from './survey.ts'
@@ -52,6 +54,7 @@ export class KernelSide implements Operations {
     outside.close()
     this.#machinery = {
       namespaces: this.#namespaces,
+      stock: new NamespaceStock(this.#namespaces),
       host: this.#host,
       ruleset: new Ruleset(options),
     }
@@ -69,6 +72,11 @@ export class KernelSide implements Operations {
   apply(change: Change): Applied {
     const { doomed, error } = apply(this.#machinery, change)
     return { doomed, error: error === undefined ? undefined : toWire(error) }
+  }
+
+  /** Told when an operation has been answered: nobody waits for what is done now. */
+  prepare(): void {
+    this.#machinery.stock.restock()
   }
 
   compare(resources: readonly Resource[]): Difference[] {
@@ -122,6 +130,8 @@ export class KernelSide implements Operations {
   }
 
   armFault(k: number): void {
+    // What is made in advance would be counted at any time.
+    this.#machinery.stock.close()
     armFault(k)
   }
 
@@ -130,6 +140,7 @@ export class KernelSide implements Operations {
   }
 
   close(): void {
+    this.#machinery.stock.close()
     this.#machinery.ruleset.close()
     this.#host.close()
     this.#namespaces.close()
@@ -143,7 +154,7 @@ export class KernelSide implements Operations {
           const cookie = cookieOf(place)
           if (this.#hostCookies.has(cookie)) throw hostNamespace(path)
           const links = listLinks(place.socket).map(({ name }) => name)
-          return { namespace: { path, cookie }, links }
+          return { namespace: { path, cookie }, links, gateways: gatewaysOf(place) }
         } finally {
           place.close()
         }
@@ -161,6 +172,12 @@ export class KernelSide implements Operations {
       places.close()
     }
   }
+}
+
+function gatewaysOf({ socket }: Place): (4 | 6)[] {
+  const routes = listRoutes(socket).filter(({ type }) => type === RTN_UNICAST)
+  const has = (wanted: string) => routes.some(({ destination }) => destination === wanted)
+  return [...(has('0.0.0.0/0') ? [4 as const] : []), ...(has('::/0') ? [6 as const] : [])]
 }
 
 function cookieOf({ socket }: Place): string {

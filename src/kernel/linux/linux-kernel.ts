@@ -61,6 +61,7 @@ class ThreadedKernel implements LinuxKernel {
   }
 
   async apply(change: Change): Promise<void> {
+    if (change.add.length > 0) this.#background.takeCare()
     const { doomed, error } = await this.#thread.call('apply', change)
     this.#background.delete(doomed)
     if (error !== undefined) throw fromWire(error)

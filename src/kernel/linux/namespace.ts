@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeSync } from 'node:fs'
+import { mkdirSync, unlinkSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { CnmError, isKernelError } from '../../base/errors.ts'
 import type { NamespaceRef } from '../resource.ts'
@@ -30,7 +30,7 @@ export const OWN_NAMESPACE = '/proc/thread-self/ns/net'
 /**
  * The namespaces as the calling thread sees them; made on the thread that will use it. The thread's
  * home is the network namespace that plays the host: it is there whenever it isn't inside `enter` or
- * `create`, the only two ways out.
+ * `make`, the only two ways out.
  */
 export class Namespaces {
   readonly #home: number
@@ -56,30 +56,17 @@ export class Namespaces {
     }
   }
 
-  /**
-   * Makes a namespace, mounts it on the file at `path` and runs `prepare` in it. Nothing is left if
-   * that fails. Equivalent to: `ip netns add`.
-   */
-  create<T>(path: string, prepare: () => Synchronous<T>): Synchronous<T> {
+  /** Makes a namespace and runs `prepare` in it. Equivalent to: `unshare --net`. */
+  make<T>(prepare: () => Synchronous<T>): Synchronous<T> {
     try {
       unshare(CLONE_NEWNET)
     } catch (error) {
       throw isKernelError(error, 'EPERM') ? notAllowed('CAP_SYS_ADMIN', error) : error
     }
     try {
-      return this.#mountAndPrepare(path, prepare)
+      return prepare()
     } finally {
       this.#comeBack()
-    }
-  }
-
-  #mountAndPrepare<T>(path: string, prepare: () => Synchronous<T>): Synchronous<T> {
-    mount(OWN_NAMESPACE, path, null, MS_BIND)
-    try {
-      return prepare()
-    } catch (error) {
-      umount2(path, MNT_DETACH)
-      throw error
     }
   }
 
@@ -158,7 +145,11 @@ export function makeMountPoint(path: string): boolean {
 }
 
 export function removeMountPoint(path: string): void {
-  rmSync(path, { force: true })
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
 }
 
 /**
@@ -179,10 +170,15 @@ export function unmountNamespace(path: string): number | undefined {
   return fd
 }
 
+/** Gives a namespace a path, that of an existing file. Equivalent to: `ip netns attach`. */
+export function mountNamespace(path: string, fd: number): void {
+  mount(`/proc/thread-self/fd/${fd}`, path, null, MS_BIND)
+}
+
 /** Puts back what unmountNamespace took. */
 export function remountNamespace(path: string, fd: number): void {
   makeMountPoint(path)
-  mount(`/proc/thread-self/fd/${fd}`, path, null, MS_BIND)
+  mountNamespace(path, fd)
   close(fd)
 }
 

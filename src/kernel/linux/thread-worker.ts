@@ -12,10 +12,9 @@ function reply(message: Reply): void {
 }
 
 function start(options: ThreadOptions): void {
-  let operations: Operations & { close(): void }
+  let side: KernelSide
   try {
-    const side = new KernelSide(options, (program, ended) => reply({ program, ended }))
-    operations = side
+    side = new KernelSide(options, (program, ended) => reply({ program, ended }))
     reply({ id: 0, value: side.ready() })
   } catch (error) {
     reply({ id: 0, error: toWire(error) })
@@ -23,17 +22,18 @@ function start(options: ThreadOptions): void {
   }
   port.on('message', (request: Request | undefined) => {
     if (request === undefined) {
-      operations.close()
+      side.close()
       // Programs that are still running must not keep this thread.
       process.exit()
     }
-    answer(operations, request)
+    answer(side, request)
+    setImmediate(() => side.prepare())
   })
 }
 
-function answer(operations: Operations, { id, name, args }: Request): void {
+function answer(side: Operations, { id, name, args }: Request): void {
   try {
-    const result = (operations[name] as (...args: readonly unknown[]) => unknown)(...args)
+    const result = (side[name] as (...args: readonly unknown[]) => unknown)(...args)
     if (result instanceof Promise) {
       result.then(
         (value) => reply({ id, value }),

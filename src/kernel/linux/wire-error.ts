@@ -25,7 +25,8 @@ export type WireError =
     }
   | { readonly type: 'other'; readonly message: string; readonly stack: string | undefined }
 
-export function toWire(error: unknown): WireError {
+export function toWire(thrown: unknown): WireError {
+  const error = asKernelError(thrown)
   if (isCnmError(error)) {
     const { code, message, details, hint } = error
     return { type: 'cnm', code, message, details, hint }
@@ -56,7 +57,8 @@ export function fromWire(wire: WireError): Error {
 }
 
 /** The same error, with the key of the resource it was about. */
-export function about(error: unknown, resource: string): unknown {
+export function about(thrown: unknown, resource: string): unknown {
+  const error = asKernelError(thrown)
   if (isKernelError(error) && error.resource === undefined) {
     return kernelError({ ...error, resource })
   }
@@ -69,6 +71,14 @@ export function about(error: unknown, resource: string): unknown {
     })
   }
   return error
+}
+
+/** What Node says of a system call it made, in our own words. */
+function asKernelError(error: unknown): unknown {
+  const { code, syscall, path, message = '' } = error as Partial<NodeJS.ErrnoException>
+  if (isCnmError(error) || code === undefined || syscall === undefined) return error
+  const detail = /^\w+: ([^,]+)/.exec(message)?.[1]
+  return kernelError({ operation: syscall, errno: code, detail, target: path, resource: undefined })
 }
 
 function kernelError(parts: {

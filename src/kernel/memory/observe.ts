@@ -106,8 +106,11 @@ export function adoptedNamespace(
       hint: 'Name the namespace of a container or sandbox.',
     })
   }
-  const { cookie, links } = machine.enter({ path })
-  return { namespace: { path, cookie }, links: [...links.keys()] }
+  const { cookie, links, routes } = machine.enter({ path })
+  const gateways = ([4, 6] as const).filter((family) =>
+    routes.has(family === 4 ? '0.0.0.0/0' : '::/0'),
+  )
+  return { namespace: { path, cookie }, links: [...links.keys()], gateways }
 }
 
 /** Resources are printed as what makes them, what others have as the same commands without our mark. */

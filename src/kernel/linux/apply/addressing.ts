@@ -3,7 +3,6 @@ import type { KernelError } from '../../../base/errors.ts'
 import {
   type AddressResource,
   type NamespaceRef,
-  type NamespaceResource,
   type Resource,
   type RouteResource,
   resourceKey,
@@ -28,16 +27,15 @@ import type { Step, Transaction } from './transaction.ts'
 /** What one namespace gets. */
 interface Gain {
   readonly ref: NamespaceRef | undefined
-  readonly namespaces: NamespaceResource[]
   readonly veths: VethResource[]
   readonly addresses: AddressResource[]
   readonly routes: RouteResource[]
 }
 
-/** Links up (`lo` of new namespaces, too), addresses, routes: all for one namespace at once. */
+/** Links up, addresses, routes: all there is for one namespace at once. */
 export function bringUp(transaction: Transaction, plan: Plan): void {
-  for (const { ref, namespaces, veths, addresses, routes } of gainsByPlace(plan)) {
-    const [first] = [...namespaces, ...veths, ...addresses, ...routes]
+  for (const { ref, veths, addresses, routes } of gainsByPlace(plan)) {
+    const [first] = [...veths, ...addresses, ...routes]
     const place = transaction.attempt(resourceKey(first!), () => transaction.places.at(ref))
     const attempt = <R extends Resource>(
       resources: readonly R[],
@@ -48,7 +46,6 @@ export function bringUp(transaction: Transaction, plan: Plan): void {
         return transaction.attempt(key, () => step(resource, key))
       })
     transaction.send(place.socket, [
-      ...attempt(namespaces, (_, key) => ({ key, message: setLink('lo', { up: true }) })),
       // Before it is up, or it would make a link-local address at once.
       ...attempt(
         veths.filter(({ peer }) => !peer.ipv6),
@@ -83,12 +80,11 @@ function gainsByPlace(plan: Plan): Gain[] {
     const path = ref?.path ?? ''
     let gain = gains.get(path)
     if (gain === undefined) {
-      gain = { ref, namespaces: [], veths: [], addresses: [], routes: [] }
+      gain = { ref, veths: [], addresses: [], routes: [] }
       gains.set(path, gain)
     }
     return gain
   }
-  for (const resource of add.namespaces) at(resource.namespace).namespaces.push(resource)
   for (const veth of add.veths) at(veth.peer.namespace).veths.push(veth)
   for (const address of add.addresses) at(address.namespace).addresses.push(address)
   for (const route of add.routes) {

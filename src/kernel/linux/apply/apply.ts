@@ -1,10 +1,11 @@
 import type { Change } from '../../kernel.ts'
 import type { Namespaces } from '../namespace.ts'
+import type { NamespaceStock } from '../namespace-stock.ts'
 import type { Doomed } from '../operations.ts'
 import { type Place, Places } from '../place.ts'
 import type { Ruleset } from '../ruleset.ts'
 import { bringUp } from './addressing.ts'
-import { makeBridges, makeVeths } from './make-links.ts'
+import { makeBridges, makeVeths, settleCarriers } from './make-links.ts'
 import { makeNamespaces, removeNamespaces } from './namespaces.ts'
 import { planOf } from './plan.ts'
 import { restoreSysctls, writeSysctls } from './sysctls.ts'
@@ -14,6 +15,7 @@ import { Transaction } from './transaction.ts'
 
 export interface Machinery {
   readonly namespaces: Namespaces
+  readonly stock: NamespaceStock
   readonly host: Place
   readonly ruleset: Ruleset
 }
@@ -43,17 +45,18 @@ export function apply(machinery: Machinery, change: Change): Outcome {
 }
 
 function perform(machinery: Machinery, transaction: Transaction, change: Change): void {
-  const { namespaces, ruleset } = machinery
+  const { namespaces, stock, ruleset } = machinery
   const plan = planOf(change)
   const { add, remove } = plan
   const dyingLinks = takeAway(transaction, plan)
   changeRuleset(transaction, ruleset, plan)
   restoreSysctls(transaction, namespaces, plan)
-  makeNamespaces(transaction, namespaces, add.namespaces)
+  makeNamespaces(transaction, stock, add.namespaces)
   makeBridges(transaction, add.bridges)
   makeVeths(transaction, add.veths)
   writeSysctls(transaction, namespaces, plan)
   bringUp(transaction, plan)
+  settleCarriers(transaction, add.veths)
   removeNamespaces(transaction, remove.namespaces, dyingLinks)
   removeTables(ruleset, remove.tables)
 }

@@ -3,7 +3,15 @@ import { type BridgeResource, resourceKey, type VethResource } from '../../resou
 import type { Message } from '../netlink/message.ts'
 import { CONDEMNED_GROUP, condemnedName, LINK_GROUP } from '../ours.ts'
 import type { Place } from '../place.ts'
-import { getLink, type Link, newBridge, newVeth, renameLink, setLink } from '../rtnetlink/link.ts'
+import {
+  getLink,
+  type Link,
+  newBridge,
+  newVeth,
+  renameLink,
+  setLink,
+  settleCarrier,
+} from '../rtnetlink/link.ts'
 import { condemn, findLink, freeName } from './condemn.ts'
 import type { Step, Transaction } from './transaction.ts'
 
@@ -60,6 +68,17 @@ export function makeVeths(transaction: Transaction, veths: readonly VethResource
     }
   })
   transaction.send(host.socket, settings)
+}
+
+/**
+ * To be called when the other ends are up: only then do these have a carrier, and a bridge with its
+ * first port. Otherwise the first packets would be lost, and IPv6 asks again only after a second.
+ */
+export function settleCarriers({ host }: Transaction, veths: readonly VethResource[]): void {
+  const ends = veths.map(({ name }) => name)
+  for (const link of new Set([...ends, ...veths.map(({ bridge }) => bridge)])) {
+    settleCarrier(host.socket, host.index(link))
+  }
 }
 
 function make(transaction: Transaction, wishes: readonly Wish[]): void {

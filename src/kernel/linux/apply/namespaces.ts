@@ -2,18 +2,19 @@ import { isCnmError } from '../../../base/errors.ts'
 import { type NamespaceResource, resourceKey } from '../../resource.ts'
 import {
   makeMountPoint,
-  type Namespaces,
+  mountNamespace,
   remountNamespace,
   removeMountPoint,
   unmountNamespace,
 } from '../namespace.ts'
-import { ownPlace } from '../place.ts'
+import type { NamespaceStock } from '../namespace-stock.ts'
+import { setLink } from '../rtnetlink/link.ts'
 import type { Transaction } from './transaction.ts'
 
-/** Namespaces in `add`: made, or found. Their `lo` is still down. */
+/** Namespaces in `add`: made, or found. */
 export function makeNamespaces(
   transaction: Transaction,
-  namespaces: Namespaces,
+  stock: NamespaceStock,
   resources: readonly NamespaceResource[],
 ): void {
   for (const resource of resources) {
@@ -22,7 +23,9 @@ export function makeNamespaces(
       const isNew = makeMountPoint(path)
       if (!isNew && isThere(transaction, resource)) return
       try {
-        transaction.places.add(path, namespaces.create(path, ownPlace))
+        const place = stock.take()
+        transaction.places.add(path, place)
+        mountNamespace(path, place.fd)
       } catch (error) {
         if (isNew) removeMountPoint(path)
         throw error
@@ -37,7 +40,7 @@ export function makeNamespaces(
 
 function isThere({ places }: Transaction, { namespace }: NamespaceResource): boolean {
   try {
-    places.at(namespace)
+    places.at(namespace).socket.request(setLink('lo', { up: true }))
     return true
   } catch (error) {
     // A crash between making the file and mounting the namespace leaves an empty file.

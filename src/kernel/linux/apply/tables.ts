@@ -4,6 +4,7 @@ import { Batch } from '../nftables/batch.ts'
 import { changeElements } from '../nftables/change-elements.ts'
 import { compareTable } from '../nftables/compare.ts'
 import { elementTarget, shapeFor } from '../nftables/element.ts'
+import { listRules } from '../nftables/list.ts'
 import type { Ruleset } from '../ruleset.ts'
 import { about } from '../wire-error.ts'
 import type { Plan } from './plan.ts'
@@ -45,7 +46,11 @@ export function removeTables(ruleset: Ruleset, tables: readonly TableResource[])
   if (tables.length === 0) return
   const there = tables.filter(({ definition }) => ruleset.isThere(definition))
   const batch = new Batch()
-  for (const { definition } of there) batch.deleteTable(definition)
+  for (const { definition } of there) {
+    // One that isn't ours alone goes only if nobody has written anything into it.
+    const isFree = definition.owned || listRules(ruleset.socket, definition).length === 0
+    if (isFree) batch.deleteTable(definition)
+  }
   batch.commit(ruleset.socket)
   for (const { definition } of tables) ruleset.forget(definition)
 }

@@ -34,6 +34,9 @@ function run({ host, wakeFd }: BackgroundOptions): void {
       case 'delete':
         reaper.add(command.doomed)
         return true
+      case 'take-care':
+        reaper.takeCare()
+        return true
       case 'watch':
         if (events === undefined) {
           events = new HostEvents(socket)

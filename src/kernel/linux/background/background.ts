@@ -8,7 +8,7 @@ import type { Doomed } from '../operations.ts'
 import type { BackgroundOptions, Command, Report } from './messages.ts'
 
 /** So much may wait to be deleted before removing waits, too: deleting is slower than making. */
-const MOST_WAITING = 64
+const MOST_WAITING = 256
 
 interface Waiting {
   resolve(): void
@@ -39,6 +39,11 @@ export class Background {
     if (count === 0) return
     this.#toDelete += count
     this.#send({ type: 'delete', doomed })
+  }
+
+  /** Something is being made just now, which shall not have to wait for what is being deleted. */
+  takeCare(): void {
+    if (this.#toDelete > 0) this.#send({ type: 'take-care' })
   }
 
   /** Resolves when little enough waits to be deleted. */
@@ -137,10 +142,11 @@ export class Background {
   }
 }
 
-// A thread that sleeps in the kernel would make the process's exit wait for ever.
-const sleeping = new Set<number>()
+// A thread that sleeps in the kernel would make the process's exit wait for ever. Waking it is not
+// enough: it could be asleep again before it is told to end.
+const running = new Set<Thread>()
 process.on('exit', () => {
-  for (const fd of sleeping) wake(fd)
+  for (const thread of running) thread.send({ type: 'stop' })
 })
 
 /** The Worker, and the descriptor that wakes it. */
@@ -160,12 +166,12 @@ class Thread {
       execArgv: [],
       name: 'cnm background',
     })
-    sleeping.add(this.#wakeFd)
+    running.add(this)
     this.#worker.on('message', onReport)
     this.#worker.on('error', onDeath)
     this.#over = new Promise((resolve) => {
       this.#worker.on('exit', () => {
-        sleeping.delete(this.#wakeFd)
+        running.delete(this)
         close(this.#wakeFd)
         resolve()
       })
@@ -175,7 +181,7 @@ class Thread {
 
   send(command: Command): void {
     this.#worker.postMessage(command)
-    wake(this.#wakeFd)
+    writeSync(this.#wakeFd, one)
   }
 
   /** Whether the program has to stay alive for it. */
@@ -185,7 +191,7 @@ class Thread {
   }
 
   async stop(): Promise<void> {
-    if (sleeping.has(this.#wakeFd)) {
+    if (running.has(this)) {
       this.hold(true)
       this.send({ type: 'stop' })
     }
@@ -194,7 +200,3 @@ class Thread {
 }
 
 const one = new Uint8Array(new BigUint64Array([1n]).buffer)
-
-function wake(fd: number): void {
-  writeSync(fd, one)
-}

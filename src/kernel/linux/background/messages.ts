@@ -10,6 +10,8 @@ export interface BackgroundOptions {
 
 export type Command =
   | { readonly type: 'delete'; readonly doomed: Doomed }
+  /** Somebody is making something: delete less at once. */
+  | { readonly type: 'take-care' }
   /** From now on tell what happens on the host. */
   | { readonly type: 'watch' }
   | {

@@ -6,27 +6,33 @@ import type { Doomed, DoomedNamespace } from '../operations.ts'
 import { DYING_GROUP } from '../ours.ts'
 import { deleteLinkGroup, setLink } from '../rtnetlink/link.ts'
 
-// While the kernel deletes, everybody else's request waits for it. So few at once keep that short.
+// While the kernel deletes, everybody else's request waits for it: while it collects 16 namespaces for
+// 3 ms, 64 for 12. As a run takes 40 ms however many they are, few at once is slow.
 const LINKS_AT_ONCE = 20
-const NAMESPACES_AT_ONCE = 16
+const NAMESPACES_AT_ONCE = 64
+const NAMESPACES_WITH_CARE = 16
+const CAREFUL_MS = 100
 const LOOK_AGAIN_MS = 1
 /** Somebody's socket keeps a namespace: its links are deleted one by one instead of with it. */
 const PATIENCE_MS = 500
 
-/** Namespaces that the kernel is collecting. */
-interface Collection {
-  readonly count: number
-  readonly links: Set<number>
+/** A namespace that the kernel is collecting. */
+interface Collected {
+  readonly links: readonly number[]
   readonly since: number
 }
 
-/** Deletes what has no effect any more, in steps; the next begins when the one before is really gone. */
+/**
+ * Deletes what has no effect any more, a few things at a time. The kernel collects namespaces in runs:
+ * what is let go during one is taken by the next. So there is always something for the next run.
+ */
 export class Reaper {
   readonly #socket: NetlinkSocket
   readonly #onDeleted: (count: number) => void
   readonly #links: number[] = []
   readonly #namespaces: DoomedNamespace[] = []
-  #collection: Collection | undefined
+  #collected: Collected[] = []
+  #carefulUntil = 0
 
   /** The socket is one of the host's namespace, where the links are. */
   constructor(socket: NetlinkSocket, onDeleted: (count: number) => void) {
@@ -39,15 +45,21 @@ export class Reaper {
     this.#namespaces.push(...namespaces)
   }
 
+  /** Somebody is making something just now: they shall not have to wait long. */
+  takeCare(): void {
+    this.#carefulUntil = performance.now() + CAREFUL_MS
+  }
+
   /** Does the next step. Answers in how many milliseconds there is more to do; -1: nothing. */
   step(): number {
-    if (this.#collection !== undefined && !this.#isCollected(this.#collection)) {
-      return LOOK_AGAIN_MS
-    }
-    if (this.#namespaces.length > 0) this.#collect(this.#namespaces.splice(0, NAMESPACES_AT_ONCE))
-    else if (this.#links.length > 0) this.#deleteLinks(this.#links.splice(0, LINKS_AT_ONCE))
-    if (this.#collection !== undefined) return LOOK_AGAIN_MS
-    return this.#links.length + this.#namespaces.length > 0 ? 0 : -1
+    this.#collected = this.#collected.filter((namespace) => !this.#isGone(namespace))
+    const careful = performance.now() < this.#carefulUntil
+    const most = careful ? NAMESPACES_WITH_CARE : NAMESPACES_AT_ONCE
+    const room = Math.max(0, most - this.#collected.length)
+    for (const namespace of this.#namespaces.splice(0, room)) this.#collect(namespace)
+    if (this.#links.length > 0) this.#deleteLinks(this.#links.splice(0, LINKS_AT_ONCE))
+    if (this.#links.length > 0) return 0
+    return this.#collected.length > 0 ? LOOK_AGAIN_MS : -1
   }
 
   /** Lets go of all namespaces at once: nobody waits any longer. */
@@ -55,24 +67,17 @@ export class Reaper {
     for (const { fd } of this.#namespaces.splice(0)) close(fd)
   }
 
-  #collect(namespaces: readonly DoomedNamespace[]): void {
-    for (const { fd } of namespaces) close(fd)
-    this.#collection = {
-      count: namespaces.length,
-      links: new Set(namespaces.flatMap(({ links }) => links)),
-      since: performance.now(),
-    }
+  #collect({ fd, links }: DoomedNamespace): void {
+    close(fd)
+    this.#collected.push({ links, since: performance.now() })
   }
 
-  #isCollected({ count, links, since }: Collection): boolean {
-    for (const index of links) {
-      if (interfaceName(this.#socket.fd, index) === undefined) links.delete(index)
-    }
-    if (links.size > 0 && performance.now() - since < PATIENCE_MS) return false
-    this.#links.push(...links)
-    this.#collection = undefined
-    // What is left of them is reported when it is gone, too.
-    this.#onDeleted(count - links.size)
+  #isGone({ links, since }: Collected): boolean {
+    const left = links.filter((index) => interfaceName(this.#socket.fd, index) !== undefined)
+    if (left.length > 0 && performance.now() - since < PATIENCE_MS) return false
+    this.#links.push(...left)
+    // What is left of it is reported when it is gone, too.
+    this.#onDeleted(1 - left.length)
     return true
   }
 

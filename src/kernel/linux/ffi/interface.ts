@@ -17,8 +17,8 @@ const request = Buffer.alloc(40)
  */
 export function interfaceIndex(socket: number, name: string): number | undefined {
   if (name.length >= IFNAMSIZ) return undefined
-  request.fill(0)
-  request.write(name, 'latin1')
+  for (let at = 0; at < name.length; at++) request[at] = name.charCodeAt(at)
+  request[name.length] = 0
   if (ioctl(socket, SIOCGIFINDEX, request) === 0) return request.readInt32LE(IFNAMSIZ)
   if (lastErrno() === 'ENODEV') return undefined
   return check(-1, 'SIOCGIFINDEX', name)
@@ -26,7 +26,6 @@ export function interfaceIndex(socket: number, name: string): number | undefined
 
 /** The name of the link with that index; undefined if there is none. Waits for nobody either. */
 export function interfaceName(socket: number, index: number): string | undefined {
-  request.fill(0)
   request.writeInt32LE(index, IFNAMSIZ)
   if (ioctl(socket, SIOCGIFNAME, request) === 0) {
     return request.toString('latin1', 0, request.indexOf(0))

@@ -139,6 +139,15 @@ export function getLink(socket: NetlinkSocket, link: LinkRef): Link {
   return toLink(socket.get(message('RTM_GETLINK', 0, link, refHeader(link), attributes), linkBody))
 }
 
+/**
+ * What a link's carrier changes, such as that it may send now, the kernel does by and by; for a link
+ * that is asked for (since 6.8) at once. Equivalent to: `ip link show LINK`.
+ */
+export function settleCarrier(socket: NetlinkSocket, link: number): void {
+  const attributes = { extMask: RTEXT_FILTER_SKIP_STATS }
+  socket.get(message('RTM_GETLINK', 0, link, refHeader(link), attributes), { read: () => true })
+}
+
 export interface LinkFilter {
   readonly kind?: string
   readonly master?: number

@@ -1,0 +1,185 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { describe, expect, it } from 'vitest'
+import { linuxKernel } from '#dist/kernel/linux/index.js'
+import { CONDEMNED_GROUP, LINK_GROUP } from '#dist/kernel/linux/ours.js'
+import type { Resource } from '#dist/kernel/resource.js'
+import {
+  add,
+  defaultRoute,
+  type KernelRig,
+  kernelRig,
+  network,
+  port,
+  remove,
+} from '../support/kernel-rig.ts'
+import { run } from '../support/run.ts'
+
+const door = new URL('../../dist/kernel/linux/index.js', import.meta.url).href
+
+/** A program that opens the door to a host and goes on with `script`; answers with what it prints. */
+function program(rig: KernelRig, script: string): Promise<string> {
+  const source = `
+    import { linuxKernel } from '${door}'
+    const kernel = await linuxKernel({ host: '${rig.host.netns}' })
+    ${script}`
+  return run([process.execPath, '--input-type=module', '-e', source])
+}
+
+describe('a program with a kernel', () => {
+  it('ends by itself when it has nothing more to do', async () => {
+    await using rig = await kernelRig()
+    const output = await program(
+      rig,
+      `kernel.events()[Symbol.asyncIterator]().next()
+       await kernel.apply({ remove: [], add: [
+         { kind: 'bridge', name: 'br-a', origin: 'own', ipv6: false } ] })
+       await kernel.view()
+       console.log('done')`,
+    )
+    expect(output).toBe('done\n')
+    expect(await rig.links()).toEqual(['br-a'])
+  })
+
+  it('waits for what it has asked for', async () => {
+    await using rig = await kernelRig()
+    await add(rig.kernel, ...network('br-a', 7))
+    const output = await program(
+      rig,
+      `await kernel.apply({ add: [], remove: [
+         { kind: 'bridge', name: 'br-a', origin: 'own', ipv6: false } ] })
+       kernel.settled().then(() => console.log('settled'))`,
+    )
+    expect(output).toBe('settled\n')
+    expect(await rig.links()).toEqual([])
+  })
+
+  it('can exit at any time', async () => {
+    await using rig = await kernelRig()
+    const asleep = 'kernel.events(); await kernel.view(); await kernel.view()'
+    await program(rig, `${asleep}; process.exit(0)`)
+    const failure = program(rig, `${asleep}; throw new Error('a mistake')`)
+    await expect(failure).rejects.toThrow('a mistake')
+  })
+})
+
+describe('after a crash', () => {
+  it('the next engine deletes what the last was about to delete', async () => {
+    await using rig = await kernelRig()
+    for (const [name, group] of [
+      ['v-gone', CONDEMNED_GROUP],
+      ['v-ours', LINK_GROUP],
+      ['v-theirs', 0],
+    ]) {
+      await rig.host.ip(`link add ${name} group ${group} type veth peer name p-${name}`)
+    }
+    const next = await linuxKernel({ host: rig.host.netns })
+    try {
+      await next.settled()
+      expect((await rig.links()).sort()).toEqual(['p-v-ours', 'p-v-theirs', 'v-ours', 'v-theirs'])
+    } finally {
+      await next.close()
+    }
+  })
+})
+
+describe('tables', () => {
+  const table: Resource = {
+    kind: 'table',
+    definition: {
+      family: 'inet',
+      name: 'mine',
+      owned: true,
+      sets: [{ name: 'links', key: ['ifname'] }],
+      chains: [],
+    },
+  }
+  const element: Resource = {
+    kind: 'element',
+    family: 'inet',
+    table: 'mine',
+    set: 'links',
+    key: ['eth0'],
+    owner: 'somebody',
+  }
+
+  it('are out of reach of others', async () => {
+    await using rig = await kernelRig()
+    await add(rig.kernel, table, element)
+    await rig.host.nft('flush ruleset')
+    await expect(rig.host.sh('nft add element inet mine links { eth1 }')).rejects.toThrow(
+      'not permitted',
+    )
+    expect(await rig.kernel.compare([table, element])).toEqual([])
+  })
+
+  it('are ordinary ones where nothing else is wanted', async () => {
+    await using rig = await kernelRig({ persist: false })
+    await add(rig.kernel, table, element)
+    expect(await rig.kernel.compare([table, element])).toEqual([])
+    await rig.host.nft('flush ruleset')
+    const missing = await rig.kernel.compare([table, element])
+    expect(missing.map(({ state }) => state)).toEqual(['missing', 'missing'])
+    await add(rig.kernel, table, element)
+    expect(await rig.host.nft('list table inet mine')).toContain('eth0')
+  })
+})
+
+describe('many sandboxes', () => {
+  function sandbox(rig: KernelRig, index: number): Resource[] {
+    const namespace = rig.box(`box-${index}`)
+    const n = 10 + (index % 4)
+    return [
+      { kind: 'namespace', namespace },
+      ...port({ namespace, name: `v-${index}`, bridge: `br-${n}`, n, number: 2 + index }),
+      defaultRoute('eth0', `10.${n}.0.1`, namespace),
+    ]
+  }
+
+  async function networks(rig: KernelRig): Promise<void> {
+    await add(rig.kernel, ...[10, 11, 12, 13].flatMap((n) => network(`br-${n}`, n)))
+  }
+
+  const bridges = ['br-10', 'br-11', 'br-12', 'br-13']
+
+  it('a thousand come and go, and nothing is left', async () => {
+    await using rig = await kernelRig()
+    await networks(rig)
+    // What is opened at the first time stays open.
+    await add(rig.kernel, ...sandbox(rig, 0))
+    await remove(rig.kernel, ...sandbox(rig, 0))
+    await rig.kernel.settled()
+    const open = (await readdir('/proc/self/fd')).length
+    for (let round = 0; round < 10; round++) {
+      const boxes = Array.from({ length: 100 }, (_, index) => sandbox(rig, 100 * round + index))
+      for (const box of boxes) await add(rig.kernel, ...box)
+      await rig.host.inside(rig.box(`box-${100 * round + 99}`).path, [
+        'ip',
+        'route',
+        'get',
+        '1.1.1.1',
+      ])
+      for (const box of boxes) await remove(rig.kernel, ...box)
+    }
+    await rig.kernel.settled()
+    expect((await rig.links()).sort()).toEqual(bridges)
+    expect(await readdir(rig.namespaceDir)).toEqual([])
+    expect(await readFile('/proc/self/mountinfo', 'utf8')).not.toContain(rig.namespaceDir)
+    expect((await readdir('/proc/self/fd')).length).toBe(open)
+  }, 120_000)
+
+  it('some come while a hundred go', async () => {
+    await using rig = await kernelRig()
+    await networks(rig)
+    const going = Array.from({ length: 100 }, (_, index) => sandbox(rig, index))
+    for (const box of going) await add(rig.kernel, ...box)
+    const removal = Promise.all(going.map((box) => remove(rig.kernel, ...box)))
+    for (let index = 100; index < 120; index++) await add(rig.kernel, ...sandbox(rig, index))
+    await removal
+    for (let index = 100; index < 120; index++) {
+      const { path } = rig.box(`box-${index}`)
+      await rig.host.inside(path, ['ping', '-c1', '-W1', `10.${10 + (index % 4)}.0.1`])
+    }
+    await rig.kernel.settled()
+    expect(await rig.links()).toHaveLength(bridges.length + 20)
+  })
+})
