@@ -123,6 +123,7 @@ export function openProcess(pid: number): number {
   try {
     return pidfdOpen(pid)
   } catch (error) {
+    if (!isAbsence(error)) throw error
     throw new CnmError('NAMESPACE_NOT_FOUND', `there is no process ${pid}`, {
       details: { pid },
       cause: error,
@@ -199,13 +200,20 @@ function openPath(path: string): number {
     if (isKernelError(error, 'EACCES') || isKernelError(error, 'EPERM')) {
       throw notAllowed('CAP_SYS_PTRACE', error)
     }
-    if (!isKernelError(error)) throw error
+    if (!isAbsence(error)) throw error
     throw new CnmError('NAMESPACE_NOT_FOUND', `there is no network namespace at ${path}`, {
       details: { path },
       cause: error,
     })
   }
 }
+
+/** Too few descriptors, say, are no reason to believe that something is gone. */
+function isAbsence(error: unknown): boolean {
+  return absences.some((errno) => isKernelError(error, errno))
+}
+
+const absences = ['ENOENT', 'ENOTDIR', 'ENXIO', 'ELOOP', 'ESRCH', 'EINVAL', 'ENAMETOOLONG']
 
 function notAllowed(capability: string, cause: unknown): CnmError {
   return new CnmError('MISSING_CAPABILITY', `the kernel refuses to open a network namespace`, {

@@ -49,8 +49,9 @@ function perform(machinery: Machinery, transaction: Transaction, change: Change)
   const plan = planOf(change)
   const { add, remove } = plan
   const dyingLinks = takeAway(transaction, plan)
-  changeRuleset(transaction, ruleset, plan)
+  // Forwarding ends before the firewall forgets what it is for.
   restoreSysctls(transaction, namespaces, plan)
+  changeRuleset(transaction, ruleset, plan)
   makeNamespaces(transaction, stock, add.namespaces)
   makeBridges(transaction, add.bridges)
   makeVeths(transaction, add.veths)

@@ -61,7 +61,11 @@ export function removeNamespaces(
   for (const resource of resources) {
     const { path } = resource.namespace
     const fd = transaction.attempt(resourceKey(resource), () => unmountNamespace(path))
-    if (fd === undefined) continue
+    if (fd === undefined) {
+      // Somebody unmounted it; whatever is still inside keeps it, and its links with it.
+      for (const index of links.get(path) ?? []) transaction.doomLink(index)
+      continue
+    }
     const doomed = { fd, links: links.get(path) ?? [] }
     transaction.doomNamespace(doomed)
     transaction.onRollback(() => {

@@ -37,6 +37,11 @@ export class Background {
   delete(doomed: Doomed): void {
     const count = doomed.links.length + doomed.namespaces.length
     if (count === 0) return
+    if (this.#closed !== undefined) {
+      // What it was part of is done all the same; links without effect wait for the next engine.
+      for (const { fd } of doomed.namespaces) close(fd)
+      return
+    }
     this.#toDelete += count
     this.#send({ type: 'delete', doomed })
   }

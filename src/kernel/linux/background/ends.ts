@@ -7,6 +7,7 @@ import { identityOf } from '../namespace.ts'
 
 // Mounts come and go in crowds, and each time all paths are looked at.
 const LOOK_EVERY_MS = 20
+const POLL_EVERY_MS = 1000
 const EPOLLPRI = 2
 
 interface Watched {
@@ -26,6 +27,7 @@ export class Ends {
   readonly #mounts = new Map<number, Watched>()
   #mountTable: number | undefined
   #lookAt = Number.POSITIVE_INFINITY
+  #polls = false
 
   constructor(epoll: number, onEnd: (id: number) => void) {
     this.#epoll = epoll
@@ -67,7 +69,9 @@ export class Ends {
       this.#mounts.delete(watched.id)
       this.#onEnd(watched.id)
     }
-    return -1
+    if (!this.#polls || this.#mounts.size === 0) return -1
+    this.#lookAt = performance.now() + POLL_EVERY_MS
+    return POLL_EVERY_MS
   }
 
   #awaitProcess(watched: Watched, pid: number): void {
@@ -76,7 +80,8 @@ export class Ends {
       pidfd = pidfdOpen(pid)
     } catch (error) {
       if (!isKernelError(error)) throw error
-      this.#onEnd(watched.id)
+      if (error.errno === 'ESRCH') this.#onEnd(watched.id)
+      else this.#poll(watched)
       return
     }
     if (isThere(watched)) {
@@ -86,6 +91,13 @@ export class Ends {
       close(pidfd)
       this.#onEnd(watched.id)
     }
+  }
+
+  /** Without a descriptor to wait for: looks now and then. */
+  #poll(watched: Watched): void {
+    this.#mounts.set(watched.id, watched)
+    this.#polls = true
+    this.#lookAt = Math.min(this.#lookAt, performance.now() + POLL_EVERY_MS)
   }
 
   #closeProcess(pidfd: number): void {
@@ -107,7 +119,9 @@ export class Ends {
 function isThere({ path, identity }: Watched): boolean {
   try {
     return identityOf(statSync(path)) === identity
-  } catch {
-    return false
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    // Any other failure says nothing about the namespace.
+    return code !== 'ENOENT' && code !== 'ENOTDIR' && code !== 'ESRCH'
   }
 }

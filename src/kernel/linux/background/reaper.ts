@@ -3,8 +3,8 @@ import { close } from '../ffi/file.ts'
 import { interfaceName } from '../ffi/interface.ts'
 import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
 import type { Doomed, DoomedNamespace } from '../operations.ts'
-import { DYING_GROUP } from '../ours.ts'
-import { deleteLinkGroup, setLink } from '../rtnetlink/link.ts'
+import { CONDEMNED_GROUP, DYING_GROUP } from '../ours.ts'
+import { deleteLinkGroup, getLink, setLink } from '../rtnetlink/link.ts'
 
 // While the kernel deletes, everybody else's request waits for it: while it collects 16 namespaces for
 // 3 ms, 64 for 12. As a run takes 40 ms however many they are, few at once is slow.
@@ -83,7 +83,9 @@ export class Reaper {
 
   /** Equivalent to: `ip link set … group …` for each, `ip link delete group …`. */
   #deleteLinks(indexes: readonly number[]): void {
-    this.#socket.requestAll(indexes.map((index) => setLink(index, { group: DYING_GROUP })))
+    // An index may have come to mean somebody else's link since.
+    const condemned = indexes.filter((index) => this.#isCondemned(index))
+    this.#socket.requestAll(condemned.map((index) => setLink(index, { group: DYING_GROUP })))
     try {
       this.#socket.request(deleteLinkGroup(DYING_GROUP))
     } catch (error) {
@@ -92,5 +94,15 @@ export class Reaper {
       if (!isKernelError(error)) throw error
     }
     this.#onDeleted(indexes.length)
+  }
+
+  #isCondemned(index: number): boolean {
+    try {
+      const { group } = getLink(this.#socket, index)
+      return group === CONDEMNED_GROUP || group === DYING_GROUP
+    } catch (error) {
+      if (isKernelError(error)) return false
+      throw error
+    }
   }
 }
