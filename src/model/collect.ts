@@ -1,7 +1,7 @@
 import { isCnmError } from '../base/errors.ts'
 import type { EndpointId, NetworkId } from '../base/id.ts'
 import type { NamespaceRef } from '../kernel/resource.ts'
-import { deleteEndpoint } from './endpoints.ts'
+import { dropEndpoint } from './endpoints.ts'
 import type { Engine } from './engine.ts'
 import { deleteNetwork } from './networks.ts'
 import type { SandboxRecord } from './records.ts'
@@ -9,13 +9,28 @@ import { deleteSandbox } from './sandboxes.ts'
 
 /** An endpoint that nobody joins, or that nobody has joined again, is collected after a while. */
 export function watchIdle(engine: Engine, id: EndpointId): void {
+  forgetIdle(engine, id)
   if (engine.state.endpoints.get(id)?.persistent) return
   const timer = setTimeout(() => {
-    const record = engine.state.endpoints.get(id)
-    if (record === undefined || record.joined !== undefined || engine.closing.signal.aborted) return
-    inBackground(engine, deleteEndpoint(engine, id))
+    engine.idleTimers.delete(id)
+    if (!engine.closing.signal.aborted) inBackground(engine, collectIdle(engine, id))
   }, engine.idleMs)
-  timer.unref()
+  engine.idleTimers.set(id, timer.unref())
+}
+
+/** It is used, or gone. */
+export function forgetIdle(engine: Engine, id: EndpointId): void {
+  clearTimeout(engine.idleTimers.get(id))
+  engine.idleTimers.delete(id)
+}
+
+async function collectIdle(engine: Engine, id: EndpointId): Promise<void> {
+  const network = engine.state.endpoints.get(id)?.network
+  await engine.queue.run([id], async () => {
+    const record = engine.state.endpoints.get(id)
+    if (record !== undefined && record.joined === undefined) await dropEndpoint(engine, record)
+  })
+  if (network !== undefined) await collectNetwork(engine, network)
 }
 
 /** An ephemeral network goes with its last endpoint. */
@@ -48,7 +63,7 @@ function livesOn(record: SandboxRecord): NamespaceRef | undefined {
 }
 
 function inBackground(engine: Engine, work: Promise<void>): void {
-  work.catch((error: unknown) => {
+  engine.track(work).catch((error: unknown) => {
     if (!isCnmError(error, 'SANDBOX_NOT_FOUND') && !isCnmError(error, 'ENDPOINT_NOT_FOUND')) {
       engine.onProblem(error)
     }

@@ -52,11 +52,15 @@ function warn(problem: unknown): void {
 
 async function shut(engine: Engine, onClose: () => Promise<void>): Promise<void> {
   engine.closing.abort()
-  await engine.queue.idle()
+  for (const timer of engine.idleTimers.values()) clearTimeout(timer)
+  await engine.idle()
   engine.events.close()
-  await engine.store.close()
-  await engine.kernel.close()
-  await onClose()
+  try {
+    await engine.store.close()
+  } finally {
+    await engine.kernel.close()
+    await onClose()
+  }
 }
 
 /** The Container Network Model of one host: its networks, sandboxes and endpoints. */

@@ -1,5 +1,5 @@
 import { parseMac } from '../address/mac.ts'
-import { CnmError } from '../base/errors.ts'
+import { CnmError, isCnmError } from '../base/errors.ts'
 import { type EndpointId, type NetworkId, newId, type SandboxId } from '../base/id.ts'
 import { parseEndpointAddresses, releaseAddresses, takeAddresses } from './addresses.ts'
 import { collectNetwork, watchIdle } from './collect.ts'
@@ -102,40 +102,73 @@ export async function join(
 }
 
 /** Takes an endpoint out of its sandbox. One that was made by attaching is gone afterwards. */
-export async function leave(engine: Engine, id: EndpointId, signal?: AbortSignal): Promise<void> {
+export function leave(engine: Engine, id: EndpointId, signal?: AbortSignal): Promise<void> {
+  return engine.track(leaveNow(engine, id, signal))
+}
+
+async function leaveNow(
+  engine: Engine,
+  id: EndpointId,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const { joined, network } = engine.state.endpoints.need(id)
+  let moved = false
   const work = async () => {
     const record = engine.state.endpoints.need(id)
     if (record.joined === undefined) {
       throw new CnmError('ENDPOINT_NOT_JOINED', `endpoint "${record.name}" is in no sandbox`)
     }
+    // It has joined another one while this waited, whose queue this isn't in.
+    moved = record.joined.sandbox !== joined?.sandbox
+    if (moved) return
     const sandbox = engine.state.sandboxes.need(record.joined.sandbox)
     const what = `taking endpoint "${record.name}" out of sandbox "${sandbox.name}"`
     await changeMembers(engine, sandbox, what, [], [record], signal)
   }
   await engine.queue.run(joined === undefined ? [id] : [joined.sandbox, id], work, signal)
-  await collectNetwork(engine, network)
+  if (moved) await leaveNow(engine, id, signal)
+  else await collectNetwork(engine, network)
 }
 
 /** Deletes an endpoint; a joined one leaves first. */
-export async function deleteEndpoint(
+export function deleteEndpoint(
   engine: Engine,
   id: EndpointId,
   signal?: AbortSignal,
 ): Promise<void> {
+  return engine.track(deleteNow(engine, id, signal))
+}
+
+async function deleteNow(
+  engine: Engine,
+  id: EndpointId,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const { network, joined } = engine.state.endpoints.need(id)
-  if (joined !== undefined) await leave(engine, id, signal)
+  if (joined !== undefined) {
+    await leaveNow(engine, id, signal).catch((error: unknown) => {
+      // Somebody else was faster.
+      const isGone =
+        isCnmError(error, 'ENDPOINT_NOT_JOINED') || isCnmError(error, 'ENDPOINT_NOT_FOUND')
+      if (!isGone) throw error
+    })
+  }
   const work = async () => {
     const record = engine.state.endpoints.get(id)
     if (record === undefined) return
     if (record.joined !== undefined) {
       throw new CnmError('ENDPOINT_IN_USE', `endpoint "${record.name}" has joined a sandbox again`)
     }
-    await engine.store.commit([drop('endpoint', id)])
-    await forget(engine, record)
+    await dropEndpoint(engine, record)
   }
   await engine.queue.run([id], work, signal)
   await collectNetwork(engine, network)
+}
+
+/** Forgets an endpoint that is in no sandbox. Inside its queue. */
+export async function dropEndpoint(engine: Engine, record: EndpointRecord): Promise<void> {
+  await engine.store.commit([drop('endpoint', record.id)])
+  await forget(engine, record)
 }
 
 async function changeMembers(
@@ -201,6 +234,7 @@ export async function discardDraft(engine: Engine, draft: EndpointRecord): Promi
   const network = engine.state.networks.need(draft.network)
   engine.state.dropEndpoint(draft.id)
   await releaseAddresses(engine.ipam(network.record.ipam), network, draft)
+  await collectNetwork(engine, draft.network)
 }
 
 export function readyNetwork(engine: Engine, id: NetworkId): NetworkState {
@@ -215,5 +249,6 @@ export function readyNetwork(engine: Engine, id: NetworkId): NetworkState {
 export function readySandbox(engine: Engine, id: SandboxId): SandboxRecord {
   const sandbox = engine.state.sandboxes.need(id)
   if (sandbox.state === 'ready') return sandbox
-  throw new CnmError('SANDBOX_NOT_FOUND', `sandbox "${sandbox.name}" is being deleted`)
+  const what = sandbox.state === 'creating' ? 'created' : 'deleted'
+  throw new CnmError('SANDBOX_NOT_FOUND', `sandbox "${sandbox.name}" is being ${what}`)
 }

@@ -52,6 +52,9 @@ export class Engine {
   readonly events = new EventBus()
   /** Fires when the controller closes; ends everything that waits. */
   readonly closing = new AbortController()
+  /** When endpoints that nobody has joined are collected. */
+  readonly idleTimers = new Map<EndpointId, NodeJS.Timeout>()
+  readonly #pending = new Set<Promise<unknown>>()
   /** Sysctls that we set in a life whose records are lost. */
   readonly #assumedOurs = new Set<string>()
   #view: HostView | undefined
@@ -108,6 +111,25 @@ export class Engine {
     this.#assumedOurs.add(`net/${family}/conf/${link}/${path}`)
   }
 
+  /** Closing waits for this work, with all that follows from it. */
+  async track<T>(work: Promise<T>): Promise<T> {
+    this.#pending.add(work)
+    try {
+      return await work
+    } finally {
+      this.#pending.delete(work)
+    }
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async idle(): Promise<void> {
+    await this.queue.idle()
+    while (this.#pending.size > 0) {
+      await Promise.allSettled(this.#pending)
+      await this.queue.idle()
+    }
+  }
+
   /** Makes the step true and recorded, or leaves everything as it was and throws. */
   async perform(step: Step): Promise<void> {
     throwIfAborted(step.signal, step.what)
@@ -130,6 +152,12 @@ export class Engine {
   }
 
   async #record(step: Step, change: Change): Promise<void> {
+    if (step.claims.length > 0 && step.claims.every(({ to }) => to.length === 0)) {
+      // What is torn down can't be put back as it was. The intent is recorded: the next start, at the
+      // latest, finishes what can't be recorded now.
+      await this.store.commit(step.done).catch(this.onProblem)
+      return
+    }
     try {
       if (step.signal?.aborted) throw cancelled(step.what, step.signal)
       await this.store.commit(step.done)
@@ -150,13 +178,14 @@ export class Engine {
       if (!(error instanceof ClaimConflict)) throw error
       throw new CnmError(
         'LINK_EXISTS',
-        `${step.what}: ${thing(error.resource)} belongs to ${error.owners.map((id) => this.#ownerName(id)).join(', ')}`,
+        `${step.what}: ${thing(error.resource)} belongs to ${error.owners.map((id) => this.nameOf(id)).join(', ')}`,
         { hint: 'use another name' },
       )
     }
   }
 
-  #ownerName(id: string): string {
+  /** Who owns something, in words. */
+  nameOf(id: string): string {
     const network = this.state.networks.get(id as NetworkId)?.record
     if (network) return `network "${network.name}"`
     const endpoint = this.state.endpoints.get(id as EndpointId)

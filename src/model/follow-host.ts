@@ -14,7 +14,7 @@ export function followHost(engine: Engine): void {
   const refresh = () => {
     waiting = false
     if (signal.aborted) return
-    refreshNetworks(engine).catch((error: unknown) => engine.onProblem(error))
+    refreshNetworks(engine, (_, error) => engine.onProblem(error)).catch(engine.onProblem)
   }
   const follow = async () => {
     for await (const event of engine.kernel.events(signal)) {

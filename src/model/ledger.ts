@@ -51,6 +51,14 @@ export class Ledger {
     this.claim(claims.map(({ owner, from, to }) => ({ owner, from: to, to: from })))
   }
 
+  owners(): ReadonlySet<string> {
+    return new Set([...this.#entries.values()].flatMap(({ owners }) => [...owners]))
+  }
+
+  isOwner(resource: Resource, owner: string): boolean {
+    return this.#entries.get(resourceKey(resource))?.owners.has(owner) ?? false
+  }
+
   get(key: string): Resource | undefined {
     return this.#entries.get(key)?.resource
   }

@@ -1,7 +1,7 @@
 import { CnmError } from '../base/errors.ts'
 import type { Write } from '../store/store.ts'
 import { releaseAddresses } from './addresses.ts'
-import { watchIdle } from './collect.ts'
+import { forgetIdle, watchIdle } from './collect.ts'
 import { drop, type Engine, put, type Step } from './engine.ts'
 import type { Claim } from './ledger.ts'
 import { freeLinkName, type PlannedEndpoint, planEndpoint, planSandbox } from './plan.ts'
@@ -153,6 +153,7 @@ export async function settleMembers(
 ): Promise<void> {
   for (const record of records) engine.state.putEndpoint(record)
   for (const { record } of joining) {
+    forgetIdle(engine, record.id)
     if (record.attached) emitMember(engine, record, undefined, 'create')
     emitMember(engine, record, sandbox, 'join')
   }
@@ -167,6 +168,7 @@ export async function settleMembers(
 export async function forget(engine: Engine, record: EndpointRecord): Promise<void> {
   const network = engine.state.networks.need(record.network)
   engine.state.dropEndpoint(record.id)
+  forgetIdle(engine, record.id)
   await releaseAddresses(engine.ipam(network.record.ipam), network, record)
   emitMember(engine, record, undefined, 'delete')
 }

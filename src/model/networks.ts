@@ -29,10 +29,11 @@ async function create(
   const driver = engine.driver(options.driver ?? 'bridge')
   refuseSecond(engine, driver, options.name)
   const { record, pools } = await plan(engine, options, view)
-  const resources = driver.describeNetwork(networkSpec(record), view)
-  const network: NetworkState = { record, state: 'creating', pools, resources }
+  let network: NetworkState = { record, state: 'creating', pools, resources: [] }
   engine.state.putNetwork(network)
   try {
+    const resources = driver.describeNetwork(networkSpec(record), view)
+    network = { ...network, resources }
     await engine.perform({
       what: `creating network "${record.name}"`,
       claims: [{ owner: record.id, from: [], to: resources }],
@@ -200,8 +201,14 @@ function refuseUsed(engine: Engine, record: NetworkRecord): void {
   )
 }
 
-/** Describes every network anew (uplinks come and go) and applies what is different. */
-export async function refreshNetworks(engine: Engine): Promise<void> {
+/**
+ * Describes every network anew (uplinks come and go) and applies what is different. A network for
+ * which that fails stays as it is.
+ */
+export async function refreshNetworks(
+  engine: Engine,
+  onFailure: (network: NetworkRecord, error: unknown) => void,
+): Promise<void> {
   await engine.queue.run(queueKeys, async () => {
     const view = await engine.lookAgain()
     for (const network of engine.state.networks.all()) {
@@ -209,14 +216,18 @@ export async function refreshNetworks(engine: Engine): Promise<void> {
       if (network.state !== 'ready') continue
       const to = engine.driver(record.driver).describeNetwork(networkSpec(record), view)
       if (JSON.stringify(from) === JSON.stringify(to)) continue
-      await engine.perform({
-        what: `refreshing network "${record.name}"`,
-        claims: [{ owner: record.id, from, to }],
-        intent: [applied('ready', record, [...from, ...to])],
-        done: [applied('ready', record, to)],
-        undone: [applied('ready', record, from)],
-      })
-      engine.state.putNetwork({ ...network, resources: to })
+      try {
+        await engine.perform({
+          what: `refreshing network "${record.name}"`,
+          claims: [{ owner: record.id, from, to }],
+          intent: [],
+          done: [applied('ready', record, to)],
+          undone: [applied('ready', record, from)],
+        })
+        engine.state.putNetwork({ ...network, resources: to })
+      } catch (error) {
+        onFailure(record, error)
+      }
     }
   })
 }

@@ -96,6 +96,11 @@ const stories: readonly Story[] = [
   { name: 'deleting a sandbox', prepare: aBusyHost, act: (cnm) => cnm.sandbox('api').delete() },
 ]
 
+function networkId(rig: MemoryRig, name: string): string {
+  const records = [...rig.contents.values()].map((text) => JSON.parse(text))
+  return records.find(({ kind, value }) => kind === 'network' && value.name === name)?.value.id
+}
+
 /** Ids differ between two runs of one story; everything else must not. */
 function shape(snapshot: ReturnType<MemoryRig['snapshot']>): string {
   return [...snapshot.machine, ...snapshot.records]
@@ -239,6 +244,45 @@ it('adopts what runs when the records of this boot are lost', async () => {
   for (const each of second.sandboxes()) await each.delete()
   for (const name of ['web', 'back']) await second.network(name).delete()
   expect(rig.snapshot()).toEqual(new MemoryRig().snapshot())
+})
+
+it('starts on a host with what nobody knows of, and touches it only when told to', async () => {
+  const rig = new MemoryRig()
+  const first = await rig.start()
+  await first.createNetwork(network)
+  await first.close()
+  const machine = rig.kernel.lines()
+  rig.contents.clear()
+  await using second = await rig.start()
+  expect(rig.kernel.lines()).toEqual(machine)
+  const kinds = new Set((await second.doctor()).map(({ kind }) => kind))
+  expect(kinds).toEqual(new Set(['orphan']))
+})
+
+it('starts although a network can not be brought back', async () => {
+  const rig = new MemoryRig()
+  rig.kernel.addLink({ name: 'lan', type: 'bridge' })
+  const first = await rig.start()
+  await first.createNetwork({ name: 'lan', subnets: ['10.9.0.0/24'], options: { bridge: 'lan' } })
+  await first.createNetwork(network)
+  await first.close()
+  rig.kernel.removeLink('lan')
+  rig.kernel.removeLink(`br-${networkId(rig, 'web').slice(0, 10)}`)
+  await using second = await rig.start()
+  const findings = await second.doctor()
+  expect(findings.find(({ kind }) => kind === 'lost')?.detail).toContain('network "lan"')
+  await second.createSandbox({ connect: [{ network: 'web' }] })
+  await second.network('lan').delete()
+})
+
+it('forgets a sandbox on the host stack that had no program', async () => {
+  const rig = new MemoryRig()
+  const first = await rig.start()
+  await first.createSandbox({ name: 'brief', host: true, ephemeral: true })
+  await first.createSandbox({ name: 'kept', host: true })
+  await first.close()
+  await using second = await rig.start()
+  expect(second.sandboxes().map(({ name }) => name)).toEqual(['kept'])
 })
 
 it('lists what others did to the machine, and mends it', async () => {

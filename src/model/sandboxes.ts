@@ -67,13 +67,16 @@ async function placed(
     throw explain(error, `adopting a namespace for sandbox "${draft.name}"`)
   })
   refuseAdopted(engine, draft, adopted.namespace.cookie)
-  return { ...draft, ...adopted }
+  const record: SandboxRecord = { ...draft, ...adopted }
+  // At once, so that nobody else takes the same namespace meanwhile.
+  engine.state.putSandbox(record)
+  return record
 }
 
 function refuseAdopted(engine: Engine, draft: SandboxRecord, cookie: string | undefined): void {
   const other = engine.state.sandboxes
     .all()
-    .find((each) => each.origin === 'adopted' && each.namespace?.cookie === cookie)
+    .find((each) => each.id !== draft.id && cookie && each.namespace?.cookie === cookie)
   if (other === undefined) return
   throw new CnmError(
     'SANDBOX_EXISTS',
@@ -118,10 +121,14 @@ async function establish(
 }
 
 /** Deletes a sandbox with all that is attached to it. What was adopted stays, without our links. */
-export async function deleteSandbox(
+export function deleteSandbox(engine: Engine, id: SandboxId, signal?: AbortSignal): Promise<void> {
+  return engine.track(deleteNow(engine, id, signal))
+}
+
+async function deleteNow(
   engine: Engine,
   id: SandboxId,
-  signal?: AbortSignal,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   const left = await engine.queue.run([id], () => remove(engine, id, signal), signal)
   for (const { network } of left) await collectNetwork(engine, network)
@@ -162,10 +169,13 @@ function claim(sandbox: SandboxRecord, from: readonly Resource[], to: readonly R
 
 /** The first program of an ephemeral sandbox: the sandbox goes when it has ended. */
 export async function bindProgram(engine: Engine, id: SandboxId, pid: number): Promise<void> {
-  const sandbox = engine.state.sandboxes.get(id)
-  if (!sandbox?.ephemeral || sandbox.program !== undefined) return
-  const bound = { ...sandbox, program: pid }
-  engine.state.putSandbox(bound)
-  await engine.store.commit([put('sandbox', bound)])
-  watchSandbox(engine, bound)
+  if (!engine.state.sandboxes.get(id)?.ephemeral) return
+  await engine.queue.run([id], async () => {
+    const sandbox = engine.state.sandboxes.get(id)
+    if (sandbox === undefined || sandbox.program !== undefined) return
+    const bound = { ...sandbox, program: pid }
+    await engine.store.commit([put('sandbox', bound)])
+    engine.state.putSandbox(bound)
+    watchSandbox(engine, bound)
+  })
 }

@@ -47,12 +47,12 @@ export async function start(engine: Engine): Promise<string[]> {
   await takeTables(engine, cleanup)
   await finish(engine, cleanup)
   await replan(engine)
-  await refreshNetworks(engine)
+  await refreshNetworks(engine, (network, error) => {
+    problems.push(`network "${network.name}" can't be brought back: ${String(error)}`)
+  })
   if (stored.lost) problems.push(...(await adoptLost(engine)))
   await engine.store.commit([put('engine', { id: 'boot' })])
-  await mend(engine, await findDrift(engine)).catch((error: unknown) => {
-    throw explain(error, 'bringing the machine back to what is recorded')
-  })
+  await mendAll(engine, problems)
   for (const { record } of engine.state.networks.all()) await collectNetwork(engine, record.id)
   for (const sandbox of engine.state.sandboxes.all()) watchSandbox(engine, sandbox)
   for (const { id, joined } of engine.state.endpoints.all()) if (!joined) watchIdle(engine, id)
@@ -200,17 +200,25 @@ async function isAlive(
   mounted: ReadonlySet<string>,
 ): Promise<boolean> {
   const { origin, namespace, ephemeral, program } = sandbox
-  if (namespace === undefined) return origin === 'host'
-  if (origin === 'own' && !mounted.has(namespace.path)) return false
+  if (ephemeral && program === undefined) return false
+  if (origin === 'own' && !mounted.has(namespace?.path ?? '')) return false
+  const cookie = namespace && (await cookieOf(engine, { path: namespace.path }))
+  if (namespace !== undefined && cookie === undefined) return false
+  if (origin === 'adopted' && cookie !== namespace?.cookie) return false
+  // A process of that number in another namespace is another process.
+  return program === undefined || (await cookieOf(engine, { pid: program })) === (cookie ?? 'host')
+}
+
+/** undefined: it is gone. */
+async function cookieOf(
+  engine: Engine,
+  target: Parameters<Engine['kernel']['adopt']>[0],
+): Promise<string | undefined> {
   try {
-    const { cookie } = (await engine.kernel.adopt({ path: namespace.path })).namespace
-    if (origin === 'adopted') return cookie === namespace.cookie
-    if (!ephemeral) return true
-    if (program === undefined) return false
-    // A process of that number in another namespace is another process.
-    return (await engine.kernel.adopt({ pid: program })).namespace.cookie === cookie
+    return (await engine.kernel.adopt(target)).namespace.cookie
   } catch (error) {
-    if (isCnmError(error)) return false
+    if (isCnmError(error, 'HOST_NAMESPACE')) return 'host'
+    if (isCnmError(error, 'NAMESPACE_NOT_FOUND')) return undefined
     throw error
   }
 }
@@ -241,6 +249,24 @@ async function startEndpoint(
     problems.push(`endpoint "${record.name}" can't be brought back: ${String(error)}`)
     cleanup.doomed.push({ owner: record.id, resources: record.resources })
     cleanup.writes.push(drop('endpoint', record.id))
+  }
+}
+
+/**
+ * Mends what is missing or different; what can't be mended of one network doesn't keep the others from
+ * it. What belongs to nobody stays: it may be that of another engine, with other folders.
+ */
+async function mendAll(engine: Engine, problems: string[]): Promise<void> {
+  const { differences } = await findDrift(engine)
+  try {
+    await mend(engine, { differences, orphans: [] })
+  } catch {
+    for (const owner of engine.ledger.owners()) {
+      const own = differences.filter(({ resource }) => engine.ledger.isOwner(resource, owner))
+      await mend(engine, { differences: own, orphans: [] }).catch((error: unknown) => {
+        problems.push(`${engine.nameOf(owner)} can't be brought back: ${String(error)}`)
+      })
+    }
   }
 }
 
