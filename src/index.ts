@@ -38,5 +38,11 @@ export type {
   SubnetOptions,
 } from './model/options.ts'
 export type { NetworkRecord, PoolRecord } from './model/records.ts'
-export { type ExecResult, Sandbox, type SandboxInfo, type SpawnOptions } from './model/sandbox.ts'
+export {
+  type ExecOptions,
+  type ExecResult,
+  Sandbox,
+  type SandboxInfo,
+  type SpawnOptions,
+} from './model/sandbox.ts'
 export type * from './store/store.ts'

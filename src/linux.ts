@@ -1,6 +1,8 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Type } from 'typebox'
 import { CnmError } from './base/errors.ts'
+import { parser } from './base/parse.ts'
 import { bridge } from './driver/bridge/bridge.ts'
 import { host } from './driver/host/host.ts'
 import { nothing } from './driver/null/null.ts'
@@ -10,6 +12,7 @@ import { linuxKernel, lockFile } from './kernel/linux/index.ts'
 import { type Controller, createController as createOn } from './model/controller.ts'
 import { acquireEngineLock } from './store/local/engine-lock.ts'
 import { local as localStore } from './store/local/local.ts'
+import { makeFolder } from './store/local/make-folder.ts'
 
 export * from './index.ts'
 
@@ -28,15 +31,16 @@ export interface EngineOptions {
 
 /**
  * Starts the engine of this host on the real kernel, with the built-in drivers and the local store.
- * Errors: ENGINE_RUNNING (one engine for each state folder and host), MISSING_CAPABILITY.
+ * Errors: ENGINE_RUNNING (one engine for each state folder and host), MISSING_CAPABILITY,
+ * STORE_UNAVAILABLE, INVALID_ARGUMENT.
  */
 export async function createController(options: EngineOptions = {}): Promise<Controller> {
-  const { stateDir = '/var/lib/cnm', runDir = '/run/cnm', host: hostPath, ...rest } = options
+  const { stateDir = '/var/lib/cnm', runDir = '/run/cnm', host: hostPath, ...rest } = parse(options)
   await requireCapabilities()
   const lock = await acquireEngineLock(stateDir, lockFile)
   try {
     const namespaceDir = join(runDir, 'netns')
-    await mkdir(namespaceDir, { recursive: true, mode: 0o755 })
+    await makeFolder(namespaceDir, 0o755)
     return await createOn({
       kernel: await linuxKernel(hostPath === undefined ? {} : { host: hostPath }),
       store: localStore({ stateDir, runDir }),
@@ -50,6 +54,33 @@ export async function createController(options: EngineOptions = {}): Promise<Con
     lock.release()
     throw error
   }
+}
+
+const Path = Type.Optional(Type.String({ minLength: 1 }))
+
+const parseData = parser(
+  Type.Object(
+    {
+      stateDir: Path,
+      runDir: Path,
+      host: Path,
+      // What a timer can wait for.
+      idleMs: Type.Optional(Type.Number({ minimum: 0, maximum: 2 ** 31 - 1 })),
+    },
+    { additionalProperties: false },
+  ),
+  'engine options',
+)
+
+/** A function is no data. */
+function parse(options: EngineOptions): EngineOptions {
+  if (typeof options !== 'object' || options === null) return parseData(options)
+  const { onProblem, ...data } = options
+  parseData(data)
+  if (onProblem !== undefined && typeof onProblem !== 'function') {
+    throw new CnmError('INVALID_ARGUMENT', 'engine options: onProblem must be a function')
+  }
+  return options
 }
 
 const capabilities: readonly (readonly [string, number])[] = [

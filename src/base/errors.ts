@@ -21,6 +21,7 @@ export const errorCodes = {
   INVALID_OPTION: 'invalid',
   INVALID_POOL: 'invalid',
   AMBIGUOUS_NAME: 'invalid',
+  COMMAND_NOT_EXECUTABLE: 'invalid',
   UNKNOWN_DRIVER: 'not-found',
   UNKNOWN_IPAM: 'not-found',
   NETWORK_NOT_FOUND: 'not-found',

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { CnmError, type ErrorKind, isCnmError } from '../base/errors.ts'
+import { CnmError, type ErrorCode, type ErrorKind, isCnmError } from '../base/errors.ts'
 
 const exitCodes: Readonly<Record<ErrorKind, number>> = {
   internal: 1,
@@ -10,6 +10,12 @@ const exitCodes: Readonly<Record<ErrorKind, number>> = {
   unavailable: 6,
   'not-implemented': 7,
   cancelled: 130,
+}
+
+/** A program that can't be run is told apart as shells do it. */
+const shellCodes: Partial<Record<ErrorCode, number>> = {
+  COMMAND_NOT_EXECUTABLE: 126,
+  COMMAND_NOT_FOUND: 127,
 }
 
 /** Makes an action that answers errors with a sentence, a hint and the right exit status. */
@@ -39,5 +45,5 @@ function fail(error: unknown, json: boolean): number {
     if (known.hint !== undefined) process.stderr.write(`hint: ${known.hint}\n`)
     if (known.kind === 'internal' && process.env.CNM_DEBUG) console.error(error)
   }
-  return exitCodes[known.kind]
+  return shellCodes[known.code] ?? exitCodes[known.kind]
 }

@@ -1,10 +1,11 @@
 import { constants } from 'node:os'
 import { Command } from 'commander'
-import { CnmError, isCnmError } from '../base/errors.ts'
+import { CnmError, isCnmError, throwIfAborted } from '../base/errors.ts'
 import {
   type ConnectOptions,
   type Controller,
   createController,
+  type Network,
   type Program,
   type Sandbox,
 } from '../linux.ts'
@@ -29,7 +30,7 @@ export function runCommand(): Command {
     .option('--name <name>', 'name of the sandbox')
     .option(
       '--network <network>',
-      'network to be on; may be repeated (default: "bridge")',
+      'network to be on, by name or whole id; may be repeated (default: "bridge")',
       collect,
       [],
     )
@@ -57,59 +58,63 @@ async function run(argv: readonly string[], flags: Flags): Promise<number> {
   const [command, ...rest] = argv
   if (command === undefined) throw new CnmError('INVALID_ARGUMENT', 'no command was given')
   const signals = new SignalRelay()
-  await using cnm = await createController(engineOptions(flags))
-  await using box = await makeSandbox(cnm, flags)
   try {
-    const program = await box.spawn([command, ...rest], { stdio: 'inherit' })
-    signals.relayTo(program)
-    const { code, signal } = await program.ended
-    return code ?? 128 + constants.signals[signal ?? 'SIGKILL']
+    return await runInSandbox([command, ...rest], flags, signals)
   } catch (error) {
-    // As shells have it.
-    if (!isCnmError(error, 'COMMAND_NOT_FOUND')) throw error
-    process.stderr.write(`cnm: ${error.message}\n`)
-    return 127
+    if (signals.early === undefined || !isCnmError(error, 'CANCELLED')) throw error
+    return 128 + constants.signals[signals.early]
   } finally {
+    // Not before all is cleaned up: another signal would end that half-way.
     signals.stop()
   }
 }
 
-async function makeSandbox(cnm: Controller, flags: Flags): Promise<Sandbox> {
+async function runInSandbox(
+  argv: readonly [string, ...string[]],
+  flags: Flags,
+  signals: SignalRelay,
+): Promise<number> {
+  await using cnm = await createController(engineOptions(flags))
+  await using box = await makeSandbox(cnm, flags, signals.signal)
+  throwIfAborted(signals.signal, `starting ${argv[0]}`)
+  const program = await box.spawn(argv, { stdio: 'inherit' })
+  signals.relayTo(program)
+  const { code, signal } = await program.ended
+  return code ?? 128 + constants.signals[signal ?? 'SIGKILL']
+}
+
+async function makeSandbox(cnm: Controller, flags: Flags, signal: AbortSignal): Promise<Sandbox> {
   const names = flags.network.length === 0 ? ['bridge'] : flags.network
-  const connect: ConnectOptions[] = []
-  const made: string[] = []
+  const networks: Network[] = []
+  const made: Network[] = []
   try {
-    for (const [index, network] of names.entries()) {
-      if (await ensure(cnm, network, index === 0 ? flags : {})) made.push(network)
-      const first = index === 0 ? addressesOf(flags) : {}
-      connect.push({ network, aliases: flags.alias, ...first })
+    for (const [index, name] of names.entries()) {
+      const there = findNetwork(cnm, name)
+      const ipv6 = index === 0 && flags.ip6 !== undefined ? { ipv6: true } : {}
+      const network = there ?? (await cnm.createNetwork({ name, ephemeral: true, ...ipv6, signal }))
+      if (there === undefined) made.push(network)
+      networks.push(network)
     }
     return await cnm.createSandbox({
       ephemeral: true,
-      host: names.includes('host'),
+      host: networks.some(({ name }) => name === 'host'),
       ...(flags.name === undefined ? {} : { name: flags.name }),
-      connect,
+      connect: networks.map(({ id }, index) => ({
+        network: id,
+        aliases: flags.alias,
+        ...(index === 0 ? addressesOf(flags) : {}),
+      })),
+      signal,
     })
   } catch (error) {
-    for (const network of made) await cnm.network(network).delete()
+    for (const network of made) await network.delete()
     throw error
   }
 }
 
-/** Makes the network if it isn't there. */
-async function ensure(
-  cnm: Controller,
-  name: string,
-  { ip6 }: { readonly ip6?: string },
-): Promise<boolean> {
-  try {
-    cnm.network(name)
-    return false
-  } catch (error) {
-    if (!isCnmError(error, 'NETWORK_NOT_FOUND')) throw error
-    await cnm.createNetwork({ name, ephemeral: true, ...(ip6 === undefined ? {} : { ipv6: true }) })
-    return true
-  }
+/** By name or whole id. The beginning of an id won't do: `cafe` and `db` are names. */
+function findNetwork(cnm: Controller, wanted: string): Network | undefined {
+  return cnm.networks().find(({ id, name }) => name === wanted || id === wanted)
 }
 
 function addressesOf({ ip, ip6 }: Flags): Pick<ConnectOptions, 'ip' | 'ip6'> {
@@ -117,8 +122,8 @@ function addressesOf({ ip, ip6 }: Flags): Pick<ConnectOptions, 'ip' | 'ip6'> {
 }
 
 /**
- * Passes signals on to the program, those that come before it is there included. What a terminal
- * sends (Ctrl-C) reaches the program by itself.
+ * Passes signals on to the program; one that comes before it is being started cancels that. What a
+ * terminal sends (Ctrl-C) reaches the program by itself.
  */
 class SignalRelay {
   readonly #signals: readonly NodeJS.Signals[] = [
@@ -128,16 +133,23 @@ class SignalRelay {
     'SIGHUP',
     'SIGUSR2',
   ]
-  readonly #early: NodeJS.Signals[] = []
+  readonly #abort = new AbortController()
+  /** The first one that came before there was a program. */
+  early: NodeJS.Signals | undefined
   #program: Program | undefined
 
   constructor() {
     for (const signal of this.#signals) process.on(signal, this.#receive)
   }
 
+  /** Fires with the first signal that comes before there is a program. */
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
   relayTo(program: Program): void {
     this.#program = program
-    for (const signal of this.#early) program.kill(signal)
+    if (this.early !== undefined) program.kill(this.early)
   }
 
   stop(): void {
@@ -146,7 +158,9 @@ class SignalRelay {
 
   readonly #receive = (signal: NodeJS.Signals): void => {
     const fromTerminal = process.stdin.isTTY && (signal === 'SIGINT' || signal === 'SIGQUIT')
-    if (this.#program === undefined) this.#early.push(signal)
-    else if (!fromTerminal) this.#program.kill(signal)
+    if (this.#program === undefined) {
+      this.early ??= signal
+      this.#abort.abort()
+    } else if (!fromTerminal) this.#program.kill(signal)
   }
 }

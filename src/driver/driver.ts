@@ -53,6 +53,8 @@ export type DriverOptions = Readonly<Record<string, string | number | boolean>>
 
 export interface ParsedOptions {
   readonly options: DriverOptions
+  /** Those of them that the user gave, whatever they were called; absent: none. */
+  readonly given?: readonly string[]
   /** Subnets that the options imply (those of an adopted bridge), taken where the user names none. */
   readonly ipv4?: Subnet
   readonly ipv6?: Subnet

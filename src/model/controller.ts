@@ -1,5 +1,4 @@
-import { parsePrefix } from '../address/address.ts'
-import { CnmError, isCnmError } from '../base/errors.ts'
+import { CnmError, isCnmError, throwIfAborted } from '../base/errors.ts'
 import type { NetworkDriver } from '../driver/driver.ts'
 import type { Ipam } from '../ipam/ipam.ts'
 import type { Kernel } from '../kernel/kernel.ts'
@@ -9,10 +8,9 @@ import { Endpoint } from './endpoint.ts'
 import { Engine, explain } from './engine.ts'
 import type { CnmEvent } from './event-bus.ts'
 import { followHost } from './follow-host.ts'
-import { Network } from './network.ts'
+import { Network, refuseOther } from './network.ts'
 import { createNetwork } from './networks.ts'
 import type { Cancellable, NetworkOptions, SandboxOptions } from './options.ts'
-import type { NetworkRecord } from './records.ts'
 import { Sandbox } from './sandbox.ts'
 import { createSandbox } from './sandboxes.ts'
 import { start } from './start.ts'
@@ -87,9 +85,10 @@ export class Controller implements AsyncDisposable {
     try {
       return await this.createNetwork(options)
     } catch (error) {
+      if (!isCnmError(error, 'NETWORK_EXISTS')) throw error
       const there = this.#engine.state.networks.named(options.name)
-      if (!isCnmError(error, 'NETWORK_EXISTS') || there?.state !== 'ready') throw error
-      refuseOther(there.record, options)
+      if (there?.state !== 'ready') throw error
+      refuseOther(this.#engine, there.record, options, await this.#engine.view())
       return new Network(this.#engine, there.record.id)
     }
   }
@@ -134,7 +133,8 @@ export class Controller implements AsyncDisposable {
   }
 
   /** How the machine differs from the records; with `fix` the difference is mended. */
-  async doctor(options: { readonly fix?: boolean } = {}): Promise<Finding[]> {
+  async doctor(options: Cancellable & { readonly fix?: boolean } = {}): Promise<Finding[]> {
+    throwIfAborted(options.signal, 'doctor')
     return doctor(this.#open(), this.#problems, options.fix ?? false)
   }
 
@@ -157,28 +157,4 @@ export class Controller implements AsyncDisposable {
     if (this.#closed === undefined) return this.#engine
     throw new CnmError('CLOSED', 'the controller is closed')
   }
-}
-
-/** `ensureNetwork` takes a network as it is only if it is what was asked for. */
-function refuseOther(there: NetworkRecord, options: NetworkOptions): void {
-  const differences: string[] = []
-  const wanted = (what: string, is: unknown, want: unknown) => {
-    if (want !== undefined && is !== want) differences.push(`${what} is ${is}, not ${want}`)
-  }
-  wanted('driver', there.driver, options.driver === 'none' ? 'null' : options.driver)
-  wanted('internal', there.internal, options.internal)
-  for (const entry of options.subnets ?? []) {
-    const subnet = parsePrefix(typeof entry === 'string' ? entry : entry.subnet)
-    const is = subnet.includes(':') ? there.ipv6?.subnet : there.ipv4?.subnet
-    wanted('its subnet', is, subnet)
-  }
-  if (differences.length === 0) return
-  throw new CnmError(
-    'NETWORK_EXISTS',
-    `network "${there.name}" exists already, but its ${differences.join(', and its ')}`.replaceAll(
-      'its its',
-      'its',
-    ),
-    { details: { network: there.name, id: there.id }, hint: 'use another name' },
-  )
 }

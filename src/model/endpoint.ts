@@ -1,9 +1,9 @@
 import type { EndpointId } from '../base/id.ts'
 import { deleteEndpoint, join, leave } from './endpoints.ts'
 import type { Engine } from './engine.ts'
-import type { Cancellable } from './options.ts'
+import { type Cancellable, notA } from './options.ts'
 import type { EndpointRecord } from './records.ts'
-import type { Sandbox } from './sandbox.ts'
+import { Sandbox } from './sandbox.ts'
 
 /** What is known of an endpoint. */
 export type EndpointInfo = Omit<EndpointRecord, 'resources'>
@@ -30,6 +30,7 @@ export class Endpoint {
 
   /** Gives the sandbox connectivity on the endpoint's network. Errors: ENDPOINT_IN_USE, ALREADY_CONNECTED. */
   async join(sandbox: Sandbox, options: Cancellable = {}): Promise<void> {
+    if (!(sandbox instanceof Sandbox)) throw notA('sandbox', sandbox)
     await join(this.#engine, this.id, sandbox.id, options.signal)
   }
 

@@ -39,13 +39,15 @@ export class EventBus {
     let ended = this.#closed || signal?.aborted === true
     let wake = () => {}
     const listener: Listener = (event) => {
-      if (event === undefined) ended = true
-      else waiting.push(event)
+      if (event === undefined) return end()
+      waiting.push(event)
       wake()
     }
     const end = () => {
-      listener(undefined)
+      ended = true
       this.#listeners.delete(listener)
+      signal?.removeEventListener('abort', end)
+      wake()
     }
     if (!ended) {
       this.#listeners.add(listener)

@@ -1,9 +1,13 @@
+import { type Prefix, prefixAddress, prefixLength } from '../address/address.ts'
+import { CnmError } from '../base/errors.ts'
 import type { NetworkId } from '../base/id.ts'
+import type { HostView } from '../kernel/kernel.ts'
+import { parseSubnets } from './addresses.ts'
 import { Endpoint } from './endpoint.ts'
 import { createEndpoint } from './endpoints.ts'
 import type { Engine } from './engine.ts'
 import { deleteNetwork } from './networks.ts'
-import type { Cancellable, StandaloneEndpointOptions } from './options.ts'
+import type { Cancellable, NetworkOptions, StandaloneEndpointOptions } from './options.ts'
 import type { NetworkRecord } from './records.ts'
 
 /** A network: a group of endpoints that can talk to each other and to nobody else. */
@@ -42,4 +46,76 @@ export class Network {
   async delete(options: Cancellable = {}): Promise<void> {
     await deleteNetwork(this.#engine, this.id, options.signal)
   }
+}
+
+/** `ensureNetwork` takes a network as it is only if it is all that was asked for. */
+export function refuseOther(
+  engine: Engine,
+  there: NetworkRecord,
+  options: NetworkOptions,
+  view: HostView,
+): void {
+  const driver = engine.driver(options.driver ?? there.driver)
+  const differences = [
+    differs('driver', there.driver, options.driver && driver.name),
+    differs('IPAM', there.ipam, options.ipam),
+    differs('internal', there.internal, options.internal),
+    differs('ephemeral', there.ephemeral, options.ephemeral),
+    differs('ipv4', there.ipv4 !== undefined, options.ipv4),
+    differs('ipv6', there.ipv6 !== undefined, options.ipv6),
+    ...subnetDifferences(there, options),
+  ]
+  // Options of another driver mean something else.
+  if (driver.name === there.driver)
+    differences.push(...optionDifferences(engine, there, options, view))
+  const found = differences.filter((each) => each !== undefined)
+  if (found.length === 0) return
+  throw new CnmError(
+    'NETWORK_EXISTS',
+    `network "${there.name}" exists already, but its ${found.join(', and its ')}`,
+    { details: { network: there.name, id: there.id }, hint: 'use another name' },
+  )
+}
+
+function subnetDifferences(there: NetworkRecord, options: NetworkOptions) {
+  const wanted = parseSubnets(there.name, options.subnets ?? [])
+  return (['ipv4', 'ipv6'] as const).flatMap((key) => {
+    const { subnet, range, gateway, auxAddresses } = wanted[key] ?? {}
+    const is = there[key]
+    return [
+      is && subnet && isChosen(is.subnet, subnet)
+        ? undefined
+        : differs('subnet', is?.subnet, subnet),
+      differs('range', is?.range, range),
+      differs('gateway', is?.gateway, gateway),
+      ...Object.entries(auxAddresses ?? {}).map(([name, address]) =>
+        differs(`auxiliary address "${name}"`, is?.auxAddresses?.[name], address),
+      ),
+    ]
+  })
+}
+
+/** `0.0.0.0/26` asks for any subnet of that length. */
+function isChosen(subnet: Prefix, wanted: Prefix): boolean {
+  const any = prefixAddress(wanted) === '0.0.0.0' || prefixAddress(wanted) === '::'
+  return any && prefixLength(wanted) === prefixLength(subnet)
+}
+
+function optionDifferences(
+  engine: Engine,
+  there: NetworkRecord,
+  { options = {} }: NetworkOptions,
+  view: HostView,
+) {
+  const { name, internal } = there
+  const plan = { name, internal, ipv4: there.ipv4 !== undefined, ipv6: there.ipv6 !== undefined }
+  const wanted = engine.driver(there.driver).parseOptions(options, plan, view)
+  return (wanted.given ?? []).map((key) =>
+    differs(`option "${key}"`, there.options[key], wanted.options[key]),
+  )
+}
+
+function differs(what: string, is: unknown, wanted: unknown): string | undefined {
+  if (wanted === undefined || is === wanted) return undefined
+  return `${what} is ${is ?? 'not set'}, not ${wanted}`
 }

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { CnmError } from '../base/errors.ts'
+import { isLinkName, linkNameHint } from '../base/link-name.ts'
 import { parser } from '../base/parse.ts'
 
 /** Every call can be cancelled; a cancelled call leaves nothing half made. */
@@ -83,8 +84,22 @@ export interface ConnectOptions extends Omit<EndpointOptions, 'signal'> {
   readonly network: string
 }
 
+/** How a program is started. */
+export interface SpawnOptions extends Cancellable {
+  readonly cwd?: string
+  /** The whole environment; default: this process's. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+  /** 'inherit': this process's own 0, 1 and 2. Default: 'pipe'. */
+  readonly stdio?: 'inherit' | 'pipe'
+}
+
+export interface ExecOptions extends Omit<SpawnOptions, 'stdio'> {
+  /** What the program reads from its standard input. */
+  readonly input?: string
+}
+
 const Name = Type.String({ pattern: '^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$' })
-const LinkName = Type.String({ pattern: '^(?!\\.{1,2}$)[^\\s/:"]{1,15}$' })
+const NoNul = Type.String({ pattern: '^[^\\0]*$' })
 const Labels = Type.Record(Type.String(), Type.String())
 const strict = { additionalProperties: false }
 
@@ -94,7 +109,7 @@ const endpointFields = {
   ip: Type.Optional(Type.String()),
   ip6: Type.Optional(Type.String()),
   mac: Type.Optional(Type.String()),
-  interfaceName: Type.Optional(LinkName),
+  interfaceName: Type.Optional(Type.String()),
   gwPriority: Type.Optional(Type.Integer()),
   labels: Type.Optional(Labels),
 }
@@ -147,15 +162,54 @@ const Sandbox = Type.Object(
   strict,
 )
 
+const programFields = {
+  cwd: Type.Optional(NoNul),
+  env: Type.Optional(Type.Record(Type.String(), Type.Union([NoNul, Type.Undefined()]))),
+}
+const Spawn = Type.Object(
+  {
+    ...programFields,
+    stdio: Type.Optional(Type.Union([Type.Literal('inherit'), Type.Literal('pipe')])),
+  },
+  strict,
+)
+const Exec = Type.Object({ ...programFields, input: Type.Optional(Type.String()) }, strict)
+
 const networkParser = parser(Network, 'network options')
 const endpointParser = parser(Type.Object(endpointFields, strict), 'endpoint options')
 const standaloneParser = parser(StandaloneEndpoint, 'endpoint options')
 const sandboxParser = parser(Sandbox, 'sandbox options')
 
 export const parseNetworkOptions = (value: NetworkOptions) => named(value, networkParser)
-export const parseEndpointOptions = (value: EndpointOptions) => named(value, endpointParser)
+export const parseEndpointOptions = (value: EndpointOptions) =>
+  refuseLinkName(named(value, endpointParser))
 export const parseStandaloneOptions = (value: StandaloneEndpointOptions) =>
-  named(value, standaloneParser)
+  refuseLinkName(named(value, standaloneParser))
+
+const spawnParser = parser(Spawn, 'program options')
+const execParser = parser(Exec, 'program options')
+export const parseSpawnOptions = (value: SpawnOptions) => spawnParser(withoutSignal(value))
+export const parseExecOptions = (value: ExecOptions) => execParser(withoutSignal(value))
+
+/** A program and its arguments, as the kernel can take them. */
+export function parseArgv(value: readonly string[]): readonly [string, ...string[]] {
+  const ok =
+    Array.isArray(value) &&
+    value.every((each) => typeof each === 'string' && !each.includes('\0')) &&
+    Boolean(value[0])
+  if (ok) return value as unknown as [string, ...string[]]
+  throw new CnmError('INVALID_ARGUMENT', 'argv is no list of a program and its arguments', {
+    hint: 'give strings without NUL, the program first: ["ip", "link"]',
+  })
+}
+
+/** Who isn't helped by types hands in a name, or nothing. */
+export function notA(what: 'network' | 'sandbox', value: unknown): CnmError {
+  const is = typeof value === 'string' ? JSON.stringify(value) : String(value)
+  return new CnmError('INVALID_ARGUMENT', `${is} is no ${what} of a controller`, {
+    hint: `give what the controller's ${what}(name) returns`,
+  })
+}
 
 export function parseSandboxOptions(value: SandboxOptions) {
   const options = named(value, sandboxParser)
@@ -169,19 +223,35 @@ export function parseSandboxOptions(value: SandboxOptions) {
       { hint: 'give at most one of them' },
     )
   }
+  for (const endpoint of options.connect ?? []) refuseLinkName(endpoint)
   return options
 }
 
-/** The signal is no data; a bad name gets a sentence of its own instead of a pattern. */
-function named<T>(value: Cancellable & { readonly name?: unknown }, parse: (value: unknown) => T) {
-  if (typeof value !== 'object' || value === null) return parse(value)
+function refuseLinkName<T extends { readonly interfaceName?: string }>(options: T): T {
+  const { interfaceName: name } = options
+  if (name === undefined || isLinkName(name)) return options
+  throw new CnmError(
+    'INVALID_ARGUMENT',
+    `endpoint options: interfaceName is ${JSON.stringify(name)}, which is no name for a link`,
+    { hint: linkNameHint() },
+  )
+}
+
+/** The signal is no data. */
+function withoutSignal<T extends Cancellable>(value: T): Omit<T, 'signal'> {
+  if (typeof value !== 'object' || value === null) return value
   const { signal: _, ...data } = value
-  const { name } = data
+  return data
+}
+
+/** A bad name gets a sentence of its own instead of a pattern. */
+function named<T>(value: Cancellable & { readonly name?: unknown }, parse: (value: unknown) => T) {
+  const name: unknown = value?.name
   if (typeof name === 'string' && !/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/.test(name)) {
     throw new CnmError('INVALID_NAME', `${JSON.stringify(name)} is not a name`, {
       details: { name },
       hint: 'a name has up to 128 letters, digits, "_", "." and "-" and starts with a letter or digit',
     })
   }
-  return parse(data)
+  return parse(withoutSignal(value))
 }

@@ -141,6 +141,91 @@ const attempts: readonly [string, Attempt, object][] = [
     (cnm) => cnm.network('web').createEndpoint({ name: 'x', mac: 'nope' }),
     { code: 'INVALID_ADDRESS' },
   ],
+  ...[
+    'eth%d',
+    'lo',
+    'all',
+    'default',
+    '..',
+    'a/b',
+    'a:b',
+    'a b',
+    'é',
+    '',
+    'a234567890123456',
+  ].flatMap((name): [string, Attempt, object][] => [
+    [
+      `a link called ${JSON.stringify(name)} inside`,
+      (cnm) => cnm.network('web').createEndpoint({ name: 'x', interfaceName: name }),
+      { code: 'INVALID_ARGUMENT', message: expect.stringContaining('no name for a link') },
+    ],
+    [
+      `a bridge called ${JSON.stringify(name)}`,
+      (cnm) => cnm.createNetwork({ name: 'x', options: { bridge: name } }),
+      { code: 'INVALID_OPTION', message: expect.stringContaining('no name for a link') },
+    ],
+  ]),
+  [
+    'a link name in a connection of a new sandbox',
+    (cnm) => cnm.createSandbox({ connect: [{ network: 'web', interfaceName: 'eth%d' }] }),
+    { code: 'INVALID_ARGUMENT', hint: expect.stringContaining('15') },
+  ],
+  [
+    'a prefix that leaves no room for numbers',
+    (cnm) => cnm.createNetwork({ name: 'x', options: { prefix: 'a23456789012' } }),
+    { code: 'INVALID_OPTION', hint: expect.stringContaining('11') },
+  ],
+  [
+    'a prefix that the kernel expands',
+    (cnm) => cnm.createNetwork({ name: 'x', options: { prefix: 'e%d' } }),
+    { code: 'INVALID_OPTION' },
+  ],
+  [
+    'a name where a network is wanted',
+    (cnm) => cnm.sandbox('api').connect('web' as never),
+    { code: 'INVALID_ARGUMENT', message: '"web" is no network of a controller' },
+  ],
+  [
+    'nothing where a sandbox is wanted',
+    async (cnm) =>
+      cnm
+        .sandbox('api')
+        .endpoints()[0]
+        ?.join(undefined as never),
+    { code: 'INVALID_ARGUMENT', message: 'undefined is no sandbox of a controller' },
+  ],
+  ...[[], 'ls', [''], ['ls', 1], ['ls', 'a\0b'], undefined].map(
+    (argv): [string, Attempt, object] => [
+      `to run ${JSON.stringify(argv)}`,
+      (cnm) => cnm.sandbox('api').exec(argv as never),
+      { code: 'INVALID_ARGUMENT', message: 'argv is no list of a program and its arguments' },
+    ],
+  ),
+  [
+    'an unknown option of spawn',
+    (cnm) => cnm.sandbox('api').spawn(['ls'], { uid: 1 } as never),
+    { code: 'INVALID_ARGUMENT', message: 'program options: unknown key "uid"' },
+  ],
+  [
+    'an unknown option of exec',
+    (cnm) => cnm.sandbox('api').exec(['ls'], { stdio: 'inherit' } as never),
+    { code: 'INVALID_ARGUMENT', message: 'program options: unknown key "stdio"' },
+  ],
+  ...(['spawn', 'exec'] as const).map((verb): [string, Attempt, object] => [
+    `${verb} once it is cancelled`,
+    (cnm) => cnm.sandbox('api')[verb](['ls'], { signal: AbortSignal.abort() }),
+    { code: 'CANCELLED', message: 'starting ls in sandbox "api" was cancelled' },
+  ]),
+  [
+    'doctor once it is cancelled',
+    (cnm) => cnm.doctor({ signal: AbortSignal.abort() }),
+    { code: 'CANCELLED' },
+  ],
+  [
+    'to ensure nothing',
+    (cnm) => cnm.ensureNetwork(undefined as never),
+    { code: 'INVALID_ARGUMENT' },
+  ],
   [
     'a second network in a failing step',
     (cnm) => cnm.createSandbox({ connect: [{ network: 'web' }, { network: 'nope' }] }),
@@ -174,6 +259,60 @@ it('takes a network as it is only if it is the one wanted', async () => {
   await expect(cnm.ensureNetwork({ name: 'web', internal: true })).rejects.toMatchObject({
     code: 'NETWORK_EXISTS',
     message: 'network "web" exists already, but its internal is false, not true',
+  })
+})
+
+const built = {
+  name: 'lan',
+  subnets: [
+    { subnet: '10.9.0.0/24', range: '10.9.0.128/25', auxAddresses: { printer: '10.9.0.9' } },
+  ],
+  options: { icc: false, mtu: 1300 },
+}
+
+it.each([
+  [{ subnets: ['0.0.0.0/24'] }],
+  [{ subnets: ['10.9.0.0/24'], driver: 'bridge', ipam: 'local', ipv4: true, ipv6: false }],
+  [{ options: { 'com.docker.network.bridge.enable_icc': '0' }, labels: { other: 'label' } }],
+  [built],
+])('ensureNetwork takes what means the same: %j', async (options) => {
+  await using cnm = await new MemoryRig().start()
+  const lan = await cnm.createNetwork(built)
+  expect((await cnm.ensureNetwork({ ...options, name: 'lan' })).id).toBe(lan.id)
+})
+
+it.each([
+  ['driver is bridge, not null', { driver: 'none' }],
+  ['IPAM is local, not null', { ipam: 'null' }],
+  ['ephemeral is false, not true', { ephemeral: true }],
+  ['ipv4 is true, not false', { ipv4: false }],
+  ['ipv6 is false, not true', { ipv6: true }],
+  ['subnet is 10.9.0.0/24, not 0.0.0.0/26', { subnets: ['0.0.0.0/26'] }],
+  ['subnet is not set, not fd00::/64', { subnets: ['fd00::/64'] }],
+  [
+    'range is 10.9.0.128/25, not 10.9.0.0/25',
+    { subnets: [{ subnet: '10.9.0.0/24', range: '10.9.0.0/25' }] },
+  ],
+  [
+    'gateway is 10.9.0.128, not 10.9.0.7',
+    { subnets: [{ subnet: '10.9.0.0/24', gateway: '10.9.0.7' }] },
+  ],
+  [
+    'auxiliary address "printer" is 10.9.0.9, not 10.9.0.8',
+    { subnets: [{ subnet: '10.9.0.0/24', auxAddresses: { printer: '10.9.0.8' } }] },
+  ],
+  ['option "icc" is false, not true', { options: { icc: true } }],
+  ['option "bridge" is not set, not lan0', { options: { bridge: 'lan0' } }],
+  [
+    'internal is false, not true, and its option "mtu" is 1300, not 1400',
+    { internal: true, options: { 'com.docker.network.driver.mtu': '1400' } },
+  ],
+])('ensureNetwork refuses a network whose %s', async (difference, options) => {
+  await using cnm = await new MemoryRig().start()
+  await cnm.createNetwork(built)
+  await expect(cnm.ensureNetwork({ ...options, name: 'lan' })).rejects.toMatchObject({
+    code: 'NETWORK_EXISTS',
+    message: `network "lan" exists already, but its ${difference}`,
   })
 })
 

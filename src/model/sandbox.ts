@@ -1,24 +1,27 @@
 import { text } from 'node:stream/consumers'
-import { cancelled, isCnmError } from '../base/errors.ts'
+import { cancelled, isCnmError, throwIfAborted } from '../base/errors.ts'
 import type { SandboxId } from '../base/id.ts'
 import type { Program } from '../kernel/kernel.ts'
 import { Endpoint } from './endpoint.ts'
 import { connect, readySandbox } from './endpoints.ts'
 import { type Engine, explain } from './engine.ts'
-import type { Network } from './network.ts'
-import type { Cancellable, EndpointOptions } from './options.ts'
+import { Network } from './network.ts'
+import {
+  type Cancellable,
+  type EndpointOptions,
+  type ExecOptions,
+  notA,
+  parseArgv,
+  parseExecOptions,
+  parseSpawnOptions,
+  type SpawnOptions,
+} from './options.ts'
 import type { SandboxRecord } from './records.ts'
 import { bindProgram, deleteSandbox } from './sandboxes.ts'
 
 export type SandboxInfo = Omit<SandboxRecord, 'resources'>
 
-export interface SpawnOptions {
-  readonly cwd?: string
-  /** The whole environment; default: this process's. */
-  readonly env?: Readonly<Record<string, string | undefined>>
-  /** 'inherit': this process's own 0, 1 and 2. Default: 'pipe'. */
-  readonly stdio?: 'inherit' | 'pipe'
-}
+export type { ExecOptions, SpawnOptions } from './options.ts'
 
 export interface ExecResult {
   /** The exit status; null if a signal ended it. */
@@ -54,16 +57,21 @@ export class Sandbox implements AsyncDisposable {
 
   /** Creates an endpoint on the network and joins it, in one step. It goes when it leaves. */
   async connect(network: Network, options: EndpointOptions = {}): Promise<Endpoint> {
+    if (!(network instanceof Network)) throw notA('network', network)
     const { id } = await connect(this.#engine, this.id, network.id, options)
     return new Endpoint(this.#engine, id)
   }
 
-  /** Starts a program inside. In an ephemeral sandbox the first one's end is the sandbox's too. */
+  /**
+   * Starts a program inside. In an ephemeral sandbox the first one's end is the sandbox's too. The
+   * signal keeps it from starting; once it runs, `kill` ends it.
+   */
   async spawn(argv: readonly [string, ...string[]], options: SpawnOptions = {}): Promise<Program> {
+    const command = { argv: parseArgv(argv), stdio: 'pipe' as const, ...parseSpawnOptions(options) }
     const { name, namespace } = readySandbox(this.#engine, this.id)
-    const { stdio = 'pipe', ...rest } = options
+    throwIfAborted(options.signal, `starting ${argv[0]} in sandbox "${name}"`)
     try {
-      const program = await this.#engine.kernel.spawn(namespace, { argv, stdio, ...rest })
+      const program = await this.#engine.kernel.spawn(namespace, command)
       await bindProgram(this.#engine, this.id, program.pid)
       return program
     } catch (error) {
@@ -71,25 +79,38 @@ export class Sandbox implements AsyncDisposable {
     }
   }
 
-  /** Runs a program inside and waits for its end. On abort the program is killed. */
-  async exec(
-    argv: readonly [string, ...string[]],
-    options: Omit<SpawnOptions, 'stdio'> & Cancellable & { readonly input?: string } = {},
-  ): Promise<ExecResult> {
-    const { signal, input, ...rest } = options
-    const program = await this.spawn(argv, rest)
-    const kill = () => program.kill('SIGKILL')
+  /**
+   * Runs a program inside and waits until it has ended and its output is complete. On abort it is
+   * killed, and what it left behind is not waited for.
+   */
+  async exec(argv: readonly [string, ...string[]], options: ExecOptions = {}): Promise<ExecResult> {
+    const { input, ...rest } = parseExecOptions(options)
+    const { signal } = options
+    const program = await this.spawn(argv, signal ? { ...rest, signal } : rest)
+    let kill = () => {}
+    const killed = new Promise<never>((_, reject) => {
+      const over = () => {
+        // Programs that it started may hold the other ends for as long as they like.
+        for (const stream of [program.stdin, program.stdout, program.stderr]) stream?.destroy()
+        reject(cancelled(`running ${argv[0]}`, signal))
+      }
+      kill = () => {
+        program.kill('SIGKILL')
+        program.ended.then(over, over)
+      }
+    })
     signal?.addEventListener('abort', kill, { once: true })
     if (signal?.aborted) kill()
     try {
       // A program that ends without reading its input is no error.
       program.stdin?.on('error', () => {})
       program.stdin?.end(input)
-      const [stdout, stderr, ended] = await Promise.all([
+      const done = Promise.all([
         program.stdout ? text(program.stdout) : '',
         program.stderr ? text(program.stderr) : '',
         program.ended,
       ])
+      const [stdout, stderr, ended] = await Promise.race([done, killed])
       if (signal?.aborted) throw cancelled(`running ${argv[0]}`, signal)
       return { ...ended, stdout, stderr }
     } finally {

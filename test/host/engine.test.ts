@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile, stat } from 'node:fs/promises'
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import type { Controller } from '#dist/linux.js'
 import { addressOf, engineRig, reaches } from '../support/engine-rig.ts'
 import { uplink } from '../support/host.ts'
@@ -30,6 +30,7 @@ it('lets one network talk, in both families, and keeps networks apart', async ()
     expect(await reaches(a, addressOf(joined, family, 1))).toBe(false)
   }
   await a.endpoints()[0]?.leave()
+  await cnm.settled()
   expect((await a.exec(['ip', '-o', 'link'])).stdout.trim().split('\n')).toHaveLength(1)
 })
 
@@ -323,7 +324,9 @@ it('finds and mends what others did', async () => {
   const found = await cnm.doctor({ fix: true })
   expect(found.map(({ detail }) => detail).join('\n')).toContain('web0')
   expect(await cnm.doctor()).toEqual([])
-  expect(await reaches(a, addressOf(b))).toBe(true)
+  // Its kernel still looks for b, whom it has missed: it asks again once a second.
+  const again = { timeout: 10_000 }
+  await expect.poll(() => reaches(a, addressOf(b)), again).toBe(true)
 })
 
 it('runs programs inside, with exactly the descriptors 0, 1 and 2', async () => {
@@ -365,4 +368,22 @@ it('leaves nothing behind', async () => {
   const mounts = await readFile('/proc/self/mountinfo', 'utf8')
   expect(mounts).not.toContain(`${rig.host.folder}/run/netns/`)
   await expect(stat(`${rig.host.folder}/run/netns`)).resolves.toBeTruthy()
+})
+
+it('kills a program on abort, and waits for nobody who holds its output', async () => {
+  await using rig = await engineRig()
+  const cnm = await rig.start()
+  const box = await cnm.createSandbox()
+  const abort = new AbortController()
+  const ready = `${rig.host.folder}/ready`
+  const script = `sleep 40 & echo $! > ${ready}.new; mv ${ready}.new ${ready}; wait`
+  const running = box.exec(['sh', '-c', script], { signal: abort.signal })
+  running.catch(() => {})
+  const pid = Number(await vi.waitFor(() => readFile(ready, 'utf8'), { timeout: 10_000 }))
+  const started = performance.now()
+  abort.abort()
+  await expect(running).rejects.toMatchObject({ code: 'CANCELLED' })
+  expect(performance.now() - started).toBeLessThan(20_000)
+  // It is still there: nobody but the program itself was killed.
+  process.kill(pid, 'SIGKILL')
 })

@@ -1,5 +1,8 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import type { CnmError } from '#dist/base/errors.js'
+import type { Command } from '#dist/kernel/kernel.js'
 import { linuxKernel } from '#dist/kernel/linux/index.js'
 import { CONDEMNED_GROUP, LINK_GROUP } from '#dist/kernel/linux/ours.js'
 import type { Resource } from '#dist/kernel/resource.js'
@@ -112,6 +115,29 @@ describe('tables', () => {
     expect(await rig.kernel.compare([table, element])).toEqual([])
   })
 
+  for (const persist of [true, false]) {
+    it(`what a lost engine has left in one can be removed (persist: ${persist})`, async () => {
+      await using rig = await kernelRig({ persist })
+      const other: Resource = { ...element, key: ['eth1'] }
+      const ofAnother: Resource = { ...element, key: ['eth2'], owner: 'another' }
+      await add(rig.kernel, table, element, other, ofAnother)
+      const next = await linuxKernel({ host: rig.host.netns, persist })
+      try {
+        if (persist) {
+          await expect(remove(next, element)).rejects.toMatchObject({ code: 'ENGINE_RUNNING' })
+        }
+        await rig.kernel.close()
+        await remove(next, element, { ...ofAnother, owner: 'a' }, { ...element, set: 'gone' })
+      } finally {
+        await next.close()
+      }
+      const left = await rig.host.nft('list table inet mine')
+      expect(left).not.toContain('eth0')
+      expect(left).toContain('eth1')
+      expect(left).toContain('eth2')
+    })
+  }
+
   it('are ordinary ones where nothing else is wanted', async () => {
     await using rig = await kernelRig({ persist: false })
     await add(rig.kernel, table, element)
@@ -121,6 +147,35 @@ describe('tables', () => {
     expect(missing.map(({ state }) => state)).toEqual(['missing', 'missing'])
     await add(rig.kernel, table, element)
     expect(await rig.host.nft('list table inet mine')).toContain('eth0')
+  })
+})
+
+describe('programs that can not be started', () => {
+  const failureOf = async (rig: KernelRig, command: Pick<Command, 'argv' | 'cwd'>) => {
+    const before = (await readdir('/proc/self/fd')).length
+    const failure: unknown = await rig.kernel
+      .spawn(undefined, { ...command, stdio: 'pipe', env: process.env })
+      .catch((error: unknown) => error)
+    expect(await readdir('/proc/self/fd')).toHaveLength(before)
+    return failure
+  }
+
+  it('are told from those that are not there, and leave no descriptor', async () => {
+    await using rig = await kernelRig()
+    const file = join(rig.host.folder, 'not-executable')
+    await writeFile(file, '#!/bin/sh\n', { mode: 0o644 })
+    const said = async (argv: Command['argv'], cwd?: string) => {
+      const failure = await failureOf(rig, { argv, ...(cwd === undefined ? {} : { cwd }) })
+      const { code, message } = failure as CnmError
+      return `${code} ${message}`
+    }
+    expect(await said([file])).toMatch(/^COMMAND_NOT_EXECUTABLE .*not-executable/)
+    expect(await said(['/etc/passwd/x'])).toMatch(/^COMMAND_NOT_FOUND /)
+    expect(await said(['true'], '/no/such/folder')).toMatch(
+      /^INVALID_ARGUMENT .*\/no\/such\/folder/,
+    )
+    // Too long for the kernel: Node throws this one at once.
+    expect(await said(['true', 'x'.repeat(1 << 18)])).toContain('E2BIG')
   })
 })
 

@@ -1,24 +1,43 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
+import { type Controller, createController, type EngineOptions } from '#dist/linux.js'
 import { type ThrowAwayHost, throwAwayHost } from '../support/host.ts'
 
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
-function start(host: ThrowAwayHost, args: readonly string[]) {
+/** Module code that runs in the process of the command before the command itself. */
+interface Preload {
+  readonly preload?: string
+}
+
+function start(host: ThrowAwayHost, args: readonly string[], { preload = '' }: Preload = {}) {
   const folders = ['--state-dir', join(host.folder, 'state'), '--run-dir', join(host.folder, 'run')]
+  const node = [process.execPath, '--import', `data:text/javascript,${encodeURIComponent(preload)}`]
   const [command, ...rest] = args
-  const argv = [`--net=${host.netns}`, process.execPath, main, String(command), ...folders, ...rest]
+  const argv = [`--net=${host.netns}`, ...node, main, String(command), ...folders, ...rest]
   const child = spawn('nsenter', argv, { timeout: 20_000 })
   const ended = once(child, 'close').then(([code]) => code as number | null)
   return { child, ended }
 }
 
 async function cnm(host: ThrowAwayHost, ...args: string[]) {
-  const { child, ended } = start(host, args)
+  return outcome(start(host, args))
+}
+
+/** Something done to the state of the host by an engine in this process. */
+async function onEngine<T>(host: ThrowAwayHost, work: (engine: Controller) => Promise<T>) {
+  const [stateDir, runDir] = [join(host.folder, 'state'), join(host.folder, 'run')]
+  await using engine = await createController({ stateDir, runDir, host: host.netns })
+  return await work(engine)
+}
+
+async function outcome({ child, ended }: ReturnType<typeof start>) {
   const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)])
   return { code: await ended, out, err }
 }
@@ -38,6 +57,7 @@ it.each([
   [['sh', '-c', 'exit 7'], 7],
   [['sh', '-c', 'kill -TERM $$'], 128 + 15],
   [['no-such-program'], 127],
+  [['/etc/passwd'], 126],
 ])('passes on how %j ended', async (command, status) => {
   await using host = await throwAwayHost()
   expect((await cnm(host, 'run', '--', ...command)).code).toBe(status)
@@ -55,6 +75,48 @@ it('passes signals on and cleans up', async () => {
   expect(output).toBe('ready\ncaught\n')
   expect(await ended).toBe(3)
   expect((await host.ip('-j link')) as unknown[]).toHaveLength(1)
+})
+
+it.each(['SIGTERM', 'SIGINT'] as const)(
+  'can be stopped with %s while it starts',
+  async (signal) => {
+    await using host = await throwAwayHost()
+    const preload = `process.on('newListener', (event) => {
+    if (event === '${signal}') setImmediate(() => process.kill(process.pid, event))
+  })`
+    const args = ['run', '--network', 'web', '--network', 'db', '--', 'echo', 'started']
+    const { code, out } = await outcome(start(host, args, { preload }))
+    expect({ code, out }).toEqual({ code: 128 + constants.signals[signal], out: '' })
+    expect((await host.ip('-j link')) as unknown[]).toHaveLength(1)
+    expect(await readdir(join(host.folder, 'run', 'netns'))).toEqual([])
+  },
+)
+
+it('cleans up to the end, whatever signals come meanwhile', async () => {
+  await using host = await throwAwayHost()
+  const over = join(host.folder, 'over')
+  const preload = `import { existsSync, readdirSync } from 'node:fs'
+  setInterval(() => {
+    const cleansUp = existsSync('${over}') && readdirSync('${host.folder}/run/netns').length > 0
+    if (cleansUp) process.kill(process.pid, 'SIGTERM')
+  }, 1).unref()`
+  const script = `trap '' TERM; echo > ${over}`
+  const args = ['run', '--network', 'web', '--', 'sh', '-c', script]
+  expect((await outcome(start(host, args, { preload }))).code).toBe(0)
+  expect((await host.ip('-j link')) as unknown[]).toHaveLength(1)
+})
+
+it('takes no network for another whose id begins with its name', async () => {
+  await using host = await throwAwayHost()
+  const { id, name } = await onEngine(host, async (engine) => {
+    const { id, name } = await engine.createNetwork({ name: 'web' })
+    return { id, name }
+  })
+  const args = ['ip', '-j', '-4', 'route']
+  const routes = async (network: string) =>
+    (await cnm(host, 'run', '--network', network, '--', ...args)).out
+  expect(await routes(id)).toBe(await routes(name))
+  expect(await routes(id.slice(0, 8))).not.toBe(await routes(name))
 })
 
 it('collects at the next start what a killed one has left', async () => {
@@ -90,6 +152,45 @@ it.each([
   expect(code).toBe(status)
   expect((await host.ip('-j link')) as unknown[]).toHaveLength(1)
   expect(await host.nft('list ruleset')).toBe('')
+})
+
+it.each([
+  ['--run-dir', '/proc/no/folder'],
+  ['--state-dir', '/proc/no/folder'],
+  ['--run-dir', '/dev/null'],
+  ['--state-dir', '/dev/null/below'],
+])('ends at once where no folder can be made: %s %s', async (option, folder) => {
+  await using host = await throwAwayHost()
+  const { code, err } = await cnm(host, 'run', option, folder, '--json', '--', 'true')
+  expect(JSON.parse(err)).toMatchObject({
+    code: 'STORE_UNAVAILABLE',
+    hint: expect.stringMatching(/another folder/),
+  })
+  expect(code).toBe(6)
+})
+
+it.each([
+  ['no-such-program', 127, 'COMMAND_NOT_FOUND'],
+  ['/etc/passwd', 126, 'COMMAND_NOT_EXECUTABLE'],
+])('says as JSON why %s is not run', async (command, status, error) => {
+  await using host = await throwAwayHost()
+  const { code, err } = await cnm(host, 'run', '--json', '--', command)
+  expect(JSON.parse(err)).toMatchObject({ code: error })
+  expect(code).toBe(status)
+})
+
+it.each([
+  [{ statedir: '/tmp' }, /unknown key "statedir"/],
+  [{ runDir: 7 }, /runDir/],
+  [{ stateDir: '' }, /stateDir/],
+  [{ idleMs: -1 }, /idleMs/],
+  [{ onProblem: 'log' }, /onProblem must be a function/],
+  [null, /engine options/],
+])('starts no engine with the options %j', async (options, sentence) => {
+  await expect(createController(options as EngineOptions)).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: expect.stringMatching(sentence),
+  })
 })
 
 it('refuses a second engine on the host, naming the first', async () => {

@@ -1,5 +1,6 @@
 import { type Cidr, cidrAddress, cidrPrefix, familyOf } from '../../address/address.ts'
 import { CnmError } from '../../base/errors.ts'
+import { isLinkName, linkNameHint } from '../../base/link-name.ts'
 import type { HostView } from '../../kernel/kernel.ts'
 import type { DriverOptions, NetworkPlan, ParsedOptions, RawOptions, Subnet } from '../driver.ts'
 
@@ -55,6 +56,7 @@ export function parseBridgeOptions(
   }
   return {
     options: options as unknown as DriverOptions,
+    given: Object.keys(given),
     ...(adopted?.ipv4 === undefined ? {} : { ipv4: adopted.ipv4 }),
     ...(adopted?.ipv6 === undefined ? {} : { ipv6: adopted.ipv6 }),
   }
@@ -128,22 +130,20 @@ function linkName(value: string | number | boolean, network: NetworkPlan): strin
   throw invalid(
     network,
     `option "bridge" is ${JSON.stringify(value)}, which is no name for a link`,
-    'give 1 to 15 characters without spaces, slashes and colons',
+    linkNameHint(),
   )
 }
 
-/** The number that follows must fit into the 15 characters too. */
+/** The number that follows must fit into the name too. */
+const longestPrefix = 11
+
 function linkPrefix(value: string | number | boolean, network: NetworkPlan): string {
-  if (typeof value === 'string' && isLinkName(value) && value.length <= 11) return value
+  if (typeof value === 'string' && isLinkName(value, longestPrefix)) return value
   throw invalid(
     network,
-    `option "prefix" is ${JSON.stringify(value)}`,
-    'give 1 to 11 characters without spaces, slashes and colons',
+    `option "prefix" is ${JSON.stringify(value)}, which is no beginning of a link's name`,
+    linkNameHint(longestPrefix),
   )
-}
-
-function isLinkName(text: string): boolean {
-  return /^[!-~]{1,15}$/.test(text) && !/[/:"]/.test(text) && text !== '.' && text !== '..'
 }
 
 function invalid(network: NetworkPlan, what: string, hint?: string): CnmError {

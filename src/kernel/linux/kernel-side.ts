@@ -1,6 +1,6 @@
 import { fstatSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { CnmError, isCnmError } from '../../base/errors.ts'
+import { CnmError, isCnmError, isKernelError } from '../../base/errors.ts'
 import type {
   AdoptedNamespace,
   Change,
@@ -17,7 +17,7 @@ import { compare } from './compare.ts'
 import { armFault, faultCalls } from './ffi/fault.ts'
 import { close } from './ffi/file.ts'
 import { hostView } from './host-view.ts'
-import { identityOf, Namespaces, openNamespace, openProcess } from './namespace.ts'
+import { identityOf, Namespaces, noProcess, openNamespace, openProcess } from './namespace.ts'
 import { NamespaceStock } from './namespace-stock.ts'
 import type {
   Applied,
@@ -96,7 +96,12 @@ export class KernelSide implements Operations {
       const path = resolve(target.path)
       return this.#adopt(openNamespace({ path }), path)
     }
-    return this.#adopt(openProcess(target.pid), `/proc/${target.pid}/ns/net`)
+    const { pid } = target
+    try {
+      return this.#adopt(openProcess(pid), `/proc/${pid}/ns/net`)
+    } catch (error) {
+      throw isKernelError(error, 'ESRCH') ? noProcess(pid, error) : error
+    }
   }
 
   spawn(

@@ -1,4 +1,4 @@
-import { mkdirSync, unlinkSync, writeSync } from 'node:fs'
+import { lstatSync, mkdirSync, unlinkSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { CnmError, isKernelError } from '../../base/errors.ts'
 import type { NamespaceRef } from '../resource.ts'
@@ -123,12 +123,16 @@ export function openProcess(pid: number): number {
   try {
     return pidfdOpen(pid)
   } catch (error) {
-    if (!isAbsence(error)) throw error
-    throw new CnmError('NAMESPACE_NOT_FOUND', `there is no process ${pid}`, {
-      details: { pid },
-      cause: error,
-    })
+    throw isAbsence(error) ? noProcess(pid, error) : error
   }
+}
+
+/** Also of one that has ended and not been waited for: it has no namespaces any more. */
+export function noProcess(pid: number, cause: unknown): CnmError {
+  return new CnmError('NAMESPACE_NOT_FOUND', `there is no process ${pid}`, {
+    details: { pid },
+    cause,
+  })
 }
 
 /** Makes the empty file a namespace is mounted on, and its folder; false if it was there already. */
@@ -197,14 +201,22 @@ function openPath(path: string): number {
     // A path of somebody else's may be a FIFO or a device: opening it must not wait for anything.
     return open(path, O_RDONLY | O_NONBLOCK)
   } catch (error) {
-    if (isKernelError(error, 'EACCES') || isKernelError(error, 'EPERM')) {
-      throw notAllowed('CAP_SYS_PTRACE', error)
-    }
-    if (!isAbsence(error)) throw error
+    const isRefused = isKernelError(error, 'EACCES') || isKernelError(error, 'EPERM')
+    // The kernel also refuses the namespace of a process that ends just now.
+    if (isRefused && isThere(path)) throw notAllowed('CAP_SYS_PTRACE', error)
+    if (!isRefused && !isAbsence(error)) throw error
     throw new CnmError('NAMESPACE_NOT_FOUND', `there is no network namespace at ${path}`, {
       details: { path },
       cause: error,
     })
+  }
+}
+
+function isThere(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined
+  } catch {
+    return true
   }
 }
 

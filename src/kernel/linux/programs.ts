@@ -17,23 +17,22 @@ export class Programs {
 
   /**
    * Starts a program; to be called inside the namespace. What comes of it is known later. Errors:
-   * COMMAND_NOT_FOUND, a KernelError for anything else that keeps it from starting.
+   * COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE, INVALID_ARGUMENT (no such `cwd`), a KernelError for
+   * anything else that keeps it from starting.
    */
   start(program: number, command: Command): () => Promise<SpawnedProgram> {
-    const { argv, cwd, env, uid, gid } = command
-    const pipes = command.stdio === 'pipe' ? ([pipe(), pipe(), pipe()] as const) : undefined
+    const pipes = command.stdio === 'pipe' ? openPipes() : undefined
     const theirs = pipes && [pipes[0].read, pipes[1].write, pipes[2].write]
     const ours = pipes && ([pipes[0].write, pipes[1].read, pipes[2].read] as const)
-    // Whatever this process has inherited or a library of it has opened without the flag.
-    closeOnExecFrom(3)
-    const child = spawn(argv[0], argv.slice(1), {
-      cwd,
-      env,
-      uid,
-      gid,
-      stdio: theirs ?? [0, 1, 2],
-    })
-    for (const fd of theirs ?? []) close(fd)
+    let child: ChildProcess
+    try {
+      child = spawnWith(command, theirs ?? [0, 1, 2])
+    } catch (error) {
+      for (const fd of ours ?? []) close(fd)
+      throw notStarted(error as NodeJS.ErrnoException, command)
+    } finally {
+      for (const fd of theirs ?? []) close(fd)
+    }
     return () =>
       new Promise((resolve, reject) => {
         child.once('error', (error) => {
@@ -57,12 +56,43 @@ export class Programs {
   }
 }
 
-function notStarted(error: NodeJS.ErrnoException, { argv, cwd }: Command): Error {
-  const code = error.code ?? 'EIO'
-  if (cwd !== undefined && !isFolder(cwd)) {
-    return new KernelError('chdir', code, { target: cwd, message: 'there is no such folder' })
+function spawnWith({ argv, cwd, env, uid, gid }: Command, stdio: number[]): ChildProcess {
+  // Whatever this process has inherited or a library of it has opened without the flag.
+  closeOnExecFrom(3)
+  return spawn(argv[0], argv.slice(1), { cwd, env, uid, gid, stdio })
+}
+
+type Pipe = ReturnType<typeof pipe>
+
+function openPipes(): readonly [Pipe, Pipe, Pipe] {
+  const open: Pipe[] = []
+  try {
+    while (open.length < 3) open.push(pipe())
+  } catch (error) {
+    for (const fd of open.flatMap(({ read, write }) => [read, write])) close(fd)
+    throw error
   }
-  if (code !== 'ENOENT') return new KernelError('execve', code, { target: argv[0] })
+  return open as [Pipe, Pipe, Pipe]
+}
+
+/** What Node throws at once and what it tells later: which of them it is depends on the error. */
+function notStarted(error: NodeJS.ErrnoException, { argv, cwd }: Command): Error {
+  const { code, syscall } = error
+  if (code === undefined || syscall === undefined) return error
+  if (cwd !== undefined && !isFolder(cwd)) {
+    return new CnmError('INVALID_ARGUMENT', `there is no folder ${cwd} to run "${argv[0]}" in`, {
+      details: { cwd },
+    })
+  }
+  if (code === 'EACCES' || code === 'ENOEXEC') {
+    return new CnmError('COMMAND_NOT_EXECUTABLE', `"${argv[0]}" can't be executed`, {
+      details: { command: argv[0] },
+      hint: 'is it a program, or a script with an interpreter, and may it be executed?',
+    })
+  }
+  if (code !== 'ENOENT' && code !== 'ENOTDIR') {
+    return new KernelError('execve', code, { target: argv[0] })
+  }
   return new CnmError('COMMAND_NOT_FOUND', `there is no command "${argv[0]}"`, {
     details: { command: argv[0] },
     hint: argv[0].includes('/') ? 'check its path' : 'is it installed, and in PATH?',

@@ -1,7 +1,8 @@
 import { closeSync, ftruncateSync, writeSync } from 'node:fs'
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CnmError } from '../../base/errors.ts'
+import { makeFolder } from './make-folder.ts'
 import { onDisk, unavailable } from './unavailable.ts'
 
 /** Opens a file (making it if need be) and locks it; undefined if another process holds the lock. */
@@ -19,10 +20,8 @@ export interface EngineLock {
  */
 export async function acquireEngineLock(stateDir: string, lockFile: LockFile): Promise<EngineLock> {
   const path = join(stateDir, 'lock')
-  const fd = await onDisk(path, async () => {
-    await mkdir(stateDir, { recursive: true, mode: 0o700 })
-    return lockFile(path)
-  })
+  await makeFolder(stateDir)
+  const fd = await onDisk(path, async () => lockFile(path))
   if (fd === undefined) throw await engineRunning(stateDir, path)
   try {
     ftruncateSync(fd)

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Type } from 'typebox'
 import { isCnmError } from '../../base/errors.ts'
 import { parser } from '../../base/parse.ts'
 import type { CheckedWrite, Json, Kind, Loaded, SetAside, StoredRecord } from '../store.ts'
+import { makeFolder, syncFolder } from './make-folder.ts'
 import { moveAside } from './move-aside.ts'
 import { isErrno, onDisk } from './unavailable.ts'
 
@@ -113,23 +114,5 @@ async function writeAndSync(path: string, text: string): Promise<void> {
     await file.sync()
   } finally {
     await file.close()
-  }
-}
-
-/** A file's name is on the disk only when its folder is. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
-}
-
-async function makeFolder(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true, mode: 0o700 })
-  if (first === undefined) return
-  for (let made = path; made.length >= first.length; made = dirname(made)) {
-    await syncFolder(dirname(made))
   }
 }

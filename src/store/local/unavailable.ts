@@ -7,6 +7,8 @@ const hints: Readonly<Record<string, string>> = {
   EACCES: 'it may not be written by this user: run as root, or choose another folder',
   EPERM: 'it may not be written by this user: run as root, or choose another folder',
   ENOTDIR: 'something that is no folder is in the way: move it, or choose another folder',
+  EEXIST: 'something that is no folder is in the way: move it, or choose another folder',
+  ENOENT: 'the folder is not there, or none can be made there: choose another folder',
   EIO: 'the disk is full or broken: see `df` and `dmesg`',
 }
 

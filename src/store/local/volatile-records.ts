@@ -1,8 +1,9 @@
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CnmError } from '../../base/errors.ts'
 import type { CheckedWrite, Loaded } from '../store.ts'
 import { type Environment, openEnvironment, salvage, writeRecords } from './lmdb-environment.ts'
+import { makeFolder } from './make-folder.ts'
 import { exists, moveAside } from './move-aside.ts'
 import { isErrno, onDisk, unavailable } from './unavailable.ts'
 
@@ -82,7 +83,7 @@ export class VolatileRecords {
     })
     if (found === boot) return
     await rm(this.#folder, { recursive: true, force: true })
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+    await makeFolder(this.#folder)
     await writeFile(path, boot)
   }
 

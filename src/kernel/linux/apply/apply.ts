@@ -7,6 +7,7 @@ import type { Ruleset } from '../ruleset.ts'
 import { bringUp } from './addressing.ts'
 import { makeBridges, makeVeths, settleCarriers } from './make-links.ts'
 import { makeNamespaces, removeNamespaces } from './namespaces.ts'
+import { awaitNeighbourDiscovery } from './neighbour-discovery.ts'
 import { planOf } from './plan.ts'
 import { restoreSysctls, writeSysctls } from './sysctls.ts'
 import { changeRuleset, removeTables } from './tables.ts'
@@ -58,6 +59,7 @@ function perform(machinery: Machinery, transaction: Transaction, change: Change)
   writeSysctls(transaction, namespaces, plan)
   bringUp(transaction, plan)
   settleCarriers(transaction, add.veths)
+  awaitNeighbourDiscovery(transaction, add.addresses)
   removeNamespaces(transaction, remove.namespaces, dyingLinks)
   removeTables(ruleset, remove.tables)
 }

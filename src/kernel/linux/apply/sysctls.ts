@@ -18,6 +18,8 @@ interface Setting {
   readonly value: string
   /** It is no failure if the kernel has no such thing. */
   readonly optional?: boolean
+  /** Of a link that was made for this: nobody wants to know what it was before. */
+  readonly fresh?: boolean
 }
 
 /** Sysctls in `add`, and those that links in `add` are made up of: before any of them goes up. */
@@ -25,7 +27,7 @@ export function writeSysctls(transaction: Transaction, namespaces: Namespaces, p
   const { bridges, veths, sysctls } = plan.add
   const settings = [
     ...bridges.flatMap(bridgeSettings),
-    ...veths.flatMap(peerSettings),
+    ...veths.flatMap((veth) => peerSettings(veth, plan)),
     ...sysctls.map((sysctl) => ({ ...sysctl, key: resourceKey(sysctl) })),
   ]
   eachPlace(transaction, namespaces, settings, (setting, inside) => {
@@ -51,9 +53,13 @@ export function restoreSysctls(transaction: Transaction, namespaces: Namespaces,
 
 function write(
   transaction: Transaction,
-  { name, value, optional }: Setting,
+  { name, value, optional, fresh }: Setting,
   inside: (work: () => void) => void,
 ): void {
+  if (fresh) {
+    writeSysctl(name, value)
+    return
+  }
   const found = readSysctl(name)
   if (found === value || (found === undefined && optional)) return
   if (found === undefined) {
@@ -91,15 +97,20 @@ function bridgeSettings(bridge: BridgeResource): Setting[] {
  * Without IPv6 nothing is written here: a sysctl's path takes the longer to walk the more namespaces
  * there are. Such ends make no addresses for themselves (see bringUp), which does as well.
  */
-function peerSettings(veth: VethResource): Setting[] {
+function peerSettings(veth: VethResource, { before }: Plan): Setting[] {
   const { name, ipv6, namespace } = veth.peer
-  return ipv6 ? ipv6Settings(name, true, { namespace, key: resourceKey(veth) }) : []
+  if (!ipv6) return []
+  const key = resourceKey(veth)
+  const settings = ipv6Settings(name, true, { namespace, key, fresh: !before.has(key) })
+  // In a namespace of our own nobody has switched it off.
+  const isOwn = namespace.cookie === undefined
+  return isOwn ? settings.filter((it) => !it.name.endsWith('/disable_ipv6')) : settings
 }
 
 function ipv6Settings(
   link: string,
   ipv6: boolean,
-  rest: Pick<Setting, 'namespace' | 'key'>,
+  rest: Pick<Setting, 'namespace' | 'key' | 'fresh'>,
 ): Setting[] {
   const of = (what: string, value: string): Setting => ({
     ...rest,

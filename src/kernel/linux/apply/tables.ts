@@ -1,11 +1,12 @@
 import { isKernelError } from '../../../base/errors.ts'
 import { type ElementResource, resourceKey, type TableResource } from '../../resource.ts'
-import { Batch } from '../nftables/batch.ts'
+import type { TableDefinition } from '../../ruleset.ts'
+import { Batch, tableTarget } from '../nftables/batch.ts'
 import { changeElements } from '../nftables/change-elements.ts'
 import { compareTable } from '../nftables/compare.ts'
 import { elementTarget, shapeFor } from '../nftables/element.ts'
-import { listRules } from '../nftables/list.ts'
-import type { Ruleset } from '../ruleset.ts'
+import { listRules, listSetDefinitions } from '../nftables/list.ts'
+import { ownedByAnother, type Ruleset } from '../ruleset.ts'
 import { about } from '../wire-error.ts'
 import type { Plan } from './plan.ts'
 import type { Transaction } from './transaction.ts'
@@ -16,25 +17,25 @@ export function changeRuleset(transaction: Transaction, ruleset: Ruleset, plan: 
     const key = resourceKey(table)
     transaction.attempt(key, () => makeTable(transaction, ruleset, plan, table, key))
   }
-  const remove = plan.remove.elements.filter((element) => mayBeThere(ruleset, element))
+  const unknown = unknownTables(ruleset, plan.remove.elements)
+  const definitions = [...ruleset.definitions, ...unknown]
+  const remove = plan.remove.elements.filter((element) => mayBeThere(ruleset, unknown, element))
   const { elements: add } = plan.add
   if (remove.length + add.length === 0) return
-  for (const element of [...remove, ...add]) {
+  for (const element of remove) {
+    transaction.attempt(resourceKey(element), () => shapeFor(definitions, element))
+  }
+  for (const element of add) {
     transaction.attempt(resourceKey(element), () => shapeFor(ruleset.definitions, element))
   }
   try {
-    const done = changeElements(
-      ruleset.socket,
-      ruleset.definitions,
-      { remove, add },
-      { compareOwners: true },
-    )
+    const change = { remove, add }
+    const done = changeElements(ruleset.socket, definitions, change, { compareOwners: true })
     transaction.onRollback(() => {
-      const back = { remove: done.add, add: done.remove }
-      changeElements(ruleset.socket, ruleset.definitions, back)
+      changeElements(ruleset.socket, definitions, { remove: done.add, add: done.remove })
     })
   } catch (error) {
-    throw aboutElement(error, ruleset, [...remove, ...add])
+    throw aboutElement(error, definitions, [...remove, ...add])
   }
 }
 
@@ -76,15 +77,38 @@ function makeTable(
   if (known === undefined) transaction.onRollback(() => ruleset.forget(definition))
 }
 
-/** What is in a table that isn't there is gone. */
-function mayBeThere(ruleset: Ruleset, { family, table }: ElementResource): boolean {
-  const place = { family, name: table }
-  return ruleset.definition(place) !== undefined || ruleset.isThere(place)
+/**
+ * Tables that nobody has described to this engine, as they are: their state is lost, but what was put
+ * into them must go. One that an engine has left belongs to no socket, so it can be changed.
+ */
+function unknownTables(ruleset: Ruleset, elements: readonly ElementResource[]): TableDefinition[] {
+  const tables = new Map<string, TableDefinition>()
+  for (const { family, table } of elements) {
+    const place = { family, name: table }
+    const target = tableTarget(place)
+    if (tables.has(target) || ruleset.definition(place) !== undefined) continue
+    const there = ruleset.find(place)
+    if (there?.hasOwner) throw ownedByAnother(place)
+    const sets = there === undefined ? [] : listSetDefinitions(ruleset.socket, place)
+    tables.set(target, { ...place, owned: there?.owned ?? false, sets, chains: [] })
+  }
+  return [...tables.values()]
+}
+
+/** What is in a table or set that isn't there is gone. */
+function mayBeThere(
+  ruleset: Ruleset,
+  unknown: readonly TableDefinition[],
+  { family, table, set }: ElementResource,
+): boolean {
+  if (ruleset.definition({ family, name: table }) !== undefined) return true
+  const found = unknown.find((it) => it.family === family && it.name === table)
+  return found?.sets.some(({ name }) => name === set) ?? false
 }
 
 function aboutElement(
   error: unknown,
-  { definitions }: Ruleset,
+  definitions: readonly TableDefinition[],
   elements: readonly ElementResource[],
 ): unknown {
   if (!isKernelError(error)) return error

@@ -49,6 +49,22 @@ it('tells of the first that was refused, and undoes those around it', () => {
   expect(log).toEqual(['a', 'd', 'undo d', 'undo a'])
 })
 
+it('undoes what may have been done where answers got lost', () => {
+  const { log, transaction, step } = fixture()
+  const failures = [
+    { index: 0, error: new KernelError('RTM_X', 'EPERM') },
+    { index: undefined, error: new KernelError('recv', 'ENOBUFS') },
+  ]
+  const send = (some: typeof failures) => {
+    const socket = { requestAll: () => some } as unknown as NetlinkSocket
+    transaction.send(socket, [step('a'), step('b')])
+  }
+  expect(() => send(failures)).toThrow('EPERM')
+  expect(() => send(failures.slice(1))).toThrow('ENOBUFS')
+  transaction.rollback()
+  expect(log).toEqual(['undo b', 'undo a', 'undo b'])
+})
+
 it('takes a refusal for success where it is one', () => {
   const { log, socket, transaction, step } = fixture({ a: 'EEXIST' })
   const exists: Partial<Step> = { refused: ({ errno }) => errno === 'EEXIST' }

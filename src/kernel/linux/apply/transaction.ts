@@ -54,6 +54,8 @@ export class Transaction {
         failure ??= about(error, step.key)
       }
     }
+    // Where answers got lost, what may have been done has to be undone as well.
+    failure ??= errors.get(undefined)
     if (failure !== undefined) throw failure
   }
 

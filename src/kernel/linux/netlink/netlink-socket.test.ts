@@ -101,6 +101,26 @@ describe('requests', () => {
     expect(sent.map(({ sequence }) => sequence - sent[0]!.sequence)).toEqual([0, 1, 2])
   })
 
+  it('tell of lost answers behind those that arrived, and take all there are', () => {
+    answer = (headers) => {
+      ready.push(
+        new KernelError('recv', 'ENOBUFS'),
+        status(headers[1]!, EEXIST),
+        status(headers[2]!, 0),
+      )
+    }
+    const failures = socket.requestAll([message(), message('b'), message()])
+    expect(failures).toMatchObject([
+      { index: 1, error: { errno: 'EEXIST' } },
+      { index: undefined, error: { errno: 'ENOBUFS' } },
+    ])
+    expect(ready).toEqual([])
+    answer = () => {}
+    expect(socket.requestAll([message()])).toMatchObject([
+      { index: undefined, error: { errno: 'ENODATA' } },
+    ])
+  })
+
   it('throw the words of the kernel', () => {
     answer = ([header]) => ready.push(status(header!, EEXIST, 'there is one'))
     expect(() => socket.request(message('link a'))).toThrow(

@@ -49,6 +49,8 @@ export interface Failure {
   readonly offset?: number
 }
 
+type Visit = (header: Header, buffer: Buffer, start: number, end: number) => void
+
 /** What a multicast group told. */
 export interface Notification {
   readonly header: Header
@@ -91,7 +93,8 @@ export class NetlinkSocket {
 
   /**
    * Sends changes all at once and answers with those the kernel refused, in order. It carries on
-   * behind one that it refused: nothing but the caller undoes the others.
+   * behind one that it refused: nothing but the caller undoes the others. A failure without a place,
+   * the last: answers got lost, so that any of the rest may have been refused, too.
    */
   requestAll(messages: readonly Message[]): readonly Failure[] {
     const failures: Failure[] = []
@@ -109,18 +112,23 @@ export class NetlinkSocket {
       (place) => (place === last ? NLM_F_ACK : 0),
     )
     let answered = false
-    while (!answered) {
-      const arrived = this.#receive((header, buffer, start, end) => {
+    const lost = this.#receiveUntil(
+      () => answered,
+      (header, buffer, start, end) => {
         const place = (header.sequence - first) | 0
         if (header.type !== NLMSG_ERROR || place < 0 || place > last) return
         const index = sent[place]!
         const failure = this.#failure(messages[index]!, index, header, buffer, start, end)
         if (failure !== undefined) failures.push(failure)
         if (place === last) answered = true
-      })
-      if (!arrived && !answered) throw noAnswer(messages[sent[last]!]!)
+      },
+    )
+    failures.sort((a, b) => a.index! - b.index!)
+    if (lost !== undefined) failures.push({ index: undefined, error: lost })
+    else if (!answered) {
+      failures.push({ index: undefined, error: noAnswer(messages[sent[last]!]!) })
     }
-    return failures.sort((a, b) => a.index! - b.index!)
+    return failures
   }
 
   /**
@@ -266,8 +274,23 @@ export class NetlinkSocket {
     ffi.send(this.fd, outgoing.buffer, outgoing.length)
   }
 
+  /** Takes what there is, also behind a gap. Answers with the first error of receiving it. */
+  #receiveUntil(isDone: () => boolean, visit: Visit): KernelError | undefined {
+    let lost: KernelError | undefined
+    while (!isDone()) {
+      try {
+        if (!this.#receive(visit)) break
+      } catch (error) {
+        if (!isKernelError(error)) throw error
+        lost ??= error
+        if (error.errno !== 'ENOBUFS') break
+      }
+    }
+    return lost
+  }
+
   /** Visits the messages of one datagram; false if there was none, ENOBUFS if some got lost. */
-  #receive(visit: (header: Header, buffer: Buffer, start: number, end: number) => void): boolean {
+  #receive(visit: Visit): boolean {
     const buffer = spare ?? Buffer.allocUnsafeSlow(DATAGRAM)
     // Whoever calls a socket while visiting gets a buffer of its own.
     spare = undefined

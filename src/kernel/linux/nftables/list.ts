@@ -1,5 +1,5 @@
 import { isKernelError } from '../../../base/errors.ts'
-import type { Family, TableDefinition } from '../../ruleset.ts'
+import type { Family, SetDefinition, TableDefinition } from '../../ruleset.ts'
 import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
 import type { ValueOf } from '../netlink/schema.ts'
 import { type TableName, tableTarget } from './batch.ts'
@@ -14,6 +14,7 @@ import {
   shapeFor,
 } from './element.ts'
 import type { Expression } from './expression.ts'
+import type { Layout } from './layout.ts'
 import {
   chainBody,
   elementsBody,
@@ -100,6 +101,24 @@ export function listSets(socket: NetlinkSocket, table: TableName): ListedSet[] {
     anonymous: ((attributes.flags ?? 0) & NFT_SET_ANONYMOUS) !== 0,
     attributes,
   }))
+}
+
+/** The sets of a table, as far as what their elements are made of. Those of unknown types are left out. */
+export function listSetDefinitions(socket: NetlinkSocket, table: TableName): SetDefinition[] {
+  return listSets(socket, table).flatMap(({ name, anonymous, attributes }) => {
+    const shape = anonymous ? undefined : listedShape(attributes)
+    if (shape === undefined) return []
+    const { key, value, interval } = shape
+    const names = ({ types }: Layout) => types.map((type) => type.name)
+    return [
+      {
+        name,
+        key: names(key),
+        ...(value === undefined ? {} : { value: value === 'verdict' ? value : names(value) }),
+        interval: interval !== undefined,
+      } as SetDefinition,
+    ]
+  })
 }
 
 /** Equivalent to: `nft -a list table FAMILY NAME`, its rules only. */

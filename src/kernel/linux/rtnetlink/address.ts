@@ -20,8 +20,11 @@ export const RTM_GETADDR = 22
 export const RTNLGRP_IPV4_IFADDR = 5
 export const RTNLGRP_IPV6_IFADDR = 9
 
+const RTM_GETMULTICAST = 58
+
 const IFA_ADDRESS = 1
 const IFA_LOCAL = 2
+const IFA_MULTICAST = 7
 const IFA_FLAGS = 8
 const IFA_F_NODAD = 0x02
 
@@ -97,6 +100,21 @@ export function listAddresses(
     body: addressBody.encode(header, {}),
   }
   return socket.dump(request, addressBody).map(toLinkAddress)
+}
+
+const groupBody = body(ifaddrmsg, schema({ group: [IFA_MULTICAST, ipAddress] }))
+
+/** The IPv6 groups a link listens to. Equivalent to: `ip -6 maddress show dev LINK`. */
+export function listMulticastGroups(socket: NetlinkSocket, link: number): IpAddress[] {
+  const request: Message = {
+    operation: 'RTM_GETMULTICAST',
+    type: RTM_GETMULTICAST,
+    flags: 0,
+    body: groupBody.encode({ family: familyNumber(6), index: link }, {}),
+  }
+  return socket
+    .dump(request, groupBody)
+    .flatMap(({ attributes: { group } }) => (group === undefined ? [] : [group]))
 }
 
 /** An address from the body of RTM_NEWADDR or RTM_DELADDR. */
