@@ -5,7 +5,7 @@ import type { ElementResource, NamespaceRef, Resource } from './resource.ts'
  * THE DOOR. Whatever asks or changes the machine goes through this interface; `kernel/linux` is the
  * real one, `kernel/memory` the one over a Map. Everything it throws is a KernelError, or a CnmError
  * where the user can do something about it (NAMESPACE_NOT_FOUND, HOST_NAMESPACE, MISSING_CAPABILITY,
- * UNSUPPORTED_KERNEL, LINK_EXISTS, COMMAND_NOT_FOUND, CLOSED).
+ * UNSUPPORTED_KERNEL, LINK_EXISTS, COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE, INVALID_ARGUMENT, CLOSED).
  */
 export interface Kernel {
   /**
