@@ -11,6 +11,7 @@ export function program(): Command {
     .description('Container networking: networks, sandboxes and endpoints on this host')
     .enablePositionalOptions()
     .showSuggestionAfterError()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'cnm: ')) })
     .configureHelp({ sortSubcommands: true })
     .exitOverride(exitOn)
   for (const command of [runCommand(), demoCommand(), doctorCommand(), versionCommand()]) {

@@ -142,7 +142,7 @@ it('collects at the next start what a killed one has left', async () => {
 
 it.each([
   [['run', '--network', 'web', '--ip', '10.9.9.9', '--', 'true'], 2, 'cnm: '],
-  [['run', '--netwrok', 'web', '--', 'true'], 2, 'Did you mean --network?'],
+  [['run', '--netwrok', 'web', '--', 'true'], 2, 'cnm: unknown option'],
   [['run'], 2, "missing required argument 'command'"],
   [['run', '--name', 'a b', '--', 'true'], 2, '"a b" is not a name'],
 ])('answers the mistake %j with a sentence and changes nothing', async (args, status, sentence) => {
