@@ -6,15 +6,17 @@ import { type Controller, createController } from '#dist/index.js'
 import { local as localIpam } from '#dist/ipam/local/local.js'
 import { linuxKernel } from '#dist/kernel/linux/index.js'
 import { local as localStore } from '#dist/store/local/local.js'
-import { throwAwayHost } from '../support/host.ts'
+import { type ThrowAwayHost, throwAwayHost } from '../support/host.ts'
 import { hostState } from '../support/host-state.ts'
 
 interface Story {
   readonly name: string
-  prepare?(cnm: Controller): Promise<unknown>
-  act(cnm: Controller): Promise<unknown>
+  prepare?(cnm: Controller, host: ThrowAwayHost): Promise<unknown>
+  act(cnm: Controller, host: ThrowAwayHost): Promise<unknown>
   /** Takes it back, so that the next call can be tried. */
-  undo(cnm: Controller): Promise<unknown>
+  undo(cnm: Controller, host: ThrowAwayHost): Promise<unknown>
+  /** What is there before counts as a finding, too. */
+  readonly broken?: boolean
 }
 
 const web = { name: 'web', subnets: ['10.7.0.0/24', 'fd00:7::/64'] }
@@ -66,7 +68,45 @@ const stories: readonly Story[] = [
     act: async (cnm) => cnm.sandbox('api').endpoints()[1]?.leave(),
     undo: (cnm) => cnm.sandbox('api').connect(cnm.network('web')),
   },
+  {
+    name: 'an endpoint of its own that joins',
+    prepare: async (cnm) => {
+      await hostWithSandbox(cnm)
+      await cnm.network('web').createEndpoint({ name: 'db', persistent: true })
+    },
+    act: async (cnm) => cnm.network('web').endpoints()[0]?.join(cnm.sandbox('api')),
+    undo: async (cnm) => cnm.network('web').endpoints()[0]?.leave(),
+  },
+  {
+    name: 'an adopted sandbox',
+    prepare: async (cnm, host) => {
+      await hostWithSandbox(cnm)
+      await host.createNamespace('theirs')
+    },
+    act: (cnm, host) =>
+      cnm.createSandbox({
+        name: 'theirs',
+        netns: `${host.folder}/theirs`,
+        connect: [{ network: 'web' }, { network: 'back' }],
+      }),
+    undo: (cnm) => cnm.sandbox('theirs').delete(),
+  },
+  {
+    name: 'mending a bridge that somebody deleted',
+    broken: true,
+    prepare: async (cnm, host) => {
+      await cnm.createNetwork({ name: 'web', ipv6: true, options: { bridge: 'web0' } })
+      await cnm.createSandbox({ connect: [{ network: 'web' }] })
+      await breakBridge(cnm, host)
+    },
+    act: (cnm) => cnm.doctor({ fix: true }),
+    undo: breakBridge,
+  },
 ]
+
+async function breakBridge(_: Controller, host: ThrowAwayHost): Promise<void> {
+  await host.ip('link del web0')
+}
 
 it.each(stories)('$name: whichever kernel call fails, nothing has changed', async (story) => {
   await using host = await throwAwayHost({ internet: true })
@@ -80,18 +120,18 @@ it.each(stories)('$name: whichever kernel call fails, nothing has changed', asyn
     ipams: [localIpam({ seed: 'test' })],
     namespaceDir,
   })
-  await story.prepare?.(cnm)
+  await story.prepare?.(cnm, host)
   // How many kernel calls there are, is counted in a first, undisturbed run.
   await kernel.armFault(Number.MAX_SAFE_INTEGER)
-  await story.act(cnm)
+  await story.act(cnm, host)
   const calls = await kernel.faultCalls()
   expect(calls).toBeGreaterThan(0)
-  await story.undo(cnm)
+  await story.undo(cnm, host)
   await kernel.settled()
   let before = (await hostState(host)).join('\n')
   for (let k = 1; k <= calls; k += 1) {
     await kernel.armFault(k)
-    const failure = await story.act(cnm).then(
+    const failure = await story.act(cnm, host).then(
       () => undefined,
       (error: unknown) => error,
     )
@@ -101,10 +141,10 @@ it.each(stories)('$name: whichever kernel call fails, nothing has changed', asyn
       expect((await hostState(host)).join('\n')).toBe(before)
     } else {
       // A call whose failure does no harm: deleting in the background.
-      await story.undo(cnm)
+      await story.undo(cnm, host)
       await kernel.settled()
       before = (await hostState(host)).join('\n')
     }
-    expect(await cnm.doctor()).toEqual([])
+    if (!story.broken) expect(await cnm.doctor()).toEqual([])
   }
 })

@@ -88,43 +88,16 @@ export function byPlace<R extends { readonly namespace?: NamespaceRef }>(
 }
 
 function sort(resources: readonly Resource[]): Sorted {
-  const sorted = {
-    namespaces: [] as NamespaceResource[],
-    bridges: [] as BridgeResource[],
-    veths: [] as VethResource[],
-    addresses: [] as AddressResource[],
-    routes: [] as RouteResource[],
-    sysctls: [] as SysctlResource[],
-    tables: [] as TableResource[],
-    elements: [] as ElementResource[],
+  const all = <Kind extends Resource['kind']>(kind: Kind) =>
+    resources.filter((each): each is Extract<Resource, { kind: Kind }> => each.kind === kind)
+  return {
+    namespaces: all('namespace'),
+    bridges: all('bridge'),
+    veths: all('veth'),
+    addresses: all('address'),
+    routes: all('route'),
+    sysctls: all('sysctl'),
+    tables: all('table'),
+    elements: all('element'),
   }
-  for (const resource of resources) {
-    switch (resource.kind) {
-      case 'namespace':
-        sorted.namespaces.push(resource)
-        break
-      case 'bridge':
-        sorted.bridges.push(resource)
-        break
-      case 'veth':
-        sorted.veths.push(resource)
-        break
-      case 'address':
-        sorted.addresses.push(resource)
-        break
-      case 'route':
-        sorted.routes.push(resource)
-        break
-      case 'sysctl':
-        sorted.sysctls.push(resource)
-        break
-      case 'table':
-        sorted.tables.push(resource)
-        break
-      case 'element':
-        sorted.elements.push(resource)
-        break
-    }
-  }
-  return sorted
 }
