@@ -140,5 +140,5 @@ function addressOf(cnm: Cnm, sandbox: string, network: string): string {
 }
 
 async function reaches(from: Sandbox, address: string): Promise<boolean> {
-  return (await from.exec(['ping', '-c1', '-W1', address])).code === 0
+  return (await from.exec(['ping', '-c1', '-W2', address])).code === 0
 }
