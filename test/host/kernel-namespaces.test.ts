@@ -4,7 +4,7 @@ import { closeSync } from 'node:fs'
 import { mkdir, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { Kernel } from '#dist/kernel/kernel.js'
 import type { Resource } from '#dist/kernel/resource.js'
 import { add, kernelRig, network, port, remove } from '../support/kernel-rig.ts'
@@ -155,7 +155,10 @@ describe('programs', () => {
     })
     const program = await rig.kernel.spawn(namespace, { argv: ['sleep', '60'], stdio: 'pipe' })
     const proc = `/proc/${program.pid}`
-    expect((await readdir(`${proc}/fd`)).sort()).toEqual(['0', '1', '2'])
+    // While it starts, it has its libraries open, too.
+    await vi.waitFor(async () => {
+      expect((await readdir(`${proc}/fd`)).sort()).toEqual(['0', '1', '2'])
+    }, 5000)
     const { ino } = await stat(namespace.path)
     expect(await readlink(`${proc}/ns/net`)).toBe(`net:[${ino}]`)
     program.kill('SIGKILL')
