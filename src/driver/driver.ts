@@ -1,4 +1,5 @@
 import type { Cidr, IpAddress, MacAddress, Prefix } from '../address/address.ts'
+import type { PortRange, Protocol } from '../address/port.ts'
 import type { EndpointId, NetworkId } from '../base/id.ts'
 import type { HostView } from '../kernel/kernel.ts'
 import type { Resource } from '../kernel/resource.ts'
@@ -29,6 +30,17 @@ export interface NetworkDriver {
     view: HostView,
   ): readonly Resource[]
 
+  /**
+   * The host addresses at which ports of a joined endpoint are published: one binding each, all with the
+   * same host ports. Absent: this driver publishes nothing. Errors: NOT_ALLOWED, in one sentence with
+   * the way out, where that address can't lead to this endpoint.
+   */
+  hostAddresses?(
+    network: NetworkSpec,
+    endpoint: EndpointSpec,
+    wanted: PublishedPort,
+  ): readonly HostAddress[]
+
   /** The sandbox's side of a joined endpoint: its link, addresses, gateways and routes. */
   attachment(network: NetworkSpec, endpoint: EndpointSpec, view: HostView): Attachment
 }
@@ -58,6 +70,8 @@ export interface ParsedOptions {
   /** Subnets that the options imply (those of an adopted bridge), taken where the user names none. */
   readonly ipv4?: Subnet
   readonly ipv6?: Subnet
+  /** Families in which the host needs no address on the network: no gateway is taken from the pool. */
+  readonly noGateway?: readonly (4 | 6)[]
 }
 
 /** What is known of a network when its options are parsed. */
@@ -66,6 +80,8 @@ export interface NetworkPlan {
   readonly internal: boolean
   readonly ipv4: boolean
   readonly ipv6: boolean
+  /** By the names the user gave them. */
+  readonly auxAddresses: Readonly<Record<string, IpAddress>>
 }
 
 /** A network as its driver sees it. */
@@ -83,6 +99,8 @@ export interface Subnet {
   readonly subnet: Prefix
   /** Absent where the driver or the user wants none. */
   readonly gateway?: IpAddress
+  /** Addresses that no endpoint gets, by name. */
+  readonly auxAddresses?: Readonly<Record<string, IpAddress>>
 }
 
 /** A joined endpoint as its driver sees it. */
@@ -93,6 +111,60 @@ export interface EndpointSpec {
   readonly ipv6?: IpAddress
   /** Given by the user; without one the driver derives it from network and address. */
   readonly mac?: MacAddress
+  /** Further addresses of the endpoint's link. */
+  readonly linkLocal: readonly Cidr[]
+  /** What is published now: not while the sandbox's default route of that family leads elsewhere. */
+  readonly ports: readonly PortBinding[]
+  /** Endpoints of the same network with which it may talk though others may not. */
+  readonly links: readonly LinkedEndpoint[]
+  readonly rate?: Rate
+  /** One of its addresses was another MAC's before, so neighbours have to be told. */
+  readonly moved?: boolean
+}
+
+export interface LinkedEndpoint {
+  readonly id: EndpointId
+  readonly ipv4?: IpAddress
+  readonly ipv6?: IpAddress
+}
+
+/** Bits per second; an absent direction is not limited. */
+export interface Rate {
+  readonly toSandbox?: number
+  readonly fromSandbox?: number
+}
+
+/** Ports of a sandbox as the user wants them published: `-p 127.0.0.1:8080-8090:80-90/udp`. */
+export interface PublishedPort {
+  readonly protocol: Protocol
+  /** Inside. */
+  readonly ports: PortRange
+  /** Absent: the network's default, usually all addresses. */
+  readonly hostAddress?: IpAddress
+  /**
+   * As many as `ports`, one to one; or more, of which the first free ones are taken. Absent: any free
+   * ones.
+   */
+  readonly hostPorts?: PortRange
+}
+
+export interface HostAddress {
+  /** `0.0.0.0` and `::` are all addresses of the host. */
+  readonly address: IpAddress
+  /** The family of the endpoint's address that it leads to. */
+  readonly family: 4 | 6
+  /** The sandbox is reached at its own address and port (routed); no port of the host is used. */
+  readonly direct: boolean
+}
+
+/** Published ports as they are: as many host ports as ports, one to one. */
+export interface PortBinding {
+  readonly protocol: Protocol
+  readonly ports: PortRange
+  readonly family: 4 | 6
+  readonly hostAddress: IpAddress
+  /** Absent: reached directly. */
+  readonly hostPorts?: PortRange
 }
 
 export interface Attachment {
@@ -101,6 +173,8 @@ export interface Attachment {
   readonly addresses: readonly Cidr[]
   readonly gateway4?: IpAddress
   readonly gateway6?: IpAddress
+  /** Set: the neighbours are told where the addresses are now. */
+  readonly announce?: { readonly times: number; readonly intervalMs: number }
   /** Besides the on-link and default routes. */
   readonly routes: readonly { readonly destination: Prefix; readonly gateway?: IpAddress }[]
 }

@@ -1,11 +1,13 @@
 import type { Cidr, IpAddress, MacAddress, Prefix } from '../address/address.ts'
-import type { ElementResource, NamespaceRef, Resource } from './resource.ts'
+import type { PortRange, Protocol } from '../address/port.ts'
+import type { ElementResource, NamespaceRef, ReservationResource, Resource } from './resource.ts'
 
 /**
  * THE DOOR. Whatever asks or changes the machine goes through this interface; `kernel/linux` is the
  * real one, `kernel/memory` the one over a Map. Everything it throws is a KernelError, or a CnmError
  * where the user can do something about it (NAMESPACE_NOT_FOUND, HOST_NAMESPACE, MISSING_CAPABILITY,
- * UNSUPPORTED_KERNEL, LINK_EXISTS, COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE, INVALID_ARGUMENT, CLOSED).
+ * UNSUPPORTED_KERNEL, LINK_EXISTS, COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE, PORT_IN_USE,
+ * INVALID_ARGUMENT, CLOSED).
  */
 export interface Kernel {
   /**
@@ -17,7 +19,8 @@ export interface Kernel {
    * succeeds (that is how adoption works), what is ours and different is made just so (that is how
    * repair works), and removing what is gone succeeds.
    * Order: links in `remove` down → elements in `remove` → elements in `add` → links in `add` → up.
-   * When it resolves, what was removed has no effect any more; deleting it goes on in the background.
+   * When it resolves, what was removed has no effect any more, on flows that went on included; deleting
+   * it goes on in the background.
    */
   apply(change: Change): Promise<void>
 
@@ -29,6 +32,12 @@ export interface Kernel {
 
   /** What a driver may want to know of the host. */
   view(): Promise<HostView>
+
+  /** Sockets of the host that have bound one of these ports. They don't hear what is forwarded. */
+  holders(ports: readonly Omit<ReservationResource, 'kind'>[]): Promise<readonly PortHolder[]>
+
+  /** What others' rules do to packets that are forwarded to and from our bridges. */
+  obstacles(): Promise<readonly Obstacle[]>
 
   /**
    * Parses a way to name somebody's namespace and answers with a checked reference. Errors:
@@ -114,6 +123,34 @@ export interface HostView {
   readonly addresses: readonly { readonly link: string; readonly address: Cidr }[]
   /** The kernel has `net/ipv6/conf/IF/force_forwarding` (6.17), so IPv6 can be forwarded per link. */
   readonly forceForwarding6: boolean
+  /** Whether the whole host forwards IPv6 (`net/ipv6/conf/all/forwarding`). */
+  readonly allForwarding6: boolean
+  /** Where the kernel takes ports from for those who don't care (`ip_local_port_range`). */
+  readonly ephemeralPorts: PortRange
+  /** Ports of that range it leaves out (`ip_local_reserved_ports`). */
+  readonly reservedPorts: readonly PortRange[]
+  /** Families whose forwarded packets pass a chain DOCKER-USER (a ConsentResource can be added). */
+  readonly dockerUser: readonly ('ip' | 'ip6')[]
+}
+
+/** A socket of the host that holds a port. */
+export interface PortHolder {
+  readonly protocol: Protocol
+  readonly address: IpAddress
+  readonly port: number
+  /** Absent where no process of ours to see has it. */
+  readonly pid?: number
+  readonly process?: string
+}
+
+/** Somebody else's rules that stop packets of ours. */
+export interface Obstacle {
+  /** `chain ip filter FORWARD (iptables)` … */
+  readonly where: string
+  /** One sentence: what it does to whom. */
+  readonly detail: string
+  /** The command that mends it, if there is one. */
+  readonly remedy?: string
 }
 
 export interface HostLink {
@@ -126,6 +163,10 @@ export interface HostLink {
   /** Whether the host forwards packets that come in here (RTM_GETNETCONF). */
   readonly forwarding4: boolean
   readonly forwarding6: boolean
+  /** `net/ipv4/conf/IF/route_localnet` */
+  readonly routeLocalnet: boolean
+  /** `net/ipv6/conf/IF/accept_ra`: 1 means "unless it forwards". */
+  readonly acceptRa6: 0 | 1 | 2
 }
 
 export interface HostRoute {
@@ -178,6 +219,13 @@ export type KernelEvent =
       readonly address: Cidr
     }
   | { readonly type: 'route'; readonly change: 'set' | 'gone'; readonly route: HostRoute }
+  /** Somebody has switched forwarding on or off for a link (`all` and `default` are none). */
+  | {
+      readonly type: 'forwarding'
+      readonly link: string
+      readonly family: 4 | 6
+      readonly on: boolean
+    }
   | {
       readonly type: 'ruleset'
       readonly table: string

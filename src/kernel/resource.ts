@@ -1,4 +1,5 @@
 import type { Cidr, IpAddress, MacAddress, Prefix } from '../address/address.ts'
+import { type PortRange, type Protocol, portsText } from '../address/port.ts'
 import type { Family, TableDefinition } from './ruleset.ts'
 
 /**
@@ -16,6 +17,12 @@ export type Resource =
   | SysctlResource
   | TableResource
   | ElementResource
+  | ReservationResource
+  | FlowsResource
+  | RelayResource
+  | RateResource
+  | AnnouncementResource
+  | ConsentResource
 
 /** A network namespace, as plain data. It is opened when it is needed and closed at once. */
 export interface NamespaceRef {
@@ -109,7 +116,9 @@ export interface TableResource {
   readonly definition: TableDefinition
 }
 
-/** One element of a set or map of a table of ours. Equivalent to: `nft add element …`. */
+/**
+ * One element of a set or map of a table of ours, or a run of them. Equivalent to: `nft add element …`.
+ */
 export interface ElementResource {
   readonly kind: 'element'
   readonly family: Family
@@ -119,8 +128,100 @@ export interface ElementResource {
   readonly key: readonly string[]
   /** For maps: a verdict (`jump nat4`) or one text for each part of the value. */
   readonly value?: readonly string[]
+  /**
+   * This many elements instead of one: the last part of the key is a port that goes up by one from each
+   * to the next, and so is the last part of the value. Not for sets of intervals.
+   */
+  readonly run?: number
   /** Id of the network or endpoint that owns it; kept in the element's user data. */
   readonly owner: string
+}
+
+/**
+ * Ports of the host that are forwarded: from now on no process of the host can bind them (EADDRINUSE).
+ * One that has done so already: PORT_IN_USE, naming process and port, before anything of the change is
+ * done. A kernel without a way to reserve ports (see HostView) only looks for such a process.
+ */
+export interface ReservationResource {
+  readonly kind: 'reservation'
+  readonly protocol: Protocol
+  /** `0.0.0.0` and `::` are all addresses of their family. */
+  readonly address: IpAddress
+  readonly ports: PortRange
+}
+
+/**
+ * What has been forwarded to these ports of a sandbox. Nothing is made for it; but when it is removed,
+ * what others sent there is forgotten by conntrack, and what the sandbox sends from there unasked is
+ * dropped until it has been quiet for 30 s: a flow that was forwarded ends, and stays ended, though its
+ * server goes on sending. Adding it lifts that.
+ */
+export interface FlowsResource {
+  readonly kind: 'flows'
+  /** The sandbox's address. */
+  readonly address: IpAddress
+  readonly protocol: Protocol
+  readonly ports: PortRange
+  /** The host end of the sandbox's link: if it goes in the same change, nothing can be sent any more. */
+  readonly link: string
+  /** Where quiet senders are kept: `address . protocol . port`, and the same with ranges of ports. */
+  readonly quiet: {
+    readonly family: Family
+    readonly table: string
+    readonly set: string
+    readonly ranges: string
+  }
+}
+
+/**
+ * A listener of the host that passes on what it gets, for what the kernel can't forward (`::1`).
+ * It lives as long as the engine. Equivalent to: `socat TCP6-LISTEN:8080,bind=[::1],fork TCP6:…`.
+ */
+export interface RelayResource {
+  readonly kind: 'relay'
+  readonly protocol: 'tcp' | 'udp'
+  readonly listen: { readonly address: IpAddress; readonly port: number }
+  readonly to: { readonly address: IpAddress; readonly port: number }
+}
+
+/**
+ * How much may pass through a port of a bridge, in bits per second. At least one direction.
+ * Equivalent to: `tc qdisc add dev LINK root tbf rate …`, and the same on an ifb for what comes in.
+ */
+export interface RateResource {
+  readonly kind: 'rate'
+  /** The host end of the sandbox's link. */
+  readonly link: string
+  readonly toSandbox?: number
+  readonly fromSandbox?: number
+}
+
+/**
+ * Tells everybody on the link where an address is now: gratuitous ARP, or unsolicited neighbour
+ * advertisement. Adding it says so once, before the change is done, and then at intervals; removing it
+ * ends that. There is nothing to compare.
+ */
+export interface AnnouncementResource {
+  readonly kind: 'announcement'
+  readonly namespace: NamespaceRef
+  readonly link: string
+  readonly address: IpAddress
+  readonly mac: MacAddress
+  /** 1 to 3. */
+  readonly times: number
+  readonly intervalMs: number
+}
+
+/**
+ * The one rule of ours in a table of somebody else's: an accept with our comment at the beginning of
+ * chain DOCKER-USER of table `filter`, for packets with this mark. Equivalent to:
+ * `iptables -I DOCKER-USER -m mark --mark MARK/MARK -m comment --comment cnm -j ACCEPT`.
+ */
+export interface ConsentResource {
+  readonly kind: 'consent'
+  readonly family: 'ip' | 'ip6'
+  /** One bit. */
+  readonly mark: number
 }
 
 /** Two resources with one key are the same thing; at most one of them can exist. */
@@ -141,9 +242,26 @@ export function resourceKey(resource: Resource): string {
       return `table:${resource.definition.family} ${resource.definition.name}`
     case 'element': {
       const { family, table, set, key } = resource
-      return `element:${family} ${table}:${set}:${key.join(' . ')}`
+      const run = resource.run === undefined ? '' : `+${resource.run}`
+      return `element:${family} ${table}:${set}:${key.join(' . ')}${run}`
     }
+    case 'reservation':
+      return `reservation:${portKey(resource)}`
+    case 'flows':
+      return `flows:${portKey(resource)}`
+    case 'relay':
+      return `relay:${resource.protocol} ${resource.listen.address} ${resource.listen.port}`
+    case 'rate':
+      return `rate:${resource.link}`
+    case 'announcement':
+      return `announcement:${place(resource)}:${resource.link}:${resource.address}`
+    case 'consent':
+      return `consent:${resource.family}`
   }
+}
+
+function portKey({ protocol, address, ports }: ReservationResource | FlowsResource): string {
+  return `${protocol} ${address} ${portsText(ports)}`
 }
 
 function place(resource: { readonly namespace?: NamespaceRef }): string {

@@ -90,7 +90,7 @@ export async function takePool(
   driver: NetworkDriver,
   wanted: WantedSubnet,
   network: string,
-  view: HostView,
+  routes: HostView['routes'],
 ): Promise<TakenPool> {
   const holder = `network "${network}"`
   const { family, subnet, range } = wanted
@@ -99,7 +99,7 @@ export async function takePool(
     holder,
     ...(subnet ? { subnet } : {}),
     ...(range ? { range } : {}),
-    avoid: view.routes.map(({ destination }) => destination),
+    avoid: routes.map(({ destination }) => destination),
   })
   try {
     for (const [name, address] of Object.entries(wanted.auxAddresses ?? {})) {
@@ -135,7 +135,6 @@ export async function retakePools(
   network: NetworkRecord,
 ): Promise<NetworkState['pools']> {
   const pools: { ipv4?: PoolId; ipv6?: PoolId } = {}
-  const nowhere: HostView = { links: [], routes: [], addresses: [], forceForwarding6: false }
   try {
     for (const [key, family] of [
       ['ipv4', 4],
@@ -143,7 +142,7 @@ export async function retakePools(
     ] as const) {
       const pool = network[key]
       if (pool === undefined) continue
-      const taken = await takePool(ipam, driver, { family, ...pool }, network.name, nowhere)
+      const taken = await takePool(ipam, driver, { family, ...pool }, network.name, [])
       pools[key] = taken.id
     }
     return pools

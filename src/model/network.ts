@@ -108,7 +108,13 @@ function optionDifferences(
   view: HostView,
 ) {
   const { name, internal } = there
-  const plan = { name, internal, ipv4: there.ipv4 !== undefined, ipv6: there.ipv6 !== undefined }
+  const plan = {
+    name,
+    internal,
+    ipv4: there.ipv4 !== undefined,
+    ipv6: there.ipv6 !== undefined,
+    auxAddresses: { ...there.ipv4?.auxAddresses, ...there.ipv6?.auxAddresses },
+  }
   const wanted = engine.driver(there.driver).parseOptions(options, plan, view)
   return (wanted.given ?? []).map((key) =>
     differs(`option "${key}"`, there.options[key], wanted.options[key]),

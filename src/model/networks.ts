@@ -84,7 +84,9 @@ async function plan(
   const families = chooseFamilies(options, subnets, driver.capabilities.addresses)
   const internal = options.internal ?? false
   const { name } = options
-  const parsed = driver.parseOptions(options.options ?? {}, { name, internal, ...families }, view)
+  const auxAddresses = { ...subnets.ipv4?.auxAddresses, ...subnets.ipv6?.auxAddresses }
+  const network = { name, internal, ...families, auxAddresses }
+  const parsed = driver.parseOptions(options.options ?? {}, network, view)
   const pools: { ipv4?: NetworkState['pools']['ipv4']; ipv6?: NetworkState['pools']['ipv6'] } = {}
   const records: { ipv4?: NetworkRecord['ipv4']; ipv6?: NetworkRecord['ipv6'] } = {}
   try {
@@ -94,7 +96,7 @@ async function plan(
     ] as const) {
       if (!families[key]) continue
       const wanted = wantedSubnet(family, subnets[key], parsed[key], name)
-      const taken = await takePool(ipam, driver, wanted, name, view)
+      const taken = await takePool(ipam, driver, wanted, name, view.routes)
       pools[key] = taken.id
       records[key] = taken.record
     }

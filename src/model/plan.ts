@@ -32,7 +32,8 @@ export function networkSpec(record: NetworkRecord): NetworkSpec {
 }
 
 function subnetOf(pool: PoolRecord): Subnet {
-  return { subnet: pool.subnet, ...(pool.gateway ? { gateway: pool.gateway } : {}) }
+  const { subnet, gateway, auxAddresses } = pool
+  return { subnet, ...(gateway ? { gateway } : {}), ...(auxAddresses ? { auxAddresses } : {}) }
 }
 
 function endpointSpec(record: EndpointRecord): EndpointSpec {
@@ -43,6 +44,9 @@ function endpointSpec(record: EndpointRecord): EndpointSpec {
     ...(ipv4 ? { ipv4 } : {}),
     ...(ipv6 ? { ipv6 } : {}),
     ...(mac ? { mac } : {}),
+    linkLocal: [],
+    ports: [],
+    links: [],
   }
 }
 

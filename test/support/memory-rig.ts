@@ -72,6 +72,8 @@ export class Life {
       compare: (resources) => this.#spend(() => inner.compare(resources)),
       survey: (query) => this.#spend(() => inner.survey(query)),
       view: () => this.#spend(() => inner.view()),
+      holders: (ports) => this.#spend(() => inner.holders(ports)),
+      obstacles: () => this.#spend(() => inner.obstacles()),
       adopt: (target) => this.#spend(() => inner.adopt(target)),
       spawn: (namespace, command) => this.#spend(() => inner.spawn(namespace, command)),
       openSocket: (namespace, socket) => this.#spend(() => inner.openSocket(namespace, socket)),

@@ -82,6 +82,17 @@ class Comparison {
         return this.#table(resource)
       case 'element':
         return this.#element(resource)
+      case 'reservation':
+      case 'rate':
+      case 'consent':
+        return undefined
+      case 'flows':
+      case 'announcement':
+        // There is nothing of them to be seen.
+        return undefined
+      case 'relay':
+        // Those are this process's own, and not the thread's.
+        return undefined
     }
   }
 

@@ -24,6 +24,8 @@ export function hostView({ socket }: Place): HostView {
         ours: group === LINK_GROUP,
         forwarding4: forwarding4.has(index),
         forwarding6: forwarding6.has(index),
+        routeLocalnet: false,
+        acceptRa6: 0,
       }),
     ),
     routes: listRoutes(socket).flatMap((route) => hostRoutes(route, names)),
@@ -32,6 +34,10 @@ export function hostView({ socket }: Place): HostView {
       return name === undefined ? [] : [{ link: name, address }]
     }),
     forceForwarding6: existsSync(FORCE_FORWARDING),
+    allForwarding6: false,
+    ephemeralPorts: { from: 32768, to: 60999 },
+    reservedPorts: [],
+    dockerUser: [],
   }
 }
 

@@ -7,11 +7,13 @@ import type {
   Command,
   Difference,
   HostView,
+  Obstacle,
+  PortHolder,
   SocketRequest,
   Survey,
   SurveyQuery,
 } from '../kernel.ts'
-import type { NamespaceRef, Resource } from '../resource.ts'
+import type { NamespaceRef, ReservationResource, Resource } from '../resource.ts'
 import { apply, type Machinery } from './apply/apply.ts'
 import { compare } from './compare.ts'
 import { armFault, faultCalls } from './ffi/fault.ts'
@@ -89,6 +91,14 @@ export class KernelSide implements Operations {
 
   view(): HostView {
     return hostView(this.#host)
+  }
+
+  holders(_ports: readonly Omit<ReservationResource, 'kind'>[]): PortHolder[] {
+    return []
+  }
+
+  obstacles(): Obstacle[] {
+    return []
   }
 
   adopt(target: { readonly pid: number } | { readonly path: string }): AdoptedNamespace {

@@ -8,12 +8,14 @@ import type {
   HostView,
   Kernel,
   KernelEvent,
+  Obstacle,
+  PortHolder,
   Program,
   SocketRequest,
   Survey,
   SurveyQuery,
 } from '../kernel.ts'
-import type { NamespaceRef, Resource } from '../resource.ts'
+import type { NamespaceRef, ReservationResource, Resource } from '../resource.ts'
 import { Background } from './background/background.ts'
 import { KernelThread } from './thread.ts'
 import { fromWire } from './wire-error.ts'
@@ -78,6 +80,14 @@ class ThreadedKernel implements LinuxKernel {
 
   view(): Promise<HostView> {
     return this.#thread.call('view')
+  }
+
+  holders(ports: readonly Omit<ReservationResource, 'kind'>[]): Promise<readonly PortHolder[]> {
+    return this.#thread.call('holders', ports)
+  }
+
+  obstacles(): Promise<readonly Obstacle[]> {
+    return this.#thread.call('obstacles')
   }
 
   adopt(target: { readonly pid: number } | { readonly path: string }): Promise<AdoptedNamespace> {

@@ -4,11 +4,13 @@ import type {
   Command,
   Difference,
   HostView,
+  Obstacle,
+  PortHolder,
   SocketRequest,
   Survey,
   SurveyQuery,
 } from '../kernel.ts'
-import type { NamespaceRef, Resource } from '../resource.ts'
+import type { NamespaceRef, ReservationResource, Resource } from '../resource.ts'
 import type { WireError } from './wire-error.ts'
 
 /**
@@ -20,6 +22,8 @@ export interface Operations {
   compare(resources: readonly Resource[]): Difference[]
   survey(query: SurveyQuery): Survey
   view(): HostView
+  holders(ports: readonly Omit<ReservationResource, 'kind'>[]): PortHolder[]
+  obstacles(): Obstacle[]
   adopt(target: { readonly pid: number } | { readonly path: string }): AdoptedNamespace
   /** Programs are known by a number the caller gives: a process id may be somebody else's later. */
   spawn(

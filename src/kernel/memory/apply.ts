@@ -4,6 +4,7 @@ import { resourceKey } from '../resource.ts'
 import { addresses, routes, sysctls } from './addressing.ts'
 import { bridges, namespaces, veths } from './links.ts'
 import type { Machine } from './machine.ts'
+import { noted, reservations } from './noted.ts'
 import { elements, tables } from './ruleset.ts'
 import type { Verbs } from './verbs.ts'
 
@@ -11,6 +12,7 @@ type Kind = Resource['kind']
 
 /** In the order in which they are added: everything finds what it stands on. */
 const verbs: { readonly [K in Kind]: Verbs<Extract<Resource, { kind: K }>> } = {
+  reservation: reservations,
   table: tables,
   element: elements,
   namespace: namespaces,
@@ -19,10 +21,19 @@ const verbs: { readonly [K in Kind]: Verbs<Extract<Resource, { kind: K }>> } = {
   address: addresses,
   route: routes,
   sysctl: sysctls,
+  flows: noted(),
+  relay: noted(),
+  rate: noted(),
+  announcement: noted(),
+  consent: noted(),
 }
 
 const additionOrder = Object.keys(verbs)
 const removalOrder = [
+  'announcement',
+  'rate',
+  'relay',
+  'flows',
   'veth',
   'bridge',
   'element',
@@ -31,6 +42,8 @@ const removalOrder = [
   'table',
   'sysctl',
   'namespace',
+  'consent',
+  'reservation',
 ]
 
 /** Does it; the caller rolls back if this throws. */

@@ -1,4 +1,5 @@
-import { familyOf } from '../../address/address.ts'
+import { familyOf, type IpAddress } from '../../address/address.ts'
+import { portsText } from '../../address/port.ts'
 import type {
   AddressResource,
   BridgeResource,
@@ -8,6 +9,7 @@ import type {
   RouteResource,
   VethResource,
 } from '../resource.ts'
+import type { Noted } from './noted.ts'
 import { tableLines } from './ruleset-lines.ts'
 
 /** A resource as the commands that would make it. */
@@ -32,7 +34,47 @@ export function commandLines(resource: Resource): readonly string[] {
       return tableLines(resource.definition)
     case 'element':
       return [elementLine(resource)]
+    default:
+      return [notedLine(resource)]
   }
+}
+
+function notedLine(resource: Noted): string {
+  switch (resource.kind) {
+    case 'reservation': {
+      const { protocol, address, ports } = resource
+      return `# reserved: ${protocol} ${address} ${portsText(ports)}`
+    }
+    case 'flows': {
+      const { protocol, address, ports } = resource
+      return `# forwarded: ${protocol} ${address} ${portsText(ports)}`
+    }
+    case 'relay': {
+      const { protocol, listen, to } = resource
+      const kind = protocol.toUpperCase()
+      const from = `${kind}-LISTEN:${listen.port},bind=${bracketed(listen.address)},fork`
+      return `socat ${from} ${kind}:${bracketed(to.address)}:${to.port}`
+    }
+    case 'rate': {
+      const { link, toSandbox, fromSandbox } = resource
+      const rate = (direction: string, bits: number | undefined) =>
+        bits === undefined ? '' : ` ${direction} ${bits}bit`
+      return `tc qdisc replace dev ${link}${rate('root tbf rate', toSandbox)}${rate('ingress ifb tbf rate', fromSandbox)}`
+    }
+    case 'announcement': {
+      const { namespace, link, address, mac } = resource
+      return `# announced in ${namespace.path}: ${address} is at ${mac} on ${link}`
+    }
+    case 'consent': {
+      const { family, mark } = resource
+      const command = family === 'ip' ? 'iptables' : 'ip6tables'
+      return `${command} -I DOCKER-USER -m mark --mark ${mark}/${mark} -m comment --comment cnm -j ACCEPT`
+    }
+  }
+}
+
+function bracketed(address: IpAddress): string {
+  return familyOf(address) === 6 ? `[${address}]` : address
 }
 
 /** The command without our mark, as it would be for somebody else's route. */
@@ -63,10 +105,11 @@ function addressLine({ namespace, link, address }: AddressResource): string {
   return `ip${place(namespace)} address add ${address} dev ${link}${nodad}`
 }
 
-function elementLine({ family, table, set, key, value, owner }: ElementResource): string {
+function elementLine({ family, table, set, key, value, run, owner }: ElementResource): string {
+  const more = run === undefined ? '' : ` # and the next ${run - 1}`
   const to = value === undefined ? '' : ` : ${value.join(' . ')}`
   const element = `${key.join(' . ')} comment "${owner}"${to}`
-  return `nft add element ${family} ${table} ${set} { ${element} }`
+  return `nft add element ${family} ${table} ${set} { ${element} }${more}`
 }
 
 function place(namespace: NamespaceRef | undefined): string {

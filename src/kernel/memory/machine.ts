@@ -1,15 +1,19 @@
 import type { Cidr, IpAddress, MacAddress, Prefix } from '../../address/address.ts'
+import { familyOf } from '../../address/address.ts'
+import { portsText } from '../../address/port.ts'
 import { CnmError, KernelError } from '../../base/errors.ts'
-import type { KernelEvent } from '../kernel.ts'
+import type { KernelEvent, PortHolder } from '../kernel.ts'
 import type {
   BridgeResource,
   ElementResource,
   NamespaceRef,
+  ReservationResource,
   Resource,
   VethResource,
 } from '../resource.ts'
 import { resourceKey } from '../resource.ts'
 import type { TableDefinition } from '../ruleset.ts'
+import type { Noted } from './noted.ts'
 
 export interface Link {
   readonly name: string
@@ -76,6 +80,9 @@ export class Machine {
   /** All but the host's. */
   readonly places = new Map<string, Place>()
   readonly tables = new Map<string, Table>()
+  readonly noted = new Map<string, Noted>()
+  /** Sockets of the host's processes. */
+  readonly holders = new Map<string, PortHolder>()
   readonly host: Place = newPlace('', '1', true)
   /** Whether it has the sysctls `net/ipv6/conf/…/force_forwarding`. */
   readonly forceForwarding6: boolean
@@ -170,6 +177,28 @@ export class Machine {
     return new CnmError('LINK_EXISTS', `a link named ${name} exists${where} and is not ours`, {
       details: { link: name, ...this.#about() },
       hint: `Choose another name, or remove it with "ip link delete ${name}".`,
+    })
+  }
+
+  holderOf(wanted: Omit<ReservationResource, 'kind'>): PortHolder | undefined {
+    const { protocol, address, ports } = wanted
+    const any = familyOf(address) === 4 ? '0.0.0.0' : '::'
+    return [...this.holders.values()].find(
+      (holder) =>
+        holder.protocol === protocol &&
+        ports.from <= holder.port &&
+        holder.port <= ports.to &&
+        familyOf(holder.address) === familyOf(address) &&
+        (holder.address === address || holder.address === any || address === any),
+    )
+  }
+
+  portInUse({ protocol, address, ports }: ReservationResource, holder: PortHolder): CnmError {
+    const { pid, process = 'a process', port } = holder
+    const who = pid === undefined ? process : `${process} (pid ${pid})`
+    return new CnmError('PORT_IN_USE', `port ${port}/${protocol} is held by ${who}`, {
+      details: { ...holder, wanted: `${address} ${portsText(ports)}`, ...this.#about() },
+      hint: 'choose another host port, or end that process',
     })
   }
 

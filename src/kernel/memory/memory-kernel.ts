@@ -4,7 +4,14 @@ import type { Kernel } from '../kernel.ts'
 import { applyChange } from './apply.ts'
 import { EventStreams } from './event-stream.ts'
 import { Machine } from './machine.ts'
-import { adoptedNamespace, differences, hostView, stateLines, surveyed } from './observe.ts'
+import {
+  adoptedNamespace,
+  differences,
+  holdersOf,
+  hostView,
+  stateLines,
+  surveyed,
+} from './observe.ts'
 import { type OthersHands, othersHands } from './others.ts'
 
 /** The door over a Map, with the hands of others and of a test on it. */
@@ -83,6 +90,8 @@ export function memoryKernel(options: MemoryKernelOptions = {}): MemoryKernel {
     compare: (resources) => ask(() => differences(machine, resources)),
     survey: (query) => ask(() => surveyed(machine, query)),
     view: () => ask(() => hostView(machine)),
+    holders: (ports) => ask(() => holdersOf(machine, ports)),
+    obstacles: () => ask(() => []),
     adopt: (target) => ask(() => adoptedNamespace(machine, target)),
     spawn: (_, { argv }) => ask(() => refuse(`"${argv[0]}" can't be started`)),
     openSocket: (_, { type }) => ask(() => refuse(`a ${type} socket can't be opened`)),

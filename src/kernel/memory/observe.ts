@@ -6,6 +6,7 @@ import type {
   HostRoute,
   HostView,
   Kernel,
+  PortHolder,
   Survey,
   SurveyedLink,
   SurveyedNamespace,
@@ -79,11 +80,25 @@ export function hostView({ host, forceForwarding6 }: Machine): HostView {
         `net/ipv6/conf/${name}/forwarding`,
         `net/ipv6/conf/${name}/force_forwarding`,
       ),
+      routeLocalnet: isOn(`net/ipv4/conf/${name}/route_localnet`),
+      acceptRa6: Number(readSysctl(host, `net/ipv6/conf/${name}/accept_ra`)) as 0 | 1 | 2,
     })),
     forceForwarding6,
+    allForwarding6: isOn('net/ipv6/conf/all/forwarding'),
+    ephemeralPorts: { from: 32768, to: 60999 },
+    reservedPorts: [],
+    dockerUser: [],
     routes: routesOf(host),
     addresses: [...host.addresses.values()],
   }
+}
+
+export function holdersOf(
+  machine: Machine,
+  ports: Parameters<Kernel['holders']>[0],
+): readonly PortHolder[] {
+  const found = ports.map((wanted) => machine.holderOf(wanted))
+  return found.filter((holder) => holder !== undefined)
 }
 
 /** With those that come with an address. */
@@ -116,6 +131,10 @@ export function adoptedNamespace(
 /** Resources are printed as what makes them, what others have as the same commands without our mark. */
 export function stateLines(machine: Machine): readonly string[] {
   const blocks: (readonly string[])[] = []
+  for (const resource of machine.noted.values()) {
+    // What has been said is no state.
+    if (resource.kind !== 'announcement') blocks.push(commandLines(resource))
+  }
   for (const { definition, elements } of machine.tables.values()) {
     blocks.push(commandLines({ kind: 'table', definition }))
     for (const element of elements.values()) blocks.push(commandLines(element))

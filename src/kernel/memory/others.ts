@@ -1,5 +1,5 @@
 import type { Cidr, MacAddress } from '../../address/address.ts'
-import type { HostRoute } from '../kernel.ts'
+import type { HostRoute, PortHolder } from '../kernel.ts'
 import type { NamespaceRef } from '../resource.ts'
 import { addressKey, readSysctl } from './addressing.ts'
 import { removeLink, removePlace } from './links.ts'
@@ -15,6 +15,8 @@ export interface OthersHands {
   /** Any link, ours too. */
   removeLink(name: string, namespace?: NamespaceRef): void
   addRoute(route: HostRoute): void
+  /** A process of the host binds a port. */
+  bindPort(holder: PortHolder): void
   readSysctl(name: string, namespace?: NamespaceRef): string | undefined
   writeSysctl(name: string, value: string, namespace?: NamespaceRef): void
 }
@@ -49,6 +51,11 @@ export function othersHands(machine: Machine, transact: (work: () => void) => vo
         machine.set(machine.host.routes, route.destination, { ...route, ours: false })
         machine.note({ type: 'route', change: 'set', route })
       }),
+
+    bindPort: (holder) =>
+      transact(() =>
+        machine.set(machine.holders, `${holder.protocol} ${holder.address} ${holder.port}`, holder),
+      ),
 
     readSysctl: (name, namespace) => readSysctl(machine.enter(namespace), name),
 

@@ -82,7 +82,7 @@ export async function memoryWorld(): Promise<DriverWorld> {
 export function networkOf({ driver, view }: Scene, variant: Variant, n = 1): NetworkSpec {
   const { ipv4, ipv6, internal } = variant
   const name = `network-${n}`
-  const plan = deepFreeze({ name, internal, ipv4, ipv6 })
+  const plan = deepFreeze({ name, internal, ipv4, ipv6, auxAddresses: {} })
   const { options } = driver.parseOptions(deepFreeze({ ...variant.options }), plan, view)
   return deepFreeze({
     id: idOf(name) as NetworkId,
@@ -102,6 +102,9 @@ export function endpointOf(network: NetworkSpec, m = 1): EndpointSpec {
     name,
     ...(network.ipv4 && { ipv4: ip(network.ipv4.subnet.replace('.0/24', `.${m + 1}`)) }),
     ...(network.ipv6 && { ipv6: ip(network.ipv6.subnet.replace('/64', `${m + 1}`)) }),
+    linkLocal: [],
+    ports: [],
+    links: [],
   })
 }
 

@@ -5,10 +5,14 @@ import type { Doomed } from '../operations.ts'
 import { type Place, Places } from '../place.ts'
 import type { Ruleset } from '../ruleset.ts'
 import { bringUp } from './addressing.ts'
+import { announce } from './announcements.ts'
+import { changeConsents } from './consents.ts'
 import { makeBridges, makeVeths, settleCarriers } from './make-links.ts'
 import { makeNamespaces, removeNamespaces } from './namespaces.ts'
 import { awaitNeighbourDiscovery } from './neighbour-discovery.ts'
 import { planOf } from './plan.ts'
+import { changeRates } from './rates.ts'
+import { changeReservations, refuseTaken } from './reservations.ts'
 import { restoreSysctls, writeSysctls } from './sysctls.ts'
 import { changeRuleset, removeTables } from './tables.ts'
 import { takeAway } from './take-away.ts'
@@ -49,17 +53,22 @@ function perform(machinery: Machinery, transaction: Transaction, change: Change)
   const { namespaces, stock, ruleset } = machinery
   const plan = planOf(change)
   const { add, remove } = plan
+  refuseTaken(machinery, plan)
   const dyingLinks = takeAway(transaction, plan)
   // Forwarding ends before the firewall forgets what it is for.
   restoreSysctls(transaction, namespaces, plan)
+  changeReservations(transaction, machinery, plan)
   changeRuleset(transaction, ruleset, plan)
   makeNamespaces(transaction, stock, add.namespaces)
   makeBridges(transaction, add.bridges)
   makeVeths(transaction, add.veths)
   writeSysctls(transaction, namespaces, plan)
   bringUp(transaction, plan)
+  changeRates(transaction, plan)
   settleCarriers(transaction, add.veths)
   awaitNeighbourDiscovery(transaction, add.addresses)
+  announce(transaction, machinery, plan)
+  changeConsents(transaction, ruleset, plan)
   removeNamespaces(transaction, remove.namespaces, dyingLinks)
   removeTables(ruleset, remove.tables)
 }

@@ -1,10 +1,15 @@
 import type { Change } from '../../kernel.ts'
 import {
   type AddressResource,
+  type AnnouncementResource,
   type BridgeResource,
+  type ConsentResource,
   type ElementResource,
+  type FlowsResource,
   type NamespaceRef,
   type NamespaceResource,
+  type RateResource,
+  type ReservationResource,
   type Resource,
   type RouteResource,
   resourceKey,
@@ -34,6 +39,11 @@ export interface Sorted {
   readonly sysctls: readonly SysctlResource[]
   readonly tables: readonly TableResource[]
   readonly elements: readonly ElementResource[]
+  readonly reservations: readonly ReservationResource[]
+  readonly flows: readonly FlowsResource[]
+  readonly rates: readonly RateResource[]
+  readonly announcements: readonly AnnouncementResource[]
+  readonly consents: readonly ConsentResource[]
 }
 
 export function planOf({ remove, add }: Change): Plan {
@@ -99,5 +109,10 @@ function sort(resources: readonly Resource[]): Sorted {
     sysctls: all('sysctl'),
     tables: all('table'),
     elements: all('element'),
+    reservations: all('reservation'),
+    flows: all('flows'),
+    rates: all('rate'),
+    announcements: all('announcement'),
+    consents: all('consent'),
   }
 }
