@@ -13,14 +13,18 @@ test: check ## run every test: unit tests, then tests on real namespaces (root)
 	npm test -- --reporter=default --reporter=json --outputFile.json=.reports/unit.json
 	npm run test:host -- --reporter=default --reporter=json --outputFile.json=.reports/host.json
 
-bench: build bench/build/floor ## compare the library with the kernel's floor (root, gcc)
-	@npx tsc -p tsconfig.bench.json
-	@unshare --net --mount --pid --fork --mount-proc --propagation private node bench/build/attach.js
+BENCH = attach ports traffic
 
-bench/build/floor: bench/floor.c
+bench: build bench/build/floor bench/build/connections ## compare with the kernel's floor and with peers; BENCH=ports runs one (root, gcc)
+	@scripts/setup iperf3
+	@npx tsc -p tsconfig.bench.json
+	@for name in $(BENCH); do unshare --net --mount --pid --fork --mount-proc --propagation private \
+	  sh -c "mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns && node bench/build/$$name.js" || exit 1; done
+
+bench/build/%: bench/%.c
 	@scripts/setup gcc
 	@mkdir -p bench/build
-	gcc -std=gnu11 -O2 -Wall -Wextra -Werror -o $@ $<
+	gcc -std=gnu11 -O2 -Wall -Wextra -Werror -static -o $@ $<
 
 build: setup ## compile src/ to dist/
 	@rm -rf dist

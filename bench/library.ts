@@ -20,12 +20,13 @@ export async function library(options: LibraryOptions): Promise<Subject> {
   const sandboxes: Awaited<ReturnType<typeof cnm.createSandbox>>[] = []
 
   return {
-    async attach(count) {
+    async attach(count, ports) {
+      const publish = ports === undefined ? [] : ['80']
       const times: number[] = []
       for (let i = 0; i < count; i++) {
         const network = `bench${sandboxes.length % networks}`
         const start = performance.now()
-        sandboxes.push(await cnm.createSandbox({ connect: [{ network }] }))
+        sandboxes.push(await cnm.createSandbox({ connect: [{ network, publish }] }))
         times.push(performance.now() - start)
       }
       return times

@@ -1,7 +1,10 @@
 /** Something that attaches sandboxes to networks and is measured doing it. Times are milliseconds. */
 export interface Subject {
-  /** Attaches `count` more sandboxes, one after the other, and says how long each took. */
-  attach(count: number): Promise<number[]>
+  /**
+   * Attaches `count` more sandboxes, one after the other, and says how long each took. With `ports` each
+   * has one published; the floor attaches as without.
+   */
+  attach(count: number, ports?: 'ports'): Promise<number[]>
   /** Removes the `count` newest, one after the other. */
   detach(count: number): Promise<Detached>
   close(): Promise<void>

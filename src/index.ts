@@ -9,6 +9,7 @@
 
 export * from './address/address.ts'
 export { macFor, parseMac } from './address/mac.ts'
+export type { PortRange, Protocol } from './address/port.ts'
 export {
   CnmError,
   type ErrorCode,
@@ -25,18 +26,19 @@ export type * from './kernel/resource.ts'
 export type * from './kernel/ruleset.ts'
 export { Controller, type ControllerOptions, createController } from './model/controller.ts'
 export type { Finding } from './model/doctor.ts'
-export { Endpoint, type EndpointInfo } from './model/endpoint.ts'
-export type { CnmEvent } from './model/event-bus.ts'
-export { Network } from './model/network.ts'
+export { Endpoint, type EndpointInfo, type PublishedBinding } from './model/endpoint.ts'
 export type {
-  Cancellable,
   ConnectOptions,
   EndpointOptions,
-  NetworkOptions,
-  SandboxOptions,
+  RateOptions,
   StandaloneEndpointOptions,
-  SubnetOptions,
-} from './model/options.ts'
+  UpdateOptions,
+} from './model/endpoint-options.ts'
+export type { CnmEvent } from './model/event-bus.ts'
+export { Network } from './model/network.ts'
+export type { Cancellable } from './model/option-fields.ts'
+export type { NetworkOptions, SandboxOptions, SubnetOptions } from './model/options.ts'
+export type { ExposedPort, PublishOptions } from './model/port-spec.ts'
 export type { NetworkRecord, PoolRecord } from './model/records.ts'
 export {
   type ExecOptions,

@@ -25,6 +25,12 @@ export interface EngineOptions {
   readonly host?: string
   /** How long an endpoint without a sandbox is kept, unless it is persistent. Default: 60 s. */
   readonly idleMs?: number
+  /**
+   * `auto`: where Docker filters, our packets are let through by a rule in its chain for such rules
+   * (DOCKER-USER). `off`: nothing of others is touched, and `doctor` tells what is in the way. Default:
+   * `auto`.
+   */
+  readonly coexist?: 'auto' | 'off'
   /** Told of what fails in the background. Default: a process warning. */
   readonly onProblem?: (problem: unknown) => void
 }
@@ -66,6 +72,7 @@ const parseData = parser(
       host: Path,
       // What a timer can wait for.
       idleMs: Type.Optional(Type.Number({ minimum: 0, maximum: 2 ** 31 - 1 })),
+      coexist: Type.Optional(Type.Union([Type.Literal('auto'), Type.Literal('off')])),
     },
     { additionalProperties: false },
   ),

@@ -6,6 +6,7 @@ import { errorCodes } from '../src/base/errors.ts'
 import { program } from '../src/cli/program.ts'
 import { compileExamples } from './support/compile-examples.ts'
 import { anchors, codeBlocks, links, pages, root } from './support/documentation.ts'
+import { pageWithTable, reachabilityPage } from './support/reachability-table.ts'
 
 const all = pages()
 const page = (path: string) => all.find((one) => one.path === path)?.text ?? ''
@@ -46,6 +47,12 @@ describe('the commands', () => {
       expect([...new Set(documented)].sort()).toEqual(options.sort())
     },
   )
+})
+
+describe('the table of who reaches what', () => {
+  it('is the one that is tried with packets (`vitest run -u` renews it)', async () => {
+    await expect(pageWithTable()).toMatchFileSnapshot(reachabilityPage)
+  })
 })
 
 describe('the pages', () => {

@@ -15,6 +15,8 @@ export interface Stranger {
 /** The throw-away host: this process's namespace, with an uplink to another that plays the internet. */
 export class DemoHost implements AsyncDisposable {
   static readonly outside = '198.51.100.1'
+  /** The host's own address, as the internet knows it. */
+  static readonly inside = '198.51.100.2'
   readonly #internet: Stranger
 
   private constructor(internet: Stranger) {
@@ -26,7 +28,7 @@ export class DemoHost implements AsyncDisposable {
     const inside = ['netns', String(internet.pid)]
     await ip('link', 'set', 'lo', 'up')
     await ip('link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'eth0', ...inside)
-    await ip('address', 'add', '198.51.100.2/24', 'dev', 'uplink')
+    await ip('address', 'add', `${DemoHost.inside}/24`, 'dev', 'uplink')
     await ip('link', 'set', 'uplink', 'up')
     const there = (...args: string[]) => run('nsenter', ['-t', String(internet.pid), '-n', ...args])
     await there('ip', 'address', 'add', `${DemoHost.outside}/24`, 'dev', 'eth0')
@@ -39,11 +41,21 @@ export class DemoHost implements AsyncDisposable {
   async outsideReaches(address: string): Promise<boolean> {
     const { pid } = this.#internet
     const enter = ['-t', String(pid), '-n']
-    await run('nsenter', [...enter, 'ip', 'route', 'replace', 'default', 'via', '198.51.100.2'])
+    await run('nsenter', [...enter, 'ip', 'route', 'replace', 'default', 'via', DemoHost.inside])
     return run('nsenter', [...enter, 'ping', '-c1', '-W1', address]).then(
       () => true,
       () => false,
     )
+  }
+
+  /** What that address answers to a request from outside; undefined: nothing within a second. */
+  outsideGets(url: string): Promise<string | undefined> {
+    return get(['nsenter', '-t', String(this.#internet.pid), '-n'], url)
+  }
+
+  /** The same from the host itself. */
+  gets(url: string): Promise<string | undefined> {
+    return get([], url)
   }
 
   /** The number of rules in our tables, as `nft` counts them. */
@@ -63,6 +75,18 @@ export class DemoHost implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#internet.kill()
   }
+}
+
+const request = `fetch(process.argv[1], { signal: AbortSignal.timeout(1000) })
+  .then((answer) => answer.text())
+  .then(console.log)`
+
+async function get(enter: readonly string[], url: string): Promise<string | undefined> {
+  const [program = '', ...args] = [...enter, process.execPath, '-e', request, url]
+  return run(program, args).then(
+    ({ stdout }) => stdout.trim(),
+    () => undefined,
+  )
 }
 
 async function ip(...args: string[]): Promise<void> {

@@ -1,4 +1,5 @@
-import { createController, type EngineOptions, type Sandbox } from '../linux.ts'
+import { once } from 'node:events'
+import { createController, type Endpoint, type EngineOptions, type Sandbox } from '../linux.ts'
 import { DemoHost, stranger } from './demo-host.ts'
 import type { DemoLog } from './demo-log.ts'
 
@@ -15,6 +16,7 @@ export async function tellStory(
     await using cnm = await log.done('start the engine', () => createController(options))
     await build(log, cnm)
     await segments(log, cnm, host)
+    await publishes(log, cnm, host)
     await collects(log, cnm)
     await constantRules(log, cnm, host)
   }
@@ -75,6 +77,42 @@ async function segments(log: DemoLog, cnm: Cnm, host: DemoHost): Promise<void> {
     'the outside does not reach api',
     async () => !(await host.outsideReaches(on('api', 'web'))),
   )
+}
+
+/** Answers every request with the address it came from. */
+const server = `require('node:http')
+  .createServer((request, response) => response.end(request.socket.remoteAddress))
+  .listen(80, '0.0.0.0', () => console.log('ready'))`
+
+async function publishes(log: DemoLog, cnm: Cnm, host: DemoHost): Promise<void> {
+  log.chapter('Published ports, without a proxy')
+  const api = cnm.sandbox('api')
+  const [endpoint] = api.endpoints() as [Endpoint]
+  const program = await log.done('an HTTP server in api', async () => {
+    const started = await api.spawn([process.execPath, '-e', server])
+    await once(started.stdout!, 'data')
+    return started
+  })
+  const url = `http://${DemoHost.inside}:8080/`
+  await log.done('publish its port 80 at 8080 of the host', () => endpoint.publish(['8080:80']))
+  await log.proved(
+    'the outside reaches it, and api sees who it is',
+    async () => (await host.outsideGets(url)) === DemoHost.outside,
+  )
+  await log.proved('the host reaches it at 127.0.0.1', async () =>
+    Boolean(await host.gets('http://127.0.0.1:8080/')),
+  )
+  const rules = await host.rules()
+  const range = '20000-29999:20000-29999'
+  await log.done('publish 10,000 ports more', () => endpoint.publish([range]))
+  await log.proved('not one rule more', async () => (await host.rules()) === rules)
+  await log.done('unpublish all', () => endpoint.unpublish(['8080:80', range]))
+  await log.proved(
+    'the outside does not reach it any more',
+    async () => (await host.outsideGets(url)) === undefined,
+  )
+  program.kill('SIGTERM')
+  await program.ended
 }
 
 async function collects(log: DemoLog, cnm: Cnm): Promise<void> {

@@ -23,10 +23,10 @@ async function doctor(
   await using cnm = await createController(engineOptions(flags))
   const findings = await cnm.doctor({ fix: flags.fix ?? false })
   for (const finding of findings) {
-    const { kind, detail, mended } = finding
+    const { kind, detail, mended, remedy } = finding
     const line = flags.json
       ? JSON.stringify(finding)
-      : `${kind}${mended ? ' (mended)' : ''}: ${detail}`
+      : `${kind}${mended ? ' (mended)' : ''}: ${detail}${remedy ? `\n  mend it with: ${remedy}` : ''}`
     process.stdout.write(`${line}\n`)
   }
   if (findings.length === 0 && !flags.json) process.stdout.write('all is as recorded\n')

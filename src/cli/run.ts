@@ -1,5 +1,5 @@
 import { constants } from 'node:os'
-import { Command } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { CnmError, isCnmError, throwIfAborted } from '../base/errors.ts'
 import {
   type ConnectOptions,
@@ -18,6 +18,12 @@ interface Flags extends EngineFlags {
   readonly alias: readonly string[]
   readonly ip?: string
   readonly ip6?: string
+  readonly gwPriority?: number
+  readonly publish: readonly string[]
+  readonly publishAll?: boolean
+  readonly expose: readonly string[]
+  readonly rateIn?: string
+  readonly rateOut?: string
   readonly json?: boolean
 }
 
@@ -37,18 +43,34 @@ export function runCommand(): Command {
     .option('--alias <name>', 'another name on its networks; may be repeated', collect, [])
     .option('--ip <address>', 'IPv4 address on the first network')
     .option('--ip6 <address>', 'IPv6 address on the first network')
+    .option(
+      '-p, --publish <ports>',
+      'publish ports at the host, on the first network: 8080:80, 127.0.0.1:8080:80/udp; may be repeated',
+      collect,
+      [],
+    )
+    .option('-P, --publish-all', 'publish all exposed ports, at free ports of the host')
+    .option('--expose <port>', 'a port that the program listens on; may be repeated', collect, [])
+    .option('--rate-in <rate>', 'most that gets to the program by the first network: 100mbit')
+    .option('--rate-out <rate>', 'most that it sends by the first network')
+    .option(
+      '--gw-priority <number>',
+      'of the first network: the highest has the default route (default: 1 with ports, else 0)',
+      wholeNumber,
+    )
     .option('--json', 'errors as JSON')
     .passThroughOptions()
     .addHelpText(
       'after',
       `
 A network that doesn't exist is made, and goes with its last sandbox. "none" is no network, "host" the
-host's own. Signals are passed on to the program, and its exit status is that of cnm run.
+host's own. Ports are published on the first network, which has the default route then. Signals are passed on to the program, and its exit status is that of cnm run.
 For a program that runs as root this is no security boundary.
 
 Examples:
   cnm run -- ip address
   cnm run --network web --name api -- node server.js
+  cnm run -p 8080:80 -p 127.0.0.1:9090:9090 -- node server.js
   cnm run --network web --network db --ip 10.7.0.5 -- bash`,
     )
     .action(guarded(run))
@@ -102,7 +124,7 @@ async function makeSandbox(cnm: Controller, flags: Flags, signal: AbortSignal): 
       connect: networks.map(({ id }, index) => ({
         network: id,
         aliases: flags.alias,
-        ...(index === 0 ? addressesOf(flags) : {}),
+        ...(index === 0 ? firstOptions(flags) : {}),
       })),
       signal,
     })
@@ -117,8 +139,30 @@ function findNetwork(cnm: Controller, wanted: string): Network | undefined {
   return cnm.networks().find(({ id, name }) => name === wanted || id === wanted)
 }
 
-function addressesOf({ ip, ip6 }: Flags): Pick<ConnectOptions, 'ip' | 'ip6'> {
-  return { ...(ip === undefined ? {} : { ip }), ...(ip6 === undefined ? {} : { ip6 }) }
+/** What belongs to one endpoint only is that of the first network. */
+function firstOptions(flags: Flags): Partial<ConnectOptions> {
+  const { ip, ip6, publish, expose, publishAll = false, rateIn, rateOut } = flags
+  const hasPorts = publish.length > 0 || publishAll
+  // What is published is passed on only where the default route is.
+  const gwPriority = flags.gwPriority ?? (hasPorts ? 1 : 0)
+  const rate = {
+    ...(rateIn === undefined ? {} : { toSandbox: rateIn }),
+    ...(rateOut === undefined ? {} : { fromSandbox: rateOut }),
+  }
+  return {
+    ...(ip === undefined ? {} : { ip }),
+    ...(ip6 === undefined ? {} : { ip6 }),
+    ...(Object.keys(rate).length === 0 ? {} : { rate }),
+    gwPriority,
+    publish,
+    expose,
+    publishAll,
+  }
+}
+
+function wholeNumber(text: string): number {
+  if (/^-?\d{1,9}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('It is no whole number.')
 }
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Prefix } from '../address/address.ts'
+import type { IpAddress, Prefix } from '../address/address.ts'
 import type { EndpointId, NetworkId } from '../base/id.ts'
 import { tableLines } from '../kernel/memory/ruleset-lines.ts'
 import { type ElementResource, resourceKey } from '../kernel/resource.ts'
@@ -18,18 +18,50 @@ describe('the tables', () => {
         "set inet cnm bridges { type ifname; comment "bridges of networks"; }",
         "set inet cnm internal { type ifname; comment "bridges of internal networks"; }",
         "set inet cnm same_bridge { type ifname . ifname; comment "bridges whose endpoints reach each other"; }",
+        "set inet cnm one_bridge { type ifname . ifname; comment "bridges whose endpoints are kept apart"; }",
         "map inet cnm gateway_mode { type nf_proto . ifname : verdict; comment "what may come into a bridge from elsewhere"; }",
+        "set inet cnm trusted { type ifname . ifname; comment "links and the bridges whose published ports they may reach directly"; }",
         "set inet cnm uplinks { type nf_proto . ifname; comment "links that forward only because of us"; }",
         "set inet cnm sources4 { type ifname . ipv4_addr; flags interval; comment "bridges and the senders that may be there"; }",
-        "set inet cnm sources6 { type ifname . ipv6_addr; flags interval; comment "bridges and the senders that may be there"; }",
         "set inet cnm masquerade4 { type ifname . ipv4_addr; flags interval; comment "bridges and subnets hidden behind the host"; }",
+        "map inet cnm snat4 { type ifname . ipv4_addr : ipv4_addr; flags interval; comment "bridges and subnets hidden behind an address"; }",
+        "set inet cnm hairpin4 { type ifname . ipv4_addr; flags interval; comment "bridges and subnets that may use their own published ports"; }",
+        "set inet cnm sources6 { type ifname . ipv6_addr; flags interval; comment "bridges and the senders that may be there"; }",
         "set inet cnm masquerade6 { type ifname . ipv6_addr; flags interval; comment "bridges and subnets hidden behind the host"; }",
+        "map inet cnm snat6 { type ifname . ipv6_addr : ipv6_addr; flags interval; comment "bridges and subnets hidden behind an address"; }",
+        "set inet cnm hairpin6 { type ifname . ipv6_addr; flags interval; comment "bridges and subnets that may use their own published ports"; }",
+        "map inet cnm published4 { type inet_proto . inet_service : ipv4_addr . inet_service; comment "ports of all addresses and where they lead"; }",
+        "map inet cnm published4_at { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; comment "ports of one address and where they lead"; }",
+        "map inet cnm published4_ranges { type ipv4_addr . inet_proto . inet_service : ipv4_addr; flags interval; comment "ranges of ports and where they lead, to the same ports"; }",
+        "set inet cnm open4 { type ipv4_addr . inet_proto . inet_service; comment "ports that may be reached directly"; }",
+        "set inet cnm open4_ranges { type ipv4_addr . inet_proto . inet_service; flags interval; comment "ports that may be reached directly"; }",
+        "set inet cnm pairs4 { type ipv4_addr . ipv4_addr; comment "who may talk to whom where endpoints are kept apart"; }",
+        "set inet cnm quiet4 { type ipv4_addr . inet_proto . inet_service; flags timeout, dynamic; timeout 30000ms; comment "ports that were published and have to fall silent"; }",
+        "set inet cnm quiet_ranges4 { type ipv4_addr . inet_proto . inet_service; flags interval, timeout; timeout 60000ms; comment "ports that were published and have to fall silent"; }",
+        "map inet cnm published6 { type inet_proto . inet_service : ipv6_addr . inet_service; comment "ports of all addresses and where they lead"; }",
+        "map inet cnm published6_at { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; comment "ports of one address and where they lead"; }",
+        "map inet cnm published6_ranges { type ipv6_addr . inet_proto . inet_service : ipv6_addr; flags interval; comment "ranges of ports and where they lead, to the same ports"; }",
+        "set inet cnm open6 { type ipv6_addr . inet_proto . inet_service; comment "ports that may be reached directly"; }",
+        "set inet cnm open6_ranges { type ipv6_addr . inet_proto . inet_service; flags interval; comment "ports that may be reached directly"; }",
+        "set inet cnm pairs6 { type ipv6_addr . ipv6_addr; comment "who may talk to whom where endpoints are kept apart"; }",
+        "set inet cnm quiet6 { type ipv6_addr . inet_proto . inet_service; flags timeout, dynamic; timeout 30000ms; comment "ports that were published and have to fall silent"; }",
+        "set inet cnm quiet_ranges6 { type ipv6_addr . inet_proto . inet_service; flags interval, timeout; timeout 60000ms; comment "ports that were published and have to fall silent"; }",
         "chain inet cnm prerouting_raw { type filter hook prerouting priority -300; policy accept; }",
         "chain inet cnm spoofed",
-        "chain inet cnm forward { type filter hook forward priority 0; policy accept; }",
+        "chain inet cnm prerouting { type nat hook prerouting priority -100; policy accept; }",
+        "chain inet cnm output { type nat hook output priority -100; policy accept; }",
+        "chain inet cnm published4",
+        "chain inet cnm published6",
+        "chain inet cnm forward { type filter hook forward priority -5; policy accept; }",
         "chain inet cnm forward_ours",
+        "chain inet cnm kept_apart",
+        "chain inet cnm unasked",
         "chain inet cnm gateway_nat",
+        "chain inet cnm gateway_open",
+        "chain inet cnm gateway_routed",
+        "chain inet cnm open_ports",
         "chain inet cnm postrouting { type nat hook postrouting priority 100; policy accept; }",
+        "chain inet cnm entering",
         "chain inet cnm input { type filter hook input priority 0; policy accept; }",
         "chain inet cnm input_internal",
         "rule inet cnm prerouting_raw iifname @bridges jump spoofed",
@@ -40,20 +72,59 @@ describe('the tables', () => {
         "rule inet cnm spoofed ip6 saddr :: return",
         "rule inet cnm spoofed iifname . ip saddr != @sources4 drop",
         "rule inet cnm spoofed iifname . ip6 saddr != @sources6 drop",
+        "rule inet cnm prerouting ip daddr 127.0.0.0/8 return",
+        "rule inet cnm prerouting meta nfproto ipv4 fib daddr type local jump published4",
+        "rule inet cnm prerouting meta nfproto ipv6 fib daddr type local jump published6",
+        "rule inet cnm output meta nfproto ipv4 fib daddr type local jump published4",
+        "rule inet cnm output ip6 daddr != ::1 fib daddr type local jump published6",
+        "rule inet cnm published4 dnat ip to ip daddr . meta l4proto . th dport map @published4_at",
+        "rule inet cnm published4 dnat ip to meta l4proto . th dport map @published4",
+        "rule inet cnm published4 dnat ip to ip daddr . meta l4proto . th dport map @published4_ranges",
+        "rule inet cnm published6 ip6 saddr fe80::/10 return",
+        "rule inet cnm published6 dnat ip6 to ip6 daddr . meta l4proto . th dport map @published6_at",
+        "rule inet cnm published6 dnat ip6 to meta l4proto . th dport map @published6",
+        "rule inet cnm published6 dnat ip6 to ip6 daddr . meta l4proto . th dport map @published6_ranges",
         "rule inet cnm forward iifname @bridges goto forward_ours",
         "rule inet cnm forward oifname @bridges goto forward_ours",
         "rule inet cnm forward meta nfproto . iifname @uplinks ct state != { established, related } drop",
-        "rule inet cnm forward_ours iifname . oifname @same_bridge accept",
+        "rule inet cnm forward_ours iifname . oifname @same_bridge meta mark set meta mark & 0xfeffffff | 0x1000000 accept",
+        "rule inet cnm forward_ours iifname . oifname @one_bridge goto kept_apart",
         "rule inet cnm forward_ours iifname @internal drop",
         "rule inet cnm forward_ours oifname @internal drop",
-        "rule inet cnm forward_ours ct state { established, related } accept",
+        "rule inet cnm forward_ours ct state { established, related } meta mark set meta mark & 0xfeffffff | 0x1000000 accept",
+        "rule inet cnm forward_ours iifname @bridges jump unasked",
         "rule inet cnm forward_ours meta nfproto . oifname vmap @gateway_mode",
         "rule inet cnm forward_ours oifname @bridges drop",
-        "rule inet cnm gateway_nat ct status dnat accept",
+        "rule inet cnm forward_ours meta mark set meta mark & 0xfeffffff | 0x1000000 accept",
+        "rule inet cnm kept_apart meta mark & 0x1000000 == 0x1000000 meta mark set meta mark & 0xfeffffff | 0x1000000 accept",
+        "rule inet cnm kept_apart ct status dnat ip saddr . ip daddr @pairs4 meta mark set meta mark & 0xfeffffff | 0x1000000 accept",
+        "rule inet cnm kept_apart ct status dnat ip6 saddr . ip6 daddr @pairs6 meta mark set meta mark & 0xfeffffff | 0x1000000 accept",
+        "rule inet cnm kept_apart drop",
+        "rule inet cnm unasked ct state invalid drop",
+        "rule inet cnm unasked tcp flags != syn drop",
+        "rule inet cnm unasked ip saddr . meta l4proto . th sport @quiet4 update @quiet4 { ip saddr . meta l4proto . th sport } drop",
+        "rule inet cnm unasked ip saddr . meta l4proto . th sport @quiet_ranges4 update @quiet4 { ip saddr . meta l4proto . th sport } drop",
+        "rule inet cnm unasked ip6 saddr . meta l4proto . th sport @quiet6 update @quiet6 { ip6 saddr . meta l4proto . th sport } drop",
+        "rule inet cnm unasked ip6 saddr . meta l4proto . th sport @quiet_ranges6 update @quiet6 { ip6 saddr . meta l4proto . th sport } drop",
+        "rule inet cnm gateway_nat ct status dnat meta mark set meta mark & 0xfeffffff | 0x1000000 accept",
+        "rule inet cnm gateway_nat iifname . oifname @trusted goto open_ports",
         "rule inet cnm gateway_nat drop",
-        "rule inet cnm postrouting iifname . oifname @same_bridge return",
+        "rule inet cnm gateway_open meta mark set meta mark & 0xfeffffff | 0x1000000 accept",
+        "rule inet cnm gateway_routed meta l4proto { icmp, ipv6-icmp } meta mark set meta mark & 0xfeffffff | 0x1000000 accept",
+        "rule inet cnm gateway_routed goto open_ports",
+        "rule inet cnm open_ports ip daddr . meta l4proto . th dport @open4 meta mark set meta mark & 0xfeffffff | 0x1000000 accept",
+        "rule inet cnm open_ports ip daddr . meta l4proto . th dport @open4_ranges meta mark set meta mark & 0xfeffffff | 0x1000000 accept",
+        "rule inet cnm open_ports ip6 daddr . meta l4proto . th dport @open6 meta mark set meta mark & 0xfeffffff | 0x1000000 accept",
+        "rule inet cnm open_ports ip6 daddr . meta l4proto . th dport @open6_ranges meta mark set meta mark & 0xfeffffff | 0x1000000 accept",
+        "rule inet cnm open_ports drop",
+        "rule inet cnm postrouting oifname @bridges goto entering",
+        "rule inet cnm postrouting snat ip to iifname . ip saddr map @snat4",
+        "rule inet cnm postrouting snat ip6 to iifname . ip6 saddr map @snat6",
         "rule inet cnm postrouting iifname . ip saddr @masquerade4 masquerade",
         "rule inet cnm postrouting iifname . ip6 saddr @masquerade6 masquerade",
+        "rule inet cnm entering ct status dnat oifname . ip saddr @hairpin4 masquerade",
+        "rule inet cnm entering ct status dnat oifname . ip6 saddr @hairpin6 masquerade",
+        "rule inet cnm entering ip saddr 127.0.0.0/8 masquerade",
         "rule inet cnm input iifname @internal goto input_internal",
         "rule inet cnm input_internal ct state { established, related } accept",
         "rule inet cnm input_internal icmpv6 type nd-neighbor-solicit accept",
@@ -68,11 +139,17 @@ describe('the tables', () => {
       [
         "table bridge cnm { flags owner, persist; }",
         "set bridge cnm icc_off { type ifname; comment "ports that reach only the gateway"; }",
+        "set bridge cnm pairs { type ifname . ifname; comment "ports that reach each other all the same"; }",
         "set bridge cnm ipv4_only { type ifname; comment "ports that have no IPv6"; }",
         "chain bridge cnm forward { type filter hook forward priority -200; policy accept; }",
-        "rule bridge cnm forward iifname @icc_off oifname @icc_off drop",
+        "chain bridge cnm from_kept_apart",
         "rule bridge cnm forward ether type ip6 iifname @ipv4_only drop",
         "rule bridge cnm forward ether type ip6 oifname @ipv4_only drop",
+        "rule bridge cnm forward iifname @icc_off goto from_kept_apart",
+        "rule bridge cnm forward oifname @icc_off meta mark set meta mark & 0xfeffffff | 0x1000000 accept",
+        "rule bridge cnm from_kept_apart iifname . oifname @pairs meta mark set meta mark & 0xfeffffff | 0x1000000 accept",
+        "rule bridge cnm from_kept_apart oifname @icc_off drop",
+        "rule bridge cnm from_kept_apart meta mark set meta mark & 0xfeffffff | 0x1000000 accept",
       ]
     `)
   })
@@ -82,7 +159,7 @@ describe('the tables', () => {
       [
         "table inet cnm-user",
         "chain inet cnm-user prerouting_raw { type filter hook prerouting priority -301; policy accept; }",
-        "chain inet cnm-user forward { type filter hook forward priority -1; policy accept; }",
+        "chain inet cnm-user forward { type filter hook forward priority -6; policy accept; }",
         "chain inet cnm-user postrouting { type filter hook postrouting priority 99; policy accept; }",
         "chain inet cnm-user input { type filter hook input priority -1; policy accept; }",
       ]
@@ -106,59 +183,118 @@ describe('the tables', () => {
 })
 
 describe('a network', () => {
-  const id = 'f00d' as NetworkId
-  const bridge = 'br-x'
-  const prefixes = {
-    masquerade4: '10.7.0.0/24' as Prefix,
-    masquerade6: 'fd00:7::/64' as Prefix,
-  }
+  const subnet4 = '10.7.0.0/24' as Prefix
+  const subnet6 = 'fd00:7::/64' as Prefix
+  const mode = 'nat'
+  const network = {
+    id: 'f00d' as NetworkId,
+    bridge: 'br-x',
+    internal: false,
+    icc: true,
+    trusted: [],
+    ipv4: { mode, subnet: subnet4, sources: subnet4, hiddenBehind: 'host' },
+    ipv6: { mode, subnet: subnet6, sources: subnet6, hiddenBehind: 'host' },
+  } as const
 
-  it('has a bridge, a gateway mode and what is hidden', () => {
-    const elements = networkElements({ id, bridge, internal: false, icc: true, ...prefixes })
+  it('has a bridge, who may send there, a gateway mode and what is hidden', () => {
+    const elements = networkElements(network)
     expect(lines(elements)).toEqual([
       'inet cnm bridges br-x',
       'inet cnm same_bridge br-x . br-x',
+      'inet cnm sources4 br-x . 10.7.0.0/24',
+      'inet cnm sources6 br-x . fd00:7::/64',
       'inet cnm gateway_mode ipv4 . br-x : goto gateway_nat',
-      'inet cnm gateway_mode ipv6 . br-x : goto gateway_nat',
+      'inet cnm hairpin4 br-x . 10.7.0.0/24',
       'inet cnm masquerade4 br-x . 10.7.0.0/24',
+      'inet cnm gateway_mode ipv6 . br-x : goto gateway_nat',
+      'inet cnm hairpin6 br-x . fd00:7::/64',
       'inet cnm masquerade6 br-x . fd00:7::/64',
     ])
-    expect(new Set(elements.map(({ owner }) => owner))).toEqual(new Set([id]))
+    expect(new Set(elements.map(({ owner }) => owner))).toEqual(new Set([network.id]))
   })
 
   it('that is internal has no gateway', () => {
-    const elements = networkElements({ id, bridge, internal: true, icc: true })
+    const elements = networkElements({ ...network, internal: true, trusted: ['eth1'] })
     expect(lines(elements)).toEqual([
       'inet cnm bridges br-x',
       'inet cnm same_bridge br-x . br-x',
       'inet cnm internal br-x',
+      'inet cnm sources4 br-x . 10.7.0.0/24',
+      'inet cnm sources6 br-x . fd00:7::/64',
     ])
   })
 
   it('without ICC has it in no set that lets peers through', () => {
-    const elements = networkElements({ id, bridge, internal: false, icc: false })
-    expect(lines(elements)).toEqual([
-      'inet cnm bridges br-x',
-      'inet cnm gateway_mode ipv4 . br-x : goto gateway_nat',
-      'inet cnm gateway_mode ipv6 . br-x : goto gateway_nat',
+    const elements = lines(networkElements({ ...network, icc: false }))
+    expect(elements).toContain('inet cnm one_bridge br-x . br-x')
+    expect(elements.join()).not.toContain('same_bridge')
+  })
+
+  it('has one family only', () => {
+    const { ipv6: _, ...ipv4Only } = network
+    expect(lines(networkElements(ipv4Only)).join()).not.toMatch(/ipv6|sources6|6 br-x/)
+  })
+
+  it('has another way in for each mode, and its own address or none', () => {
+    const { sources } = network.ipv4
+    const elements = networkElements({
+      ...network,
+      trusted: ['eth1', 'eth2'],
+      ipv4: { mode: 'routed', subnet: subnet4, sources },
+      ipv6: { ...network.ipv6, mode: 'nat-unprotected', hiddenBehind: '2001:db8::7' as IpAddress },
+    })
+    expect(lines(elements).slice(4)).toEqual([
+      'inet cnm gateway_mode ipv4 . br-x : goto gateway_routed',
+      'inet cnm gateway_mode ipv6 . br-x : goto gateway_open',
+      'inet cnm hairpin6 br-x . fd00:7::/64',
+      'inet cnm snat6 br-x . fd00:7::/64 : 2001:db8::7',
+      'inet cnm trusted eth1 . br-x',
+      'inet cnm trusted eth2 . br-x',
     ])
   })
 })
 
 describe('an endpoint', () => {
-  const endpoint = { id: 'e1' as EndpointId, port: 'veth0a1b2c3d4e' }
+  const endpoint = {
+    id: 'e1' as EndpointId,
+    network: 'f00d' as NetworkId,
+    port: 'veth1',
+    ipv4: '10.7.0.2' as IpAddress,
+    icc: true,
+    hasIpv6: true,
+    links: [],
+    hairpin: [],
+  } as const
+  const other = { id: 'e2' as EndpointId, port: 'veth2', ipv4: '10.7.0.3' as IpAddress }
 
-  it('is known as a port without IPv6', () => {
-    expect(lines(endpointElements({ ...endpoint, icc: true, ipv6: false }))).toEqual([
-      'bridge cnm ipv4_only veth0a1b2c3d4e',
+  it('is known to the firewall only without ICC or IPv6', () => {
+    expect(endpointElements({ ...endpoint, links: [other], hairpin: [4] })).toEqual([])
+    expect(lines(endpointElements({ ...endpoint, icc: false, hasIpv6: false }))).toEqual([
+      'bridge cnm icc_off veth1',
+      'bridge cnm ipv4_only veth1',
     ])
   })
 
-  it('is known to the firewall only without ICC or IPv6', () => {
-    expect(endpointElements({ ...endpoint, icc: true, ipv6: true })).toEqual([])
-    expect(lines(endpointElements({ ...endpoint, icc: false, ipv6: true }))).toEqual([
-      'bridge cnm icc_off veth0a1b2c3d4e',
+  it('reaches itself by its published port without ICC, too', () => {
+    expect(lines(endpointElements({ ...endpoint, icc: false, hairpin: [4, 6] }))).toEqual([
+      'bridge cnm icc_off veth1',
+      'bridge cnm pairs veth1 . veth1',
+      'inet cnm pairs4 10.7.0.2 . 10.7.0.2',
     ])
+  })
+
+  it('has a link in both directions, the same from either end', () => {
+    const here = endpointElements({ ...endpoint, icc: false, links: [other] }).slice(1)
+    const there = endpointElements({ ...endpoint, ...other, icc: false, links: [endpoint] }).slice(
+      1,
+    )
+    expect(lines(here)).toEqual([
+      'bridge cnm pairs veth1 . veth2',
+      'inet cnm pairs4 10.7.0.2 . 10.7.0.3',
+      'bridge cnm pairs veth2 . veth1',
+      'inet cnm pairs4 10.7.0.3 . 10.7.0.2',
+    ])
+    expect(new Set(there)).toEqual(new Set(here))
   })
 })
 

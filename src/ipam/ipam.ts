@@ -5,9 +5,9 @@ import type { IpAddress, Prefix } from '../address/address.ts'
  * its holder (network and endpoint records), not here: at start the model replays it with the same
  * requests, in the order in which they were made.
  *
- * Errors: INVALID_POOL (wrong family, a range without a subnet or outside it, a pool that there is
- * not), POOL_OVERLAP (names the other holder), INVALID_ADDRESS (outside the pool, or its network or
- * broadcast address), ADDRESS_IN_USE (names the holder), ADDRESSES_EXHAUSTED (says who holds what;
+ * Errors: INVALID_POOL (wrong family, addresses of groups, a range without a subnet or outside it, a
+ * pool that there is not), POOL_OVERLAP (names the other holder), INVALID_ADDRESS (outside the pool,
+ * or its network or broadcast address), ADDRESS_IN_USE (names the holder), ADDRESSES_EXHAUSTED (says who holds what;
  * also if no subnet is left to be chosen).
  * A failed request changes nothing. Releasing what is not held succeeds.
  */

@@ -98,8 +98,10 @@ export interface Survey {
 
 export interface SurveyedLink {
   readonly name: string
-  readonly type: 'bridge' | 'veth'
+  readonly type: 'bridge' | 'veth' | 'ifb'
   readonly bridge?: string
+  /** Of an ifb: the link whose RateResource it is part of. */
+  readonly shapes?: string
 }
 
 export interface SurveyedNamespace {
@@ -123,6 +125,8 @@ export interface HostView {
   readonly addresses: readonly { readonly link: string; readonly address: Cidr }[]
   /** The kernel has `net/ipv6/conf/IF/force_forwarding` (6.17), so IPv6 can be forwarded per link. */
   readonly forceForwarding6: boolean
+  /** Whether somebody has made a router of the whole host (`net/ipv4/ip_forward`). */
+  readonly allForwarding4: boolean
   /** Whether the whole host forwards IPv6 (`net/ipv6/conf/all/forwarding`). */
   readonly allForwarding6: boolean
   /** Where the kernel takes ports from for those who don't care (`ip_local_port_range`). */
@@ -160,7 +164,7 @@ export interface HostLink {
   readonly type: string
   /** true: a link of our group, made by us. */
   readonly ours: boolean
-  /** Whether the host forwards packets that come in here (RTM_GETNETCONF). */
+  /** Whether the host forwards packets that come in here. */
   readonly forwarding4: boolean
   readonly forwarding6: boolean
   /** `net/ipv4/conf/IF/route_localnet` */
@@ -232,4 +236,5 @@ export type KernelEvent =
       readonly process: string | undefined
       readonly pid: number | undefined
     }
+  /** Some events were missed; may be the first one, for those before it. */
   | { readonly type: 'resync' }

@@ -99,7 +99,11 @@ export interface RouteResource {
   readonly link: string
 }
 
-/** Equivalent to: `sysctl -w`. On removal `restore` is put back, if the value is still ours. */
+/**
+ * Equivalent to: `sysctl -w`. On removal `restore` is put back, if the value is still ours: forwarding of
+ * a link is not where somebody has made a router of the whole host since (`net.ipv4.ip_forward`).
+ * `net/ipv6/conf/all/forwarding` is the last to be added and the first to be removed.
+ */
 export interface SysctlResource {
   readonly kind: 'sysctl'
   readonly namespace?: NamespaceRef
@@ -141,6 +145,8 @@ export interface ElementResource {
  * Ports of the host that are forwarded: from now on no process of the host can bind them (EADDRINUSE).
  * One that has done so already: PORT_IN_USE, naming process and port, before anything of the change is
  * done. A kernel without a way to reserve ports (see HostView) only looks for such a process.
+ * Datagrams that kept coming to such a port before are from now on forwarded, too, and what was
+ * forwarded from it isn't any longer when it is removed.
  */
 export interface ReservationResource {
   readonly kind: 'reservation'
@@ -187,6 +193,7 @@ export interface RelayResource {
 /**
  * How much may pass through a port of a bridge, in bits per second. At least one direction.
  * Equivalent to: `tc qdisc add dev LINK root tbf rate …`, and the same on an ifb for what comes in.
+ * Frames count with their Ethernet headers. What waits when it changes may be dropped if it gets less.
  */
 export interface RateResource {
   readonly kind: 'rate'
@@ -215,7 +222,8 @@ export interface AnnouncementResource {
 /**
  * The one rule of ours in a table of somebody else's: an accept with our comment at the beginning of
  * chain DOCKER-USER of table `filter`, for packets with this mark. Equivalent to:
- * `iptables -I DOCKER-USER -m mark --mark MARK/MARK -m comment --comment cnm -j ACCEPT`.
+ * `iptables -I DOCKER-USER -m mark --mark MARK/MARK -m comment --comment cnm -j ACCEPT`. Where there
+ * is no such chain, nobody has to be asked: nothing is done, and nothing is missing.
  */
 export interface ConsentResource {
   readonly kind: 'consent'
@@ -258,6 +266,30 @@ export function resourceKey(resource: Resource): string {
     case 'consent':
       return `consent:${resource.family}`
   }
+}
+
+/** The elements of a run, one by one; a single one is itself. */
+export function eachElement<E extends Pick<ElementResource, 'key' | 'value' | 'run'>>(
+  element: E,
+): readonly E[] {
+  const { run, ...first } = element
+  if (run === undefined) return [element]
+  return Array.from({ length: run }, (_, index) => elementAt(first as E, index))
+}
+
+/** The one so many behind the first of a run. */
+export function elementAt<E extends Pick<ElementResource, 'key' | 'value' | 'run'>>(
+  element: E,
+  index: number,
+): E {
+  const { run: _, ...first } = element
+  const { key, value } = element
+  const moved = { ...first, key: portsUp(key, index) }
+  return (value === undefined ? moved : { ...moved, value: portsUp(value, index) }) as E
+}
+
+function portsUp(parts: readonly string[], by: number): readonly string[] {
+  return parts.with(-1, String(Number(parts.at(-1)) + by))
 }
 
 function portKey({ protocol, address, ports }: ReservationResource | FlowsResource): string {

@@ -107,6 +107,8 @@ export type Statement =
    * `not`, none of them). Addresses can be prefixes; they and ports can be ranges: `1000-1999`.
    */
   | { readonly match: Selector; readonly not?: boolean; readonly value: string | readonly string[] }
+  /** `meta mark & 0x1 == 0x1`: of a mark, these bits are set. */
+  | { readonly bits: 'meta mark' | 'ct mark'; readonly value: number }
   /** `iifname . ip saddr @masquerade4` */
   | { readonly lookup: readonly Selector[]; readonly not?: boolean; readonly set: string }
   /** `meta nfproto . oifname vmap @gateway_mode` */

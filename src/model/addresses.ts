@@ -6,7 +6,7 @@ import {
   parsePrefix,
 } from '../address/address.ts'
 import { CnmError } from '../base/errors.ts'
-import type { NetworkDriver, ParsedOptions } from '../driver/driver.ts'
+import type { ParsedOptions } from '../driver/driver.ts'
 import type { Ipam, PoolId } from '../ipam/ipam.ts'
 import type { HostView } from '../kernel/kernel.ts'
 import type { SubnetOptions } from './options.ts'
@@ -84,15 +84,22 @@ export interface TakenPool {
   readonly record: PoolRecord
 }
 
+export interface PoolRequest {
+  /** The network's. */
+  readonly name: string
+  /** Whether a gateway is taken where none is named. */
+  readonly hasGateway: boolean
+  /** The host's, for a subnet to keep clear of. */
+  readonly routes: HostView['routes']
+}
+
 /** A pool with its gateway and auxiliary addresses; a failure in the middle gives everything back. */
 export async function takePool(
   ipam: Ipam,
-  driver: NetworkDriver,
   wanted: WantedSubnet,
-  network: string,
-  routes: HostView['routes'],
+  { name, hasGateway, routes }: PoolRequest,
 ): Promise<TakenPool> {
-  const holder = `network "${network}"`
+  const holder = `network "${name}"`
   const { family, subnet, range } = wanted
   const pool = await ipam.requestPool({
     family,
@@ -106,13 +113,14 @@ export async function takePool(
       const aux = `auxiliary address "${name}" of ${holder}`
       await ipam.requestAddress({ pool: pool.id, address, holder: aux })
     }
-    const gateway = driver.capabilities.addresses
-      ? await ipam.requestAddress({
-          pool: pool.id,
-          holder: `gateway of ${holder}`,
-          ...(wanted.gateway ? { address: wanted.gateway } : {}),
-        })
-      : undefined
+    const gateway =
+      hasGateway || wanted.gateway !== undefined
+        ? await ipam.requestAddress({
+            pool: pool.id,
+            holder: `gateway of ${holder}`,
+            ...(wanted.gateway ? { address: wanted.gateway } : {}),
+          })
+        : undefined
     return {
       id: pool.id,
       record: {
@@ -131,7 +139,6 @@ export async function takePool(
 /** The pools that a stored network had, taken again at start. */
 export async function retakePools(
   ipam: Ipam,
-  driver: NetworkDriver,
   network: NetworkRecord,
 ): Promise<NetworkState['pools']> {
   const pools: { ipv4?: PoolId; ipv6?: PoolId } = {}
@@ -142,7 +149,8 @@ export async function retakePools(
     ] as const) {
       const pool = network[key]
       if (pool === undefined) continue
-      const taken = await takePool(ipam, driver, { family, ...pool }, network.name, [])
+      const request = { name: network.name, hasGateway: false, routes: [] }
+      const taken = await takePool(ipam, { family, ...pool }, request)
       pools[key] = taken.id
     }
     return pools

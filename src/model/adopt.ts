@@ -40,7 +40,7 @@ export async function adoptLost(engine: Engine): Promise<string[]> {
     for (const record of records) engine.state.putEndpoint(record)
     await engine.store.commit([put('sandbox', sandbox), ...done])
     problems.push(
-      `sandbox ${sandbox.name} was adopted without its record: its name and labels are lost, and the names, aliases and labels of its endpoints (${endpoints.length})`,
+      `sandbox ${sandbox.name} was adopted without its record: its name and labels are lost, and the names, aliases, labels and published ports of its endpoints (${endpoints.length})`,
     )
   }
   return problems

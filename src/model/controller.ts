@@ -10,7 +10,8 @@ import type { CnmEvent } from './event-bus.ts'
 import { followHost } from './follow-host.ts'
 import { Network, refuseOther } from './network.ts'
 import { createNetwork } from './networks.ts'
-import type { Cancellable, NetworkOptions, SandboxOptions } from './options.ts'
+import type { Cancellable } from './option-fields.ts'
+import type { NetworkOptions, SandboxOptions } from './options.ts'
 import { Sandbox } from './sandbox.ts'
 import { createSandbox } from './sandboxes.ts'
 import { start } from './start.ts'
@@ -24,6 +25,12 @@ export interface ControllerOptions {
   readonly namespaceDir: string
   /** How long an endpoint without a sandbox is kept, unless it is persistent. Default: 60 s. */
   readonly idleMs?: number
+  /**
+   * `auto`: where Docker filters, our packets are let through by a rule in its chain for such rules
+   * (DOCKER-USER). `off`: nothing of others is touched, and `doctor` tells what is in the way. Default:
+   * `auto`.
+   */
+  readonly coexist?: 'auto' | 'off'
   /** Told of what fails in the background. Default: a process warning. */
   readonly onProblem?: (problem: unknown) => void
   /** Called last when the controller closes. */
@@ -32,8 +39,8 @@ export interface ControllerOptions {
 
 /** Starts an engine on the given parts. `libcnm/linux` puts the usual ones together. */
 export async function createController(options: ControllerOptions): Promise<Controller> {
-  const { onClose = async () => {}, idleMs = 60_000, onProblem = warn, ...parts } = options
-  const engine = new Engine({ ...parts, idleMs, onProblem })
+  const { onClose = async () => {}, idleMs = 60_000, onProblem = warn, ...rest } = options
+  const engine = new Engine({ coexist: 'auto', ...rest, idleMs, onProblem })
   try {
     const problems = await start(engine)
     followHost(engine)

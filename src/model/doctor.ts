@@ -1,18 +1,26 @@
-import { findDrift, mend, orphanText } from './drift.ts'
+import type { PortHolder } from '../kernel/kernel.ts'
+import { type Drift, findDrift, orphanText } from './drift.ts'
 import { type Engine, explain } from './engine.ts'
+import { mendOthers, type TakenAway } from './mend-all.ts'
 
-/** One way in which the machine is not as the records say. */
+/** One way in which the machine is not as the records say, or doesn't let them come true. */
 export interface Finding {
-  /** `lost`: something about what runs could not be recovered; it can't be mended. */
-  readonly kind: 'missing' | 'different' | 'orphan' | 'lost'
+  /**
+   * `lost`: something about what runs could not be recovered; it can't be mended. `blocked`: others'
+   * rules stop packets of ours. `shadowed`: a process of the host listens at a published port and
+   * doesn't hear what comes in there.
+   */
+  readonly kind: 'missing' | 'different' | 'orphan' | 'lost' | 'blocked' | 'shadowed'
   /** One sentence, in the words of `ip` and `nft`. */
   readonly detail: string
   readonly mended: boolean
+  /** A command that mends what we don't mend ourselves. */
+  readonly remedy?: string
 }
 
 /**
  * Lists every difference between records and machine, and with `fix` makes the machine as the records
- * say. Nothing else happens meanwhile.
+ * say. Nothing else happens meanwhile. What is others' is told, and left alone.
  */
 export async function doctor(
   engine: Engine,
@@ -22,19 +30,51 @@ export async function doctor(
   return engine.queue.runAlone(async () => {
     await engine.kernel.settled()
     const drift = await findDrift(engine)
-    if (fix) {
-      await mend(engine, drift).catch((error: unknown) => {
-        throw explain(error, 'mending')
-      })
-    }
+    const taken = fix ? await mended(engine, drift) : []
     return [
-      ...drift.differences.map(
-        ({ state, detail }): Finding => ({ kind: state, detail, mended: fix }),
-      ),
+      ...drift.differences.map((difference): Finding => {
+        const { state, detail } = difference
+        const isTaken = taken.some((each) => each.difference === difference)
+        return { kind: state, detail, mended: fix && !isTaken }
+      }),
       ...drift.orphans.map(
         (resource): Finding => ({ kind: 'orphan', detail: orphanText(resource), mended: fix }),
       ),
       ...problems.map((detail): Finding => ({ kind: 'lost', detail, mended: false })),
+      ...(await blocked(engine)),
+      ...(await shadowed(engine)),
     ]
   })
+}
+
+async function mended(engine: Engine, drift: Drift): Promise<readonly TakenAway[]> {
+  try {
+    return await mendOthers(engine, drift)
+  } catch (error) {
+    throw explain(error, 'mending')
+  }
+}
+
+async function blocked({ kernel }: Engine): Promise<Finding[]> {
+  const obstacles = await kernel.obstacles()
+  return obstacles.map(({ detail, remedy }) => ({
+    kind: 'blocked',
+    detail,
+    mended: false,
+    ...(remedy === undefined ? {} : { remedy }),
+  }))
+}
+
+async function shadowed({ kernel, ledger }: Engine): Promise<Finding[]> {
+  const reservations = ledger.all().filter((it) => it.kind === 'reservation')
+  if (reservations.length === 0) return []
+  const holders = await kernel.holders(reservations)
+  return holders
+    .filter(({ pid }) => pid !== process.pid)
+    .map((holder) => ({ kind: 'shadowed', detail: shadowText(holder), mended: false }))
+}
+
+function shadowText({ protocol, address, port, process: name, pid }: PortHolder): string {
+  const who = [name ?? 'a process', ...(pid === undefined ? [] : [`(pid ${pid})`])].join(' ')
+  return `${who} listens at ${address} port ${port}/${protocol}, which is published: it doesn't hear what comes in there`
 }

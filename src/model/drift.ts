@@ -1,5 +1,5 @@
 import type { Difference, Survey } from '../kernel/kernel.ts'
-import { type Resource, resourceKey } from '../kernel/resource.ts'
+import { eachElement, type Resource, resourceKey } from '../kernel/resource.ts'
 import type { Engine } from './engine.ts'
 
 /** How the machine differs from the records. */
@@ -26,7 +26,7 @@ export async function findDrift(engine: Engine): Promise<Drift> {
 }
 
 function orphansOf(engine: Engine, survey: Survey): Resource[] {
-  const known = new Set(engine.ledger.all().map(resourceKey))
+  const known = new Set(engine.ledger.all().flatMap(keysOf))
   const all: Resource[] = [
     ...survey.links.map((link) => linkResource(link, survey)),
     ...survey.namespaces.map(({ path }): Resource => ({ kind: 'namespace', namespace: { path } })),
@@ -35,9 +35,17 @@ function orphansOf(engine: Engine, survey: Survey): Resource[] {
   return all.filter((resource) => !known.has(resourceKey(resource)))
 }
 
+/** As the survey has it: element by element. */
+function keysOf(resource: Resource): readonly string[] {
+  return resource.kind === 'element'
+    ? eachElement(resource).map(resourceKey)
+    : [resourceKey(resource)]
+}
+
 /** Enough of a link to remove it. */
 function linkResource(link: Survey['links'][number], survey: Survey): Resource {
   const { name } = link
+  if (link.type === 'ifb') return { kind: 'rate', link: link.shapes ?? name }
   if (link.type === 'bridge') return { kind: 'bridge', name, origin: 'own', ipv6: false }
   for (const { path, links } of survey.namespaces) {
     const peer = links.find(({ hostEnd }) => hostEnd === name)

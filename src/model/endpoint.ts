@@ -1,12 +1,32 @@
 import type { EndpointId } from '../base/id.ts'
+import type { PortBinding } from '../driver/driver.ts'
+import type { UpdateOptions } from './endpoint-options.ts'
 import { deleteEndpoint, join, leave } from './endpoints.ts'
 import type { Engine } from './engine.ts'
-import { type Cancellable, notA } from './options.ts'
+import type { Cancellable } from './option-fields.ts'
+import { notA } from './options.ts'
+import { gatewayFamilies } from './plan.ts'
+import type { ExposedPort, PublishOptions } from './port-spec.ts'
+import { publish, unpublish, updateEndpoint } from './publish.ts'
 import type { EndpointRecord } from './records.ts'
 import { Sandbox } from './sandbox.ts'
 
 /** What is known of an endpoint. */
-export type EndpointInfo = Omit<EndpointRecord, 'resources'>
+export interface EndpointInfo extends Omit<EndpointRecord, 'resources' | 'adding' | 'ports'> {
+  /** What is published. */
+  readonly ports: readonly PublishedBinding[]
+  /** Ports that programs listen on, published or not. */
+  readonly exposed: readonly ExposedPort[]
+}
+
+/** Published ports of a joined endpoint. */
+export interface PublishedBinding extends PortBinding {
+  /**
+   * `pending`: its host ports are held, but nothing is passed on, since the sandbox's answers would
+   * leave by another endpoint. It becomes active when this one supplies the default route.
+   */
+  readonly state: 'active' | 'pending'
+}
 
 /** An endpoint joins one sandbox to one network. */
 export class Endpoint {
@@ -19,13 +39,14 @@ export class Endpoint {
   }
 
   get name(): string {
-    return this.inspect().name
+    return this.#engine.state.endpoints.need(this.id).name
   }
 
   /** All that is known of it. Errors: ENDPOINT_NOT_FOUND once it is gone. */
   inspect(): EndpointInfo {
-    const { resources: _, ...info } = this.#engine.state.endpoints.need(this.id)
-    return info
+    const record = this.#engine.state.endpoints.need(this.id)
+    const { resources: _, adding: __, ports = [], exposed = [], ...info } = record
+    return { ...info, ports: withStates(record, ports), exposed }
   }
 
   /** Gives the sandbox connectivity on the endpoint's network. Errors: ENDPOINT_IN_USE, ALREADY_CONNECTED. */
@@ -39,8 +60,49 @@ export class Endpoint {
     await leave(this.#engine, this.id, options.signal)
   }
 
+  /**
+   * Publishes ports besides those that are, while its programs run on; all of them or none. Answers
+   * with the host ports. Errors: INVALID_PORT, PORT_IN_USE, PORTS_EXHAUSTED, ENDPOINT_NOT_JOINED,
+   * NOT_ALLOWED (its network publishes nothing, or not there).
+   */
+  async publish(
+    ports: readonly (string | PublishOptions)[],
+    options: Cancellable = {},
+  ): Promise<readonly PublishedBinding[]> {
+    const made = await publish(this.#engine, this.id, ports, options.signal)
+    return withStates(this.#engine.state.endpoints.need(this.id), made)
+  }
+
+  /**
+   * Ends that, also for some ports of a range, and without host port or address for all there are.
+   * When it resolves, nothing of a flow that went on arrives any more. Errors: INVALID_ARGUMENT
+   * (it does not publish that; then nothing is changed), INVALID_PORT, ENDPOINT_NOT_JOINED.
+   */
+  async unpublish(
+    ports: readonly (string | PublishOptions | PortBinding)[],
+    options: Cancellable = {},
+  ): Promise<void> {
+    await unpublish(this.#engine, this.id, ports, options.signal)
+  }
+
+  /** Changes it while its programs run on. */
+  async update(options: UpdateOptions): Promise<void> {
+    await updateEndpoint(this.#engine, this.id, options)
+  }
+
   /** Leaves, if it has joined, and is gone. */
   async delete(options: Cancellable = {}): Promise<void> {
     await deleteEndpoint(this.#engine, this.id, options.signal)
   }
+}
+
+function withStates(
+  record: EndpointRecord,
+  ports: readonly PortBinding[],
+): readonly PublishedBinding[] {
+  const families = gatewayFamilies(record)
+  return ports.map((binding) => {
+    const isActive = binding.hostPorts === undefined || families.includes(binding.family)
+    return { ...binding, state: isActive ? 'active' : 'pending' }
+  })
 }

@@ -1,16 +1,19 @@
-import { parseMac } from '../address/mac.ts'
 import { CnmError, isCnmError } from '../base/errors.ts'
 import { type EndpointId, type NetworkId, newId, type SandboxId } from '../base/id.ts'
 import { parseEndpointAddresses, releaseAddresses, takeAddresses } from './addresses.ts'
 import { collectNetwork, watchIdle } from './collect.ts'
-import { drop, type Engine, put } from './engine.ts'
-import { emitMember, forget, planJoin, planMembers, settleMembers } from './members.ts'
 import {
   type EndpointOptions,
   parseEndpointOptions,
   parseStandaloneOptions,
   type StandaloneEndpointOptions,
-} from './options.ts'
+} from './endpoint-options.ts'
+import { endpointSettings } from './endpoint-settings.ts'
+import { drop, type Engine, put } from './engine.ts'
+import { publicationOf, withHostPorts, withPorts } from './host-ports.ts'
+import { parseLinks } from './links.ts'
+import { hasMoved } from './mac-memory.ts'
+import { emitMember, forget, planJoin, planMembers, settleMembers } from './members.ts'
 import type { PlannedEndpoint } from './plan.ts'
 import type { EndpointRecord, SandboxRecord } from './records.ts'
 import type { NetworkState } from './state.ts'
@@ -65,8 +68,7 @@ export async function connect(
     const draft = await draftEndpoint(engine, network, options, options.name ?? sandbox.name)
     const what = `connecting sandbox "${sandbox.name}" to network "${network.record.name}"`
     try {
-      const planned = planJoin(engine, sandbox, draft)
-      await changeMembers(engine, sandbox, what, [planned], [], given.signal)
+      await joinSandbox(engine, sandbox, what, draft, given.signal)
     } catch (error) {
       await discardDraft(engine, draft)
       throw error
@@ -95,10 +97,23 @@ export async function join(
       )
     }
     const what = `joining endpoint "${record.name}" to sandbox "${sandbox.name}"`
-    await changeMembers(engine, sandbox, what, [planJoin(engine, sandbox, record)], [], signal)
+    await joinSandbox(engine, sandbox, what, record, signal)
     return engine.state.endpoints.need(id)
   }
   return engine.queue.run([sandboxId, id], work, signal)
+}
+
+async function joinSandbox(
+  engine: Engine,
+  sandbox: SandboxRecord,
+  what: string,
+  record: EndpointRecord,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await withHostPorts(engine, [publicationOf(record)], async ([ports]) => {
+    const planned = planJoin(engine, sandbox, withPorts(record, ports))
+    await changeMembers(engine, sandbox, what, [planned], [], signal)
+  })
 }
 
 /** Takes an endpoint out of its sandbox. One that was made by attaching is gone afterwards. */
@@ -203,6 +218,8 @@ export async function draftEndpoint(
     )
   }
   const wanted = parseEndpointAddresses(options)
+  const settings = endpointSettings(options)
+  const links = options.links === undefined ? [] : parseLinks(engine, record.id, options.links)
   const draft: EndpointRecord = {
     id: newId<EndpointId>(),
     name,
@@ -214,14 +231,15 @@ export async function draftEndpoint(
     gwPriority: options.gwPriority ?? 0,
     attached: true,
     persistent: false,
-    ...(options.mac === undefined ? {} : { mac: parseMac(options.mac) }),
-    ...(options.interfaceName === undefined ? {} : { interfaceName: options.interfaceName }),
+    ...settings,
+    ...(links.length === 0 ? {} : { links }),
     resources: [],
   }
   engine.state.putEndpoint(draft)
   try {
     const addresses = await takeAddresses(engine.ipam(record.ipam), network, name, wanted)
-    const addressed = { ...draft, ...addresses }
+    const moved = hasMoved(network, addresses, draft.mac) ? { moved: true } : {}
+    const addressed = { ...draft, ...addresses, ...moved }
     engine.state.putEndpoint(addressed)
     return addressed
   } catch (error) {

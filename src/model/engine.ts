@@ -8,7 +8,9 @@ import type { Resource } from '../kernel/resource.ts'
 import type { Kind, Store, Write } from '../store/store.ts'
 import { EventBus } from './event-bus.ts'
 import { type Claim, ClaimConflict, Ledger } from './ledger.ts'
+import { PortTable } from './port-table.ts'
 import { ModelState } from './state.ts'
+import { untouched } from './untouched.ts'
 
 export interface EngineOptions {
   readonly kernel: Kernel
@@ -19,6 +21,8 @@ export interface EngineOptions {
   readonly namespaceDir: string
   /** How long an endpoint without a sandbox is kept. */
   readonly idleMs: number
+  /** Whether others' filters are asked to let our packets pass, where they can be asked. */
+  readonly coexist: 'auto' | 'off'
   /** Told of what fails in the background, where nobody waits for it. */
   readonly onProblem: (problem: unknown) => void
 }
@@ -43,11 +47,16 @@ export class Engine {
   readonly store: Store
   readonly namespaceDir: string
   readonly idleMs: number
+  readonly coexist: 'auto' | 'off'
   readonly onProblem: (problem: unknown) => void
   readonly drivers: ReadonlyMap<string, NetworkDriver>
   readonly ipams: ReadonlyMap<string, Ipam>
   readonly state = new ModelState()
   readonly ledger = new Ledger()
+  /** Who holds which ports of the host. */
+  readonly ports = new PortTable()
+  /** Where the search for any free port goes on. */
+  nextPort = 0
   readonly queue = new KeyedQueue()
   readonly events = new EventBus()
   /** Fires when the controller closes; ends everything that waits. */
@@ -64,6 +73,7 @@ export class Engine {
     this.store = options.store
     this.namespaceDir = options.namespaceDir
     this.idleMs = options.idleMs
+    this.coexist = options.coexist
     this.onProblem = options.onProblem
     this.drivers = new Map(options.drivers.map((driver) => [driver.name, driver]))
     this.ipams = new Map(options.ipams.map((ipam) => [ipam.name, ipam]))
@@ -89,7 +99,7 @@ export class Engine {
 
   /** The host as drivers may see it, without what we changed ourselves. */
   async view(): Promise<HostView> {
-    this.#view ??= this.#withoutOurs(await this.kernel.view())
+    this.#view ??= this.#shown(await this.kernel.view())
     return this.#view
   }
 
@@ -101,7 +111,7 @@ export class Engine {
 
   /** The host has changed: look again at the next occasion. */
   async lookAgain(): Promise<HostView> {
-    this.#view = this.#withoutOurs(await this.kernel.view())
+    this.#view = this.#shown(await this.kernel.view())
     return this.#view
   }
 
@@ -109,6 +119,7 @@ export class Engine {
   assumeForwarding(family: string, link: string): void {
     const path = family === 'ipv4' ? 'forwarding' : 'force_forwarding'
     this.#assumedOurs.add(`net/${family}/conf/${link}/${path}`)
+    if (family === 'ipv6') this.#assumedOurs.add('net/ipv6/conf/all/forwarding')
   }
 
   /** Closing waits for this work, with all that follows from it. */
@@ -194,19 +205,15 @@ export class Engine {
     return sandbox ? `sandbox "${sandbox.name}"` : id
   }
 
-  /** Links on which forwarding is on only because we switched it on count as not forwarding. */
-  #withoutOurs(view: HostView): HostView {
-    const ours = (path: string) => {
+  /** What a driver may know: not what we do ourselves, nor what we shall not care about. */
+  #shown(view: HostView): HostView {
+    const restored = (path: string) => {
       const resource = this.ledger.get(`sysctl::${path}`)
-      if (resource?.kind === 'sysctl') return resource.restore === '0'
-      return this.#assumedOurs.has(path)
+      if (resource?.kind === 'sysctl') return resource.restore
+      return this.#assumedOurs.has(path) ? '0' : undefined
     }
-    const links = view.links.map((link) => ({
-      ...link,
-      forwarding4: link.forwarding4 && !ours(`net/ipv4/conf/${link.name}/forwarding`),
-      forwarding6: link.forwarding6 && !ours(`net/ipv6/conf/${link.name}/force_forwarding`),
-    }))
-    return { ...view, links }
+    const shown = untouched(view, restored)
+    return this.coexist === 'auto' ? shown : { ...shown, dockerUser: [] }
   }
 }
 

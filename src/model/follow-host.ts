@@ -1,15 +1,19 @@
 import type { KernelEvent } from '../kernel/kernel.ts'
+import { resourceKey } from '../kernel/resource.ts'
 import type { Engine } from './engine.ts'
 import { refreshNetworks } from './networks.ts'
+import { Upholder } from './uphold.ts'
 
 const quietMs = 50
 
 /**
- * Watches links and routes of the host that are not ours. When they change, networks are described
- * anew: an uplink that appears starts to forward for them. Many changes in a row count as one.
+ * Watches what others do to the host. When links, addresses and routes change that are not ours,
+ * networks are described anew: an uplink that appears starts to forward for them. Many changes in a
+ * row count as one. What is taken from us is put back.
  */
 export function followHost(engine: Engine): void {
   const { signal } = engine.closing
+  const upholder = new Upholder(engine)
   let waiting = false
   const refresh = () => {
     waiting = false
@@ -18,6 +22,7 @@ export function followHost(engine: Engine): void {
   }
   const follow = async () => {
     for await (const event of engine.kernel.events(signal)) {
+      upholder.look(threatened(engine, event))
       if (waiting || !matters(engine, event)) continue
       waiting = true
       setTimeout(refresh, quietMs).unref()
@@ -28,16 +33,56 @@ export function followHost(engine: Engine): void {
   })
 }
 
-/** Networks depend on the host's links and routes outwards, not on what happens on our own links. */
+/** Networks depend on the host's links and the ways outwards, not on what happens on our own links. */
 function matters(engine: Engine, event: KernelEvent): boolean {
+  const isForeign = (link: string) => engine.ledger.get(`link::${link}`) === undefined
   switch (event.type) {
     case 'link':
-      return event.change === 'set'
+      return event.change === 'set' || isForeign(event.name)
+    case 'address':
+    case 'forwarding':
+      return isForeign(event.link)
     case 'route':
-      return engine.ledger.get(`link::${event.route.link}`) === undefined
+      return isForeign(event.route.link)
+    case 'ruleset':
+      return filterFamily(event.table) !== undefined
     case 'resync':
       return true
-    default:
-      return false
   }
+}
+
+/** Keys of what may have been taken from us. */
+function threatened({ ledger }: Engine, event: KernelEvent): string[] {
+  switch (event.type) {
+    case 'forwarding':
+      if (event.on) return []
+      return event.family === 4
+        ? [`sysctl::net/ipv4/conf/${event.link}/forwarding`]
+        : [
+            `sysctl::net/ipv6/conf/${event.link}/force_forwarding`,
+            'sysctl::net/ipv6/conf/all/forwarding',
+          ]
+    case 'ruleset': {
+      const family = filterFamily(event.table)
+      const key = `table:${event.table}`
+      const table = ledger.get(key)
+      return [
+        ...(family === undefined ? [] : [`consent:${family}`]),
+        // Nobody else can do anything to those that are ours alone.
+        ...(table?.kind === 'table' && !table.definition.owned ? [key] : []),
+      ]
+    }
+    case 'resync':
+      return ledger
+        .all()
+        .filter(({ kind }) => ['sysctl', 'consent', 'table'].includes(kind))
+        .map(resourceKey)
+    default:
+      return []
+  }
+}
+
+/** The tables of iptables in which others may have to be asked. */
+function filterFamily(table: string): 'ip' | 'ip6' | undefined {
+  return table === 'ip filter' ? 'ip' : table === 'ip6 filter' ? 'ip6' : undefined
 }

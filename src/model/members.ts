@@ -3,7 +3,11 @@ import type { Write } from '../store/store.ts'
 import { releaseAddresses } from './addresses.ts'
 import { forgetIdle, watchIdle } from './collect.ts'
 import { drop, type Engine, put, type Step } from './engine.ts'
+import type { CnmEvent } from './event-bus.ts'
+import { releasePorts } from './host-ports.ts'
 import type { Claim } from './ledger.ts'
+import { linksOf } from './links.ts'
+import { rememberMac } from './mac-memory.ts'
 import { freeLinkName, type PlannedEndpoint, planEndpoint, planSandbox } from './plan.ts'
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from './records.ts'
 
@@ -65,14 +69,15 @@ export function planMembers(
 
 /** An endpoint made on its own, without a sandbox. */
 export function apart(record: EndpointRecord): EndpointRecord {
-  const { joined: _, ...rest } = record
+  const { joined: _, ports: __, adding: ___, ...rest } = record
   return { ...rest, state: 'ready', resources: [] }
 }
 
 /** What the driver says of an endpoint as it is. */
 export function planOf(engine: Engine, record: EndpointRecord): PlannedEndpoint {
   const network = engine.state.networks.need(record.network).record
-  return planEndpoint(record, network, engine.driver(network.driver), engine.lastView)
+  const driver = engine.driver(network.driver)
+  return planEndpoint(record, network, driver, linksOf(engine, record), engine.lastView)
 }
 
 /** Plans an endpoint in a sandbox: checks that it may join, and finds a name for its link. */
@@ -92,8 +97,10 @@ export function planJoin(
   ])
   const planned = planOf(engine, apart)
   const born = planned.attachment.link
-  if (born === undefined)
+  if (born === undefined) {
+    refuseLinkSettings(network, apart)
     return { ...planned, record: { ...apart, joined: { sandbox: sandbox.id } } }
+  }
   const wanted = apart.interfaceName
   if (wanted !== undefined && taken.has(wanted)) {
     throw new CnmError('LINK_EXISTS', `sandbox "${sandbox.name}" has a link "${wanted}" already`, {
@@ -102,6 +109,18 @@ export function planJoin(
   }
   const link = wanted ?? freeLinkName(born.prefix, taken)
   return { ...planned, record: { ...apart, joined: { sandbox: sandbox.id, link } } }
+}
+
+/** What an endpoint without a link can't have. */
+function refuseLinkSettings(network: NetworkRecord, endpoint: EndpointRecord): void {
+  const { rate, sysctls, linkLocal, links } = endpoint
+  const given = Object.entries({ rate, sysctls, linkLocal, links }).find(([, value]) => value)
+  if (given === undefined) return
+  throw new CnmError(
+    'NOT_ALLOWED',
+    `endpoint "${endpoint.name}" has no link on network "${network.name}", so it can have no ${given[0]}`,
+    { hint: 'leave it out, or use another network' },
+  )
 }
 
 function refuseCompany(
@@ -158,6 +177,7 @@ export async function settleMembers(
     emitMember(engine, record, sandbox, 'join')
   }
   for (const record of leaving) {
+    releasePorts(engine, record)
     emitMember(engine, record, sandbox, 'leave')
     if (record.attached) await forget(engine, record)
     else watchIdle(engine, record.id)
@@ -169,18 +189,37 @@ export async function forget(engine: Engine, record: EndpointRecord): Promise<vo
   const network = engine.state.networks.need(record.network)
   engine.state.dropEndpoint(record.id)
   forgetIdle(engine, record.id)
+  rememberMac(network, record)
   await releaseAddresses(engine.ipam(network.record.ipam), network, record)
   emitMember(engine, record, undefined, 'delete')
+  for (const linking of engine.state.endpointsLinkedTo(record.id)) unlink(engine, linking)
+}
+
+/** What an endpoint had for the sake of one that is gone goes too. */
+function unlink(engine: Engine, { id, joined }: EndpointRecord): void {
+  if (joined === undefined) return
+  const work = async () => {
+    const sandbox = engine.state.sandboxes.get(joined.sandbox)
+    if (sandbox?.state !== 'ready' || engine.closing.signal.aborted) return
+    const { records, ...step } = planMembers(engine, sandbox, [], [])
+    if (records.length === 0) return
+    const what = `unlinking endpoint "${engine.state.endpoints.get(id)?.name ?? id}"`
+    await engine.perform({ what, ...step })
+    for (const each of records) engine.state.putEndpoint(each)
+  }
+  // Not waited for: whoever deletes holds another queue.
+  engine.track(engine.queue.run([joined.sandbox], work)).catch(engine.onProblem)
 }
 
 export function emitMember(
   engine: Engine,
   record: EndpointRecord,
   sandbox: SandboxRecord | undefined,
-  action: 'create' | 'delete' | 'join' | 'leave',
+  action: CnmEvent['action'],
+  more: CnmEvent['attributes'] = {},
 ): void {
   const network = engine.state.networks.need(record.network).record.name
   const { id, name } = record
-  const attributes = { network, ...(sandbox ? { sandbox: sandbox.name } : {}) }
+  const attributes = { network, ...(sandbox ? { sandbox: sandbox.name } : {}), ...more }
   engine.events.emit({ type: 'endpoint', action, id, name, attributes })
 }

@@ -4,10 +4,12 @@ import type { NetworkId } from '../base/id.ts'
 import type { HostView } from '../kernel/kernel.ts'
 import { parseSubnets } from './addresses.ts'
 import { Endpoint } from './endpoint.ts'
+import type { StandaloneEndpointOptions } from './endpoint-options.ts'
 import { createEndpoint } from './endpoints.ts'
 import type { Engine } from './engine.ts'
 import { deleteNetwork } from './networks.ts'
-import type { Cancellable, NetworkOptions, StandaloneEndpointOptions } from './options.ts'
+import type { Cancellable } from './option-fields.ts'
+import { type NetworkOptions, parseNetworkOptions } from './options.ts'
 import type { NetworkRecord } from './records.ts'
 
 /** A network: a group of endpoints that can talk to each other and to nobody else. */
@@ -52,9 +54,10 @@ export class Network {
 export function refuseOther(
   engine: Engine,
   there: NetworkRecord,
-  options: NetworkOptions,
+  given: NetworkOptions,
   view: HostView,
 ): void {
+  const options = parseNetworkOptions(given)
   const driver = engine.driver(options.driver ?? there.driver)
   const differences = [
     differs('driver', there.driver, options.driver && driver.name),

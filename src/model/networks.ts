@@ -29,7 +29,13 @@ async function create(
   const driver = engine.driver(options.driver ?? 'bridge')
   refuseSecond(engine, driver, options.name)
   const { record, pools } = await plan(engine, options, view)
-  let network: NetworkState = { record, state: 'creating', pools, resources: [] }
+  let network: NetworkState = {
+    record,
+    state: 'creating',
+    pools,
+    resources: [],
+    givenMacs: new Map(),
+  }
   engine.state.putNetwork(network)
   try {
     const resources = driver.describeNetwork(networkSpec(record), view)
@@ -96,7 +102,8 @@ async function plan(
     ] as const) {
       if (!families[key]) continue
       const wanted = wantedSubnet(family, subnets[key], parsed[key], name)
-      const taken = await takePool(ipam, driver, wanted, name, view.routes)
+      const hasGateway = !parsed.noGateway?.includes(family)
+      const taken = await takePool(ipam, wanted, { name, hasGateway, routes: view.routes })
       pools[key] = taken.id
       records[key] = taken.record
     }

@@ -1,12 +1,17 @@
 import { Type } from 'typebox'
 import { CnmError } from '../base/errors.ts'
-import { isLinkName, linkNameHint } from '../base/link-name.ts'
 import { parser } from '../base/parse.ts'
-
-/** Every call can be cancelled; a cancelled call leaves nothing half made. */
-export interface Cancellable {
-  readonly signal?: AbortSignal
-}
+import { type ConnectOptions, endpointFields, refuseLinkName } from './endpoint-options.ts'
+import { withoutGenericLabels } from './generic-labels.ts'
+import {
+  type Cancellable,
+  LabelledValues,
+  Labels,
+  Name,
+  named,
+  strict,
+  withoutSignal,
+} from './option-fields.ts'
 
 export interface NetworkOptions extends Cancellable {
   /** Letters, digits, `_`, `.` and `-`; starts with a letter or digit; at most 128 characters. */
@@ -24,7 +29,10 @@ export interface NetworkOptions extends Cancellable {
   /** The network goes with its last endpoint; default: false. */
   readonly ephemeral?: boolean
   readonly labels?: Readonly<Record<string, string>>
-  /** The driver's own options, by our short names or Docker's labels. */
+  /**
+   * The driver's own options, by our short names or Docker's labels; and of Docker's generic labels
+   * `com.docker.network.enable_ipv4`, `.enable_ipv6` and `.internal`.
+   */
   readonly options?: Readonly<Record<string, string | number | boolean>>
   /** `local` (default), or the name of another IPAM the controller was given. */
   readonly ipam?: string
@@ -39,28 +47,6 @@ export interface SubnetOptions {
   readonly gateway?: string
   /** Addresses that are never handed out, by name. */
   readonly auxAddresses?: Readonly<Record<string, string>>
-}
-
-export interface EndpointOptions extends Cancellable {
-  /** Unique on its network; default: the name of the sandbox. */
-  readonly name?: string
-  readonly aliases?: readonly string[]
-  /** A certain IPv4 or IPv6 address of the network; default: the next free one. */
-  readonly ip?: string
-  readonly ip6?: string
-  /** `02:42:0a:07:00:02`; default: derived from network and address. */
-  readonly mac?: string
-  /** The link's name inside the sandbox; default: `eth` and the lowest free number. */
-  readonly interfaceName?: string
-  /** Which endpoint gives the sandbox its default route: the highest. Default: 0. */
-  readonly gwPriority?: number
-  readonly labels?: Readonly<Record<string, string>>
-}
-
-export interface StandaloneEndpointOptions extends EndpointOptions {
-  readonly name: string
-  /** Kept although no sandbox uses it; default: false. */
-  readonly persistent?: boolean
 }
 
 export interface SandboxOptions extends Cancellable {
@@ -79,11 +65,6 @@ export interface SandboxOptions extends Cancellable {
   readonly connect?: readonly ConnectOptions[]
 }
 
-export interface ConnectOptions extends Omit<EndpointOptions, 'signal'> {
-  /** Name or id. */
-  readonly network: string
-}
-
 /** How a program is started. */
 export interface SpawnOptions extends Cancellable {
   readonly cwd?: string
@@ -98,21 +79,7 @@ export interface ExecOptions extends Omit<SpawnOptions, 'stdio'> {
   readonly input?: string
 }
 
-const Name = Type.String({ pattern: '^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$' })
 const NoNul = Type.String({ pattern: '^[^\\0]*$' })
-const Labels = Type.Record(Type.String(), Type.String())
-const strict = { additionalProperties: false }
-
-const endpointFields = {
-  name: Type.Optional(Name),
-  aliases: Type.Optional(Type.Array(Name)),
-  ip: Type.Optional(Type.String()),
-  ip6: Type.Optional(Type.String()),
-  mac: Type.Optional(Type.String()),
-  interfaceName: Type.Optional(Type.String()),
-  gwPriority: Type.Optional(Type.Integer()),
-  labels: Type.Optional(Labels),
-}
 
 const Subnet = Type.Object(
   {
@@ -134,16 +101,9 @@ const Network = Type.Object(
     internal: Type.Optional(Type.Boolean()),
     ephemeral: Type.Optional(Type.Boolean()),
     labels: Type.Optional(Labels),
-    options: Type.Optional(
-      Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()])),
-    ),
+    options: Type.Optional(LabelledValues),
     ipam: Type.Optional(Type.String()),
   },
-  strict,
-)
-
-const StandaloneEndpoint = Type.Object(
-  { ...endpointFields, name: Name, persistent: Type.Optional(Type.Boolean()) },
   strict,
 )
 
@@ -176,15 +136,10 @@ const Spawn = Type.Object(
 const Exec = Type.Object({ ...programFields, input: Type.Optional(Type.String()) }, strict)
 
 const networkParser = parser(Network, 'network options')
-const endpointParser = parser(Type.Object(endpointFields, strict), 'endpoint options')
-const standaloneParser = parser(StandaloneEndpoint, 'endpoint options')
 const sandboxParser = parser(Sandbox, 'sandbox options')
 
-export const parseNetworkOptions = (value: NetworkOptions) => named(value, networkParser)
-export const parseEndpointOptions = (value: EndpointOptions) =>
-  refuseLinkName(named(value, endpointParser))
-export const parseStandaloneOptions = (value: StandaloneEndpointOptions) =>
-  refuseLinkName(named(value, standaloneParser))
+export const parseNetworkOptions = (value: NetworkOptions) =>
+  withoutGenericLabels(named(value, networkParser))
 
 const spawnParser = parser(Spawn, 'program options')
 const execParser = parser(Exec, 'program options')
@@ -225,33 +180,4 @@ export function parseSandboxOptions(value: SandboxOptions) {
   }
   for (const endpoint of options.connect ?? []) refuseLinkName(endpoint)
   return options
-}
-
-function refuseLinkName<T extends { readonly interfaceName?: string }>(options: T): T {
-  const { interfaceName: name } = options
-  if (name === undefined || isLinkName(name)) return options
-  throw new CnmError(
-    'INVALID_ARGUMENT',
-    `endpoint options: interfaceName is ${JSON.stringify(name)}, which is no name for a link`,
-    { hint: linkNameHint() },
-  )
-}
-
-/** The signal is no data. */
-function withoutSignal<T extends Cancellable>(value: T): Omit<T, 'signal'> {
-  if (typeof value !== 'object' || value === null) return value
-  const { signal: _, ...data } = value
-  return data
-}
-
-/** A bad name gets a sentence of its own instead of a pattern. */
-function named<T>(value: Cancellable & { readonly name?: unknown }, parse: (value: unknown) => T) {
-  const name: unknown = value?.name
-  if (typeof name === 'string' && !/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/.test(name)) {
-    throw new CnmError('INVALID_NAME', `${JSON.stringify(name)} is not a name`, {
-      details: { name },
-      hint: 'a name has up to 128 letters, digits, "_", "." and "-" and starts with a letter or digit',
-    })
-  }
-  return parse(withoutSignal(value))
 }

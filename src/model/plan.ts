@@ -1,13 +1,15 @@
-import type { Prefix } from '../address/address.ts'
+import { cidrAddress, type MacAddress, type Prefix } from '../address/address.ts'
 import type {
   Attachment,
   EndpointSpec,
   NetworkDriver,
   NetworkSpec,
+  PortBinding,
   Subnet,
 } from '../driver/driver.ts'
 import type { HostView } from '../kernel/kernel.ts'
 import type { NamespaceRef, Resource, RouteResource } from '../kernel/resource.ts'
+import { sysctlPath } from './endpoint-sysctls.ts'
 import { chooseGateways, type GatewayChoice } from './gateway.ts'
 import type { EndpointRecord, NetworkRecord, PoolRecord, SandboxRecord } from './records.ts'
 
@@ -16,7 +18,8 @@ export interface PlannedEndpoint {
   readonly record: EndpointRecord
   readonly network: NetworkRecord
   readonly attachment: Attachment
-  readonly host: readonly Resource[]
+  /** Its part of the host, with these ports published. */
+  readonly describe: (ports: readonly PortBinding[]) => readonly Resource[]
 }
 
 export function networkSpec(record: NetworkRecord): NetworkSpec {
@@ -36,38 +39,45 @@ function subnetOf(pool: PoolRecord): Subnet {
   return { subnet, ...(gateway ? { gateway } : {}), ...(auxAddresses ? { auxAddresses } : {}) }
 }
 
-function endpointSpec(record: EndpointRecord): EndpointSpec {
-  const { id, name, ipv4, ipv6, mac } = record
+/** Asks the driver about a joined endpoint. `links` are those of its linked endpoints that exist. */
+export function planEndpoint(
+  record: EndpointRecord,
+  network: NetworkRecord,
+  driver: NetworkDriver,
+  links: EndpointSpec['links'],
+  view: HostView,
+): PlannedEndpoint {
+  const spec = networkSpec(network)
+  const endpoint = endpointSpec(record, links)
+  return {
+    record,
+    network,
+    attachment: driver.attachment(spec, endpoint, view),
+    describe: (ports) =>
+      driver.describeEndpoint(spec, ports.length === 0 ? endpoint : { ...endpoint, ports }, view),
+  }
+}
+
+export function endpointSpec(record: EndpointRecord, links: EndpointSpec['links']): EndpointSpec {
+  const { id, name, ipv4, ipv6, mac, linkLocal = [], rate, moved } = record
   return {
     id,
     name,
     ...(ipv4 ? { ipv4 } : {}),
     ...(ipv6 ? { ipv6 } : {}),
     ...(mac ? { mac } : {}),
-    linkLocal: [],
+    linkLocal,
     ports: [],
-    links: [],
+    links,
+    ...(rate ? { rate } : {}),
+    ...(moved ? { moved } : {}),
   }
 }
 
-/** Asks the driver about a joined endpoint. */
-export function planEndpoint(
-  record: EndpointRecord,
-  network: NetworkRecord,
-  driver: NetworkDriver,
-  view: HostView,
-): PlannedEndpoint {
-  const spec = networkSpec(network)
-  const endpoint = endpointSpec(record)
-  return {
-    record,
-    network,
-    attachment: driver.attachment(spec, endpoint, view),
-    host: driver.describeEndpoint(spec, endpoint, view),
-  }
-}
-
-/** The resources of every endpoint of one sandbox. They depend on one another: gateways are shared out. */
+/**
+ * The resources of every endpoint of one sandbox. They depend on one another: the default routes are
+ * shared out, and ports are published only where the answers leave by them.
+ */
 export function planSandbox(
   { namespace, gateways }: Pick<SandboxRecord, 'namespace' | 'gateways'>,
   endpoints: readonly PlannedEndpoint[],
@@ -86,12 +96,28 @@ export function planSandbox(
   return new Map(
     endpoints.map((planned) => [
       planned.record.id,
-      [...planned.host, ...(namespace ? inside(planned, namespace, choice) : [])],
+      [...onHost(planned, choice), ...(namespace ? insideSandbox(planned, namespace, choice) : [])],
     ]),
   )
 }
 
-function inside(
+const noPorts: readonly PortBinding[] = []
+
+function onHost({ record, describe }: PlannedEndpoint, choice: GatewayChoice): readonly Resource[] {
+  const { id, ports } = record
+  if (ports === undefined) return describe(noPorts)
+  const isActive = ({ hostPorts, family }: PortBinding) =>
+    hostPorts === undefined || (family === 4 ? choice.ipv4 : choice.ipv6) === id
+  // Reserved all the same, or they could be somebody else's when their turn comes.
+  const pending = ports.flatMap((binding): Resource[] => {
+    const { protocol, hostAddress: address, hostPorts } = binding
+    if (hostPorts === undefined || isActive(binding)) return []
+    return [{ kind: 'reservation', protocol, address, ports: hostPorts }]
+  })
+  return [...describe(ports.filter(isActive)), ...pending]
+}
+
+function insideSandbox(
   { record, attachment }: PlannedEndpoint,
   namespace: NamespaceRef,
   choice: GatewayChoice,
@@ -108,7 +134,33 @@ function inside(
     ),
     ...attachment.routes.map((route) => routeResource(namespace, link, route)),
     ...defaultRoutes(record.id, namespace, link, attachment, choice),
+    ...Object.entries(record.sysctls ?? {}).map(
+      ([sysctl, value]): Resource => ({
+        kind: 'sysctl',
+        namespace,
+        name: sysctlPath(sysctl, link),
+        value,
+      }),
+    ),
+    ...announcements(namespace, link, mac, attachment),
   ]
+}
+
+function announcements(
+  namespace: NamespaceRef,
+  link: string,
+  mac: MacAddress,
+  { announce, addresses }: Attachment,
+): Resource[] {
+  if (announce === undefined) return []
+  return addresses.map((address) => ({
+    kind: 'announcement',
+    namespace,
+    link,
+    address: cidrAddress(address),
+    mac,
+    ...announce,
+  }))
 }
 
 function defaultRoutes(
@@ -145,4 +197,12 @@ export function freeLinkName(prefix: string, taken: ReadonlySet<string>): string
     const name = `${prefix}${number}`
     if (!taken.has(name)) return name
   }
+}
+
+/** Families in which an endpoint supplies its sandbox's default route. */
+export function gatewayFamilies({ resources }: EndpointRecord): readonly (4 | 6)[] {
+  return resources.flatMap((each): (4 | 6)[] => {
+    if (each.kind !== 'route') return []
+    return each.destination === '0.0.0.0/0' ? [4] : each.destination === '::/0' ? [6] : []
+  })
 }

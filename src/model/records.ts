@@ -1,9 +1,11 @@
 import { Type } from 'typebox'
-import type { IpAddress, MacAddress, Prefix } from '../address/address.ts'
+import type { Cidr, IpAddress, MacAddress, Prefix } from '../address/address.ts'
 import type { EndpointId, NetworkId, SandboxId } from '../base/id.ts'
 import { parser } from '../base/parse.ts'
-import type { DriverOptions } from '../driver/driver.ts'
+import type { DriverOptions, PortBinding, PublishedPort, Rate } from '../driver/driver.ts'
 import type { NamespaceRef, Resource } from '../kernel/resource.ts'
+import type { Sysctls } from './endpoint-sysctls.ts'
+import type { ExposedPort } from './port-spec.ts'
 
 /** `creating` is rolled back after a crash, `deleting` is finished, `ready` is compared and mended. */
 export type State = 'creating' | 'ready' | 'deleting'
@@ -59,8 +61,25 @@ export interface EndpointRecord {
   readonly mac?: MacAddress
   /** The link's name inside, as the user wants it. */
   readonly interfaceName?: string
+  /** What is to be published whenever it has joined a sandbox. */
+  readonly publish?: readonly PublishedPort[]
+  /** What is published, and the host ports it holds, while it has joined one. */
+  readonly ports?: readonly PortBinding[]
+  readonly exposed?: readonly ExposedPort[]
+  /** Endpoints of the same network with which it may talk where others may not. */
+  readonly links?: readonly EndpointId[]
+  readonly linkLocal?: readonly Cidr[]
+  readonly rate?: Rate
+  readonly sysctls?: Sysctls
+  /** Its address was another MAC's before. */
+  readonly moved?: boolean
   readonly joined?: Joined
   readonly resources: readonly Resource[]
+  /**
+   * The intent of a change to a joined endpoint: what it was going to add. The rest of the record is as
+   * it was before; these are removed after a crash.
+   */
+  readonly adding?: readonly Resource[]
 }
 
 export interface Joined {
@@ -123,6 +142,9 @@ const Network = Type.Object({
   ipv6: Type.Optional(Pool),
 })
 
+const Ports = Type.Object({ from: Type.Integer(), to: Type.Integer() })
+const exposedFields = { protocol: Type.String(), ports: Ports }
+
 const Endpoint = Type.Object({
   id: Type.String(),
   name: Type.String(),
@@ -138,10 +160,41 @@ const Endpoint = Type.Object({
   ipv6: Type.Optional(Type.String()),
   mac: Type.Optional(Type.String()),
   interfaceName: Type.Optional(Type.String()),
+  publish: Type.Optional(
+    Type.Array(
+      Type.Object({
+        ...exposedFields,
+        hostAddress: Type.Optional(Type.String()),
+        hostPorts: Type.Optional(Ports),
+      }),
+    ),
+  ),
+  ports: Type.Optional(
+    Type.Array(
+      Type.Object({
+        ...exposedFields,
+        family: Type.Union([Type.Literal(4), Type.Literal(6)]),
+        hostAddress: Type.String(),
+        hostPorts: Type.Optional(Ports),
+      }),
+    ),
+  ),
+  exposed: Type.Optional(Type.Array(Type.Object(exposedFields))),
+  links: Type.Optional(Type.Array(Type.String())),
+  linkLocal: Type.Optional(Type.Array(Type.String())),
+  rate: Type.Optional(
+    Type.Object({
+      toSandbox: Type.Optional(Type.Number()),
+      fromSandbox: Type.Optional(Type.Number()),
+    }),
+  ),
+  sysctls: Type.Optional(Labelled),
+  moved: Type.Optional(Type.Boolean()),
   joined: Type.Optional(
     Type.Object({ sandbox: Type.String(), link: Type.Optional(Type.String()) }),
   ),
   resources: Resources,
+  adding: Type.Optional(Resources),
 })
 
 const Sandbox = Type.Object({

@@ -1,13 +1,8 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, it } from 'vitest'
-import { Life, MemoryRig } from '../../test/support/memory-rig.ts'
+import { MemoryRig } from '../../test/support/memory-rig.ts'
+import { failsCleanly, type Story, survivesCrashes } from '../../test/support/stories.ts'
 import type { Controller } from './controller.ts'
-
-/** What a user may do, on a host where `prepare` was done before. */
-interface Story {
-  readonly name: string
-  prepare(cnm: Controller): Promise<void>
-  act(cnm: Controller): Promise<unknown>
-}
 
 const network = { name: 'web', subnets: ['10.7.0.0/24', 'fd00:7::/64'] }
 const other = { name: 'back', subnets: ['10.8.0.0/24'] }
@@ -101,78 +96,11 @@ function networkId(rig: MemoryRig, name: string): string {
   return records.find(({ kind, value }) => kind === 'network' && value.name === name)?.value.id
 }
 
-/** Ids differ between two runs of one story; everything else must not. */
-function shape(snapshot: ReturnType<MemoryRig['snapshot']>): string {
-  return [...snapshot.machine, ...snapshot.records]
-    .map((line) =>
-      line
-        .replace(/\b[0-9a-f]{10,64}\b/g, 'ID')
-        .replace(/(veth|br-)[0-9a-f]{10}/g, '$1ID')
-        .replace(/(?:[0-9a-f]{2}:){5}[0-9a-f]{2}/g, 'MAC')
-        .replace(/"created":"[^"]*"/g, 'TIME'),
-    )
-    .sort()
-    .join('\n')
-}
-
-it.each(stories)('$name: a failure at any step leaves everything as it was', async (story) => {
-  for (let step = 1; step < 200; step += 1) {
-    const rig = new MemoryRig()
-    await using cnm = await rig.start()
-    await story.prepare(cnm)
-    const before = rig.snapshot()
-    rig.kernel.failAt(step)
-    const failed = await story.act(cnm).then(
-      () => false,
-      () => true,
-    )
-    rig.kernel.failAt(Number.POSITIVE_INFINITY)
-    if (!failed) {
-      expect(step).toBeGreaterThan(1)
-      return
-    }
-    expect(rig.snapshot()).toEqual(before)
-    expect(await cnm.doctor()).toEqual([])
-    await story.act(cnm)
-  }
-  throw new Error('the story never came to an end')
-})
+it.each(stories)('$name: a failure at any step leaves everything as it was', failsCleanly)
 
 it.each(stories)(
   '$name: a crash at any call is undone or finished at the next start',
-  async (story) => {
-    const whole = new MemoryRig()
-    const cnm = await whole.start()
-    await story.prepare(cnm)
-    const before = shape(whole.snapshot())
-    await story.act(cnm)
-    await cnm.close()
-    const after = shape(whole.snapshot())
-
-    for (let calls = 0; calls < 100; calls += 1) {
-      const rig = new MemoryRig()
-      const first = await rig.start()
-      await story.prepare(first)
-      await first.close()
-      const life = new Life(Number.POSITIVE_INFINITY)
-      const doomed = await rig.start(life)
-      life.dieAfter(calls)
-      await story.act(doomed).catch(() => {})
-      const survived = !life.over
-      await doomed.close().catch(() => {})
-
-      const next = await rig.start()
-      expect(await next.doctor()).toEqual([])
-      const state = shape(rig.snapshot())
-      expect([before, after]).toContain(state)
-      await next.close()
-      if (survived) {
-        expect(state).toBe(after)
-        return
-      }
-    }
-    throw new Error('the story never came to an end')
-  },
+  survivesCrashes,
 )
 
 it('finds everything again after a restart', async () => {
@@ -302,28 +230,40 @@ it('lists what others did to the machine, and mends it', async () => {
   expect(rig.kernel.lines()).toEqual(before)
 })
 
-it('a cancelled call leaves nothing half made, whenever it is cancelled', async () => {
-  for (const story of stories) {
-    for (let turns = 0; turns < 60; turns += 1) {
-      const rig = new MemoryRig()
-      await using cnm = await rig.start()
-      await aBusyHost(cnm)
-      const before = rig.snapshot()
-      const abort = new AbortController()
-      const call = cnm.createSandbox({
-        name: story.name.replaceAll(' ', '-'),
-        connect: [{ network: 'web' }, { network: 'back' }],
-        signal: abort.signal,
-      })
-      for (let turn = 0; turn < turns; turn += 1) await Promise.resolve()
-      abort.abort()
-      const cancelled = await call.then(
-        () => false,
-        (error) => error.code === 'CANCELLED',
-      )
-      if (cancelled) expect(rig.snapshot()).toEqual(before)
-      expect(await cnm.doctor()).toEqual([])
-      if (!cancelled) break
-    }
+it.each<[string, (cnm: Controller, signal: AbortSignal) => Promise<unknown>]>([
+  [
+    'creating a connected sandbox',
+    (cnm, signal) => {
+      const connect = [{ network: 'web', publish: ['8080:80'] }, { network: 'back' }]
+      return cnm.createSandbox({ name: 'new', connect, signal })
+    },
+  ],
+  [
+    'publishing',
+    (cnm, signal) => {
+      const [endpoint] = cnm.sandbox('api').endpoints()
+      return endpoint?.publish(['8080:80'], { signal }) ?? Promise.resolve()
+    },
+  ],
+])('%s: a cancelled call leaves nothing half made, whenever it is cancelled', async (_, act) => {
+  for (let turns = 0; ; turns += 1) {
+    const rig = new MemoryRig()
+    await using cnm = await rig.start()
+    await aBusyHost(cnm)
+    const before = rig.snapshot()
+    const abort = new AbortController()
+    const call = act(cnm, abort.signal)
+    // The kernel answers in another turn of the event loop.
+    for (let n = 1; n <= turns; n += 1) await (n % 8 === 0 ? nextTurn() : undefined)
+    abort.abort()
+    const cancelled = await call.then(
+      () => false,
+      (error) => error.code === 'CANCELLED',
+    )
+    if (cancelled) expect(rig.snapshot()).toEqual(before)
+    expect(await cnm.doctor()).toEqual([])
+    if (cancelled) continue
+    expect(turns).toBeGreaterThanOrEqual(8)
+    return
   }
 })

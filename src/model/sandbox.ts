@@ -3,12 +3,12 @@ import { cancelled, isCnmError, throwIfAborted } from '../base/errors.ts'
 import type { SandboxId } from '../base/id.ts'
 import type { Program } from '../kernel/kernel.ts'
 import { Endpoint } from './endpoint.ts'
+import type { EndpointOptions } from './endpoint-options.ts'
 import { connect, readySandbox } from './endpoints.ts'
 import { type Engine, explain } from './engine.ts'
 import { Network } from './network.ts'
+import type { Cancellable } from './option-fields.ts'
 import {
-  type Cancellable,
-  type EndpointOptions,
   type ExecOptions,
   notA,
   parseArgv,

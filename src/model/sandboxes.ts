@@ -4,6 +4,7 @@ import type { Resource } from '../kernel/resource.ts'
 import { collectNetwork, watchSandbox } from './collect.ts'
 import { discardDraft, draftEndpoint, readyNetwork } from './endpoints.ts'
 import { drop, type Engine, explain, put } from './engine.ts'
+import { publicationOf, withHostPorts, withPorts } from './host-ports.ts'
 import { planJoin, planMembers, settleMembers } from './members.ts'
 import { parseSandboxOptions, type SandboxOptions } from './options.ts'
 import type { PlannedEndpoint } from './plan.ts'
@@ -94,26 +95,29 @@ async function establish(
   const drafts: EndpointRecord[] = []
   const ready: SandboxRecord = { ...sandbox, state: 'ready' }
   try {
-    const joining: PlannedEndpoint[] = []
     for (const { network: text, ...wanted } of options.connect ?? []) {
       const network = readyNetwork(engine, engine.state.networks.find(text).record.id)
-      const draft = await draftEndpoint(engine, network, wanted, wanted.name ?? sandbox.name)
-      drafts.push(draft)
-      joining.push(planJoin(engine, sandbox, draft, joining))
+      drafts.push(await draftEndpoint(engine, network, wanted, wanted.name ?? sandbox.name))
     }
-    const members = planMembers(engine, sandbox, joining, [])
-    await engine.perform({
-      what: `creating sandbox "${sandbox.name}"`,
-      claims: [claim(sandbox, [], sandbox.resources), ...members.claims],
-      intent: [put('sandbox', sandbox), ...members.intent],
-      done: [put('sandbox', ready), ...members.done],
-      undone: [drop('sandbox', sandbox.id), ...members.undone],
-      ...(signal ? { signal } : {}),
+    await withHostPorts(engine, drafts.map(publicationOf), async (ports) => {
+      const joining: PlannedEndpoint[] = []
+      for (const [at, draft] of drafts.entries()) {
+        joining.push(planJoin(engine, sandbox, withPorts(draft, ports[at]), joining))
+      }
+      const members = planMembers(engine, sandbox, joining, [])
+      await engine.perform({
+        what: `creating sandbox "${sandbox.name}"`,
+        claims: [claim(sandbox, [], sandbox.resources), ...members.claims],
+        intent: [put('sandbox', sandbox), ...members.intent],
+        done: [put('sandbox', ready), ...members.done],
+        undone: [drop('sandbox', sandbox.id), ...members.undone],
+        ...(signal ? { signal } : {}),
+      })
+      engine.state.putSandbox(ready)
+      const { id, name } = sandbox
+      engine.events.emit({ type: 'sandbox', action: 'create', id, name, attributes: {} })
+      await settleMembers(engine, sandbox, members.records, joining, [])
     })
-    engine.state.putSandbox(ready)
-    const { id, name } = sandbox
-    engine.events.emit({ type: 'sandbox', action: 'create', id, name, attributes: {} })
-    await settleMembers(engine, sandbox, members.records, joining, [])
   } catch (error) {
     for (const draft of drafts) await discardDraft(engine, draft)
     throw error

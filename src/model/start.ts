@@ -6,9 +6,11 @@ import type { StoredRecord, Write } from '../store/store.ts'
 import { retakePools, takeAddresses } from './addresses.ts'
 import { adoptLost, recallForwarding } from './adopt.ts'
 import { collectNetwork, watchIdle, watchSandbox } from './collect.ts'
-import { findDrift, mend, surveyMachine } from './drift.ts'
+import { surveyMachine } from './drift.ts'
 import { drop, type Engine, explain, put } from './engine.ts'
+import { retakePorts } from './host-ports.ts'
 import { apart, planMembers } from './members.ts'
+import { mendAll } from './mend-all.ts'
 import { applied, refreshNetworks } from './networks.ts'
 import {
   type AppliedRecord,
@@ -100,7 +102,13 @@ function predefine(engine: Engine): void {
       labels: {},
       options: {},
     }
-    engine.state.putNetwork({ record, state: 'ready', pools: {}, resources: [] })
+    engine.state.putNetwork({
+      record,
+      state: 'ready',
+      pools: {},
+      resources: [],
+      givenMacs: new Map(),
+    })
   }
 }
 
@@ -126,11 +134,13 @@ async function startNetworks(
   }
   for (const record of [...networks.values()].sort(byAge)) {
     try {
+      // One whose driver is missing can't be described.
+      engine.driver(record.driver)
       const ipam = engine.ipam(record.ipam)
-      const pools = await retakePools(ipam, engine.driver(record.driver), record)
+      const pools = await retakePools(ipam, record)
       const resources = states.get(record.id)?.resources ?? []
       engine.ledger.claim([{ owner: record.id, from: [], to: resources }])
-      engine.state.putNetwork({ record, state: 'ready', pools, resources })
+      engine.state.putNetwork({ record, state: 'ready', pools, resources, givenMacs: new Map() })
       await engine.store.commit([applied('ready', record, resources)])
     } catch (error) {
       problems.push(`network "${record.name}" can't be brought back: ${String(error)}`)
@@ -234,17 +244,20 @@ async function startEndpoint(
   const network = engine.state.networks.get(record.network)
   const { joined } = record
   const goesOn = record.state === 'ready' && (joined === undefined || alive.has(joined.sandbox))
+  const adding = record.adding ?? []
   if (!goesOn) cleanup.doomed.push({ owner: record.id, resources: record.resources })
+  if (adding.length > 0) cleanup.doomed.push({ owner: record.id, resources: adding })
   if (network === undefined || (!goesOn && record.attached)) {
     cleanup.writes.push(drop('endpoint', record.id))
     return
   }
-  const kept = goesOn ? record : apart(record)
+  const kept = goesOn ? asBefore(record) : apart(record)
   try {
     await takeAddresses(engine.ipam(network.record.ipam), network, kept.name, kept)
     engine.ledger.claim([{ owner: kept.id, from: [], to: kept.resources }])
+    retakePorts(engine, kept)
     engine.state.putEndpoint(kept)
-    if (!goesOn) cleanup.writes.push(put('endpoint', kept))
+    if (!goesOn || adding.length > 0) cleanup.writes.push(put('endpoint', kept))
   } catch (error) {
     problems.push(`endpoint "${record.name}" can't be brought back: ${String(error)}`)
     cleanup.doomed.push({ owner: record.id, resources: record.resources })
@@ -252,22 +265,9 @@ async function startEndpoint(
   }
 }
 
-/**
- * Mends what is missing or different; what can't be mended of one network doesn't keep the others from
- * it. What belongs to nobody stays: it may be that of another engine, with other folders.
- */
-async function mendAll(engine: Engine, problems: string[]): Promise<void> {
-  const { differences } = await findDrift(engine)
-  try {
-    await mend(engine, { differences, orphans: [] })
-  } catch {
-    for (const owner of engine.ledger.owners()) {
-      const own = differences.filter(({ resource }) => engine.ledger.isOwner(resource, owner))
-      await mend(engine, { differences: own, orphans: [] }).catch((error: unknown) => {
-        problems.push(`${engine.nameOf(owner)} can't be brought back: ${String(error)}`)
-      })
-    }
-  }
+/** Without the intent of a change that did not come to its end. */
+function asBefore({ adding: _, ...record }: EndpointRecord): EndpointRecord {
+  return record
 }
 
 /** Default routes may have to move: an endpoint that supplied one didn't come back. */

@@ -1,3 +1,4 @@
+import type { IpAddress, MacAddress } from '../address/address.ts'
 import { CnmError, type ErrorCode } from '../base/errors.ts'
 import type { EndpointId, NetworkId, SandboxId } from '../base/id.ts'
 import type { PoolId } from '../ipam/ipam.ts'
@@ -10,6 +11,8 @@ export interface NetworkState {
   readonly pools: { readonly ipv4?: PoolId; readonly ipv6?: PoolId }
   /** What it has in the kernel. */
   readonly resources: readonly Resource[]
+  /** MACs that users gave, by the addresses with which they were last used. */
+  readonly givenMacs: Map<IpAddress, MacAddress>
 }
 
 /** Everything known, by id and name. What is there only as an intent (`creating`) holds its name already. */
@@ -19,6 +22,7 @@ export class ModelState {
   readonly sandboxes = new Collection<SandboxId, SandboxRecord>('sandbox', 'SANDBOX_NOT_FOUND')
   readonly #byNetwork = new Map<NetworkId, Set<EndpointId>>()
   readonly #bySandbox = new Map<SandboxId, Set<EndpointId>>()
+  readonly #byLink = new Map<EndpointId, Set<EndpointId>>()
 
   putNetwork(network: NetworkState): void {
     this.networks.put(network.record.id, network.record.name, network)
@@ -34,6 +38,7 @@ export class ModelState {
     this.endpoints.put(endpoint.id, endpointKey(endpoint.network, endpoint.name), endpoint)
     takeIn(this.#byNetwork, endpoint.network, endpoint.id)
     if (endpoint.joined) takeIn(this.#bySandbox, endpoint.joined.sandbox, endpoint.id)
+    for (const linked of endpoint.links ?? []) takeIn(this.#byLink, linked, endpoint.id)
   }
 
   dropEndpoint(id: EndpointId): void {
@@ -42,6 +47,7 @@ export class ModelState {
     this.endpoints.drop(id)
     leaveOut(this.#byNetwork, endpoint.network, id)
     if (endpoint.joined) leaveOut(this.#bySandbox, endpoint.joined.sandbox, id)
+    for (const linked of endpoint.links ?? []) leaveOut(this.#byLink, linked, id)
   }
 
   endpointsOf(network: NetworkId): EndpointRecord[] {
@@ -50,6 +56,11 @@ export class ModelState {
 
   endpointsIn(sandbox: SandboxId): EndpointRecord[] {
     return this.#collect(this.#bySandbox.get(sandbox))
+  }
+
+  /** Endpoints that link to that one. */
+  endpointsLinkedTo(id: EndpointId): EndpointRecord[] {
+    return this.#collect(this.#byLink.get(id))
   }
 
   endpointNamed(network: NetworkId, name: string): EndpointRecord | undefined {

@@ -8,6 +8,7 @@ import {
   reachCases,
   severalCases,
 } from './driver-cases/machine-cases.ts'
+import { publishingCases } from './driver-cases/publishing-cases.ts'
 import {
   type DriverWorld,
   memoryWorld,
@@ -41,7 +42,7 @@ export function driverContract(name: string, options: DriverContractOptions): vo
     const world = await open()
     return { driver: create(), world, view: deepFreeze(await world.kernel.view()) }
   }
-  const { capabilities } = create()
+  const { capabilities, hostAddresses } = create()
   const variants = variantsOf(capabilities, [{}, ...(options.options ?? [])])
   const alone = capabilities.single ? 'there is only one network of this driver' : undefined
   const apart = alone ?? loneliness(capabilities)
@@ -55,6 +56,7 @@ export function driverContract(name: string, options: DriverContractOptions): vo
       failureCases(sceneCases(scene, skips.faults), variant)
       severalCases(sceneCases(scene, alone), variant)
       joinCases(sceneCases(scene, apart), variant)
+      if (hostAddresses) publishingCases(test, variant)
       reachCases(sceneCases(scene, apart ?? skips.packets), variant)
     })
   })

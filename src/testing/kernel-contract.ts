@@ -1,17 +1,26 @@
 import { describe } from 'vitest'
 import { applyCases, changeCases } from './kernel-cases/apply-cases.ts'
+import { consentCases, consentFaultCases, forwardingCases } from './kernel-cases/coexist-cases.ts'
 import { failureCases, faultCases } from './kernel-cases/failure-cases.ts'
 import { closeCases, eventCases, goneCases } from './kernel-cases/life-cases.ts'
 import { dependentCases, foreignCases } from './kernel-cases/link-cases.ts'
 import { adoptCases, observeCases } from './kernel-cases/observe-cases.ts'
+import { flowsCases, portFaultCases, runCases } from './kernel-cases/port-cases.ts'
 import { programCases, socketCases } from './kernel-cases/program-cases.ts'
+import { rateCases, rateFaultCases } from './kernel-cases/rate-cases.ts'
+import { announcementCases, relayCases } from './kernel-cases/relay-cases.ts'
+import {
+  portConflictCases,
+  reservationCases,
+  reservationFaultCases,
+} from './kernel-cases/reservation-cases.ts'
 import { addressCases, rulesetCases, sysctlCases } from './kernel-cases/setting-cases.ts'
 import { type Case, casesIn, type KernelWorld } from './kernel-cases/world.ts'
 
 export type { KernelWorld, OthersInWorld } from './kernel-cases/world.ts'
 
 /** What a kernel may by its nature be unable to do. */
-export type KernelFeature = 'faults' | 'programs' | 'sockets'
+export type KernelFeature = 'faults' | 'programs' | 'sockets' | 'reservations'
 
 export interface KernelContractOptions {
   /** Called for each case; the world is disposed of after it. */
@@ -35,6 +44,19 @@ export function kernelContract(name: string, { open, skips = {} }: KernelContrac
     group('addresses and routes', addressCases)
     group('sysctls', sysctlCases)
     group('tables and elements', rulesetCases)
+    group('runs of elements', runCases)
+    group('flows', flowsCases)
+    group('faults of ports', portFaultCases, 'faults')
+    group('reservations', reservationCases, 'reservations')
+    group('faults of reservations', reservationFaultCases, 'reservations')
+    group('ports of others', portConflictCases)
+    group('relays', relayCases)
+    group('announcements', announcementCases)
+    group('rates', rateCases)
+    group('faults of rates', rateFaultCases, 'faults')
+    group('consents', consentCases)
+    group('faults of consents', consentFaultCases, 'faults')
+    group('forwarding', forwardingCases)
     group('observing', observeCases)
     group('adopting', adoptCases)
     group('gone', goneCases)

@@ -86,6 +86,35 @@ it('finds what was published by where its answers come from', () => {
   expect(flows()).toEqual([1001, 1002, 1003, 1005])
 })
 
+it('takes ranges of ports', () => {
+  const ports = (from: number, to: number) => ({ protocol: IPPROTO_UDP, sourcePort: { from, to } })
+  expect(flushConntrack([{ original: ports(1006, 1009) }])).toBe(0)
+  expect(flushConntrack([{ original: ports(1002, 1003) }])).toBe(2)
+  expect(flows()).toEqual([1001, 1004, 1005])
+  expect(flushConntrack([{ original: ports(1004, 1004) }, { original: ports(1, 1001) }])).toBe(2)
+  expect(flows()).toEqual([1005])
+})
+
+it('tells what was led elsewhere from what was not', () => {
+  const from = (source: string) => ({ original: { source: address(source) } })
+  expect(flushConntrack([{ ...from('127.0.0.4'), translated: false }])).toBe(0)
+  expect(flushConntrack([{ ...from('127.0.0.1'), translated: true }])).toBe(0)
+  expect(flushConntrack([{ original: {}, translated: true }])).toBe(1)
+  expect(flows()).toEqual([1001, 1002, 1003, 1005])
+  const original = { destination: address('::1'), destinationPort: 53, protocol: IPPROTO_UDP }
+  expect(flushConntrack([{ original, translated: true }])).toBe(0)
+  expect(flushConntrack([{ original, translated: false }])).toBe(1)
+  expect(flows()).toEqual([1001, 1002, 1003])
+})
+
+it('finds by what several filters have in common', () => {
+  const to = (port: number) => ({
+    original: { destination: address('127.0.0.2'), protocol: IPPROTO_UDP, destinationPort: port },
+  })
+  expect(flushConntrack([to(54), to(53)])).toBe(2)
+  expect(flows()).toEqual([1003, 1004, 1005])
+})
+
 it('forgets everything with an address, in whatever role', () => {
   expect(flushConntrack([{ address: address('127.0.0.10') }])).toBe(1)
   expect(flushConntrack([{ address: address('127.0.0.1') }])).toBe(3)

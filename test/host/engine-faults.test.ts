@@ -25,7 +25,15 @@ const back = { name: 'back', internal: true, options: { icc: false } }
 async function hostWithSandbox(cnm: Controller): Promise<void> {
   await cnm.createNetwork(web)
   await cnm.createNetwork(back)
+  await cnm.createNetwork({ name: 'more', ipv6: true })
   await cnm.createSandbox({ name: 'api', connect: [{ network: 'back' }] })
+}
+
+const published = ['8000-8009:8000-8009', '7000:80/udp', '9000-9001:90-91']
+
+async function hostWithPorts(cnm: Controller): Promise<void> {
+  await hostWithSandbox(cnm)
+  await cnm.sandbox('api').connect(cnm.network('web'), { publish: published })
 }
 
 const stories: readonly Story[] = [
@@ -76,6 +84,41 @@ const stories: readonly Story[] = [
     },
     act: async (cnm) => cnm.network('web').endpoints()[0]?.join(cnm.sandbox('api')),
     undo: async (cnm) => cnm.network('web').endpoints()[0]?.leave(),
+  },
+  {
+    name: 'a connection with ports',
+    prepare: hostWithSandbox,
+    act: (cnm) => cnm.sandbox('api').connect(cnm.network('web'), { publish: published }),
+    undo: async (cnm) => cnm.sandbox('api').endpoints()[1]?.leave(),
+  },
+  {
+    name: 'ports published',
+    prepare: hostWithPorts,
+    act: async (cnm) =>
+      cnm.sandbox('api').endpoints()[1]?.publish(['1000:80', '2000-2009:2000-2009']),
+    undo: async (cnm) => cnm.sandbox('api').endpoints()[1]?.unpublish(['1000:80', '2000-2009']),
+  },
+  {
+    name: 'a part of published ports unpublished',
+    prepare: hostWithPorts,
+    act: async (cnm) =>
+      cnm.sandbox('api').endpoints()[1]?.unpublish(['8004-8005:8004-8005', '0.0.0.0:9000:90']),
+    undo: async (cnm) => {
+      const endpoint = cnm.sandbox('api').endpoints()[1]
+      await endpoint?.unpublish(endpoint.inspect().ports)
+      await endpoint?.publish(published)
+    },
+  },
+  {
+    name: 'ports that become pending, with a rate',
+    prepare: hostWithPorts,
+    act: (cnm) =>
+      cnm.sandbox('api').connect(cnm.network('more'), {
+        gwPriority: 1,
+        publish: ['7000:80', '7001:80/udp'],
+        rate: { toSandbox: '10mbit', fromSandbox: '10mbit' },
+      }),
+    undo: async (cnm) => cnm.sandbox('api').endpoints()[2]?.leave(),
   },
   {
     name: 'an adopted sandbox',

@@ -103,27 +103,29 @@ async function configure(host: ThrowAwayHost, name: string, lines: string[]): Pr
 function elements(): ElementResource[] {
   const ofNetworks = Object.entries(networks).flatMap(([id, network]) => {
     const { bridge, internal, icc, subnet4, subnet6 } = network
+    const family = (subnet: string) => {
+      const prefix = subnet as Prefix
+      return { mode: 'nat', subnet: prefix, sources: prefix, hiddenBehind: 'host' } as const
+    }
     return networkElements({
       id: id as NetworkId,
       bridge,
       internal,
       icc,
-      sources4: `${subnet4}.0/24` as Prefix,
-      sources6: `${subnet6}:/64` as Prefix,
-      ...(internal
-        ? {}
-        : {
-            masquerade4: `${subnet4}.0/24` as Prefix,
-            masquerade6: `${subnet6}:/64` as Prefix,
-          }),
+      trusted: [],
+      ipv4: family(`${subnet4}.0/24`),
+      ipv6: family(`${subnet6}:/64`),
     })
   })
   const ofEndpoints = boxes.flatMap((box) =>
     endpointElements({
       id: box as unknown as EndpointId,
+      network: box[0] as NetworkId,
       port: box,
       icc: netOf(box).icc,
-      ipv6: true,
+      hasIpv6: true,
+      links: [],
+      hairpin: [],
     }),
   )
   return [...ofNetworks, ...ofEndpoints, uplinkElement(uplink.link, 4)]

@@ -1,11 +1,16 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { close } from '#dist/kernel/linux/ffi/file.js'
 import { linuxKernel } from '#dist/kernel/linux/index.js'
 import { type KernelWorld, kernelContract } from '#dist/testing/kernel-contract.js'
-import { throwAwayHost } from '../support/host.ts'
+import { type ThrowAwayHost, throwAwayHost } from '../support/host.ts'
 import { hostState } from '../support/host-state.ts'
+import { bindPort, canReservePorts, ownName } from '../support/ports.ts'
 
-kernelContract('the Linux kernel', { open: world })
+kernelContract('the Linux kernel', {
+  open: world,
+  skips: canReservePorts() ? {} : { reservations: 'this machine has no way to reserve ports' },
+})
 
 /** A throw-away host, changed by others with `ip` and read with `ip` and `nft`. */
 async function world(): Promise<KernelWorld> {
@@ -15,6 +20,7 @@ async function world(): Promise<KernelWorld> {
     await mkdir(namespaceDir)
     const kernel = await linuxKernel({ host: host.netns })
     let namespaces = 0
+    const bound: number[] = []
     return {
       kernel,
       namespaceDir,
@@ -38,6 +44,14 @@ async function world(): Promise<KernelWorld> {
         async removeLink(name) {
           await host.ip(`link del ${name}`)
         },
+        async bindPort(port) {
+          bound.push(bindPort(host.netns, port))
+          return { ...port, pid: process.pid, process: ownName() }
+        },
+        addUserChain: (family) => addUserChain(host, family),
+        async flushUserChain(family) {
+          await host.nft(`flush chain ${family} filter DOCKER-USER`)
+        },
         readSysctl: async (name) => (await host.sh(`cat /proc/sys/${name}`)).trim(),
         async writeSysctl(name, value) {
           await host.sh(`echo ${value} > /proc/sys/${name}`)
@@ -48,6 +62,7 @@ async function world(): Promise<KernelWorld> {
         steps: () => kernel.faultCalls(),
       },
       async dispose() {
+        for (const fd of bound) close(fd)
         await kernel.close()
         await host[Symbol.asyncDispose]()
       },
@@ -56,4 +71,16 @@ async function world(): Promise<KernelWorld> {
     await host[Symbol.asyncDispose]()
     throw error
   }
+}
+
+/** As iptables-nft makes them. */
+async function addUserChain(host: ThrowAwayHost, family: 'ip' | 'ip6'): Promise<void> {
+  const lines = [
+    `add table ${family} filter`,
+    `add chain ${family} filter FORWARD { type filter hook forward priority 0; policy drop; }`,
+    `add chain ${family} filter DOCKER-USER`,
+    `add rule ${family} filter DOCKER-USER counter return`,
+    `add rule ${family} filter FORWARD counter jump DOCKER-USER`,
+  ]
+  await host.inside(host.netns, ['nft', '-f', '-'], { input: lines.join('\n') })
 }

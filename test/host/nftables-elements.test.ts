@@ -190,6 +190,8 @@ describe('a transaction', () => {
     }),
   )
 
+  const nameOf = ({ key, value = [], owner }: Element) => [...key, ...value, owner].join(' ')
+
   it('takes 10,000 elements, and gives them back', () => {
     expect(change({ add: many }).add).toHaveLength(many.length)
     const { nftables } = JSON.parse(nft('-j list map inet t ports'))
@@ -214,6 +216,43 @@ describe('a transaction', () => {
     batch.addElements([table], [...many.slice(0, 300), many[7]!, ...many.slice(300)])
     const refused = refusal(() => batch.commit(socket()))
     expect(refused).toMatchObject({ errno: 'EEXIST', target: 'element inet t ports { tcp . 8 }' })
+    expect(allSets()).toEqual([])
+  })
+
+  it('takes runs, and gives them back', () => {
+    const run = element('ports', ['tcp', '1'], {
+      value: ['10.0.0.1', '1'],
+      owner: 'f'.repeat(64),
+      run: 10_000,
+    })
+    expect(change({ add: [run] })).toEqual({ remove: [], add: [run] })
+    const { nftables } = JSON.parse(nft('-j list map inet t ports'))
+    expect(nftables[1].map.elem).toHaveLength(many.length)
+    expect(new Set(inSet('ports').map(nameOf))).toEqual(new Set(many.map(nameOf)))
+    expect(change({ remove: [run] }, true)).toEqual({ remove: [run], add: [] })
+    expect(inSet('ports')).toEqual([])
+  })
+
+  it('adds of a run what is not there, and removes what is', () => {
+    const run = element('ports', ['tcp', '1'], { value: ['10.0.0.1', '1'], run: 1000 })
+    const each = many.slice(0, 1000).map(({ owner: _, ...rest }) => rest)
+    change({ add: each.slice(200, 300) })
+    expect(change({ add: [run] }).add).toHaveLength(900)
+    expect(inSet('ports')).toHaveLength(1000)
+    change({ remove: each.slice(500, 501) })
+    expect(change({ remove: [run] }, true).remove).toHaveLength(999)
+    expect(inSet('ports')).toEqual([])
+  })
+
+  it('names the element of a run that is refused', () => {
+    const run = element('ports', ['tcp', '1'], { value: ['10.0.0.1', '1'], run: 10_000 })
+    const batch = new Batch()
+    batch.addElements([table], [many[7654]!, run])
+    const refused = refusal(() => batch.commit(socket()))
+    expect(refused).toMatchObject({
+      errno: 'EEXIST',
+      target: 'element inet t ports { tcp . 7655 }',
+    })
     expect(allSets()).toEqual([])
   })
 

@@ -118,6 +118,8 @@ describe('statements mean what nft means', () => {
       [{ match: 'ct state', not: true, value: ['established', 'related'] }, drop],
     ],
     ['ct status dnat accept', [{ match: 'ct status', value: 'dnat' }, accept]],
+    ['meta mark & 0x6 == 0x6 accept', [{ bits: 'meta mark', value: 6 }, accept]],
+    ['ct mark & 0x80000000 == 0x80000000 drop', [{ bits: 'ct mark', value: 0x80000000 }, drop]],
     ['ct mark 5 accept', [{ match: 'ct mark', value: '5' }, accept]],
     ['ct direction reply accept', [{ match: 'ct direction', value: 'reply' }, accept]],
     ['ip saddr 10.0.0.1 drop', [{ match: 'ip saddr', value: '10.0.0.1' }, drop]],

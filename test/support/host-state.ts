@@ -35,9 +35,11 @@ interface IpRoute {
 }
 
 /**
- * All that a throw-away host has, as sorted lines, read with `ip` and `nft`: what is mounted in its
- * folder, and of each namespace its links, addresses, routes, the sysctls that tests write, the rules.
- * Left out is what the kernel makes up: indexes, handles, counters, MACs of links that have none given.
+ * All that a throw-away host has, as sorted lines, read with `ip`, `nft` and `tc`: what is mounted in its
+ * folder, and of each namespace its links, addresses, routes, the sysctls that tests write, the rules,
+ * the qdiscs and filters.
+ * Left out is what the kernel makes up: indexes, handles, counters, what is left of timeouts, MACs of
+ * links that have none given.
  */
 export async function hostState(host: ThrowAwayHost): Promise<readonly string[]> {
   const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n')
@@ -48,7 +50,14 @@ export async function hostState(host: ThrowAwayHost): Promise<readonly string[]>
   return states.flat().sort()
 }
 
-const madeUp = new Set(['handle', 'packets', 'bytes'])
+interface TcQdisc {
+  readonly kind: string
+  readonly dev: string
+  readonly handle: string
+  readonly options?: { readonly rate?: number; readonly lat?: number }
+}
+
+const madeUp = new Set(['handle', 'packets', 'bytes', 'expires'])
 
 /** One line for each question, `[]` where `ip` says nothing at all, and one for each sysctl. */
 const script = `
@@ -58,12 +67,15 @@ one ip -j addr
 one ip -j route
 one ip -6 -j route
 nft -j list ruleset
+one tc -j qdisc
+for l in $(tc qdisc | sed -n 's/^qdisc clsact .* dev \\([^ ]*\\) .*/\\1/p')
+do echo filters on $l: $(tc filter show dev $l ingress | sed 's/\\(index\\|order\\) [0-9]*//'); done
 for f in /proc/sys/net/ipv4/conf/*/{forwarding,medium_id} /proc/sys/net/ipv6/conf/*/disable_ipv6
 do echo $f $(cat $f); done`
 
 async function namespaceState(host: ThrowAwayHost, path: string): Promise<string[]> {
   const output = await host.inside(path, ['bash', '-c', script])
-  const [links, addresses, routes4, routes6, rules, ...sysctls] = output
+  const [links, addresses, routes4, routes6, rules, qdiscs, ...others] = output
     .split('\n')
     .filter((line) => line !== '')
   const lines = [
@@ -71,7 +83,8 @@ async function namespaceState(host: ThrowAwayHost, path: string): Promise<string
     ...parse<IpAddress>(addresses).flatMap(addressLines),
     ...[...parse<IpRoute>(routes4), ...parse<IpRoute>(routes6)].flatMap(routeLines),
     ...ruleLines(rules),
-    ...sysctls,
+    ...parse<TcQdisc>(qdiscs).flatMap(qdiscLines),
+    ...others,
   ]
   return [`${path} mounted`, ...lines.map((line) => `${path} ${line}`)]
 }
@@ -97,6 +110,13 @@ function addressLines({ ifname, addr_info }: IpAddress): readonly string[] {
 function routeLines({ dst, gateway, dev, protocol }: IpRoute): readonly string[] {
   if (dst.startsWith('fe80:')) return []
   return [`route ${dst} via ${gateway} on ${dev} by ${protocol}`]
+}
+
+/** Those that somebody has made, with their times rounded. That a tbf has a queue is not always shown. */
+function qdiscLines({ kind, dev, handle, options }: TcQdisc): readonly string[] {
+  if (handle === '0:' || kind === 'bfifo') return []
+  const { rate = 0, lat = 0 } = options ?? {}
+  return [`qdisc ${kind} on ${dev} rate ${rate} latency ${Math.round(lat / 1000)} ms`]
 }
 
 function ruleLines(text: string | undefined): readonly string[] {

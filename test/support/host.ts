@@ -97,17 +97,27 @@ async function addInternet(host: ThrowAwayHost): Promise<void> {
     `link add ${link} netns ${host.netns} type veth peer name downlink`,
     `addr add ${gateway4}/24 dev downlink`,
     `addr add ${gateway6}/64 dev downlink nodad`,
+    ...linkLocal('downlink', 1),
     'link set downlink up',
   ]
   const outside = [
     `addr add ${address4}/24 dev ${link}`,
     `addr add ${address6}/64 dev ${link} nodad`,
+    ...linkLocal(link, 2),
     `link set ${link} up`,
     `route add default via ${gateway4}`,
     `route add default via ${gateway6}`,
   ]
   await host.inside(host.internet, ['ip', '-batch', '-'], { input: inside.join('\n') })
   await host.inside(host.netns, ['ip', '-batch', '-'], { input: outside.join('\n') })
+}
+
+/**
+ * For `ip`, before the link is up. The address it would give itself is checked for a second or two, and
+ * until then nothing is forwarded to a neighbour that has to be asked for first.
+ */
+export function linkLocal(link: string, number: number): string[] {
+  return [`link set ${link} addrgenmode none`, `addr add fe80::${number}/64 dev ${link} nodad`]
 }
 
 /** Mount points below a folder, the last mounted first. */

@@ -37,19 +37,30 @@ if (findings.length > 0) throw new Error(JSON.stringify(findings, null, 2))
 for (const name of ['one', 'two']) await cnm.ensureNetwork({ name, ipv6: name === 'two' })
 process.stdout.write('ready\n')
 
+/** Of what is published a part goes; something else comes. */
+async function republish(endpoint) {
+  const [first] = endpoint.inspect().ports
+  if (first === undefined || random(3) === 0) await endpoint.publish(['90', '91-95/udp'])
+  else await endpoint.unpublish([`${first.ports.from}/${first.protocol}`])
+}
+
 for (let number = 0; ; number += 1) {
   const boxes = cnm.sandboxes()
   if (boxes.length < 12 && random(2) === 0) {
     const name = `s${process.pid}-${number}`
-    const connect = [{ network: random(2) ? 'one' : 'two' }]
+    const publish = random(2) ? ['1-5', '80/udp'] : []
+    const connect = [{ network: random(2) ? 'one' : 'two', publish }]
     if (random(2)) connect.push({ network: connect[0].network === 'one' ? 'two' : 'one' })
     await cnm.createSandbox({ name, connect })
     promise(`+${name}`)
   } else if (boxes.length > 0) {
     const box = boxes[random(boxes.length)]
     const endpoint = box.endpoints()[0]
-    if (endpoint !== undefined && random(3) === 0) {
+    const what = endpoint === undefined ? 5 : random(6)
+    if (what < 2) {
       await endpoint.leave()
+    } else if (what < 4) {
+      await republish(endpoint)
     } else {
       const { name } = box
       promise(`-${name}`)

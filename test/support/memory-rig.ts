@@ -13,11 +13,12 @@ import type { Store } from '../../src/store/store.ts'
 
 /** A machine and a state folder in memory, on which engines can be started one after the other. */
 export class MemoryRig {
-  readonly kernel: MemoryKernel = memoryKernel()
+  readonly kernel: MemoryKernel
   readonly contents: MemoryContents = new Map()
   readonly problems: unknown[] = []
 
-  constructor() {
+  constructor(kernel: MemoryKernel = memoryKernel()) {
+    this.kernel = kernel
     this.kernel.addLink({ name: 'uplink', mtu: 1400, addresses: ['198.51.100.2/24' as Cidr] })
     this.kernel.addRoute({
       destination: '0.0.0.0/0' as Prefix,
@@ -28,7 +29,11 @@ export class MemoryRig {
   }
 
   /** An engine; with `life`, one that dies at its n-th call to kernel or store. */
-  async start(life: Life = new Life(), idleMs = 60_000): Promise<Controller> {
+  async start(
+    life: Life = new Life(),
+    idleMs = 60_000,
+    coexist: 'auto' | 'off' = 'auto',
+  ): Promise<Controller> {
     return createController({
       kernel: life.kernel(this.kernel),
       store: life.store(memory(this.contents)),
@@ -36,6 +41,7 @@ export class MemoryRig {
       ipams: [local({ seed: 'test' }), nullIpam()],
       namespaceDir: '/run/cnm/netns',
       idleMs,
+      coexist,
       onProblem: (problem) => this.problems.push(problem),
     })
   }

@@ -1,26 +1,39 @@
 import {
   cidrOf,
   type MacAddress,
-  parseAddress,
+  type Prefix,
   parsePrefix,
   prefixLength,
 } from '../../address/address.ts'
 import { macFor } from '../../address/mac.ts'
-import { shortId } from '../../base/id.ts'
 import {
   endpointElements,
+  type FamilyFirewall,
   networkElements,
   tables,
-  uplinkElement,
 } from '../../firewall/firewall.ts'
 import type { HostView } from '../../kernel/kernel.ts'
-import type { AddressResource, Resource, SysctlResource } from '../../kernel/resource.ts'
-import type { Attachment, EndpointSpec, NetworkDriver, NetworkSpec, Subnet } from '../driver.ts'
-import { type BridgeOptions, parseBridgeOptions } from './options.ts'
+import type { AddressResource, Resource } from '../../kernel/resource.ts'
+import type { EndpointSpec, NetworkDriver, NetworkSpec, Subnet } from '../driver.ts'
+import { attachment, hasIpv6, noAddress } from './attachment.ts'
+import { consents } from './consents.ts'
+import { forwarding } from './forwarding.ts'
+import { auxGateway } from './gateways.ts'
+import { hostAddresses } from './host-addresses.ts'
+import { bridgeName, portName } from './names.ts'
+import {
+  type BridgeOptions,
+  gatewayMode,
+  optionsOf,
+  parseBridgeOptions,
+  translates,
+} from './options.ts'
+import { portResources } from './ports.ts'
 
 /**
  * A network is a bridge of the host; an endpoint is a veth pair from it into the sandbox. The host has
- * the gateway address; the firewall keeps networks apart and hides them behind the host's address.
+ * the gateway address; the firewall keeps networks apart, hides them behind the host's address, and
+ * leads what comes to published ports to their endpoints.
  */
 export function bridge(): NetworkDriver {
   return {
@@ -36,68 +49,72 @@ export function bridge(): NetworkDriver {
     parseOptions: parseBridgeOptions,
     describeNetwork,
     describeEndpoint,
+    hostAddresses,
     attachment,
   }
 }
 
-const everything4 = parsePrefix('0.0.0.0/0')
-const everything6 = parsePrefix('::/0')
-
-/** Stands for the address in MACs of what has none. */
-const noAddress = parseAddress('::')
-
-function optionsOf(network: NetworkSpec): BridgeOptions {
-  return network.options as unknown as BridgeOptions
-}
-
-function portName(endpoint: EndpointSpec): string {
-  return `veth${shortId(endpoint.id, 10)}`
-}
-
-function hasIpv6(network: NetworkSpec, endpoint: EndpointSpec): boolean {
-  return network.ipv6 !== undefined && endpoint.ipv6 !== undefined
-}
-
-function bridgeName(network: NetworkSpec): string {
-  return optionsOf(network).bridge ?? `br-${shortId(network.id, 10)}`
+const everything: Readonly<Record<4 | 6, Prefix>> = {
+  4: parsePrefix('0.0.0.0/0'),
+  6: parsePrefix('::/0'),
 }
 
 function describeNetwork(network: NetworkSpec, view: HostView): Resource[] {
   const options = optionsOf(network)
+  const { id, internal, ipv4, ipv6 } = network
   const name = bridgeName(network)
-  const masquerade = options.masquerade && !network.internal
   return [
     ...tables,
     ...networkElements({
-      id: network.id,
+      id,
       bridge: name,
-      internal: network.internal,
+      internal,
       icc: options.icc,
-      ...sources(network, options),
-      ...(masquerade && network.ipv4 ? { masquerade4: network.ipv4.subnet } : {}),
-      ...(masquerade && network.ipv6 ? { masquerade6: network.ipv6.subnet } : {}),
+      trusted: options.trustedInterfaces?.split(':') ?? [],
+      ...(ipv4 ? { ipv4: familyFirewall(network, options, 4, ipv4) } : {}),
+      ...(ipv6 ? { ipv6: familyFirewall(network, options, 6, ipv6) } : {}),
     }),
     {
       kind: 'bridge',
       name,
-      ipv6: network.ipv6 !== undefined,
+      ipv6: ipv6 !== undefined && options.gatewayMode6 !== 'isolated',
       ...(options.own
         ? { origin: 'own', mtu: options.mtu, mac: bridgeMac(network) }
         : { origin: 'adopt' }),
     },
-    ...gatewayAddress(name, network.ipv4, options.ownAddress4),
-    ...gatewayAddress(name, network.ipv6, options.ownAddress6),
-    ...(network.internal ? [] : forwarding(name, network, view)),
+    ...gatewayAddress(name, ipv4, options.ownAddress4 && !options.inhibit4),
+    ...gatewayAddress(name, ipv6, options.ownAddress6),
+    ...(internal ? [] : forwarding(name, network, options, view)),
+    ...consents(network, view),
+    ...(internal || !ipv4 ? [] : localRouting(name, options, view)),
   ]
 }
 
-/** On a bridge that was there before us there may be anybody, routers included. */
-function sources({ ipv4, ipv6 }: NetworkSpec, { own }: BridgeOptions) {
-  if (!own) return { sources4: everything4, sources6: everything6 }
+function familyFirewall(
+  network: NetworkSpec,
+  options: BridgeOptions,
+  family: 4 | 6,
+  { subnet }: Subnet,
+): FamilyFirewall {
+  const mode = gatewayMode(options, family)
+  const hidden = network.internal ? undefined : hiddenBehind(options, family)
   return {
-    ...(ipv4 ? { sources4: ipv4.subnet } : {}),
-    ...(ipv6 ? { sources6: ipv6.subnet } : {}),
+    mode,
+    subnet,
+    sources: hasStrangers(network, options, family) ? everything[family] : subnet,
+    ...(hidden === undefined ? {} : { hiddenBehind: hidden }),
   }
+}
+
+/** Whether there may be anybody on the bridge, routers included: whatever comes by them has any sender. */
+function hasStrangers(network: NetworkSpec, { own, inhibit4 }: BridgeOptions, family: 4 | 6) {
+  return !own || (family === 4 && inhibit4) || auxGateway(network, family) !== undefined
+}
+
+function hiddenBehind(options: BridgeOptions, family: 4 | 6): FamilyFirewall['hiddenBehind'] {
+  if (!translates(options, family)) return undefined
+  const { masquerade, snat4, snat6 } = options
+  return (family === 4 ? snat4 : snat6) ?? (masquerade ? 'host' : undefined)
 }
 
 /** Its own MAC, or the bridge would take that of a port and change it whenever a port comes or goes. */
@@ -111,81 +128,36 @@ function gatewayAddress(link: string, subnet: Subnet | undefined, ours: boolean)
   return [{ kind: 'address', link, address } satisfies AddressResource]
 }
 
-/**
- * Forwarding is switched on per link, never for the whole host: on the bridge, and on the links that
- * lead outwards. Where it was off before us, the firewall keeps the host from routing for strangers.
- */
-function forwarding(name: string, network: NetworkSpec, view: HostView): Resource[] {
-  const resources: Resource[] = []
-  const { own } = optionsOf(network)
-  const families = [
-    ...(network.ipv4 ? [4 as const] : []),
-    ...(network.ipv6 && view.forceForwarding6 ? [6 as const] : []),
-  ]
-  for (const family of families) {
-    // What is ours has no earlier value to be put back.
-    if (own) resources.push(forward(family, name))
-    else if (!isForwarding(view, name, family)) resources.push(forward(family, name, '0'))
-    for (const uplink of uplinks(view, family)) {
-      if (isForwarding(view, uplink, family)) continue
-      resources.push(forward(family, uplink, '0'), uplinkElement(uplink, family))
-    }
-  }
-  return resources
-}
-
-function forward(family: 4 | 6, link: string, restore?: string): SysctlResource {
-  const key = family === 4 ? 'forwarding' : 'force_forwarding'
-  const name = `net/ipv${family}/conf/${link}/${key}`
-  return { kind: 'sysctl', name, value: '1', ...(restore === undefined ? {} : { restore }) }
-}
-
-function isForwarding(view: HostView, name: string, family: 4 | 6): boolean {
-  const link = view.links.find((each) => each.name === name)
-  return (family === 4 ? link?.forwarding4 : link?.forwarding6) ?? false
-}
-
-function uplinks(view: HostView, family: 4 | 6): string[] {
-  const everywhere = family === 4 ? '0.0.0.0/0' : '::/0'
-  const routes = view.routes.filter(({ destination }) => destination === everywhere)
-  return [...new Set(routes.map(({ link }) => link))]
+/** Or what the host sends from 127.0.0.1 to a published port could not leave by the bridge. */
+function localRouting(link: string, options: BridgeOptions, view: HostView): Resource[] {
+  if (!translates(options, 4)) return []
+  const name = `net/ipv4/conf/${link}/route_localnet`
+  if (options.own) return [{ kind: 'sysctl', name, value: '1' }]
+  const isOn = view.links.some((each) => each.name === link && each.routeLocalnet)
+  return isOn ? [] : [{ kind: 'sysctl', name, value: '1', restore: '0' }]
 }
 
 function describeEndpoint(network: NetworkSpec, endpoint: EndpointSpec): Resource[] {
   const { icc } = optionsOf(network)
-  const ipv6 = hasIpv6(network, endpoint)
-  return endpointElements({ id: endpoint.id, port: portName(endpoint), icc, ipv6 })
-}
-
-function attachment(network: NetworkSpec, endpoint: EndpointSpec): Attachment {
-  const options = optionsOf(network)
-  const address = endpoint.ipv4 ?? endpoint.ipv6 ?? noAddress
-  return {
-    link: {
-      type: 'veth',
-      hostName: portName(endpoint),
-      bridge: bridgeName(network),
-      prefix: options.prefix,
-      mtu: options.mtu,
-      mac: endpoint.mac ?? macFor(network.id, address),
-      ipv6: hasIpv6(network, endpoint),
-    },
-    addresses: [
-      ...(network.ipv4 && endpoint.ipv4
-        ? [cidrOf(endpoint.ipv4, prefixLength(network.ipv4.subnet))]
-        : []),
-      ...(network.ipv6 && endpoint.ipv6
-        ? [cidrOf(endpoint.ipv6, prefixLength(network.ipv6.subnet))]
-        : []),
-    ],
-    ...(network.internal ? {} : gateways(network)),
-    routes: [],
-  }
-}
-
-function gateways(network: NetworkSpec): Pick<Attachment, 'gateway4' | 'gateway6'> {
-  return {
-    ...(network.ipv4?.gateway ? { gateway4: network.ipv4.gateway } : {}),
-    ...(network.ipv6?.gateway ? { gateway6: network.ipv6.gateway } : {}),
-  }
+  const { rate, links, ports } = endpoint
+  const port = portName(endpoint)
+  const member = (one: Pick<EndpointSpec, 'id' | 'ipv4' | 'ipv6'>) => ({
+    id: one.id,
+    port: portName(one),
+    ...(one.ipv4 ? { ipv4: one.ipv4 } : {}),
+    ...(one.ipv6 ? { ipv6: one.ipv6 } : {}),
+  })
+  const published = ports.filter(({ hostPorts }) => hostPorts !== undefined)
+  return [
+    ...endpointElements({
+      ...member(endpoint),
+      network: network.id,
+      icc,
+      hasIpv6: hasIpv6(network, endpoint),
+      links: links.map(member),
+      hairpin: [...new Set(published.map(({ family }) => family))],
+    }),
+    ...portResources(network, endpoint),
+    ...(rate ? [{ kind: 'rate', link: port, ...rate } as const] : []),
+  ]
 }

@@ -171,3 +171,25 @@ describe('messages', () => {
     })
   })
 })
+
+describe('given subnets', () => {
+  const request = (text: string) => {
+    const subnet = parsePrefix(text)
+    const family = text.includes(':') ? 6 : 4
+    return local({ seed: 'host' }).requestPool({ family, holder: web, subnet })
+  }
+
+  it.each(['224.1.0.0/16', '128.0.0.0/1', 'ff02::/64', 'fe80::/80', 'fe80::/10'])(
+    'are not what is everybody’s: %s',
+    async (text) => {
+      await expect(request(text)).rejects.toMatchObject({
+        code: 'INVALID_POOL',
+        message: expect.stringContaining(text),
+      })
+    },
+  )
+
+  it.each(['fe80::/64', 'fe80:1::/64', 'fd00::/8', '223.0.0.0/8'])('can be %s', async (text) => {
+    expect((await request(text)).subnet).toBe(text)
+  })
+})

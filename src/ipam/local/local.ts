@@ -4,7 +4,9 @@ import {
   familyOf,
   type IpAddress,
   type IpFamily,
+  overlaps,
   type Prefix,
+  parsePrefix,
   prefixAddress,
   prefixLength,
   prefixOf,
@@ -111,12 +113,28 @@ function checkRequest({ family, subnet, range }: PoolRequest): void {
       details: { subnet, family },
     })
   }
+  if (subnet !== undefined) checkPurpose(subnet)
   if (range !== undefined && (subnet === undefined || isUnspecified(subnet))) {
     throw new CnmError('INVALID_POOL', `range ${range} needs the subnet that it is a part of`, {
       details: { range },
       hint: 'name the subnet',
     })
   }
+}
+
+const linkLocal = parsePrefix('fe80::/64')
+const groups = [parsePrefix('224.0.0.0/4'), parsePrefix('ff00::/8')]
+
+/** Addresses of groups are nobody's, and a link-local subnet is the one that every link has. */
+function checkPurpose(subnet: Prefix): void {
+  const isGroup = groups.some((group) => overlaps(group, subnet) && !isUnspecified(subnet))
+  const isOdd = subnet !== linkLocal && !isUnspecified(subnet) && overlaps(linkLocal, subnet)
+  if (!isGroup && !isOdd) return
+  const what = isGroup ? 'has addresses of groups (multicast)' : `overlaps ${linkLocal}`
+  throw new CnmError('INVALID_POOL', `${subnet} ${what}`, {
+    details: { subnet },
+    hint: isGroup ? 'give a subnet of single addresses' : `give ${linkLocal} itself, or another`,
+  })
 }
 
 /** `0.0.0.0/26`: any subnet of that length. */

@@ -1,18 +1,22 @@
+import { portsText } from '../../address/port.ts'
 import { isCnmError } from '../../base/errors.ts'
 import type { Difference } from '../kernel.ts'
-import type {
-  AddressResource,
-  BridgeResource,
-  ElementResource,
-  NamespaceRef,
-  Resource,
-  RouteResource,
-  SysctlResource,
-  TableResource,
-  VethResource,
+import {
+  type AddressResource,
+  type BridgeResource,
+  type ElementResource,
+  eachElement,
+  type NamespaceRef,
+  type ReservationResource,
+  type Resource,
+  type RouteResource,
+  type SysctlResource,
+  type TableResource,
+  type VethResource,
 } from '../resource.ts'
 import type { TableDefinition } from '../ruleset.ts'
 import type { Machinery } from './apply/apply.ts'
+import { compareConsent } from './docker-user.ts'
 import { isAlive } from './host-view.ts'
 import { compareTable } from './nftables/compare.ts'
 import type { Element } from './nftables/element.ts'
@@ -22,6 +26,7 @@ import { type Place, Places } from './place.ts'
 import { type LinkAddress, listAddresses } from './rtnetlink/address.ts'
 import { type Link, listLinks } from './rtnetlink/link.ts'
 import { listRoutes, type Route } from './rtnetlink/route.ts'
+import { compareRate } from './shaping.ts'
 import { readSysctl } from './sysctl.ts'
 
 /** How the machine differs from these resources. What is asked for many is read once. */
@@ -83,9 +88,13 @@ class Comparison {
       case 'element':
         return this.#element(resource)
       case 'reservation':
-      case 'rate':
+        return this.#reservation(resource)
+      case 'rate': {
+        const { place, links } = this.#in(undefined)!
+        return compareRate(place, links, resource)
+      }
       case 'consent':
-        return undefined
+        return compareConsent(this.#machinery.ruleset.socket, resource)
       case 'flows':
       case 'announcement':
         // There is nothing of them to be seen.
@@ -206,6 +215,13 @@ class Comparison {
     return this.#machinery.namespaces.enter(contents.place.fd, () => readSysctl(name))
   }
 
+  #reservation(reservation: ReservationResource): Finding {
+    const { reservations } = this.#machinery
+    if (reservations.has(reservation) || !reservations.isPossible()) return undefined
+    const { protocol, address, ports } = reservation
+    return missing(`port ${portsText(ports)}/${protocol} of ${address} can be bound by anybody`)
+  }
+
   #table({ definition }: TableResource): Finding {
     const { ruleset } = this.#machinery
     if (!ruleset.isThere(definition)) {
@@ -217,16 +233,14 @@ class Comparison {
   }
 
   #element(element: ElementResource): Finding {
-    const { family, table, set, key, value, owner } = element
-    const name = `${family} ${table} ${set} { ${key.join(' . ')} }`
-    const found = this.#elementsOf(element).get(key.join(' . '))
-    if (found === undefined) return missing(`no element ${name}`)
-    const wanted = value?.join(' . ')
-    const is = found.value?.join(' . ')
-    return differences([
-      is !== wanted && `element ${name} has the value ${is}, not ${wanted}`,
-      found.owner !== owner && `element ${name} belongs to ${found.owner}, not ${owner}`,
-    ])
+    const there = this.#elementsOf(element)
+    const each = eachElement(element)
+    const gone = each.filter(({ key }) => !there.has(key.join(' . ')))
+    const [first] = gone
+    if (first !== undefined) return missing(`no element ${elementName(first)}${more(gone)}`)
+    const changed = each.filter((one) => elementFinding(one, there) !== undefined)
+    const [other] = changed
+    return other && different(`${elementFinding(other, there)}${more(changed)}`)
   }
 
   #elementsOf({ family, table, set }: ElementResource): ReadonlyMap<string, Element> {
@@ -247,6 +261,29 @@ class Comparison {
     }
     return elements
   }
+}
+
+function elementName({ family, table, set, key }: ElementResource): string {
+  return `${family} ${table} ${set} { ${key.join(' . ')} }`
+}
+
+function elementFinding(
+  element: ElementResource,
+  there: ReadonlyMap<string, Element>,
+): string | undefined {
+  const found = there.get(element.key.join(' . '))
+  const [is, wanted] = [found?.value?.join(' . '), element.value?.join(' . ')]
+  const finding = differences([
+    is !== wanted && `element ${elementName(element)} has the value ${is}, not ${wanted}`,
+    found?.owner !== element.owner &&
+      `element ${elementName(element)} belongs to ${found?.owner}, not ${element.owner}`,
+  ])
+  return finding?.detail
+}
+
+/** Of the elements of a run that have the same trouble, only the first is described. */
+function more({ length }: readonly ElementResource[]): string {
+  return length === 1 ? '' : `, and ${length - 1} more`
 }
 
 function byDestination(routes: readonly Route[]): Map<string, Route[]> {

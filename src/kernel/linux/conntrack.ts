@@ -1,4 +1,5 @@
 import { familyOf, type IpAddress } from '../../address/address.ts'
+import type { PortRange } from '../../address/port.ts'
 import { be16, be32, ipAddress, u8, u32 } from './netlink/codec.ts'
 import type { Message } from './netlink/message.ts'
 import { NFNL_SUBSYS_CTNETLINK, nfgenmsg, nfnlType } from './netlink/netfilter.ts'
@@ -25,9 +26,13 @@ const CTA_FILTER_ORIG_FLAGS = 1
 const CTA_FILTER_REPLY_FLAGS = 2
 const CTA_TUPLE_ORIG = 1
 const CTA_TUPLE_REPLY = 2
+const CTA_STATUS = 3
 const CTA_ID = 12
 const CTA_ZONE = 18
 const CTA_FILTER = 25
+const CTA_STATUS_MASK = 26
+
+const IPS_DST_NAT = 1 << 5
 
 // The kernel's CTA_FILTER_F_…: which parts of a tuple a dump is limited to.
 const F_IP_SRC = 1 << 0
@@ -62,6 +67,8 @@ const conntrackBody = body(
   schema({
     original: [CTA_TUPLE_ORIG, tuple],
     reply: [CTA_TUPLE_REPLY, tuple],
+    status: [CTA_STATUS, be32],
+    statusMask: [CTA_STATUS_MASK, be32],
     id: [CTA_ID, be32],
     zone: [CTA_ZONE, be16],
     filter: [
@@ -80,17 +87,22 @@ export interface FlowFilter {
   readonly destination?: IpAddress
   /** IPPROTO_…: 6 is TCP, 17 UDP. */
   readonly protocol?: number
-  readonly sourcePort?: number
-  readonly destinationPort?: number
+  readonly sourcePort?: number | PortRange
+  readonly destinationPort?: number | PortRange
 }
 
 /**
  * `original`: as the first packet came; `reply`: as answers come (after DNAT, their source is the
- * real server). Both: the flow fits both; neither: every flow. `address`: any of its four addresses
+ * real server). Both: the flow fits both; neither: every flow. `translated`: only flows whose
+ * destination was changed (DNAT), or only those where it was not. `address`: any of its four addresses
  * is this one.
  */
 export type ConntrackFilter =
-  | { readonly original?: FlowFilter; readonly reply?: FlowFilter }
+  | {
+      readonly original?: FlowFilter
+      readonly reply?: FlowFilter
+      readonly translated?: boolean
+    }
   | { readonly address: IpAddress }
 
 /**
@@ -128,45 +140,71 @@ function dumpRequest(filters: readonly ConntrackFilter[]): Message {
 }
 
 /**
- * Lets the kernel do the choosing where it can: one filter whose family is known. Of IPv6 addresses it
- * gives those that are *not* the wanted ones (Linux 6.18), so there it is asked for the family only.
+ * Lets the kernel do the choosing as far as it can: it leaves out what isn't translated, and of one
+ * family what doesn't fit the one filter. Of several filters, what they have in common.
  */
 function dumpBody(filters: readonly ConntrackFilter[]): Uint8Array {
-  const [filter] = filters
-  if (filters.length > 1 || filter === undefined) return conntrackBody.encode({}, {})
-  if ('address' in filter) {
-    return conntrackBody.encode({ family: familyNumber(familyOf(filter.address)) }, {})
-  }
-  const { original = {}, reply = {} } = filter
-  const known = original.source ?? original.destination ?? reply.source ?? reply.destination
-  if (known === undefined) return conntrackBody.encode({}, {})
-  const header = { family: familyNumber(familyOf(known)) }
-  if (familyOf(known) === 6) return conntrackBody.encode(header, {})
+  const translated = filters.every((filter) => 'translated' in filter && filter.translated)
+  const status = translated ? { status: IPS_DST_NAT, statusMask: IPS_DST_NAT } : {}
+  const families = new Set(filters.map(familyOfFilter))
+  const [family] = families
+  if (families.size > 1 || family === undefined) return conntrackBody.encode({}, status)
+  const header = { family: familyNumber(family) }
+  const original = common(filters.map((filter) => ('address' in filter ? {} : filter.original)))
+  const reply = common(filters.map((filter) => ('address' in filter ? {} : filter.reply)))
+  const flags = { original: filterFlags(original, family), reply: filterFlags(reply, family) }
+  if ((flags.original | flags.reply) === 0) return conntrackBody.encode(header, status)
   return conntrackBody.encode(header, {
-    original: tupleOf(original),
-    reply: tupleOf(reply),
-    filter: { original: filterFlags(original), reply: filterFlags(reply) },
+    ...status,
+    original: tupleOf(original, family),
+    reply: tupleOf(reply, family),
+    filter: flags,
   })
 }
 
-function tupleOf(flow: FlowFilter): Tuple {
+function familyOfFilter(filter: ConntrackFilter): 4 | 6 | undefined {
+  if ('address' in filter) return familyOf(filter.address)
+  const { original = {}, reply = {} } = filter
+  const known = original.source ?? original.destination ?? reply.source ?? reply.destination
+  return known && familyOf(known)
+}
+
+function common([first = {}, ...others]: readonly (FlowFilter | undefined)[]): FlowFilter {
+  const same = Object.entries(first).filter(([key, value]) =>
+    others.every((other) => other?.[key as keyof FlowFilter] === value),
+  )
+  return Object.fromEntries(same)
+}
+
+function tupleOf(flow: FlowFilter, family: 4 | 6): Tuple {
   const { source, destination, protocol: number, sourcePort, destinationPort } = flow
+  const ip = family === 4 ? { source4: source, destination4: destination } : undefined
   return {
-    ip: { source4: source, destination4: destination },
-    protocol: { number, sourcePort, destinationPort },
+    ip,
+    protocol: {
+      number,
+      sourcePort: single(sourcePort),
+      destinationPort: single(destinationPort),
+    },
   }
 }
 
-function filterFlags(flow: FlowFilter): number {
+/** Of IPv6 addresses the kernel gives those that are *not* the wanted ones (Linux 6.18). */
+function filterFlags(flow: FlowFilter, family: 4 | 6): number {
   // Without its protocol the kernel can't tell what a port is.
   const ports = flow.protocol !== undefined
   return (
-    (flow.source === undefined ? 0 : F_IP_SRC) |
-    (flow.destination === undefined ? 0 : F_IP_DST) |
+    (flow.source === undefined || family === 6 ? 0 : F_IP_SRC) |
+    (flow.destination === undefined || family === 6 ? 0 : F_IP_DST) |
     (flow.protocol === undefined ? 0 : F_PROTO_NUM) |
-    (ports && flow.sourcePort !== undefined ? F_PROTO_SRC_PORT : 0) |
-    (ports && flow.destinationPort !== undefined ? F_PROTO_DST_PORT : 0)
+    (ports && single(flow.sourcePort) !== undefined ? F_PROTO_SRC_PORT : 0) |
+    (ports && single(flow.destinationPort) !== undefined ? F_PROTO_DST_PORT : 0)
   )
+}
+
+function single(port: number | PortRange | undefined): number | undefined {
+  if (typeof port === 'object') return port.from === port.to ? port.from : undefined
+  return port
 }
 
 function matches(filter: ConntrackFilter, { attributes }: Entry): boolean {
@@ -178,16 +216,35 @@ function matches(filter: ConntrackFilter, { attributes }: Entry): boolean {
       address,
     )
   }
+  const isTranslated = ((attributes.status ?? 0) & IPS_DST_NAT) !== 0
+  if (filter.translated !== undefined && filter.translated !== isTranslated) return false
   return fits(filter.original ?? {}, original) && fits(filter.reply ?? {}, reply)
 }
 
-function fits(wanted: FlowFilter, flow: FlowFilter): boolean {
-  return (Object.keys(wanted) as (keyof FlowFilter)[]).every(
-    (key) => wanted[key] === undefined || wanted[key] === flow[key],
+function fits(wanted: FlowFilter, flow: Flow): boolean {
+  const isPort = (port: number | undefined, asked: FlowFilter['sourcePort']) =>
+    typeof asked === 'object'
+      ? port !== undefined && asked.from <= port && port <= asked.to
+      : asked === undefined || port === asked
+  return (
+    (wanted.source === undefined || flow.source === wanted.source) &&
+    (wanted.destination === undefined || flow.destination === wanted.destination) &&
+    (wanted.protocol === undefined || flow.protocol === wanted.protocol) &&
+    isPort(flow.sourcePort, wanted.sourcePort) &&
+    isPort(flow.destinationPort, wanted.destinationPort)
   )
 }
 
-function flowOf(value: Tuple | undefined): FlowFilter {
+/** One direction of a flow that there is. */
+interface Flow {
+  readonly source: IpAddress | undefined
+  readonly destination: IpAddress | undefined
+  readonly protocol: number | undefined
+  readonly sourcePort: number | undefined
+  readonly destinationPort: number | undefined
+}
+
+function flowOf(value: Tuple | undefined): Flow {
   const { ip = {}, protocol = {} } = value ?? {}
   return {
     source: ip.source4 ?? ip.source6,

@@ -1,43 +1,75 @@
 import { existsSync } from 'node:fs'
+import { type PortRange, parsePorts } from '../../address/port.ts'
+import { isKernelError } from '../../base/errors.ts'
 import type { HostLink, HostRoute, HostView } from '../kernel.ts'
+import { dockerUserFamilies } from './docker-user.ts'
 import { CONDEMNED_GROUP, DYING_GROUP, LINK_GROUP } from './ours.ts'
 import type { Place } from './place.ts'
 import { listAddresses } from './rtnetlink/address.ts'
 import { type Link, listLinks } from './rtnetlink/link.ts'
-import { forwardingLinks } from './rtnetlink/netconf.ts'
 import { listRoutes, type Route } from './rtnetlink/route.ts'
+import type { Ruleset } from './ruleset.ts'
+import { readSysctl } from './sysctl.ts'
 
 /** What is under /proc/sys/net is that of the calling thread's namespace: it has to be the host's. */
 const FORCE_FORWARDING = '/proc/sys/net/ipv6/conf/all/force_forwarding'
 
-export function hostView({ socket }: Place): HostView {
+/** Without `forceForwarding`, as a kernel that has no such sysctl would show it. */
+export function hostView(
+  { socket }: Place,
+  ruleset: Ruleset,
+  { forceForwarding }: { readonly forceForwarding: boolean },
+): HostView {
   const links = listLinks(socket).filter(isAlive)
-  const forwarding4 = forwardingLinks(socket, 4)
-  const forwarding6 = forwardingLinks(socket, 6)
   const names = new Map(links.map(({ index, name }) => [index, name]))
+  const allForwarding6 = readSysctl('net/ipv6/conf/all/forwarding') === '1'
   return {
-    links: links.map(
-      ({ index, name, mtu, kind, group }): HostLink => ({
-        name,
-        mtu,
-        type: kind ?? 'device',
-        ours: group === LINK_GROUP,
-        forwarding4: forwarding4.has(index),
-        forwarding6: forwarding6.has(index),
-        routeLocalnet: false,
-        acceptRa6: 0,
-      }),
-    ),
+    links: links.map((link) => hostLink(link, allForwarding6)),
     routes: listRoutes(socket).flatMap((route) => hostRoutes(route, names)),
     addresses: listAddresses(socket).flatMap(({ link, address }) => {
       const name = names.get(link)
       return name === undefined ? [] : [{ link: name, address }]
     }),
-    forceForwarding6: existsSync(FORCE_FORWARDING),
-    allForwarding6: false,
-    ephemeralPorts: { from: 32768, to: 60999 },
-    reservedPorts: [],
-    dockerUser: [],
+    forceForwarding6: forceForwarding && existsSync(FORCE_FORWARDING),
+    allForwarding4: readSysctl('net/ipv4/ip_forward') === '1',
+    allForwarding6,
+    ephemeralPorts: portRanges('net/ipv4/ip_local_port_range')[0] ?? { from: 32768, to: 60999 },
+    reservedPorts: portRanges('net/ipv4/ip_local_reserved_ports'),
+    dockerUser: dockerUser(ruleset),
+  }
+}
+
+/**
+ * IPv6 packets are forwarded if the whole host does so, or by force; the link's own `forwarding` says
+ * only whether it takes part in router discovery as a router.
+ */
+function hostLink(link: Link, allForwarding6: boolean): HostLink {
+  const { name, mtu, kind, group, forwarding4, forceForwarding6, routeLocalnet, acceptRa6 } = link
+  return {
+    name,
+    mtu,
+    type: kind ?? 'device',
+    ours: group === LINK_GROUP,
+    forwarding4,
+    forwarding6: allForwarding6 || forceForwarding6,
+    routeLocalnet,
+    acceptRa6: acceptRa6 as HostLink['acceptRa6'],
+  }
+}
+
+/** `32768<tab>60999` is one; so is each part of `8080,9000-9010`. */
+function portRanges(name: string): PortRange[] {
+  const text = readSysctl(name)?.replace('\t', '-') ?? ''
+  return text === '' ? [] : text.split(',').map(parsePorts)
+}
+
+function dockerUser(ruleset: Ruleset): HostView['dockerUser'] {
+  try {
+    return dockerUserFamilies(ruleset.socket)
+  } catch (error) {
+    // A kernel without nftables has none of its chains.
+    if (isKernelError(error, 'EPROTONOSUPPORT')) return []
+    throw error
   }
 }
 

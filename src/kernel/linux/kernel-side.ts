@@ -14,6 +14,7 @@ import type {
   SurveyQuery,
 } from '../kernel.ts'
 import type { NamespaceRef, ReservationResource, Resource } from '../resource.ts'
+import { Announcer } from './announcer.ts'
 import { apply, type Machinery } from './apply/apply.ts'
 import { compare } from './compare.ts'
 import { armFault, faultCalls } from './ffi/fault.ts'
@@ -21,6 +22,8 @@ import { close } from './ffi/file.ts'
 import { hostView } from './host-view.ts'
 import { identityOf, Namespaces, noProcess, openNamespace, openProcess } from './namespace.ts'
 import { NamespaceStock } from './namespace-stock.ts'
+import { obstacles } from './obstacles.ts'
+import { OpenRelays } from './open-relays.ts'
 import type {
   Applied,
   Ended,
@@ -31,11 +34,13 @@ import type {
 } from './operations.ts'
 import { CONDEMNED_GROUP, DYING_GROUP } from './ours.ts'
 import { ownPlace, type Place, Places } from './place.ts'
+import { PortReservations } from './port-reservations.ts'
+import { findHolders } from './port-search.ts'
 import { Programs } from './programs.ts'
 import { listLinks } from './rtnetlink/link.ts'
 import { listRoutes, RTN_UNICAST } from './rtnetlink/route.ts'
 import { Ruleset } from './ruleset.ts'
-import { openBoundSocket } from './sockets.ts'
+import { openBoundSocket, openUnboundSocket } from './sockets.ts'
 import { survey } from './survey.ts'
 import { toWire } from './wire-error.ts'
 
@@ -43,12 +48,14 @@ import { toWire } from './wire-error.ts'
 export class KernelSide implements Operations {
   readonly #namespaces: Namespaces
   readonly #host: Place
+  readonly #options: ThreadOptions
   readonly #machinery: Machinery
   readonly #programs: Programs
   /** Cookies of the namespaces no sandbox may have: the host's, and the one this process is in. */
   readonly #hostCookies: ReadonlySet<string>
 
   constructor(options: ThreadOptions, onEnd: (program: number, ended: Ended) => void) {
+    this.#options = options
     const outside = ownPlace()
     this.#namespaces = new Namespaces(options.host)
     this.#host = ownPlace()
@@ -59,6 +66,9 @@ export class KernelSide implements Operations {
       stock: new NamespaceStock(this.#namespaces),
       host: this.#host,
       ruleset: new Ruleset(options),
+      reservations: new PortReservations(cookieOf(this.#host), options),
+      announcer: new Announcer(this.#namespaces, this.#host),
+      relays: new OpenRelays(),
     }
     this.#programs = new Programs(onEnd)
   }
@@ -72,8 +82,8 @@ export class KernelSide implements Operations {
   }
 
   apply(change: Change): Applied {
-    const { doomed, error } = apply(this.#machinery, change)
-    return { doomed, error: error === undefined ? undefined : toWire(error) }
+    const { doomed, sockets, error } = apply(this.#machinery, change)
+    return { doomed, sockets, error: error === undefined ? undefined : toWire(error) }
   }
 
   /** Told when an operation has been answered: nobody waits for what is done now. */
@@ -90,15 +100,15 @@ export class KernelSide implements Operations {
   }
 
   view(): HostView {
-    return hostView(this.#host)
+    return hostView(this.#host, this.#machinery.ruleset, this.#options)
   }
 
-  holders(_ports: readonly Omit<ReservationResource, 'kind'>[]): PortHolder[] {
-    return []
+  holders(ports: readonly Omit<ReservationResource, 'kind'>[]): PortHolder[] {
+    return findHolders(ports, this.#machinery.relays)
   }
 
   obstacles(): Obstacle[] {
-    return []
+    return obstacles(this.#machinery)
   }
 
   adopt(target: { readonly pid: number } | { readonly path: string }): AdoptedNamespace {
@@ -132,6 +142,10 @@ export class KernelSide implements Operations {
     return this.#inside(namespace, () => openBoundSocket(socket))
   }
 
+  openClient(type: SocketRequest['type'], family: SocketRequest['family']): number {
+    return openUnboundSocket(type, family)
+  }
+
   identify(namespace: NamespaceRef): string | undefined {
     const places = new Places(this.#namespaces, this.#host)
     try {
@@ -147,6 +161,7 @@ export class KernelSide implements Operations {
   armFault(k: number): void {
     // What is made in advance would be counted at any time.
     this.#machinery.stock.close()
+    this.#machinery.reservations.unloadIfIdle()
     armFault(k)
   }
 
@@ -156,7 +171,9 @@ export class KernelSide implements Operations {
 
   close(): void {
     this.#machinery.stock.close()
+    this.#machinery.announcer.close()
     this.#machinery.ruleset.close()
+    this.#machinery.reservations.close()
     this.#host.close()
     this.#namespaces.close()
   }

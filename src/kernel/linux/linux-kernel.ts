@@ -15,8 +15,15 @@ import type {
   Survey,
   SurveyQuery,
 } from '../kernel.ts'
-import type { NamespaceRef, ReservationResource, Resource } from '../resource.ts'
+import {
+  type NamespaceRef,
+  type ReservationResource,
+  type Resource,
+  resourceKey,
+} from '../resource.ts'
+import { forgottenBy } from './apply/plan.ts'
 import { Background } from './background/background.ts'
+import { isRelay, Relays } from './relays/relays.ts'
 import { KernelThread } from './thread.ts'
 import { fromWire } from './wire-error.ts'
 
@@ -25,6 +32,10 @@ export interface LinuxKernelOptions {
   readonly host?: string
   /** false: ordinary tables even where the kernel has such with an owner. Default: true. */
   readonly persist?: boolean
+  /** false: as on a kernel without a way to keep others from binding ports. Default: true. */
+  readonly reservePorts?: boolean
+  /** false: IPv6 is forwarded as on kernels that can't do so for single links. Default: true. */
+  readonly forceForwarding?: boolean
 }
 
 /** What tests need besides the door. */
@@ -42,9 +53,11 @@ export interface LinuxKernel extends Kernel {
 export async function linuxKernel(options: LinuxKernelOptions = {}): Promise<LinuxKernel> {
   // libuv's pool threads stay in the namespace in which the first piece of work for them comes up.
   await stat('/')
-  const { host, persist = true } = options
+  const { host, persist = true, reservePorts = true, forceForwarding = true } = options
   const { thread, ready } = await KernelThread.start({
     persist,
+    reservePorts,
+    forceForwarding,
     ...(host === undefined ? {} : { host }),
   })
   const background = new Background(host)
@@ -55,23 +68,35 @@ export async function linuxKernel(options: LinuxKernelOptions = {}): Promise<Lin
 class ThreadedKernel implements LinuxKernel {
   readonly #thread: KernelThread
   readonly #background: Background
+  readonly #relays: Relays
   #closing: Promise<void> | undefined
 
   constructor(thread: KernelThread, background: Background) {
     this.#thread = thread
     this.#background = background
+    this.#relays = new Relays((type, family) => thread.call('openClient', type, family))
   }
 
   async apply(change: Change): Promise<void> {
     if (change.add.length > 0) this.#background.takeCare()
-    const { doomed, error } = await this.#thread.call('apply', change)
-    this.#background.delete(doomed)
-    if (error !== undefined) throw fromWire(error)
+    let forgotten: Promise<void> | undefined
+    await this.#relays.change(change, (rest) =>
+      this.#apply(rest, () => {
+        forgotten = this.#forget(change)
+      }),
+    )
+    await forgotten
     if (change.remove.length > 0) await this.#background.room()
   }
 
-  compare(resources: readonly Resource[]): Promise<Difference[]> {
-    return this.#thread.call('compare', resources)
+  async compare(resources: readonly Resource[]): Promise<Difference[]> {
+    const differences = await this.#thread.call('compare', resources)
+    if (!resources.some(isRelay)) return differences
+    const found = new Map(differences.map((each) => [resourceKey(each.resource), each]))
+    return resources.flatMap((resource) => {
+      if (isRelay(resource)) return this.#relays.compare(resource)
+      return found.get(resourceKey(resource)) ?? []
+    })
   }
 
   survey(query: SurveyQuery): Promise<Survey> {
@@ -143,8 +168,30 @@ class ThreadedKernel implements LinuxKernel {
     return this.#thread.call('faultCalls')
   }
 
+  /** Resolves when nothing of what was forwarded goes on. */
+  async #forget(change: Change): Promise<void> {
+    const waited: Promise<void>[] = []
+    for (const forgotten of forgottenBy(change)) {
+      const done = this.#background.forget(forgotten)
+      if (forgotten.isAwaited) waited.push(done)
+      else done.catch(() => {})
+    }
+    await Promise.all(waited)
+  }
+
+  /** All of a change but its relays; answers with sockets for those that are new. */
+  async #apply(change: Change, onDone: () => void): Promise<readonly number[]> {
+    const { doomed, sockets, error } = await this.#thread.call('apply', change)
+    // Before what is deleted, for which nobody waits.
+    if (error === undefined) onDone()
+    this.#background.delete(doomed)
+    if (error !== undefined) throw fromWire(error)
+    return sockets
+  }
+
   async #close(): Promise<void> {
     await this.#thread.close()
+    this.#relays.close()
     await this.#background.settled()
     await this.#background.close()
   }

@@ -33,6 +33,8 @@ export interface Operations {
   ): Promise<SpawnedProgram>
   kill(program: number, signal: NodeJS.Signals): void
   openSocket(namespace: NamespaceRef, socket: SocketRequest): number
+  /** A socket of the host's namespace, neither bound nor connected. */
+  openClient(type: SocketRequest['type'], family: SocketRequest['family']): number
   /** What tells a namespace from others (see identityOf); undefined: it is gone. */
   identify(namespace: NamespaceRef): string | undefined
   armFault(k: number): void
@@ -42,6 +44,8 @@ export interface Operations {
 /** What became of a change. There may be something to delete even if it failed. */
 export interface Applied {
   readonly doomed: Doomed
+  /** Those of the new relays, in the order of the change: the caller's from now on. */
+  readonly sockets: readonly number[]
   readonly error: WireError | undefined
 }
 
@@ -70,6 +74,10 @@ export interface ThreadOptions {
   readonly host?: string
   /** false: tables that should be owned are made as ordinary ones. */
   readonly persist: boolean
+  /** false: ports are looked at, but not kept from being bound. */
+  readonly reservePorts: boolean
+  /** false: `force_forwarding` is left alone, as if the kernel had none. */
+  readonly forceForwarding: boolean
 }
 
 export interface Request {

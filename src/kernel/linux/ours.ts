@@ -15,6 +15,9 @@ export const DYING_GROUP = 0x5ac81b37
 /** rtm_protocol of our routes; iproute2 and the routing daemons have no name for it. */
 export const ROUTE_PROTOCOL = 0xd3
 
+/** The major number of our queueing disciplines, and the priority of our filters. */
+export const TC_MARK = 0x6b3e
+
 /** A name for a link that keeps its real one from somebody else; no two links have one index. */
 export function condemnedName(index: number): string {
   return `gone${index}`

@@ -1,11 +1,13 @@
 import { isIPv6 } from 'node:net'
 import type { SocketRequest } from '../kernel.ts'
+import { faultPoint } from './ffi/fault.ts'
 import { close } from './ffi/file.ts'
 import {
   AF_INET,
   AF_INET6,
   bind,
   internetAddress,
+  listen,
   SO_REUSEADDR,
   SOCK_DGRAM,
   SOCK_STREAM,
@@ -23,15 +25,53 @@ const IPV6_V6ONLY = 26
  */
 export function openBoundSocket(request: SocketRequest): number {
   const { family, type, address, port } = request
-  const fd = socket(family === 4 ? AF_INET : AF_INET6, type === 'udp' ? SOCK_DGRAM : SOCK_STREAM, 0)
+  const fd = openUnboundSocket(type, family)
   try {
     if (type === 'tcp') setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, 1)
     if (family === 6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)
-    const where = isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
-    bind(fd, internetAddress(address, port), `${type} ${where}`)
+    const where = target(request)
+    faultPoint('bind', where)
+    bind(fd, internetAddress(address, port), where)
     return fd
   } catch (error) {
     close(fd)
     throw error
+  }
+}
+
+/** The same, and TCP is listening: only then is it certain that nobody else is. */
+export function openListener(request: SocketRequest): number {
+  const fd = openBoundSocket(request)
+  try {
+    if (request.type === 'tcp') listen(fd, target(request))
+    return fd
+  } catch (error) {
+    close(fd)
+    throw error
+  }
+}
+
+export function openUnboundSocket(
+  type: SocketRequest['type'],
+  family: SocketRequest['family'],
+): number {
+  return socket(family === 4 ? AF_INET : AF_INET6, type === 'udp' ? SOCK_DGRAM : SOCK_STREAM, 0)
+}
+
+function target({ type, address, port }: SocketRequest): string {
+  return isIPv6(address) ? `${type} [${address}]:${port}` : `${type} ${address}:${port}`
+}
+
+/** Whether nobody is in the way of binding that. It is tried, without SO_REUSEADDR, and undone. */
+export function canBind({ type, family, address, port }: SocketRequest): boolean {
+  const fd = openUnboundSocket(type, family)
+  try {
+    if (family === 6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)
+    bind(fd, internetAddress(address, port))
+    return true
+  } catch {
+    return false
+  } finally {
+    close(fd)
   }
 }

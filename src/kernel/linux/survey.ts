@@ -12,6 +12,7 @@ import { listAddresses } from './rtnetlink/address.ts'
 import { type Link, listLinks } from './rtnetlink/link.ts'
 import { listRoutes, RTN_UNICAST } from './rtnetlink/route.ts'
 import { ownedByAnother, type Ruleset } from './ruleset.ts'
+import { shapedLink } from './shaping.ts'
 
 const RT_SCOPE_LINK = 253
 const RT_SCOPE_HOST = 254
@@ -21,7 +22,7 @@ export function survey(machinery: Machinery, query: SurveyQuery): Survey {
   const ours = all.filter(({ group }) => group === LINK_GROUP)
   const names = new Map(all.map(({ index, name }) => [index, name]))
   return {
-    links: ours.flatMap((link) => surveyedLink(link, names)),
+    links: ours.flatMap((link) => surveyedLink(link, names, ours)),
     namespaces: pathsIn(query.namespaceDir).flatMap((path) => {
       return surveyedNamespace(machinery, path, ours)
     }),
@@ -29,7 +30,12 @@ export function survey(machinery: Machinery, query: SurveyQuery): Survey {
   }
 }
 
-function surveyedLink({ kind, name, master }: Link, names: ReadonlyMap<number, string>) {
+function surveyedLink(
+  { kind, name, master }: Link,
+  names: ReadonlyMap<number, string>,
+  ours: readonly Link[],
+): SurveyedLink[] {
+  if (kind === 'ifb') return [{ name, type: kind, shapes: shapedLink(name, ours) }]
   if (kind !== 'bridge' && kind !== 'veth') return []
   const bridge = master === undefined ? undefined : names.get(master)
   const link: SurveyedLink = { name, type: kind, ...(bridge === undefined ? {} : { bridge }) }

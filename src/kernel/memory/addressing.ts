@@ -82,7 +82,8 @@ export const sysctls: Verbs<SysctlResource> = {
   drop(machine, { namespace, name, value, restore }) {
     const place = machine.find(namespace)
     if (place === undefined || restore === undefined) return
-    if (readSysctl(place, name) === value) machine.set(place.sysctls, name, restore)
+    if (readSysctl(place, name) !== value || isWantedByOthers(place, name)) return
+    machine.set(place.sysctls, name, restore)
   },
 
   found(machine, resource) {
@@ -97,6 +98,12 @@ export function readSysctl(place: Place, name: string): string | undefined {
   const link = linkOfSysctl(name)
   if (link !== undefined && !place.links.has(link)) return undefined
   return place.sysctls.get(name) ?? '0'
+}
+
+/** Somebody has made a router of the whole host since. */
+function isWantedByOthers(place: Place, name: string): boolean {
+  const isForwarding = /^net\/ipv4\/conf\/[^/]+\/forwarding$/.test(name)
+  return isForwarding && readSysctl(place, 'net/ipv4/ip_forward') === '1'
 }
 
 export function addressKey(link: string, address: string): string {

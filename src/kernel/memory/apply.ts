@@ -4,7 +4,7 @@ import { resourceKey } from '../resource.ts'
 import { addresses, routes, sysctls } from './addressing.ts'
 import { bridges, namespaces, veths } from './links.ts'
 import type { Machine } from './machine.ts'
-import { noted, reservations } from './noted.ts'
+import { announcements, consents, flows, rates, relays, reservations } from './noted.ts'
 import { elements, tables } from './ruleset.ts'
 import type { Verbs } from './verbs.ts'
 
@@ -21,11 +21,11 @@ const verbs: { readonly [K in Kind]: Verbs<Extract<Resource, { kind: K }>> } = {
   address: addresses,
   route: routes,
   sysctl: sysctls,
-  flows: noted(),
-  relay: noted(),
-  rate: noted(),
-  announcement: noted(),
-  consent: noted(),
+  flows,
+  relay: relays,
+  rate: rates,
+  announcement: announcements,
+  consent: consents,
 }
 
 const additionOrder = Object.keys(verbs)

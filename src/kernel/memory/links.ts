@@ -1,4 +1,9 @@
-import type { BridgeResource, NamespaceResource, VethResource } from '../resource.ts'
+import {
+  type BridgeResource,
+  type NamespaceResource,
+  resourceKey,
+  type VethResource,
+} from '../resource.ts'
 import type { Link, Machine, Place } from './machine.ts'
 import type { Verbs } from './verbs.ts'
 
@@ -121,6 +126,7 @@ function clearLink(machine: Machine, place: Place, name: string): void {
     machine.delete(place.routes, key)
     if (onHost) machine.note({ type: 'route', change: 'gone', route })
   }
+  if (onHost) machine.delete(machine.noted, resourceKey({ kind: 'rate', link: name }))
   for (const key of [...place.sysctls.keys()]) {
     if (linkOfSysctl(key) === name) machine.delete(place.sysctls, key)
   }

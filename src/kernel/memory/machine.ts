@@ -1,13 +1,11 @@
 import type { Cidr, IpAddress, MacAddress, Prefix } from '../../address/address.ts'
-import { familyOf } from '../../address/address.ts'
-import { portsText } from '../../address/port.ts'
 import { CnmError, KernelError } from '../../base/errors.ts'
-import type { KernelEvent, PortHolder } from '../kernel.ts'
+import type { KernelEvent, Obstacle, PortHolder } from '../kernel.ts'
+import { holdsOneOf, type WantedPorts } from '../port-conflict.ts'
 import type {
   BridgeResource,
   ElementResource,
   NamespaceRef,
-  ReservationResource,
   Resource,
   VethResource,
 } from '../resource.ts'
@@ -83,6 +81,10 @@ export class Machine {
   readonly noted = new Map<string, Noted>()
   /** Sockets of the host's processes. */
   readonly holders = new Map<string, PortHolder>()
+  /** Families that have a chain DOCKER-USER. */
+  readonly userChains = new Map<'ip' | 'ip6', 'ip' | 'ip6'>()
+  /** By where they are. */
+  readonly obstacles = new Map<string, Obstacle>()
   readonly host: Place = newPlace('', '1', true)
   /** Whether it has the sysctls `net/ipv6/conf/…/force_forwarding`. */
   readonly forceForwarding6: boolean
@@ -180,26 +182,9 @@ export class Machine {
     })
   }
 
-  holderOf(wanted: Omit<ReservationResource, 'kind'>): PortHolder | undefined {
-    const { protocol, address, ports } = wanted
-    const any = familyOf(address) === 4 ? '0.0.0.0' : '::'
-    return [...this.holders.values()].find(
-      (holder) =>
-        holder.protocol === protocol &&
-        ports.from <= holder.port &&
-        holder.port <= ports.to &&
-        familyOf(holder.address) === familyOf(address) &&
-        (holder.address === address || holder.address === any || address === any),
-    )
-  }
-
-  portInUse({ protocol, address, ports }: ReservationResource, holder: PortHolder): CnmError {
-    const { pid, process = 'a process', port } = holder
-    const who = pid === undefined ? process : `${process} (pid ${pid})`
-    return new CnmError('PORT_IN_USE', `port ${port}/${protocol} is held by ${who}`, {
-      details: { ...holder, wanted: `${address} ${portsText(ports)}`, ...this.#about() },
-      hint: 'choose another host port, or end that process',
-    })
+  /** Sockets that get what comes to these ports. */
+  holdersOf(wanted: WantedPorts): readonly PortHolder[] {
+    return [...this.holders.values()].filter((holder) => holdsOneOf(wanted, holder))
   }
 
   #about(): { readonly resource?: string } {

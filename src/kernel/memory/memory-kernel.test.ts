@@ -27,6 +27,13 @@ function world(): KernelWorld {
       addBridge: async (name, namespace) => kernel.addLink({ name, type: 'bridge', namespace }),
       addAddress: async (link, address) => kernel.addAddress(link, address),
       removeLink: async (name) => kernel.removeLink(name),
+      async bindPort(port) {
+        const holder = { ...port, pid: 812, process: 'nginx' }
+        kernel.bindPort(holder)
+        return holder
+      },
+      addUserChain: async (family) => kernel.addUserChain(family),
+      flushUserChain: async (family) => kernel.flushUserChain(family),
       readSysctl: async (name) => kernel.readSysctl(name) ?? '',
       writeSysctl: async (name, value) => kernel.writeSysctl(name, value),
     },

@@ -91,7 +91,7 @@ export function memoryKernel(options: MemoryKernelOptions = {}): MemoryKernel {
     survey: (query) => ask(() => surveyed(machine, query)),
     view: () => ask(() => hostView(machine)),
     holders: (ports) => ask(() => holdersOf(machine, ports)),
-    obstacles: () => ask(() => []),
+    obstacles: () => ask(() => [...machine.obstacles.values()]),
     adopt: (target) => ask(() => adoptedNamespace(machine, target)),
     spawn: (_, { argv }) => ask(() => refuse(`"${argv[0]}" can't be started`)),
     openSocket: (_, { type }) => ask(() => refuse(`a ${type} socket can't be opened`)),

@@ -1,3 +1,4 @@
+import { portInUse } from '../port-conflict.ts'
 import type {
   AnnouncementResource,
   ConsentResource,
@@ -33,12 +34,75 @@ export function noted<Kind extends Noted>(): Verbs<Kind> {
   }
 }
 
+/** Where there is no chain, there is nothing to do and nothing missing. */
+export const consents: Verbs<ConsentResource> = {
+  ...noted<ConsentResource>(),
+
+  put(machine, consent) {
+    if (machine.userChains.has(consent.family)) noted<ConsentResource>().put(machine, consent)
+  },
+
+  found(machine, consent) {
+    if (!machine.userChains.has(consent.family)) return consent
+    return noted<ConsentResource>().found(machine, consent)
+  },
+}
+
 export const reservations: Verbs<ReservationResource> = {
   ...noted<ReservationResource>(),
 
   put(machine, resource) {
-    const holder = machine.holderOf(resource)
-    if (holder !== undefined) throw machine.portInUse(resource, holder)
+    const [holder] = machine.holdersOf(resource)
+    if (holder !== undefined) throw portInUse(resource, holder, resourceKey(resource))
     noted<ReservationResource>().put(machine, resource)
+  },
+}
+
+export const flows: Verbs<FlowsResource> = {
+  ...noted<FlowsResource>(),
+
+  put(machine, resource) {
+    const { family, table, set, ranges } = resource.quiet
+    const sets = machine.tables.get(`${family} ${table}`)?.definition.sets ?? []
+    for (const name of [set, ranges]) {
+      if (sets.some((one) => one.name === name)) continue
+      const target = `${family} ${table} ${name}`
+      throw machine.refusal('NFT_MSG_GETSETELEM', 'ENOENT', 'there is no such set', target)
+    }
+    noted<FlowsResource>().put(machine, resource)
+  },
+}
+
+export const relays: Verbs<RelayResource> = {
+  ...noted<RelayResource>(),
+
+  put(machine, resource) {
+    const { protocol, listen } = resource
+    const ports = { from: listen.port, to: listen.port }
+    const wanted = { protocol, address: listen.address, ports }
+    const [holder] = machine.holdersOf(wanted)
+    if (holder !== undefined) throw portInUse(wanted, holder, resourceKey(resource))
+    noted<RelayResource>().put(machine, resource)
+  },
+}
+
+export const announcements: Verbs<AnnouncementResource> = {
+  ...noted<AnnouncementResource>(),
+
+  put(machine, resource) {
+    machine.enter(resource.namespace)
+    noted<AnnouncementResource>().put(machine, resource)
+  },
+}
+
+export const rates: Verbs<RateResource> = {
+  ...noted<RateResource>(),
+
+  put(machine, resource) {
+    const { link } = resource
+    if (machine.host.links.get(link)?.resource?.kind !== 'veth') {
+      throw machine.refusal('RTM_GETLINK', 'ENODEV', 'there is no such link of ours', link)
+    }
+    noted<RateResource>().put(machine, resource)
   },
 }

@@ -67,7 +67,7 @@ function surveyedNamespace(place: Place): SurveyedNamespace {
   return { path: place.path, links, routes: routesOf(place) }
 }
 
-export function hostView({ host, forceForwarding6 }: Machine): HostView {
+export function hostView({ host, forceForwarding6, userChains }: Machine): HostView {
   const isOn = (...sysctls: string[]) => sysctls.some((name) => readSysctl(host, name) === '1')
   return {
     links: [...host.links.values()].map(({ name, mtu, type, resource }) => ({
@@ -76,18 +76,16 @@ export function hostView({ host, forceForwarding6 }: Machine): HostView {
       type,
       ours: resource !== undefined,
       forwarding4: isOn(`net/ipv4/conf/${name}/forwarding`),
-      forwarding6: isOn(
-        `net/ipv6/conf/${name}/forwarding`,
-        `net/ipv6/conf/${name}/force_forwarding`,
-      ),
+      forwarding6: isOn('net/ipv6/conf/all/forwarding', `net/ipv6/conf/${name}/force_forwarding`),
       routeLocalnet: isOn(`net/ipv4/conf/${name}/route_localnet`),
       acceptRa6: Number(readSysctl(host, `net/ipv6/conf/${name}/accept_ra`)) as 0 | 1 | 2,
     })),
     forceForwarding6,
+    allForwarding4: isOn('net/ipv4/ip_forward'),
     allForwarding6: isOn('net/ipv6/conf/all/forwarding'),
     ephemeralPorts: { from: 32768, to: 60999 },
     reservedPorts: [],
-    dockerUser: [],
+    dockerUser: (['ip', 'ip6'] as const).filter((family) => userChains.has(family)),
     routes: routesOf(host),
     addresses: [...host.addresses.values()],
   }
@@ -97,8 +95,7 @@ export function holdersOf(
   machine: Machine,
   ports: Parameters<Kernel['holders']>[0],
 ): readonly PortHolder[] {
-  const found = ports.map((wanted) => machine.holderOf(wanted))
-  return found.filter((holder) => holder !== undefined)
+  return [...new Set(ports.flatMap((wanted) => machine.holdersOf(wanted)))]
 }
 
 /** With those that come with an address. */

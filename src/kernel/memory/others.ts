@@ -1,5 +1,6 @@
 import type { Cidr, MacAddress } from '../../address/address.ts'
-import type { HostRoute, PortHolder } from '../kernel.ts'
+import type { HostRoute, Obstacle, PortHolder } from '../kernel.ts'
+import { holdsOneOf } from '../port-conflict.ts'
 import type { NamespaceRef } from '../resource.ts'
 import { addressKey, readSysctl } from './addressing.ts'
 import { removeLink, removePlace } from './links.ts'
@@ -15,8 +16,14 @@ export interface OthersHands {
   /** Any link, ours too. */
   removeLink(name: string, namespace?: NamespaceRef): void
   addRoute(route: HostRoute): void
-  /** A process of the host binds a port. */
+  /** A process of the host binds a port. EADDRINUSE if it is reserved. */
   bindPort(holder: PortHolder): void
+  /** What dockerd does at its start: a chain DOCKER-USER in table `filter`. */
+  addUserChain(family: 'ip' | 'ip6'): void
+  /** Equivalent to: `iptables -F DOCKER-USER`. */
+  flushUserChain(family: 'ip' | 'ip6'): void
+  /** A filter that stops what is forwarded. */
+  addObstacle(obstacle: Obstacle): void
   readSysctl(name: string, namespace?: NamespaceRef): string | undefined
   writeSysctl(name: string, value: string, namespace?: NamespaceRef): void
 }
@@ -52,15 +59,27 @@ export function othersHands(machine: Machine, transact: (work: () => void) => vo
         machine.note({ type: 'route', change: 'set', route })
       }),
 
-    bindPort: (holder) =>
-      transact(() =>
-        machine.set(machine.holders, `${holder.protocol} ${holder.address} ${holder.port}`, holder),
-      ),
+    bindPort: (holder) => transact(() => bindPort(machine, holder)),
+
+    addUserChain: (family) =>
+      transact(() => {
+        machine.set(machine.userChains, family, family)
+        noteFilter(machine, family)
+      }),
+
+    flushUserChain: (family) =>
+      transact(() => {
+        machine.delete(machine.noted, `consent:${family}`)
+        noteFilter(machine, family)
+      }),
+
+    addObstacle: (obstacle) =>
+      transact(() => machine.set(machine.obstacles, obstacle.where, obstacle)),
 
     readSysctl: (name, namespace) => readSysctl(machine.enter(namespace), name),
 
     writeSysctl: (name, value, namespace) =>
-      transact(() => machine.set(machine.enter(namespace).sysctls, name, value)),
+      transact(() => writeSysctl(machine, machine.enter(namespace), name, value)),
   }
 }
 
@@ -72,7 +91,30 @@ function addLink(machine: Machine, link: OthersLink): void {
   for (const address of addresses) addAddress(machine, place, name, address)
 }
 
+function noteFilter(machine: Machine, family: 'ip' | 'ip6'): void {
+  machine.note({ type: 'ruleset', table: `${family} filter`, process: 'iptables', pid: undefined })
+}
+
+function writeSysctl(machine: Machine, place: Place, name: string, value: string): void {
+  machine.set(place.sysctls, name, value)
+  if (place !== machine.host) return
+  const change = /^net\/ipv([46])\/conf\/([^/]+)\/(?:force_)?forwarding$/.exec(name)
+  const link = place.links.get(change?.[2] ?? '')
+  const on = value !== '0'
+  if (link === undefined || (on && link.resource !== undefined)) return
+  machine.note({ type: 'forwarding', link: link.name, family: change?.[1] === '4' ? 4 : 6, on })
+}
+
 function addAddress(machine: Machine, place: Place, link: string, address: Cidr): void {
   machine.set(place.addresses, addressKey(link, address), { link, address })
   if (place === machine.host) machine.note({ type: 'address', change: 'set', link, address })
+}
+
+function bindPort(machine: Machine, holder: PortHolder): void {
+  const where = `${holder.protocol} ${holder.address} ${holder.port}`
+  for (const resource of machine.noted.values()) {
+    if (resource.kind !== 'reservation' || !holdsOneOf(resource, holder)) continue
+    throw machine.refusal('bind', 'EADDRINUSE', 'the port is reserved', where)
+  }
+  machine.set(machine.holders, where, holder)
 }

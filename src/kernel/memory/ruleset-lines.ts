@@ -52,6 +52,10 @@ function statementText(statement: Statement): string {
     const text = typeof value === 'string' ? value : `{ ${value.join(', ')} }`
     return `${statement.match} ${statement.not ? '!= ' : ''}${text}`
   }
+  if ('bits' in statement) {
+    const bits = hex(statement.value)
+    return `${statement.bits} & ${bits} == ${bits}`
+  }
   if ('lookup' in statement) {
     return `${statement.lookup.join(' . ')} ${statement.not ? '!= ' : ''}@${statement.set}`
   }

@@ -1,6 +1,6 @@
 import type { IpAddress, Prefix } from '../../address/address.ts'
 import { addressToBigInt, prefixRange } from '../../address/address.ts'
-import type { ElementResource, TableResource } from '../resource.ts'
+import { type ElementResource, eachElement, type TableResource } from '../resource.ts'
 import type { DataType, SetDefinition, TableDefinition } from '../ruleset.ts'
 import type { Machine, Table } from './machine.ts'
 import type { Verbs } from './verbs.ts'
@@ -26,38 +26,74 @@ export const tables: Verbs<TableResource> = {
   },
 }
 
+/** A run is kept as its single elements. */
 export const elements: Verbs<ElementResource> = {
   put(machine, resource) {
-    const { table, set } = setOf(machine, resource)
-    const { key, value } = resource
-    const target = `${resource.table} ${resource.set} { ${key.join(' . ')} }`
-    const refuse = (errno: string, message: string) =>
-      machine.refusal('NFT_MSG_NEWSETELEM', errno, message, target)
-    if (key.length !== set.key.length) throw refuse('EINVAL', `the key has ${set.key.length} parts`)
-    if ((value === undefined) !== (set.value === undefined)) {
-      throw refuse('EINVAL', set.value === undefined ? 'a set has no values' : 'a map has values')
-    }
-    const chain = /^(?:jump|goto) (.*)$/.exec(value?.[0] ?? '')?.[1]
-    if (set.value === 'verdict' && chain !== undefined) {
-      const known = table.definition.chains.some(({ name }) => name === chain)
-      if (!known) throw refuse('ENOENT', `there is no chain ${chain}`)
-    }
-    if (set.interval) {
-      const other = findOverlap(table, set, resource)
-      if (other !== undefined) throw refuse('EEXIST', `overlaps ${other.key.join(' . ')}`)
-    }
-    machine.set(table.elements, elementKey(resource), resource)
+    if (resource.run !== undefined) assertRun(machine, resource, resource.run)
+    for (const element of eachElement(resource)) putElement(machine, element)
   },
 
   drop(machine, resource) {
     const table = machine.tables.get(tableName(resource))
-    const there = table?.elements.get(elementKey(resource))
-    if (table === undefined || there?.owner !== resource.owner) return
-    machine.delete(table.elements, elementKey(resource))
+    if (table === undefined) return
+    for (const element of eachElement(resource)) {
+      const there = table.elements.get(elementKey(element))
+      if (there?.owner === element.owner) machine.delete(table.elements, elementKey(element))
+    }
   },
 
-  found: (machine, resource) =>
-    machine.tables.get(tableName(resource))?.elements.get(elementKey(resource)),
+  found(machine, resource) {
+    const there = machine.tables.get(tableName(resource))?.elements
+    if (resource.run === undefined) return there?.get(elementKey(resource))
+    const each = eachElement(resource).map((wanted) => ({
+      wanted,
+      found: there?.get(elementKey(wanted)),
+    }))
+    if (each.length === 0 || each.some(({ found }) => found === undefined)) return undefined
+    const other = each.find(({ wanted, found }) => !isSame(wanted, found!))
+    return other === undefined ? resource : other.found
+  },
+}
+
+function putElement(machine: Machine, resource: ElementResource): void {
+  const { table, set } = setOf(machine, resource)
+  const { key, value } = resource
+  const refuse = (errno: string, message: string) => refusal(machine, resource, errno, message)
+  if (key.length !== set.key.length) throw refuse('EINVAL', `the key has ${set.key.length} parts`)
+  if ((value === undefined) !== (set.value === undefined)) {
+    throw refuse('EINVAL', set.value === undefined ? 'a set has no values' : 'a map has values')
+  }
+  const chain = /^(?:jump|goto) (.*)$/.exec(value?.[0] ?? '')?.[1]
+  if (set.value === 'verdict' && chain !== undefined) {
+    const known = table.definition.chains.some(({ name }) => name === chain)
+    if (!known) throw refuse('ENOENT', `there is no chain ${chain}`)
+  }
+  if (set.interval) {
+    const other = findOverlap(table, set, resource)
+    if (other !== undefined) throw refuse('EEXIST', `overlaps ${other.key.join(' . ')}`)
+  }
+  machine.set(table.elements, elementKey(resource), resource)
+}
+
+function assertRun(machine: Machine, resource: ElementResource, run: number): void {
+  const { set } = setOf(machine, resource)
+  const ends = [set.key.at(-1), ...(Array.isArray(set.value) ? [set.value.at(-1)] : [])]
+  const fits = !set.interval && set.value !== 'verdict' && ends.every((it) => it === 'inet_service')
+  const ports = [
+    resource.key.at(-1),
+    ...(resource.value === undefined ? [] : [resource.value.at(-1)]),
+  ]
+  if (run >= 1 && fits && ports.every((port) => Number(port) + run - 1 <= 65535)) return
+  throw refusal(machine, resource, 'EINVAL', 'a run needs ports that count up')
+}
+
+function refusal(machine: Machine, element: ElementResource, errno: string, message: string) {
+  const target = `${element.table} ${element.set} { ${element.key.join(' . ')} }`
+  return machine.refusal('NFT_MSG_NEWSETELEM', errno, message, target)
+}
+
+function isSame(a: ElementResource, b: ElementResource): boolean {
+  return a.owner === b.owner && a.value?.join() === b.value?.join()
 }
 
 export function tableName(table: TableDefinition | ElementResource): string {

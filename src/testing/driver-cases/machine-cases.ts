@@ -166,7 +166,7 @@ function networkWithBox(scene: Scene, network: NetworkSpec, name = 'box', m = 1)
   ]
 }
 
-/** The core shows drivers the host without what it changed itself: who forwards is as it was before. */
+/** The core shows drivers the host without what it changed itself: links forward as they did before. */
 function asBefore(view: HostView, before: HostView): HostView {
   const links = view.links.map((link) => {
     const was = before.links.find(({ name }) => name === link.name)
@@ -175,6 +175,6 @@ function asBefore(view: HostView, before: HostView): HostView {
   return { ...view, links }
 }
 
-function forwarding({ forwarding4, forwarding6 }: HostView['links'][number]) {
-  return { forwarding4, forwarding6 }
+function forwarding({ forwarding4, forwarding6, routeLocalnet }: HostView['links'][number]) {
+  return { forwarding4, forwarding6, routeLocalnet }
 }

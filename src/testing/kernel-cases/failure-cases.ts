@@ -127,8 +127,12 @@ export function faultCases(test: Case): void {
   })
 }
 
-/** Lets the change fail at its first step, its second …, until it succeeds. */
-async function sweep(world: KernelWorld, wanted: Partial<Change>): Promise<void> {
+/** Lets the change fail at its first step, its second …, until it succeeds, after so many at least. */
+export async function sweep(
+  world: KernelWorld,
+  wanted: Partial<Change>,
+  fewest = 5,
+): Promise<void> {
   const { faults } = world
   if (faults === undefined) return expect.fail('this world has no faults: skip these cases')
   const before = await settledState(world)
@@ -140,7 +144,7 @@ async function sweep(world: KernelWorld, wanted: Partial<Change>): Promise<void>
     )
     await faults.failAt(Number.POSITIVE_INFINITY)
     if (error === undefined) {
-      expect(k).toBeGreaterThan(5)
+      expect(k).toBeGreaterThan(fewest)
       return
     }
     expect(error).toMatchObject({ name: 'KernelError', errno: 'EIO' })

@@ -113,7 +113,7 @@ export function eventCases(test: Case): void {
 }
 
 /** Listens, and makes sure of it: the first events after asking may be missed. */
-async function listen(world: KernelWorld) {
+export async function listen(world: KernelWorld) {
   const events: KernelEvent[] = []
   const waiting = new Set<() => void>()
   const abort = new AbortController()
@@ -123,7 +123,7 @@ async function listen(world: KernelWorld) {
       for (const look of waiting) look()
     }
   })()
-  const wait = (wanted: KernelEvent) =>
+  const wait = (wanted: Partial<KernelEvent>) =>
     new Promise<void>((resolve, reject) => {
       const over = () => reject(new Error(`the stream ended before ${JSON.stringify(wanted)}`))
       ended.then(over, over)
@@ -135,7 +135,8 @@ async function listen(world: KernelWorld) {
       waiting.add(look)
       look()
     })
-  for (let n = 0; n < maxTries && events.length === 0; n += 1) {
+  const isHeard = () => events.some((event) => event.type === 'link')
+  for (let n = 0; n < maxTries && !isHeard(); n += 1) {
     await world.others.addBridge('probe')
     await world.others.removeLink('probe')
   }
@@ -152,7 +153,7 @@ async function listen(world: KernelWorld) {
   }
 }
 
-function matches(event: KernelEvent, wanted: KernelEvent): boolean {
+function matches(event: KernelEvent, wanted: Partial<KernelEvent>): boolean {
   const fields = Object.entries(event)
   return Object.entries(wanted).every(([key, value]) =>
     fields.some(([name, is]) => name === key && is === value),

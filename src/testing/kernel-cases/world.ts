@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import type { Cidr } from '../../address/address.ts'
 import { isCnmError, isKernelError } from '../../base/errors.ts'
-import type { Change, Kernel } from '../../kernel/kernel.ts'
+import type { Change, Kernel, PortHolder } from '../../kernel/kernel.ts'
 import type { NamespaceRef, Resource } from '../../kernel/resource.ts'
 import { resourceKey } from '../../kernel/resource.ts'
 
@@ -39,6 +39,14 @@ export interface OthersInWorld {
   addAddress(link: string, address: Cidr): Promise<void>
   /** Any link, ours too. */
   removeLink(name: string): Promise<void>
+  /**
+   * Binds a port of the host and waits for what comes, until the world is disposed of; IPv6 only, if it
+   * is an address of IPv6. Answers with who holds it now; a KernelError EADDRINUSE if it is reserved.
+   */
+  bindPort(port: Pick<PortHolder, 'protocol' | 'address' | 'port'>): Promise<PortHolder>
+  /** A chain DOCKER-USER in table `filter`, that all forwarded packets come by. */
+  addUserChain(family: 'ip' | 'ip6'): Promise<void>
+  flushUserChain(family: 'ip' | 'ip6'): Promise<void>
   readSysctl(name: string): Promise<string>
   writeSysctl(name: string, value: string): Promise<void>
 }

@@ -12,8 +12,11 @@ import {
 } from '../rtnetlink/route.ts'
 import type { Step, Transaction } from './transaction.ts'
 
+/** What links of ours can be. */
+export type OwnKind = 'bridge' | 'veth' | 'ifb'
+
 /** A link of ours, by its name; anything else of that name is none of our business. */
-export function ownLink(host: Place, name: string, kind: 'veth' | 'bridge'): Link | undefined {
+export function ownLink(host: Place, name: string, kind: OwnKind): Link | undefined {
   const index = host.findIndex(name)
   const link = index === undefined ? undefined : findLink(host, index)
   return link?.group === LINK_GROUP && link.kind === kind ? link : undefined

@@ -1,24 +1,26 @@
 import { CnmError, KernelError } from '../../../base/errors.ts'
 import { type BridgeResource, resourceKey, type VethResource } from '../../resource.ts'
+import { isAlive } from '../host-view.ts'
 import type { Message } from '../netlink/message.ts'
-import { CONDEMNED_GROUP, condemnedName, LINK_GROUP } from '../ours.ts'
+import { condemnedName, LINK_GROUP } from '../ours.ts'
 import type { Place } from '../place.ts'
 import {
   getLink,
   type Link,
   newBridge,
+  newIfb,
   newVeth,
   renameLink,
   setLink,
   settleCarrier,
 } from '../rtnetlink/link.ts'
-import { condemn, findLink, freeName } from './condemn.ts'
+import { condemn, findLink, freeName, type OwnKind } from './condemn.ts'
 import type { Step, Transaction } from './transaction.ts'
 
 /** A link of ours that has to be there. */
 interface Wish {
   readonly name: string
-  readonly kind: 'bridge' | 'veth'
+  readonly kind: OwnKind
   readonly key: string
   readonly message: Message
   /** Makes a link of that name and kind what it should be; false: it has to be made anew. */
@@ -70,6 +72,23 @@ export function makeVeths(transaction: Transaction, veths: readonly VethResource
   transaction.send(host.socket, settings)
 }
 
+/** Links for others' packets to be redirected to: made, or found. A new one is still down. */
+export function makeIfbs(
+  transaction: Transaction,
+  ifbs: readonly { readonly name: string; readonly key: string }[],
+): void {
+  const wishes = ifbs.map(({ name, key }): Wish => {
+    return {
+      name,
+      kind: 'ifb',
+      key,
+      message: newIfb({ name, group: LINK_GROUP }),
+      adjust: () => true,
+    }
+  })
+  make(transaction, wishes)
+}
+
 /**
  * To be called when the other ends are up: only then do these have a carrier, and a bridge with its
  * first port. Otherwise the first packets would be lost, and IPv6 asks again only after a second.
@@ -114,7 +133,7 @@ function settle(transaction: Transaction, wish: Wish): true {
     transaction.send(transaction.host.socket, [making(transaction, wish)])
     return true
   }
-  if (link.group !== CONDEMNED_GROUP) {
+  if (isAlive(link)) {
     if (link.group !== LINK_GROUP || link.kind !== wish.kind) throw foreign(wish.name, link)
     if (wish.adjust(link)) return true
     transaction.send(transaction.host.socket, [condemn(transaction, link, wish.key, true)])

@@ -3,10 +3,13 @@ import type { Cidr, IpAddress, MacAddress, Prefix } from '../../../address/addre
 import type {
   AddressResource,
   ElementResource,
+  FlowsResource,
+  ReservationResource,
+  Resource,
   RouteResource,
   VethResource,
 } from '../../resource.ts'
-import { byPlace, placedLink, planOf } from './plan.ts'
+import { byPlace, forgottenBy, placedLink, planOf } from './plan.ts'
 
 const box = { path: '/run/box' }
 
@@ -64,4 +67,46 @@ it('sorts by place, in the order in which the places come', () => {
     ['/run/box', [list[0], list[2]]],
     ['', [list[1]]],
   ])
+})
+
+describe('what conntrack has to forget', () => {
+  const ports = { from: 80, to: 80 }
+  const quiet = { family: 'inet', table: 't', set: 'quiet', ranges: 'ranges' } as const
+  const to = { address: '10.0.0.2' as IpAddress, ports, link: 'v-a', quiet }
+  const flows: FlowsResource = { kind: 'flows', protocol: 'udp', ...to }
+  const udp: ReservationResource = {
+    kind: 'reservation',
+    protocol: 'udp',
+    address: '0.0.0.0' as IpAddress,
+    ports,
+  }
+  const tcp: ReservationResource = { ...udp, protocol: 'tcp' }
+
+  it('is what was forwarded, and what came to a port before that', () => {
+    expect(forgottenBy({ remove: [flows, tcp, udp], add: [] })).toEqual([
+      { what: 'ended', isAwaited: true, flows: [flows], reservations: [tcp, udp] },
+    ])
+    expect(forgottenBy({ remove: [], add: [flows, tcp, udp] })).toEqual([
+      { what: 'begun', isAwaited: false, flows: [], reservations: [udp] },
+    ])
+    expect(forgottenBy({ remove: [flows], add: [udp] })).toEqual([
+      { what: 'ended', isAwaited: true, flows: [flows], reservations: [] },
+      { what: 'begun', isAwaited: false, flows: [], reservations: [udp] },
+    ])
+  })
+
+  it('is waited for unless its link goes as well', () => {
+    const isAwaited = (...remove: readonly Resource[]) =>
+      forgottenBy({ remove, add: [] })[0]?.isAwaited
+    expect(isAwaited(flows, tcp, veth())).toBe(false)
+    expect(isAwaited(flows, tcp, veth({ name: 'other' }))).toBe(true)
+    expect(isAwaited(tcp)).toBe(true)
+  })
+
+  it('is nothing where nothing of that changes', () => {
+    expect(forgottenBy({ remove: [address('10.0.0.1/24')], add: [] })).toEqual([])
+    expect(forgottenBy({ remove: [], add: [flows, tcp] })).toEqual([])
+    const both = [flows, tcp, udp]
+    expect(forgottenBy({ remove: both, add: both })).toEqual([])
+  })
 })

@@ -9,6 +9,7 @@ import {
   type NamespaceRef,
   type NamespaceResource,
   type RateResource,
+  type RelayResource,
   type ReservationResource,
   type Resource,
   type RouteResource,
@@ -41,6 +42,7 @@ export interface Sorted {
   readonly elements: readonly ElementResource[]
   readonly reservations: readonly ReservationResource[]
   readonly flows: readonly FlowsResource[]
+  readonly relays: readonly RelayResource[]
   readonly rates: readonly RateResource[]
   readonly announcements: readonly AnnouncementResource[]
   readonly consents: readonly ConsentResource[]
@@ -78,6 +80,52 @@ function isMadeAnew(from: Resource, to: Resource): boolean {
   return from.peer.namespace.path !== to.peer.namespace.path || from.peer.name !== to.peer.name
 }
 
+/** What conntrack has to forget when a change is made. */
+export interface Forgotten {
+  /**
+   * `ended`: what was forwarded. `begun`: what came to ports before they were forwarded; it would go on
+   * to end at the host.
+   */
+  readonly what: 'ended' | 'begun'
+  /**
+   * Whether the change isn't made before. Not where the links go too, to what nothing is forwarded any
+   * more, nor for what has begun: a flow that doesn't come to be forwarded at once will when it has
+   * paused.
+   */
+  readonly isAwaited: boolean
+  readonly flows: readonly FlowsResource[]
+  /** Several ports of the host may lead to one of a sandbox, so it counts as well by which it came. */
+  readonly reservations: readonly ReservationResource[]
+}
+
+/** In the order in which it is urgent. */
+export function forgottenBy(change: Change): readonly Forgotten[] {
+  const isAbout = ({ kind }: Resource) => kind === 'flows' || kind === 'reservation'
+  if (!change.remove.some(isAbout) && !change.add.some(isAbout)) return []
+  const matters = (each: Resource) => isAbout(each) || each.kind === 'veth'
+  const plan = planOf({ remove: change.remove.filter(matters), add: change.add.filter(matters) })
+  const { remove, add, before } = plan
+  // Whoever asks for a connection again, after he was refused, makes it anew.
+  const begun = add.reservations.filter(
+    (it) => it.protocol === 'udp' && !before.has(resourceKey(it)),
+  )
+  const all: readonly Forgotten[] = [
+    {
+      what: 'ended',
+      isAwaited: remove.flows.length === 0 || remove.flows.some((flows) => isLinked(plan, flows)),
+      flows: remove.flows,
+      reservations: remove.reservations,
+    },
+    { what: 'begun', isAwaited: false, flows: [], reservations: begun },
+  ]
+  return all.filter(({ flows, reservations }) => flows.length + reservations.length > 0)
+}
+
+/** Whether a sandbox whose ports were published can go on sending. */
+export function isLinked({ remove, unborn }: Plan, { link }: FlowsResource): boolean {
+  return !remove.veths.some(({ name }) => name === link) || unborn.has(placedLink(undefined, link))
+}
+
 /** A link's name together with where it is. */
 export function placedLink(namespace: NamespaceRef | undefined, link: string): string {
   return `${namespace?.path ?? ''}:${link}`
@@ -111,6 +159,7 @@ function sort(resources: readonly Resource[]): Sorted {
     elements: all('element'),
     reservations: all('reservation'),
     flows: all('flows'),
+    relays: all('relay'),
     rates: all('rate'),
     announcements: all('announcement'),
     consents: all('consent'),

@@ -3,12 +3,15 @@ import {
   type BridgeResource,
   type NamespaceRef,
   resourceKey,
+  type SysctlResource,
   type VethResource,
 } from '../../resource.ts'
 import type { Namespaces } from '../namespace.ts'
 import { readSysctl, writeSysctl } from '../sysctl.ts'
 import { byPlace, type Plan } from './plan.ts'
 import type { Transaction } from './transaction.ts'
+
+const IP_FORWARD = 'net/ipv4/ip_forward'
 
 /** A sysctl, and the resource it belongs to. */
 interface Setting {
@@ -28,7 +31,7 @@ export function writeSysctls(transaction: Transaction, namespaces: Namespaces, p
   const settings = [
     ...bridges.flatMap(bridgeSettings),
     ...veths.flatMap((veth) => peerSettings(veth, plan)),
-    ...sysctls.map((sysctl) => ({ ...sysctl, key: resourceKey(sysctl) })),
+    ...lastForAll(sysctls).map((sysctl) => ({ ...sysctl, key: resourceKey(sysctl) })),
   ]
   eachPlace(transaction, namespaces, settings, (setting, inside) => {
     transaction.attempt(setting.key, () => write(transaction, setting, inside))
@@ -41,14 +44,28 @@ export function restoreSysctls(transaction: Transaction, namespaces: Namespaces,
     ({ namespace, restore }) =>
       restore !== undefined && !(namespace && plan.dying.has(namespace.path)),
   )
-  eachPlace(transaction, namespaces, sysctls, (sysctl, inside) => {
+  eachPlace(transaction, namespaces, lastForAll(sysctls).reverse(), (sysctl, inside) => {
     const { name, value, restore } = sysctl
     transaction.attempt(resourceKey(sysctl), () => {
-      if (readSysctl(name) !== value) return
+      if (readSysctl(name) !== value || isWantedByOthers(name)) return
       writeSysctl(name, restore!)
       transaction.onRollback(() => inside(() => writeSysctl(name, value)))
     })
   })
+}
+
+/**
+ * The whole host forwards IPv6 only after its links know to believe routers all the same, and they go
+ * on to believe them until it has ceased: or it would lose the routes it has from them.
+ */
+function lastForAll(sysctls: readonly SysctlResource[]): SysctlResource[] {
+  const isForAll = ({ name }: SysctlResource) => name === 'net/ipv6/conf/all/forwarding'
+  return [...sysctls.filter((it) => !isForAll(it)), ...sysctls.filter(isForAll)]
+}
+
+/** Somebody has made a router of the whole host since we switched one link on. */
+function isWantedByOthers(name: string): boolean {
+  return /^net\/ipv4\/conf\/[^/]+\/forwarding$/.test(name) && readSysctl(IP_FORWARD) === '1'
 }
 
 function write(

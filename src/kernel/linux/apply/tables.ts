@@ -1,42 +1,85 @@
 import { isKernelError } from '../../../base/errors.ts'
-import { type ElementResource, resourceKey, type TableResource } from '../../resource.ts'
+import {
+  type ElementResource,
+  eachElement,
+  type FlowsResource,
+  resourceKey,
+  type TableResource,
+} from '../../resource.ts'
 import type { TableDefinition } from '../../ruleset.ts'
 import { Batch, tableTarget } from '../nftables/batch.ts'
-import { changeElements } from '../nftables/change-elements.ts'
+import { changeElements, type ElementChange } from '../nftables/change-elements.ts'
 import { compareTable } from '../nftables/compare.ts'
-import { elementTarget, shapeFor } from '../nftables/element.ts'
+import { elementTarget, type Place, shapeFor } from '../nftables/element.ts'
 import { listRules, listSetDefinitions } from '../nftables/list.ts'
+import { assertRun } from '../nftables/run.ts'
 import { ownedByAnother, type Ruleset } from '../ruleset.ts'
 import { about } from '../wire-error.ts'
+import { flowsChange, QuietSenders } from './flows.ts'
 import type { Plan } from './plan.ts'
 import type { Transaction } from './transaction.ts'
 
-/** Tables in `add`, then all elements that come and go, in one transaction. */
+/** Tables in `add`, then all elements that come and go and all quiet senders, in one transaction. */
 export function changeRuleset(transaction: Transaction, ruleset: Ruleset, plan: Plan): void {
   for (const table of plan.add.tables) {
     const key = resourceKey(table)
     transaction.attempt(key, () => makeTable(transaction, ruleset, plan, table, key))
   }
-  const unknown = unknownTables(ruleset, plan.remove.elements)
+  const flows = flowsChange(plan)
+  const unknown = unknownTables(ruleset, [
+    ...plan.remove.elements,
+    ...flows.ended.map(({ quiet }) => quiet),
+  ])
   const definitions = [...ruleset.definitions, ...unknown]
   const remove = plan.remove.elements.filter((element) => mayBeThere(ruleset, unknown, element))
   const { elements: add } = plan.add
-  if (remove.length + add.length === 0) return
-  for (const element of remove) {
-    transaction.attempt(resourceKey(element), () => shapeFor(definitions, element))
-  }
-  for (const element of add) {
-    transaction.attempt(resourceKey(element), () => shapeFor(ruleset.definitions, element))
-  }
-  try {
-    const change = { remove, add }
-    const done = changeElements(ruleset.socket, definitions, change, { compareOwners: true })
-    transaction.onRollback(() => {
-      changeElements(ruleset.socket, definitions, { remove: done.add, add: done.remove })
+  const ended = flows.ended.filter(({ quiet }) =>
+    setsOf(quiet).every((set) => isSet(definitions, set)),
+  )
+  if (remove.length + add.length + ended.length + flows.begun.length === 0) return
+  for (const element of remove) assertElement(transaction, definitions, element)
+  for (const element of add) assertElement(transaction, ruleset.definitions, element)
+  for (const begun of flows.begun) {
+    transaction.attempt(resourceKey(begun), () => {
+      for (const set of setsOf(begun.quiet)) shapeFor(ruleset.definitions, set)
     })
+  }
+  const senders = new QuietSenders(ruleset.socket, definitions, { ...flows, ended })
+  try {
+    transact(transaction, ruleset, definitions, { remove, add }, senders)
   } catch (error) {
     throw aboutElement(error, definitions, [...remove, ...add])
   }
+}
+
+function transact(
+  transaction: Transaction,
+  { socket }: Ruleset,
+  definitions: readonly TableDefinition[],
+  change: ElementChange,
+  senders: QuietSenders,
+): void {
+  const done = changeElements(socket, definitions, change, {
+    compareOwners: true,
+    also: (batch) => senders.write(batch),
+  })
+  transaction.onRollback(() => {
+    const back = { remove: done.add, add: done.remove }
+    changeElements(socket, definitions, back, { also: (batch) => senders.writeBack(batch) })
+  })
+  const { rest } = senders
+  if (rest === undefined) return
+  changeElements(socket, definitions, { remove: [], add: [] }, { also: (it) => rest.write(it) })
+}
+
+function assertElement(
+  transaction: Transaction,
+  definitions: readonly TableDefinition[],
+  element: ElementResource,
+): void {
+  transaction.attempt(resourceKey(element), () => {
+    assertRun(shapeFor(definitions, element), element)
+  })
 }
 
 /**
@@ -81,9 +124,12 @@ function makeTable(
  * Tables that nobody has described to this engine, as they are: their state is lost, but what was put
  * into them must go. One that an engine has left belongs to no socket, so it can be changed.
  */
-function unknownTables(ruleset: Ruleset, elements: readonly ElementResource[]): TableDefinition[] {
+function unknownTables(
+  ruleset: Ruleset,
+  places: readonly Pick<Place, 'family' | 'table'>[],
+): TableDefinition[] {
   const tables = new Map<string, TableDefinition>()
-  for (const { family, table } of elements) {
+  for (const { family, table } of places) {
     const place = { family, name: table }
     const target = tableTarget(place)
     if (tables.has(target) || ruleset.definition(place) !== undefined) continue
@@ -99,11 +145,20 @@ function unknownTables(ruleset: Ruleset, elements: readonly ElementResource[]): 
 function mayBeThere(
   ruleset: Ruleset,
   unknown: readonly TableDefinition[],
-  { family, table, set }: ElementResource,
+  element: ElementResource,
 ): boolean {
-  if (ruleset.definition({ family, name: table }) !== undefined) return true
-  const found = unknown.find((it) => it.family === family && it.name === table)
+  const { family, table } = element
+  return ruleset.definition({ family, name: table }) !== undefined || isSet(unknown, element)
+}
+
+function isSet(definitions: readonly TableDefinition[], { family, table, set }: Place): boolean {
+  const found = definitions.find((it) => it.family === family && it.name === table)
   return found?.sets.some(({ name }) => name === set) ?? false
+}
+
+/** Where quiet senders are kept. */
+function setsOf({ family, table, set, ranges }: FlowsResource['quiet']): readonly Place[] {
+  return [set, ranges].map((name) => ({ family, table, set: name }))
 }
 
 function aboutElement(
@@ -112,8 +167,9 @@ function aboutElement(
   elements: readonly ElementResource[],
 ): unknown {
   if (!isKernelError(error)) return error
-  const element = elements.find(
-    (candidate) => elementTarget(shapeFor(definitions, candidate), candidate) === error.target,
-  )
+  const element = elements.find((candidate) => {
+    const shape = shapeFor(definitions, candidate)
+    return eachElement(candidate).some((one) => elementTarget(shape, one) === error.target)
+  })
   return element === undefined ? error : about(error, resourceKey(element))
 }

@@ -12,6 +12,7 @@ import { type Link, listLinks } from '../rtnetlink/link.ts'
 import { deleteRoute, type NewRoute, newRoute, replaceRoute } from '../rtnetlink/route.ts'
 import { condemn, findLink, freeName, ownLink } from './condemn.ts'
 import { type Plan, placedLink } from './plan.ts'
+import { condemnIfb } from './rates.ts'
 import type { Step, Transaction } from './transaction.ts'
 
 /** A veth that goes: its host end as it is, and where its other end is. */
@@ -53,7 +54,7 @@ export function takeAway(
     const { path } = namespace
     const dies = plan.dying.has(path)
     if (dies) dyingLinks.set(path, [...(dyingLinks.get(path) ?? []), link.index])
-    steps.push(condemn(transaction, link, key, !dies))
+    steps.push(condemn(transaction, link, key, !dies), ...condemnIfb(transaction, link.name, key))
   }
   for (const bridge of plan.remove.bridges) {
     const link = bridge.origin === 'own' && ownLink(host, bridge.name, 'bridge')

@@ -5,6 +5,7 @@ import { EPOLLIN, epollAdd, epollCreate, epollWait } from '../ffi/wait.ts'
 import { Namespaces } from '../namespace.ts'
 import { NETLINK_ROUTE, NetlinkSocket } from '../netlink/netlink-socket.ts'
 import { Ends } from './ends.ts'
+import { Forgetter } from './forgetter.ts'
 import { HostEvents } from './host-events.ts'
 import type { BackgroundOptions, Command, Report } from './messages.ts'
 import { Reaper } from './reaper.ts'
@@ -27,12 +28,18 @@ function run({ host, wakeFd }: BackgroundOptions): void {
   epollAdd(epoll, wakeFd, EPOLLIN)
   const reaper = new Reaper(socket, (count) => report({ type: 'deleted', count }))
   const ends = new Ends(epoll, (id) => report({ type: 'ended', id }))
+  const forgetter = new Forgetter(socket, (ids, error) => {
+    report({ type: 'forgotten', ids, error })
+  })
   let events: HostEvents | undefined
 
   const obey = (command: Command): boolean => {
     switch (command.type) {
       case 'delete':
         reaper.add(command.doomed)
+        return true
+      case 'forget':
+        forgetter.add(command.id, command.forgotten)
         return true
       case 'take-care':
         reaper.takeCare()
@@ -41,6 +48,8 @@ function run({ host, wakeFd }: BackgroundOptions): void {
         if (events === undefined) {
           events = new HostEvents(socket)
           for (const fd of events.descriptors) epollAdd(epoll, fd, EPOLLIN)
+          // What happened since it was asked for has not been seen.
+          report({ type: 'events', events: [{ type: 'resync' }] })
         }
         return true
       case 'await-end':
@@ -63,6 +72,7 @@ function run({ host, wakeFd }: BackgroundOptions): void {
       if (seen.length > 0) report({ type: 'events', events: seen })
     }
     for (const command of commands(wakeFd)) goOn &&= obey(command)
+    forgetter.step()
   }
   reaper.abandon()
   events?.close()

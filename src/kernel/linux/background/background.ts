@@ -2,9 +2,11 @@ import { writeSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { CnmError } from '../../../base/errors.ts'
 import type { KernelEvent } from '../../kernel.ts'
+import type { Forgotten } from '../apply/plan.ts'
 import { EventStreams } from '../event-streams.ts'
 import { close, eventfd } from '../ffi/file.ts'
 import type { Doomed } from '../operations.ts'
+import { fromWire } from '../wire-error.ts'
 import type { BackgroundOptions, Command, Report } from './messages.ts'
 
 /** So much may wait to be deleted before removing waits, too: deleting is slower than making. */
@@ -24,6 +26,7 @@ export class Background {
   readonly #streams = new EventStreams<KernelEvent>()
   readonly #ends = new Map<number, Waiting>()
   readonly #rooms = new Map<Waiting, number>()
+  readonly #forgetting = new Map<number, Waiting>()
   #thread: Thread | undefined
   #toDelete = 0
   #lastId = 0
@@ -46,6 +49,17 @@ export class Background {
     this.#send({ type: 'delete', doomed })
   }
 
+  /** Resolves when conntrack has forgotten that. */
+  async forget(forgotten: Forgotten): Promise<void> {
+    this.#lastId += 1
+    const id = this.#lastId
+    this.#send({ type: 'forget', id, forgotten })
+    await new Promise<void>((resolve, reject) => {
+      this.#forgetting.set(id, { resolve, reject })
+      this.#holdWhileBusy()
+    })
+  }
+
   /** Something is being made just now, which shall not have to wait for what is being deleted. */
   takeCare(): void {
     if (this.#toDelete > 0) this.#send({ type: 'take-care' })
@@ -56,7 +70,7 @@ export class Background {
     return this.#atMost(MOST_WAITING)
   }
 
-  /** Resolves when nothing waits to be deleted. */
+  /** Resolves when nothing waits to be deleted, or forgotten. */
   settled(): Promise<void> {
     return this.#atMost(0)
   }
@@ -94,12 +108,16 @@ export class Background {
   }
 
   #atMost(count: number): Promise<void> {
-    if (this.#toDelete <= count) return Promise.resolve()
+    if (this.#hasRoom(count)) return Promise.resolve()
     if (this.#closed !== undefined) return Promise.reject(this.#closed)
     return new Promise((resolve, reject) => {
       this.#rooms.set({ resolve, reject }, count)
-      this.#thread?.hold(true)
+      this.#holdWhileBusy()
     })
+  }
+
+  #hasRoom(count: number): boolean {
+    return this.#toDelete <= count && (count > 0 || this.#forgetting.size === 0)
   }
 
   #send(command: Command): void {
@@ -123,12 +141,16 @@ export class Background {
         break
       case 'deleted':
         this.#toDelete -= report.count
-        for (const [waiting, most] of this.#rooms) {
-          if (this.#toDelete > most) continue
-          this.#rooms.delete(waiting)
-          waiting.resolve()
+        this.#wake()
+        break
+      case 'forgotten':
+        for (const id of report.ids) {
+          const waiting = this.#forgetting.get(id)
+          this.#forgetting.delete(id)
+          if (report.error === undefined) waiting?.resolve()
+          else waiting?.reject(fromWire(report.error))
         }
-        this.#thread?.hold(this.#rooms.size > 0)
+        this.#wake()
         break
     }
   }
@@ -141,9 +163,25 @@ export class Background {
             cause,
           })
     this.#streams.end()
-    for (const { reject } of [...this.#ends.values(), ...this.#rooms.keys()]) reject(this.#closed)
+    const waiting = [this.#ends.values(), this.#rooms.keys(), this.#forgetting.values()]
+    for (const { reject } of waiting.flatMap((each) => [...each])) reject(this.#closed)
     this.#ends.clear()
     this.#rooms.clear()
+    this.#forgetting.clear()
+  }
+
+  /** Those who wait for less to be done than there is by now. */
+  #wake(): void {
+    for (const [waiting, count] of this.#rooms) {
+      if (!this.#hasRoom(count)) continue
+      this.#rooms.delete(waiting)
+      waiting.resolve()
+    }
+    this.#holdWhileBusy()
+  }
+
+  #holdWhileBusy(): void {
+    this.#thread?.hold(this.#rooms.size + this.#forgetting.size > 0)
   }
 }
 

@@ -18,6 +18,7 @@ import {
   toLinkAddress,
 } from '../rtnetlink/address.ts'
 import {
+  getLink,
   type Link,
   listLinks,
   RTM_DELLINK,
@@ -26,6 +27,13 @@ import {
   toLink,
 } from '../rtnetlink/link.ts'
 import { linkBody } from '../rtnetlink/link-schema.ts'
+import {
+  netconfBody,
+  RTM_NEWNETCONF,
+  RTNLGRP_IPV4_NETCONF,
+  RTNLGRP_IPV6_NETCONF,
+  toForwardingChange,
+} from '../rtnetlink/netconf.ts'
 import {
   RT_TABLE_MAIN,
   RTM_DELROUTE,
@@ -44,6 +52,8 @@ const ROUTE_GROUPS = [
   RTNLGRP_IPV6_IFADDR,
   RTNLGRP_IPV4_ROUTE,
   RTNLGRP_IPV6_ROUTE,
+  RTNLGRP_IPV4_NETCONF,
+  RTNLGRP_IPV6_NETCONF,
 ]
 
 /** Listens to the host's multicast groups and says it in the door's words. */
@@ -69,7 +79,9 @@ export class HostEvents {
     const network = this.#routes.receive()
     const ruleset = this.#ruleset?.receive()
     const events = [
-      ...network.notifications.flatMap((notification) => this.#networkEvents(notification)),
+      ...network.notifications.flatMap((notification) =>
+        this.#networkEvents(request, notification),
+      ),
       ...this.#rulesetEvents.of(ruleset?.notifications ?? []),
     ]
     if (!network.overrun && !ruleset?.overrun) return events
@@ -82,7 +94,7 @@ export class HostEvents {
     this.#ruleset?.close()
   }
 
-  #networkEvents({ header, body }: Notification): KernelEvent[] {
+  #networkEvents(request: NetlinkSocket, { header, body }: Notification): KernelEvent[] {
     switch (header.type) {
       case RTM_NEWLINK:
       case RTM_DELLINK:
@@ -93,6 +105,8 @@ export class HostEvents {
       case RTM_NEWROUTE:
       case RTM_DELROUTE:
         return this.#routeEvents(header.type, body)
+      case RTM_NEWNETCONF:
+        return this.#forwardingEvents(request, body)
       default:
         return []
     }
@@ -125,6 +139,15 @@ export class HostEvents {
     return isForeign(link) ? [{ type: 'address', change: 'set', link: link.name, address }] : []
   }
 
+  #forwardingEvents(request: NetlinkSocket, body: Buffer): KernelEvent[] {
+    const change = toForwardingChange(netconfBody.decode(body))
+    const link = change && this.#links.get(change.link)
+    if (change === undefined || link === undefined || !isAlive(link)) return []
+    const { family, on = isForced(request, link) } = change
+    if (on && !isForeign(link)) return []
+    return [{ type: 'forwarding', link: link.name, family, on }]
+  }
+
   #routeEvents(type: number, body: Buffer): KernelEvent[] {
     const route = toRoute(routeBody.decode(body))
     if (route.table !== RT_TABLE_MAIN || route.type !== RTN_UNICAST) return []
@@ -139,6 +162,15 @@ export class HostEvents {
 
 function isForeign(link: Link): boolean {
   return link.group !== LINK_GROUP && isAlive(link)
+}
+
+function isForced(request: NetlinkSocket, { index }: Link): boolean {
+  try {
+    return getLink(request, index).forceForwarding6
+  } catch (error) {
+    if (isKernelError(error, 'ENODEV')) return false
+    throw error
+  }
 }
 
 function linkTable(request: NetlinkSocket): Map<number, Link> {

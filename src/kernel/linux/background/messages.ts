@@ -1,5 +1,7 @@
 import type { KernelEvent } from '../../kernel.ts'
+import type { Forgotten } from '../apply/plan.ts'
 import type { Doomed } from '../operations.ts'
+import type { WireError } from '../wire-error.ts'
 
 export interface BackgroundOptions {
   /** Path of the network namespace that plays the host; absent: the one the process is in. */
@@ -10,6 +12,8 @@ export interface BackgroundOptions {
 
 export type Command =
   | { readonly type: 'delete'; readonly doomed: Doomed }
+  /** Answered with `forgotten`. */
+  | { readonly type: 'forget'; readonly id: number; readonly forgotten: Forgotten }
   /** Somebody is making something: delete less at once. */
   | { readonly type: 'take-care' }
   /** From now on tell what happens on the host. */
@@ -26,5 +30,10 @@ export type Command =
 export type Report =
   /** So many links and namespaces are really gone. */
   | { readonly type: 'deleted'; readonly count: number }
+  | {
+      readonly type: 'forgotten'
+      readonly ids: readonly number[]
+      readonly error: WireError | undefined
+    }
   | { readonly type: 'events'; readonly events: readonly KernelEvent[] }
   | { readonly type: 'ended'; readonly id: number }

@@ -1,5 +1,5 @@
 import { afterEach, expect, it } from 'vitest'
-import { armFault, disarmFault, faultCalls, faultDue, faultPoint } from './fault.ts'
+import { armFault, disarmFault, faultCalls, faultDue, faultPoint, uncounted } from './fault.ts'
 
 afterEach(disarmFault)
 
@@ -25,4 +25,17 @@ it('does nothing while it is not armed', () => {
   disarmFault()
   faultPoint('unshare')
   expect(faultCalls()).toBe(0)
+})
+
+it('lets be what is not counted, and counts on afterwards', () => {
+  armFault(2)
+  faultPoint('mount')
+  uncounted(() => faultPoint('send'))
+  expect(() =>
+    uncounted(() => {
+      throw new Error('a failure')
+    }),
+  ).toThrow('a failure')
+  expect(() => faultPoint('mount')).toThrow('injected fault')
+  expect(faultCalls()).toBe(2)
 })

@@ -43,3 +43,14 @@ export function injectedFault(operation: string, target?: string): KernelError {
     ...(target === undefined ? {} : { target }),
   })
 }
+
+/** Runs what makes nothing that would have to be undone: it is not counted, and nothing of it fails. */
+export function uncounted<T>(work: () => T): T {
+  const before = counting
+  counting = false
+  try {
+    return work()
+  } finally {
+    counting = before
+  }
+}

@@ -28,6 +28,7 @@ const c = {
   bind: declare<(fd: number, address: Uint8Array, length: number) => number>(
     'int bind(int, const void *, uint32_t)',
   ),
+  listen: declare<(fd: number, backlog: number) => number>('int listen(int, int)'),
   connect: declare<(fd: number, address: Uint8Array, length: number) => number>(
     'int connect(int, const void *, uint32_t)',
   ),
@@ -51,6 +52,11 @@ export function socket(domain: number, type: number, protocol: number): number {
 
 export function bind(fd: number, address: Uint8Array, target?: string): void {
   check(c.bind(fd, address, address.length), 'bind', target)
+}
+
+/** Connections that nobody has accepted yet: as many as the kernel allows (`somaxconn`). */
+export function listen(fd: number, target?: string): void {
+  check(c.listen(fd, 0x7fffffff), 'listen', target)
 }
 
 export function connect(fd: number, address: Uint8Array, target?: string): void {
@@ -81,26 +87,32 @@ export function setsockopt(fd: number, level: number, option: number, value: num
   check(c.setsockopt(fd, level, option, optionValue, 4), 'setsockopt')
 }
 
+const optionLength = new Uint32Array(1)
+
+/** For options that are a structure: what is asked is in it, and the answer takes its place. */
+export function getsockopt(fd: number, level: number, option: number, value: Uint8Array): void {
+  optionLength[0] = value.length
+  check(c.getsockopt(fd, level, option, value, optionLength), 'getsockopt')
+}
+
 const cookieValue = Buffer.alloc(8)
-const cookieLength = new Uint32Array(1)
 
 /** The kernel's own name of the network namespace a socket belongs to (SO_NETNS_COOKIE), decimal. */
 export function namespaceCookie(fd: number): string {
-  cookieLength[0] = 8
-  check(
-    c.getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, cookieValue, cookieLength),
-    'getsockopt',
-    'SO_NETNS_COOKIE',
-  )
+  getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, cookieValue)
   return cookieValue.readBigUInt64LE().toString()
 }
 
-/** `struct sockaddr_in` or `sockaddr_in6`. */
-export function internetAddress(address: IpAddress, port: number): Uint8Array {
+/**
+ * `struct sockaddr_in` or `sockaddr_in6`. The link (its index) only matters where the address means
+ * another thing on each: `fe80::…`, `ff02::…`.
+ */
+export function internetAddress(address: IpAddress, port: number, link = 0): Uint8Array {
   const v4 = familyOf(address) === 4
   const bytes = Buffer.alloc(v4 ? 16 : 28)
   bytes.writeUInt16LE(v4 ? AF_INET : AF_INET6, 0)
   bytes.writeUInt16BE(port, 2)
   bytes.set(addressBytes(address), v4 ? 4 : 8)
+  if (!v4) bytes.writeUInt32LE(link, 24)
   return bytes
 }

@@ -5,6 +5,7 @@ import type { Writer } from './writer.ts'
 
 export const NLM_F_REQUEST = 0x1
 export const NLM_F_ACK = 0x4
+export const NLM_F_ECHO = 0x8
 export const NLM_F_DUMP_INTR = 0x10
 const NLM_F_CAPPED = 0x100
 const NLM_F_ACK_TLVS = 0x200

@@ -23,6 +23,7 @@ import { traceError, traceMessage } from './trace.ts'
 import { Writer } from './writer.ts'
 
 export const NETLINK_ROUTE = 0
+export const NETLINK_SOCK_DIAG = 4
 export const NETLINK_NETFILTER = 12
 
 const SOL_NETLINK = 270
@@ -67,7 +68,9 @@ export class NetlinkSocket {
   #sequence = (Math.random() * 0x7fffffff) >>> 0
   #closed = false
 
-  constructor(protocol: typeof NETLINK_ROUTE | typeof NETLINK_NETFILTER) {
+  constructor(
+    protocol: typeof NETLINK_ROUTE | typeof NETLINK_SOCK_DIAG | typeof NETLINK_NETFILTER,
+  ) {
     this.fd = ffi.socket(ffi.AF_NETLINK, ffi.SOCK_RAW, protocol)
     try {
       ffi.setsockopt(this.fd, SOL_NETLINK, NETLINK_EXT_ACK, 1)

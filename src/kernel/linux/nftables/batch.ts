@@ -12,14 +12,8 @@ import type { Failure, NetlinkSocket } from '../netlink/netlink-socket.ts'
 import { forEachAttribute } from '../netlink/schema.ts'
 import { chainAttributes } from './chain.ts'
 import { NFTA_SET_ELEM_LIST_ELEMENTS } from './constants.ts'
-import {
-  type Element,
-  type Entry,
-  elementTarget,
-  encodeElement,
-  encodeKey,
-  shapeFor,
-} from './element.ts'
+import { type Element, encodeElement } from './element.ts'
+import { type ElementOperation, elementLoads } from './element-loads.ts'
 import {
   chainBody,
   elementsBody,
@@ -33,10 +27,6 @@ import {
 import { ANONYMOUS_NAME, type AnonymousSet, compileRule } from './rule.ts'
 import { anonymousSetAttributes, anonymousShape, setAttributes } from './set.ts'
 import { encodeComment, encodeUserData } from './user-data.ts'
-
-/** Few enough that an attribute's 65,535 bytes are never reached, whatever the keys. */
-const ELEMENTS_PER_MESSAGE = 500
-const BYTES_PER_MESSAGE = 48_000
 
 /** A table as it is named. */
 export interface TableName {
@@ -136,6 +126,11 @@ export class Batch {
     this.#changeElements('NFT_MSG_NEWSETELEM', NLM_F_CREATE | NLM_F_EXCL, tables, elements)
   }
 
+  /** Equivalent to: `nft add element FAMILY TABLE SET { … }`. One that is there, just so, is fine. */
+  ensureElements(tables: readonly TableDefinition[], elements: readonly Element[]): void {
+    this.#changeElements('NFT_MSG_NEWSETELEM', NLM_F_CREATE, tables, elements)
+  }
+
   /** Equivalent to: `nft delete element FAMILY TABLE SET { … }`: refused with ENOENT if it isn't there. */
   deleteElements(tables: readonly TableDefinition[], elements: readonly Element[]): void {
     this.#changeElements('NFT_MSG_DELSETELEM', 0, tables, elements)
@@ -174,26 +169,14 @@ export class Batch {
   }
 
   #changeElements(
-    operation: 'NFT_MSG_NEWSETELEM' | 'NFT_MSG_DELSETELEM',
+    operation: ElementOperation,
     flags: number,
     tables: readonly TableDefinition[],
     elements: readonly Element[],
   ): void {
-    const encode = operation === 'NFT_MSG_NEWSETELEM' ? encodeElement : encodeKey
-    for (const part of messageLoads(elements)) {
-      const { family, table, set } = part[0]!
-      const shape = shapeFor(tables, part[0]!)
-      const entries: Entry[] = []
-      const owners: Element[] = []
-      for (const element of part) {
-        for (const entry of encode(shape, element)) {
-          entries.push(entry)
-          owners.push(element)
-        }
-      }
-      const body = elementsBody.encode(familyHeader(family), { table, set, elements: entries })
-      const message = this.#add(operation, flags, body, `elements of ${family} ${table} ${set}`)
-      this.#namers.set(message, (entry) => owners[entry] && elementTarget(shape, owners[entry]))
+    for (const { place, body, nameOf } of elementLoads(operation, tables, elements)) {
+      const target = `elements of ${place.family} ${place.table} ${place.set}`
+      this.#namers.set(this.#add(operation, flags, body, target), nameOf)
     }
   }
 
@@ -204,35 +187,6 @@ export class Batch {
     const target = name(entryAt(message.body, offset))
     return target === undefined ? error : new KernelError(error.operation, error.errno, { target })
   }
-}
-
-/** Runs of elements of one set, each as much as goes into one message. */
-function* messageLoads(elements: readonly Element[]): Generator<readonly Element[]> {
-  let load: Element[] = []
-  let bytes = 0
-  for (const element of elements) {
-    const size = roughSize(element)
-    const first = load[0]
-    const full = load.length === ELEMENTS_PER_MESSAGE || bytes + size > BYTES_PER_MESSAGE
-    if (first !== undefined && (full || !sameSet(first, element))) {
-      yield load
-      load = []
-      bytes = 0
-    }
-    load.push(element)
-    bytes += size
-  }
-  if (load.length > 0) yield load
-}
-
-/** At least what the element takes: 16 bytes for any part of a key, written once or twice. */
-function roughSize({ key, value = [], owner = '' }: Element): number {
-  const attributes = 100
-  return attributes + 32 * key.length + 16 * value.length + value.join().length + owner.length * 3
-}
-
-function sameSet(a: Element, b: Element): boolean {
-  return a.set === b.set && a.table === b.table && a.family === b.family
 }
 
 /** Which entry of an elements message an offset in its body points into; -1: none. */

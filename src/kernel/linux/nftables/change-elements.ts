@@ -1,4 +1,5 @@
 import { isKernelError } from '../../../base/errors.ts'
+import { eachElement, elementAt } from '../../resource.ts'
 import type { TableDefinition } from '../../ruleset.ts'
 import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
 import { Batch } from './batch.ts'
@@ -12,8 +13,13 @@ export interface ElementChange {
 }
 
 export interface ChangeElementsOptions {
-  /** Leave elements alone that have another owner than the one to be removed. */
+  /**
+   * Leave elements alone that have another owner than the one to be removed. A run comes and goes as a
+   * whole, so only its ends are asked, unless it turns out that something of it is gone.
+   */
   readonly compareOwners?: boolean
+  /** Writes down what else belongs to the transaction; called anew if that has to be tried again. */
+  readonly also?: (batch: Batch) => void
 }
 
 /**
@@ -29,17 +35,20 @@ export function changeElements(
   change: ElementChange,
   options: ChangeElementsOptions = {},
 ): ElementChange {
-  if (!options.compareOwners || change.remove.length === 0) {
+  const { compareOwners = false, also } = options
+  const expected = compareOwners ? asExpected(socket, tables, change) : change
+  if (expected !== undefined) {
     try {
-      commit(socket, tables, change)
-      return change
+      commit(socket, tables, expected, also)
+      return expected
     } catch (error) {
       // Something is there already, or is gone.
       if (!isKernelError(error, 'EEXIST') && !isKernelError(error, 'ENOENT')) throw error
     }
   }
-  const needed = whatIsNeeded(socket, tables, change, options.compareOwners ?? false)
-  commit(socket, tables, needed)
+  const each = { remove: change.remove.flatMap(eachElement), add: change.add.flatMap(eachElement) }
+  const needed = whatIsNeeded(socket, tables, each, compareOwners)
+  commit(socket, tables, needed, also)
   return needed
 }
 
@@ -47,11 +56,44 @@ function commit(
   socket: NetlinkSocket,
   tables: readonly TableDefinition[],
   { remove, add }: ElementChange,
+  also: ChangeElementsOptions['also'],
 ): void {
   const batch = new Batch()
   batch.deleteElements(tables, remove)
   batch.addElements(tables, add)
+  also?.(batch)
   batch.commit(socket)
+}
+
+/** The change with what goes as it is there; undefined: something is gone, or is somebody else's. */
+function asExpected(
+  socket: NetlinkSocket,
+  tables: readonly TableDefinition[],
+  { remove, add }: ElementChange,
+): ElementChange | undefined {
+  const present = lookUp(socket, tables, remove.flatMap(endsOf))
+  const found: Element[] = []
+  for (const element of remove) {
+    const [first, ...others] = endsOf(element).map((end) => ({
+      end,
+      there: present.get(canonicalKey(tables, end)),
+    }))
+    if (element.run === undefined) {
+      if (first?.there === undefined || first.there.owner !== element.owner) return undefined
+      found.push(first.there)
+    } else {
+      for (const { end, there } of [first!, ...others]) {
+        if (there === undefined || !isSame(tables, there, end)) return undefined
+      }
+      found.push(element)
+    }
+  }
+  return { remove: found, add }
+}
+
+function endsOf(element: Element): Element[] {
+  const { run } = element
+  return run === undefined ? [element] : [elementAt(element, 0), elementAt(element, run - 1)]
 }
 
 function whatIsNeeded(

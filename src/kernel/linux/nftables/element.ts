@@ -18,6 +18,11 @@ export interface Element {
   readonly key: readonly string[]
   /** Maps only: a verdict (`jump nat4`), or one text for each part of the value. */
   readonly value?: readonly string[]
+  /**
+   * This many elements instead of one: the last part of the key is a port that goes up by one from each
+   * to the next, and so is the last part of the value. Not for sets of intervals.
+   */
+  readonly run?: number
   /** Whose it is; `nft` shows it as the element's comment. */
   readonly owner?: string
   readonly timeoutMs?: number

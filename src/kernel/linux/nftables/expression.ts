@@ -43,12 +43,14 @@ const expression = schema({
       flags: [5, be32],
     }),
     masq: schema({}),
+    match: schema({ name: [1, string], revision: [2, be32], info: [3, bytes] }),
     meta: schema({ dreg: [1, be32], key: [2, be32], sreg: [3, be32] }),
     nat: schema({ type: [1, be32], family: [2, be32], address: [3, be32], port: [5, be32] }),
     notrack: schema({}),
     payload: schema({ dreg: [1, be32], base: [2, be32], offset: [3, be32], len: [4, be32] }),
     range: schema({ sreg: [1, be32], op: [2, be32], from: [3, data], to: [4, data] }),
     reject: schema({ type: [1, be32], code: [2, u8] }),
+    target: schema({ name: [1, string], revision: [2, be32], info: [3, bytes] }),
   }),
 })
 

@@ -121,9 +121,10 @@ export function listSetDefinitions(socket: NetlinkSocket, table: TableName): Set
   })
 }
 
-/** Equivalent to: `nft -a list table FAMILY NAME`, its rules only. */
-export function listRules(socket: NetlinkSocket, table: TableName): ListedRule[] {
-  const body = ruleBody.encode(familyHeader(table.family), { table: table.name })
+/** Equivalent to: `nft -a list table FAMILY NAME`, its rules only; or of one chain. */
+export function listRules(socket: NetlinkSocket, table: TableName, ofChain?: string): ListedRule[] {
+  const wanted = { table: table.name, ...(ofChain === undefined ? {} : { chain: ofChain }) }
+  const body = ruleBody.encode(familyHeader(table.family), wanted)
   const message = nftMessage('NFT_MSG_GETRULE', 0, body, `rules of ${tableTarget(table)}`)
   return absentIsEmpty(() => socket.dump(message, ruleBody)).map(({ attributes }) => {
     const { chain = '', handle = 0n, expressions = [], userData } = attributes

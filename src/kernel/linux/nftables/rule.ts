@@ -66,6 +66,7 @@ class RuleCompiler implements CompiledRule {
 
   statement(statement: Statement): void {
     if ('match' in statement) this.#match(statement)
+    else if ('bits' in statement) this.#bits(statement)
     else if ('lookup' in statement) this.#lookup(statement)
     else if ('vmap' in statement) this.#lookUpValue(statement.vmap, statement.map, NFT_REG_VERDICT)
     else if ('verdict' in statement) this.#add(verdict(statement.verdict))
@@ -111,6 +112,12 @@ class RuleCompiler implements CompiledRule {
       this.#add(...compare(type, text, not))
       if (!not && !isSpan(type, text)) this.#known.set(match, type.parse(text))
     }
+  }
+
+  #bits({ bits, value }: StatementWith<'bits'>): void {
+    const wanted = markBytes(value)
+    this.#add(selectorShape(bits).load(NFT_REG_1))
+    this.#add(bitwise(NFT_REG_1, wanted, markBytes(0)), cmp('eq', NFT_REG_1, wanted))
   }
 
   #anonymousSet(type: ValueType, values: readonly string[], not: boolean): void {

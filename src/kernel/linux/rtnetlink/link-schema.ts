@@ -1,4 +1,4 @@
-import { bool, i32, macAddress, string, u8, u16, u32 } from '../netlink/codec.ts'
+import { bool, bytes, i32, macAddress, string, u8, u16, u32 } from '../netlink/codec.ts'
 import { body, padding, schema, struct, type ValueOf, variant } from '../netlink/schema.ts'
 
 // linux/if_link.h, linux/veth.h
@@ -24,7 +24,10 @@ const IFLA_INFO_SLAVE_DATA = 5
 
 const IFLA_BRPORT_MODE = 4
 const VETH_INFO_PEER = 1
+const AF_INET = 2
 const AF_INET6 = 10
+const IFLA_INET_CONF = 1
+const IFLA_INET6_CONF = 2
 const IFLA_INET6_ADDR_GEN_MODE = 8
 
 export const ifinfomsg = struct({
@@ -59,12 +62,24 @@ const bridgePort = schema({ hairpin: [IFLA_BRPORT_MODE, bool] })
 
 /** One more kind of link is one more entry here (and one in `slave`, if it has ports). */
 const linkInfo = schema({
-  own: variant(IFLA_INFO_KIND, IFLA_INFO_DATA, { bridge: schema({}), veth: vethData }),
+  own: variant(IFLA_INFO_KIND, IFLA_INFO_DATA, {
+    bridge: schema({}),
+    veth: vethData,
+    ifb: schema({}),
+  }),
   slave: variant(IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA, { bridge: bridgePort }),
 })
 
+/** `settings` are the link's sysctls as an array of 32-bit numbers: IPV4_DEVCONF_…, DEVCONF_…. */
 const familySettings = schema({
-  ipv6: [AF_INET6, schema({ addressGeneration: [IFLA_INET6_ADDR_GEN_MODE, u8] })],
+  ipv4: [AF_INET, schema({ settings: [IFLA_INET_CONF, bytes] })],
+  ipv6: [
+    AF_INET6,
+    schema({
+      settings: [IFLA_INET6_CONF, bytes],
+      addressGeneration: [IFLA_INET6_ADDR_GEN_MODE, u8],
+    }),
+  ],
 })
 
 /** RTM_…LINK */

@@ -1,4 +1,5 @@
 import type { MacAddress } from '../../../address/address.ts'
+import { load32 } from '../netlink/codec.ts'
 import { type Message, NLM_F_CREATE, NLM_F_EXCL } from '../netlink/message.ts'
 import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
 import { type LinkAttributes, type LinkBody, type LinkHeader, linkBody } from './link-schema.ts'
@@ -11,6 +12,11 @@ export const RTNLGRP_LINK = 1
 const IFF_UP = 1
 const RTEXT_FILTER_SKIP_STATS = 8
 const IN6_ADDR_GEN_MODE_NONE = 1
+// linux/ip.h, counted from 0; linux/ipv6.h
+const IPV4_DEVCONF_FORWARDING = 0
+const IPV4_DEVCONF_ROUTE_LOCALNET = 25
+const DEVCONF_ACCEPT_RA = 3
+const DEVCONF_FORCE_FORWARDING = 60
 
 /** A link by its name or its index. */
 export type LinkRef = string | number
@@ -54,6 +60,14 @@ export function newBridge(link: NewLink): Message {
 export function newVeth({ peer, ...link }: NewVeth): Message {
   const data = { peer: { header: { ...emptyHeader }, attributes: peer } }
   return newLink(link, { own: { kind: 'veth', data } })
+}
+
+/**
+ * A link whose only use is that others' packets are redirected to it, queued, and sent back.
+ * Equivalent to: `ip link add NAME [group GROUP] type ifb`.
+ */
+export function newIfb(link: NewLink): Message {
+  return newLink(link, { own: { kind: 'ifb' } })
 }
 
 function newLink({ up, ...attributes }: NewLink, info: LinkAttributes['info']): Message {
@@ -131,6 +145,14 @@ export interface Link {
   readonly hairpin: boolean | undefined
   /** Whether it gives itself a link-local address (`addrgenmode` other than `none`). */
   readonly makesIpv6Addresses: boolean
+  /** `net/ipv4/conf/LINK/forwarding` */
+  readonly forwarding4: boolean
+  /** `net/ipv6/conf/LINK/force_forwarding`; false where the kernel has none. */
+  readonly forceForwarding6: boolean
+  /** `net/ipv4/conf/LINK/route_localnet` */
+  readonly routeLocalnet: boolean
+  /** `net/ipv6/conf/LINK/accept_ra`; 0 where the link has no IPv6. */
+  readonly acceptRa6: number
 }
 
 /** Equivalent to: `ip -details link show LINK`. Refused with ENODEV if there is none. */
@@ -176,6 +198,7 @@ export function listLinks(socket: NetlinkSocket, filter: LinkFilter = {}): Link[
 /** A link from the body of RTM_NEWLINK or RTM_DELLINK. */
 export function toLink({ header, attributes }: LinkBody): Link {
   const { own, slave } = attributes.info ?? {}
+  const { ipv4, ipv6 } = attributes.families ?? {}
   return {
     index: header.index,
     name: attributes.name ?? '',
@@ -190,9 +213,18 @@ export function toLink({ header, attributes }: LinkBody): Link {
     alias: attributes.alias,
     hairpin: slave?.kind === 'bridge' ? slave.data?.hairpin : undefined,
     makesIpv6Addresses:
-      (attributes.families?.ipv6?.addressGeneration ?? IN6_ADDR_GEN_MODE_NONE) !==
-      IN6_ADDR_GEN_MODE_NONE,
+      (ipv6?.addressGeneration ?? IN6_ADDR_GEN_MODE_NONE) !== IN6_ADDR_GEN_MODE_NONE,
+    forwarding4: setting(ipv4?.settings, IPV4_DEVCONF_FORWARDING) === 1,
+    forceForwarding6: setting(ipv6?.settings, DEVCONF_FORCE_FORWARDING) === 1,
+    routeLocalnet: setting(ipv4?.settings, IPV4_DEVCONF_ROUTE_LOCALNET) === 1,
+    acceptRa6: setting(ipv6?.settings, DEVCONF_ACCEPT_RA),
   }
+}
+
+/** One of a link's sysctls; 0 where the link has none. */
+function setting(settings: Uint8Array | undefined, index: number): number {
+  if (settings === undefined || settings.length < 4 * (index + 1)) return 0
+  return load32(Buffer.from(settings.buffer, settings.byteOffset, settings.length), 4 * index) | 0
 }
 
 const emptyHeader = { family: 0, pad: undefined, type: 0, index: 0, flags: 0, change: 0 }

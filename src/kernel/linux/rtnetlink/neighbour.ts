@@ -15,6 +15,7 @@ const NDA_DST = 1
 const NDA_LLADDR = 2
 const NDA_IFINDEX = 8
 const NUD_PERMANENT = 0x80
+const NTF_USE = 0x01
 
 const ndmsg = struct({
   family: u8,
@@ -44,6 +45,23 @@ export function replaceNeighbour(link: number, address: IpAddress, mac: MacAddre
     body: neighbourBody.encode(
       { family: familyNumber(familyOf(address)), link, state: NUD_PERMANENT },
       { address, mac },
+    ),
+    target: `neighbour ${address} of link #${link}`,
+  }
+}
+
+/**
+ * Asks the link who has this address, as if a packet had to go there. Equivalent to:
+ * `ip neighbour add ADDRESS dev LINK use`.
+ */
+export function solicitNeighbour(link: number, address: IpAddress): Message {
+  return {
+    operation: 'RTM_NEWNEIGH',
+    type: RTM_NEWNEIGH,
+    flags: NLM_F_CREATE,
+    body: neighbourBody.encode(
+      { family: familyNumber(familyOf(address)), link, flags: NTF_USE },
+      { address },
     ),
     target: `neighbour ${address} of link #${link}`,
   }

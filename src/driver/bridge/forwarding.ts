@@ -1,0 +1,91 @@
+import { cidrAddress, contains, familyOf, parsePrefix } from '../../address/address.ts'
+import { uplinkElement } from '../../firewall/firewall.ts'
+import type { HostLink, HostView } from '../../kernel/kernel.ts'
+import type { Resource, SysctlResource } from '../../kernel/resource.ts'
+import type { NetworkSpec } from '../driver.ts'
+import type { BridgeOptions } from './options.ts'
+
+type Family = 4 | 6
+
+const everything = { 4: '0.0.0.0/0', 6: '::/0' } as const
+const linkLocal = parsePrefix('fe80::/10')
+
+/**
+ * Forwarding is switched on per link, never for the whole host: on the bridge, and on the links that
+ * lead outwards. Where it was off before us, the firewall keeps the host from routing for strangers.
+ */
+export function forwarding(
+  name: string,
+  network: NetworkSpec,
+  { own }: BridgeOptions,
+  view: HostView,
+): Resource[] {
+  const resources: Resource[] = []
+  const families: Family[] = [
+    ...(network.ipv4 ? [4 as const] : []),
+    ...(network.ipv6 ? [6 as const] : []),
+  ]
+  for (const family of families) {
+    if (family === 6 && !view.forceForwarding6) {
+      resources.push(...forwardEverywhere(name, view))
+      continue
+    }
+    const isOn = view.links.some((link) => link.name === name && forwards(link, family))
+    // What is ours has no earlier value to be put back.
+    if (own) resources.push(forward(family, name))
+    else if (!isOn) resources.push(forward(family, name, '0'))
+    for (const link of uplinks(name, view, family)) {
+      if (forwards(link, family)) continue
+      resources.push(forward(family, link.name, '0'), uplinkElement(link.name, family))
+    }
+  }
+  return resources
+}
+
+/** Whatever leads to somebody. */
+function uplinks(bridge: string, view: HostView, family: Family): HostLink[] {
+  const leading = new Set([
+    ...view.routes.filter((it) => it.destination === everything[family]).map(({ link }) => link),
+    ...view.addresses
+      .map(({ link, address }) => ({ link, address: cidrAddress(address) }))
+      .filter(({ address }) => familyOf(address) === family && !contains(linkLocal, address))
+      .map(({ link }) => link),
+  ])
+  // On a router that is one by somebody's will, a link that doesn't forward doesn't by somebody's will.
+  const isRouter = family === 4 && view.allForwarding4
+  return strangers(bridge, view).filter(
+    (link) => leading.has(link.name) && !(isRouter && !forwards(link, family)),
+  )
+}
+
+/**
+ * A kernel that forwards IPv6 for all links or none. Those that take routes from routers have to be
+ * told to go on, since a router doesn't; and all that have not forwarded before are guarded.
+ */
+function forwardEverywhere(bridge: string, view: HostView): Resource[] {
+  if (view.allForwarding6) return []
+  const links = strangers(bridge, view)
+  const believers = view.links.filter(({ ours, acceptRa6 }) => !ours && acceptRa6 === 1)
+  return [
+    ...believers.map(({ name }) => sysctl(`net/ipv6/conf/${name}/accept_ra`, '2', '1')),
+    ...links.map(({ name }) => uplinkElement(name, 6)),
+    sysctl('net/ipv6/conf/all/forwarding', '1', '0'),
+  ]
+}
+
+function strangers(bridge: string, view: HostView): HostLink[] {
+  return view.links.filter(({ name, ours }) => !ours && name !== 'lo' && name !== bridge)
+}
+
+function forwards(link: HostLink, family: Family): boolean {
+  return family === 4 ? link.forwarding4 : link.forwarding6
+}
+
+function forward(family: Family, link: string, restore?: string): SysctlResource {
+  const key = family === 4 ? 'forwarding' : 'force_forwarding'
+  return sysctl(`net/ipv${family}/conf/${link}/${key}`, '1', restore)
+}
+
+function sysctl(name: string, value: string, restore?: string): SysctlResource {
+  return { kind: 'sysctl', name, value, ...(restore === undefined ? {} : { restore }) }
+}

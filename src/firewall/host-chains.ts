@@ -1,0 +1,154 @@
+import type { ChainDefinition, Selector, Statement } from '../kernel/ruleset.ts'
+import { postrouting, published } from './nat-chains.ts'
+import { ACCEPTED_MARK, accept, drop, established, leave, pass, rule, translated } from './rule.ts'
+
+/** Priorities as nft names them. */
+const RAW = -300
+const FILTER = 0
+/** Others' filters, which see what we have let pass, are at 0. */
+const BEFORE_FILTER = -5
+
+const port = ['meta l4proto', 'th dport'] as const
+
+const prerouting: readonly ChainDefinition[] = [
+  {
+    name: 'prerouting_raw',
+    hook: { type: 'filter', hook: 'prerouting', priority: RAW, policy: 'accept' },
+    rules: [rule({ lookup: ['iifname'], set: 'bridges' }, { jump: 'spoofed' })],
+  },
+  {
+    name: 'spoofed',
+    rules: [
+      // A host that serves published ports at 127.0.0.1 (route_localnet) would believe these.
+      rule({ match: 'ip saddr', value: '127.0.0.0/8' }, drop),
+      rule({ match: 'ip daddr', value: '127.0.0.0/8' }, drop),
+      // Whoever has no address yet, or means this link only.
+      rule({ match: 'ip saddr', value: '0.0.0.0' }, leave),
+      rule({ match: 'ip6 saddr', value: 'fe80::/10' }, leave),
+      rule({ match: 'ip6 saddr', value: '::' }, leave),
+      // Another's address would make the packet a part of that one's connections. Not left to
+      // rp_filter: the host's setting for all links overrules ours.
+      rule({ lookup: ['iifname', 'ip saddr'], not: true, set: 'sources4' }, drop),
+      rule({ lookup: ['iifname', 'ip6 saddr'], not: true, set: 'sources6' }, drop),
+    ],
+  },
+]
+
+const forward: readonly ChainDefinition[] = [
+  {
+    name: 'forward',
+    hook: { type: 'filter', hook: 'forward', priority: BEFORE_FILTER, policy: 'accept' },
+    rules: [
+      rule({ lookup: ['iifname'], set: 'bridges' }, { goto: 'forward_ours' }),
+      rule({ lookup: ['oifname'], set: 'bridges' }, { goto: 'forward_ours' }),
+      // Nobody else's packets are our business, but we don't make a router of the host.
+      rule(
+        { lookup: ['meta nfproto', 'iifname'], set: 'uplinks' },
+        { match: 'ct state', not: true, value: ['established', 'related'] },
+        drop,
+      ),
+    ],
+  },
+  {
+    name: 'forward_ours',
+    rules: [
+      rule({ lookup: ['iifname', 'oifname'], set: 'same_bridge' }, pass),
+      rule({ lookup: ['iifname', 'oifname'], set: 'one_bridge' }, { goto: 'kept_apart' }),
+      rule({ lookup: ['iifname'], set: 'internal' }, drop),
+      rule({ lookup: ['oifname'], set: 'internal' }, drop),
+      rule(established, pass),
+      rule({ lookup: ['iifname'], set: 'bridges' }, { jump: 'unasked' }),
+      rule({ vmap: ['meta nfproto', 'oifname'], map: 'gateway_mode' }),
+      rule({ lookup: ['oifname'], set: 'bridges' }, drop),
+      rule(pass),
+    ],
+  },
+  {
+    name: 'kept_apart',
+    rules: [
+      // From port to port: the table of the bridge has decided, and knows them better.
+      rule({ bits: 'meta mark', value: ACCEPTED_MARK }, pass),
+      // By way of the host, but to a published port; or an endpoint would reach its neighbours so.
+      rule(translated, { lookup: ['ip saddr', 'ip daddr'], set: 'pairs4' }, pass),
+      rule(translated, { lookup: ['ip6 saddr', 'ip6 daddr'], set: 'pairs6' }, pass),
+      rule(drop),
+    ],
+  },
+  {
+    // What a sandbox sends that is no answer, and would be the rest of a flow that was ended.
+    name: 'unasked',
+    rules: [
+      // NAT leaves alone what conntrack can't make sense of: it would leave with the sandbox's address.
+      rule({ match: 'ct state', value: 'invalid' }, drop),
+      rule({ match: 'tcp flags', not: true, value: 'syn' }, drop),
+      ...quiet(4, 'ip saddr'),
+      ...quiet(6, 'ip6 saddr'),
+    ],
+  },
+]
+
+/** A set of intervals can't be changed by a packet: what hits a range goes on as a port of its own. */
+function quiet(number: 4 | 6, address: Selector) {
+  const key: Selector[] = [address, 'meta l4proto', 'th sport']
+  const refresh: Statement = { update: `quiet${number}`, key }
+  return [`quiet${number}`, `quiet_ranges${number}`].map((set) =>
+    rule({ lookup: key, set }, refresh, drop),
+  )
+}
+
+const gatewayModes: readonly ChainDefinition[] = [
+  {
+    // Only what comes to a published port, or over a trusted link.
+    name: 'gateway_nat',
+    rules: [
+      rule(translated, pass),
+      rule({ lookup: ['iifname', 'oifname'], set: 'trusted' }, { goto: 'open_ports' }),
+      rule(drop),
+    ],
+  },
+  { name: 'gateway_open', rules: [rule(pass)] },
+  {
+    name: 'gateway_routed',
+    rules: [
+      rule({ match: 'meta l4proto', value: ['icmp', 'ipv6-icmp'] }, pass),
+      rule({ goto: 'open_ports' }),
+    ],
+  },
+  {
+    name: 'open_ports',
+    rules: [
+      ...['open4', 'open4_ranges'].map((set) => rule({ lookup: ['ip daddr', ...port], set }, pass)),
+      ...['open6', 'open6_ranges'].map((set) =>
+        rule({ lookup: ['ip6 daddr', ...port], set }, pass),
+      ),
+      rule(drop),
+    ],
+  },
+]
+
+const input: readonly ChainDefinition[] = [
+  {
+    name: 'input',
+    hook: { type: 'filter', hook: 'input', priority: FILTER, policy: 'accept' },
+    rules: [rule({ lookup: ['iifname'], set: 'internal' }, { goto: 'input_internal' })],
+  },
+  {
+    // The host may reach an internal network; nothing there may reach the host.
+    name: 'input_internal',
+    rules: [
+      rule(established, accept),
+      rule({ match: 'icmpv6 type', value: 'nd-neighbor-solicit' }, accept),
+      rule({ match: 'icmpv6 type', value: 'nd-neighbor-advert' }, accept),
+      rule(drop),
+    ],
+  },
+]
+
+export const hostChains: readonly ChainDefinition[] = [
+  ...prerouting,
+  ...published,
+  ...forward,
+  ...gatewayModes,
+  ...postrouting,
+  ...input,
+]

@@ -1,0 +1,27 @@
+import type { RuleDefinition, Statement } from '../kernel/ruleset.ts'
+
+/**
+ * The bit of the packet mark that says: our tables have let this packet pass. Whoever filters behind us
+ * and would drop it otherwise can ask for it (see ConsentResource). It is set, never cleared; other bits
+ * are others'.
+ */
+export const ACCEPTED_MARK = 0x01000000
+
+/** Accepts a packet that is forwarded, so that others can tell. */
+export const pass: readonly Statement[] = [
+  { setMark: 'meta mark', value: ACCEPTED_MARK, mask: ACCEPTED_MARK },
+  { verdict: 'accept' },
+]
+export const accept: Statement = { verdict: 'accept' }
+export const drop: Statement = { verdict: 'drop' }
+export const leave: Statement = { verdict: 'return' }
+
+export const ipv4: Statement = { match: 'meta nfproto', value: 'ipv4' }
+export const ipv6: Statement = { match: 'meta nfproto', value: 'ipv6' }
+export const established: Statement = { match: 'ct state', value: ['established', 'related'] }
+/** Its destination was changed: it came to a published port. */
+export const translated: Statement = { match: 'ct status', value: 'dnat' }
+
+export function rule(...statements: (Statement | readonly Statement[])[]): RuleDefinition {
+  return { statements: statements.flat() }
+}

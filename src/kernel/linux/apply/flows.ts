@@ -1,0 +1,131 @@
+import { type PortRange, parsePorts, portCount, portsText } from '../../../address/port.ts'
+import { type FlowsResource, resourceKey } from '../../resource.ts'
+import type { TableDefinition } from '../../ruleset.ts'
+import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
+import type { Batch } from '../nftables/batch.ts'
+import type { Element } from '../nftables/element.ts'
+import { getElement, listElements } from '../nftables/list.ts'
+import { isLinked, type Plan } from './plan.ts'
+import { type QuietPorts, quietChange } from './quiet.ts'
+
+/** What happens to the ports of one address and protocol. */
+interface Sender {
+  readonly of: FlowsResource
+  readonly ended: PortRange[]
+  readonly begun: PortRange[]
+}
+
+/** What has changed, so that it can be undone. */
+interface Written {
+  readonly removed: readonly Element[]
+  readonly added: readonly Element[]
+}
+
+/**
+ * Makes senders quiet whose ports have been published, and lifts that from those whose ports now are,
+ * as part of a transaction that somebody else writes.
+ */
+export class QuietSenders {
+  readonly #socket: NetlinkSocket
+  readonly #tables: readonly TableDefinition[]
+  readonly #senders: readonly Sender[]
+  #written: Written = { removed: [], added: [] }
+
+  constructor(socket: NetlinkSocket, tables: readonly TableDefinition[], flows: FlowsChange) {
+    this.#socket = socket
+    this.#tables = tables
+    this.#senders = sendersOf(flows)
+  }
+
+  /** Looks what there is, and writes down what has to change. */
+  write(batch: Batch): void {
+    const removed: Element[] = []
+    const added: Element[] = []
+    for (const { of, ended, begun } of this.#senders) {
+      const { remove, add } = quietChange(this.#present(of, [...ended, ...begun]), ended, begun)
+      removed.push(...elementsOf(of, remove))
+      added.push(...elementsOf(of, add))
+    }
+    batch.deleteElements(this.#tables, removed)
+    batch.ensureElements(this.#tables, added)
+    this.#written = { removed, added }
+  }
+
+  /** Writes down how to undo what `write` has written last. */
+  writeBack(batch: Batch): void {
+    batch.deleteElements(this.#tables, this.#written.added)
+    batch.ensureElements(this.#tables, this.#written.removed)
+  }
+
+  /**
+   * What is to be looked at again when the transaction is done, if anything: a packet from one of a
+   * quiet range may have added its own port after the look.
+   */
+  get rest(): QuietSenders | undefined {
+    if (this.#written.removed.length === 0) return undefined
+    const begun = this.#senders.flatMap((sender) =>
+      sender.begun.map((ports) => ({ ...sender.of, ports })),
+    )
+    return new QuietSenders(this.#socket, this.#tables, { ended: [], begun })
+  }
+
+  #present(of: FlowsResource, ports: readonly PortRange[]): QuietPorts {
+    const { family, table, set, ranges } = of.quiet
+    const inSet = (name: string) => {
+      const place = { family, table, set: name }
+      const [only] = ports
+      // One port is asked for. A set of ranges answers with the one that it is in.
+      const found =
+        ports.length > 1 || only === undefined || portCount(only) > 1
+          ? listElements(this.#socket, this.#tables, place)
+          : [getElement(this.#socket, this.#tables, { ...place, key: keyOf(of, only) })]
+      return found.flatMap((element) => {
+        const [address, protocol, text] = element?.key ?? []
+        if (address !== of.address || protocol !== of.protocol) return []
+        return text === undefined ? [] : [parsePorts(text)]
+      })
+    }
+    return { exact: inSet(set).map(({ from }) => from), ranges: inSet(ranges) }
+  }
+}
+
+export interface FlowsChange {
+  readonly ended: readonly FlowsResource[]
+  readonly begun: readonly FlowsResource[]
+}
+
+/** Of those that end, the ones whose sandbox can go on sending. */
+export function flowsChange(plan: Plan): FlowsChange {
+  return {
+    ended: plan.remove.flows.filter((flows) => isLinked(plan, flows)),
+    begun: plan.add.flows.filter((flows) => !plan.before.has(resourceKey(flows))),
+  }
+}
+
+function sendersOf({ ended, begun }: FlowsChange): Sender[] {
+  const senders = new Map<string, Sender>()
+  const senderOf = (of: FlowsResource) => {
+    const { address, protocol, quiet } = of
+    const key = [quiet.family, quiet.table, quiet.set, quiet.ranges, address, protocol].join(' ')
+    const sender = senders.get(key) ?? { of, ended: [], begun: [] }
+    senders.set(key, sender)
+    return sender
+  }
+  for (const flows of ended) senderOf(flows).ended.push(flows.ports)
+  for (const flows of begun) senderOf(flows).begun.push(flows.ports)
+  return [...senders.values()]
+}
+
+function elementsOf(of: FlowsResource, { exact, ranges }: QuietPorts): Element[] {
+  const { family, table, set, ranges: rangeSet } = of.quiet
+  return [
+    ...exact.map((port) => {
+      return { family, table, set, key: keyOf(of, { from: port, to: port }) }
+    }),
+    ...ranges.map((range) => ({ family, table, set: rangeSet, key: keyOf(of, range) })),
+  ]
+}
+
+function keyOf({ address, protocol }: FlowsResource, ports: PortRange): readonly string[] {
+  return [address, protocol, portsText(ports)]
+}

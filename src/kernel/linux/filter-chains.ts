@@ -1,0 +1,80 @@
+import type { Family } from '../ruleset.ts'
+
+/** Others' filters of forwarded packets, whoever keeps them, as far as we understand them. */
+export interface Filter {
+  /** `legacy` is iptables without nftables. */
+  readonly family: Family | 'legacy'
+  /** Of IP, where `family` is `legacy`. */
+  readonly version: 4 | 6
+  readonly table: string
+  /** The one that packets come to. */
+  readonly chain: string
+  readonly policy: 'accept' | 'drop'
+  readonly chains: ReadonlyMap<string, readonly FilterRule[]>
+}
+
+export interface FilterRule {
+  /** All of them hold for a packet that the rule is for. */
+  readonly conditions: readonly Condition[]
+  readonly verdict?: Verdict
+}
+
+/** What we know whether a packet of ours fulfils it: it has our mark, and comes from our bridge. */
+export type Condition =
+  | { readonly mark: number; readonly mask: number; readonly not: boolean }
+  | { readonly from: string; readonly prefix: boolean; readonly not: boolean }
+  | 'unknown'
+
+export type Verdict =
+  | 'accept'
+  | 'drop'
+  | 'return'
+  | { readonly to: string; readonly comesBack: boolean }
+
+/** A packet of ours. */
+export interface Passenger {
+  readonly mark: number
+  /** The bridge it comes from; absent: any. */
+  readonly from?: string
+}
+
+/** Chains can't jump deeper. */
+const DEEPEST = 16
+
+/**
+ * Whether such packets end here. Best effort: a rule whose conditions aren't all known is taken not to
+ * be about them.
+ */
+export function stops(filter: Filter, passenger: Passenger): boolean {
+  return (fate(filter, filter.chain, passenger, 0) ?? filter.policy) === 'drop'
+}
+
+function fate(
+  filter: Filter,
+  chain: string,
+  passenger: Passenger,
+  depth: number,
+): 'accept' | 'drop' | undefined {
+  if (depth > DEEPEST) return undefined
+  for (const { conditions, verdict } of filter.chains.get(chain) ?? []) {
+    if (verdict === undefined || !conditions.every((it) => holds(it, passenger))) continue
+    if (verdict === 'return') return undefined
+    if (typeof verdict === 'string') return verdict
+    const found = fate(filter, verdict.to, passenger, depth + 1)
+    if (found !== undefined || !verdict.comesBack) return found
+  }
+  return undefined
+}
+
+/** Only if that is certain. */
+function holds(condition: Condition, { mark, from }: Passenger): boolean {
+  if (condition === 'unknown') return false
+  if ('mark' in condition) {
+    // Of the other bits nothing is known.
+    if ((condition.mask & ~mark) !== 0) return false
+    return ((mark & condition.mask) === condition.mark) !== condition.not
+  }
+  if (from === undefined) return false
+  const isFrom = condition.prefix ? from.startsWith(condition.from) : from === condition.from
+  return isFrom !== condition.not
+}

@@ -1,0 +1,131 @@
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import { familyOf, type IpAddress } from '../../../address/address.ts'
+import type { RelayResource } from '../../resource.ts'
+import { close } from '../ffi/file.ts'
+import type { Relay, RelaySupport } from './relay.ts'
+
+/** So long a client is remembered that neither sends nor gets anything. */
+const IDLE_MS = 90_000
+/** So many datagrams of a client wait for its socket. */
+const MOST_WAITING = 64
+
+/** Passes on datagrams both ways, with a socket of its own for every client. */
+export class UdpRelay implements Relay {
+  readonly #support: RelaySupport
+  readonly #socket: Socket
+  /** By address and port. Who has sent nothing for the longest time comes first. */
+  readonly #clients = new Map<string, Client>()
+  #to: RelayResource['to']
+
+  constructor(fd: number, { listen, to }: RelayResource, support: RelaySupport) {
+    this.#to = to
+    this.#support = support
+    this.#socket = socketOf(fd, listen.address)
+    this.#socket.on('message', (message, from) => this.#receive(message, from))
+  }
+
+  get to(): RelayResource['to'] {
+    return this.#to
+  }
+
+  redirect(to: RelayResource['to']): void {
+    this.#to = to
+    for (const client of this.#clients.values()) client.end()
+  }
+
+  end(): void {
+    this.#socket.close()
+    for (const client of this.#clients.values()) client.end()
+  }
+
+  #receive(message: Buffer, from: RemoteInfo): void {
+    const key = `${from.address} ${from.port}`
+    const client = this.#clients.get(key) ?? this.#newClient(key, from)
+    if (client === undefined) return
+    this.#clients.delete(key)
+    this.#clients.set(key, client)
+    client.send(message)
+  }
+
+  /** undefined: other relays have too many. */
+  #newClient(key: string, from: RemoteInfo): Client | undefined {
+    const { openClient, slots } = this.#support
+    if (!slots.take()) {
+      const [oldest] = this.#clients.values()
+      oldest?.end()
+      if (!slots.take()) return undefined
+    }
+    const onReply = (message: Buffer) =>
+      this.#socket.send(message, from.port, from.address, () => {})
+    const onEnd = () => {
+      this.#clients.delete(key)
+      slots.give()
+    }
+    return new Client(openClient('udp', familyOf(this.#to.address)), this.#to, onReply, onEnd)
+  }
+}
+
+class Client {
+  readonly #onEnd: () => void
+  readonly #timer = setTimeout(() => this.end(), IDLE_MS).unref()
+  #waiting: Buffer[] | undefined = []
+  #socket: Socket | undefined
+  #hasEnded = false
+
+  constructor(
+    fd: Promise<number>,
+    to: RelayResource['to'],
+    onReply: (message: Buffer) => void,
+    onEnd: () => void,
+  ) {
+    this.#onEnd = onEnd
+    fd.then(
+      (opened) => this.#connect(opened, to, onReply),
+      () => this.end(),
+    )
+  }
+
+  send(message: Buffer): void {
+    this.#timer.refresh()
+    // What can't be sent is lost, as on any network.
+    if (this.#waiting === undefined) this.#socket?.send(message, () => {})
+    else if (this.#waiting.length < MOST_WAITING) this.#waiting.push(message)
+  }
+
+  end(): void {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    clearTimeout(this.#timer)
+    this.#socket?.close()
+    this.#onEnd()
+  }
+
+  #connect(fd: number, to: RelayResource['to'], onReply: (message: Buffer) => void): void {
+    if (this.#hasEnded) {
+      close(fd)
+      return
+    }
+    const socket = socketOf(fd, to.address)
+    this.#socket = socket
+    socket.on('message', (message) => {
+      this.#timer.refresh()
+      onReply(message)
+    })
+    // Types leave it out: there is an error if no way leads there.
+    const connected = (error?: Error) => {
+      if (error !== undefined) this.end()
+      const waiting = this.#waiting ?? []
+      this.#waiting = undefined
+      if (!this.#hasEnded) for (const message of waiting) this.send(message)
+    }
+    socket.connect(to.port, to.address, connected)
+  }
+}
+
+function socketOf(fd: number, address: IpAddress): Socket {
+  const socket = createSocket(familyOf(address) === 4 ? 'udp4' : 'udp6')
+  // That nobody listens where it leads to, say: somebody may, later.
+  socket.on('error', () => {})
+  socket.bind({ fd })
+  return socket.unref()
+}

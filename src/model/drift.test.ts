@@ -1,0 +1,36 @@
+import { expect, it } from 'vitest'
+import { memoryKernel } from '../kernel/memory/index.ts'
+import { type ElementResource, eachElement, type TableResource } from '../kernel/resource.ts'
+import { findDrift } from './drift.ts'
+import type { Engine } from './engine.ts'
+import { Ledger } from './ledger.ts'
+
+it('an element of a run is no orphan, one beside it is', async () => {
+  const table: TableResource = {
+    kind: 'table',
+    definition: {
+      family: 'inet',
+      name: 'cnm',
+      owned: true,
+      sets: [{ name: 'open4', key: ['ipv4_addr', 'inet_proto', 'inet_service'] }],
+      chains: [],
+    },
+  }
+  const run: ElementResource = {
+    kind: 'element',
+    family: 'inet',
+    table: 'cnm',
+    set: 'open4',
+    key: ['10.7.0.2', 'tcp', '8000'],
+    run: 100,
+    owner: 'endpoint',
+  }
+  const beside: ElementResource = { ...eachElement(run)[0]!, key: ['10.7.0.2', 'tcp', '8100'] }
+  const kernel = memoryKernel()
+  const ledger = new Ledger()
+  ledger.claim([{ owner: 'endpoint', from: [], to: [run] }])
+  await kernel.apply({ remove: [], add: [table, run, beside] })
+  const engine = { kernel, ledger, namespaceDir: '/run/cnm/netns' }
+  const drift = await findDrift(engine as Partial<Engine> as Engine)
+  expect(drift).toEqual({ differences: [], orphans: [beside] })
+})

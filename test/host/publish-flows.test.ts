@@ -1,0 +1,120 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { expect, it, vi } from 'vitest'
+import type { Endpoint, Sandbox } from '#dist/linux.js'
+import { Guests, type Party, type PartyOptions } from '../support/packet-streams.ts'
+import { hostAddress, packetWorld } from '../support/packet-world.ts'
+import { protocols, serve } from '../support/packets.ts'
+
+const enough = 100
+const patience = { timeout: 10_000, interval: 20 }
+const ports = ['90:90/tcp', '90:90/udp']
+const families = ['ipv4', 'ipv6'] as const
+const program = fileURLToPath(new URL('../support/publish-child.mjs', import.meta.url))
+
+const ends: readonly (readonly [string, (first: Endpoint, box: Sandbox) => Promise<void>])[] = [
+  ['unpublish', (first) => first.unpublish(ports)],
+  ['leave', (first) => first.leave()],
+  ['delete', (_, box) => box.delete()],
+]
+
+const cases = families.flatMap((family) =>
+  ([0, 1] as const).flatMap((callIptables) =>
+    ends.map(([name, end]) => {
+      const title = `${name} (${family}, bridge-nf-call-iptables=${callIptables})`
+      return [title, { family, callIptables, end }] as const
+    }),
+  ),
+)
+
+it.each(cases)(
+  'ends what was forwarded, both ways: %s',
+  async (_, { family, callIptables, end }) => {
+    await using world = await packetWorld({ callIptables })
+    await world.engine.createNetwork({ name: 'web', ipv6: true })
+    const make = (name: string) => world.createSandbox(name, { connect: [{ network: 'web' }] })
+    const [old, next] = [await make('old'), await make('next')]
+    const [first, second] = [old.endpoints()[0]!, next.endpoints()[0]!]
+    await first.publish(ports)
+    using guests = new Guests()
+    const all = protocols.map((protocol) => {
+      const wait = { protocol, family, port: 90 } as const
+      const join = (options: Pick<PartyOptions, 'path' | 'name' | 'to'>) =>
+        guests.welcome({ ...wait, ...options })
+      const call = () => join({ path: world.path('lan'), name: 'caller', to: hostAddress[family] })
+      return {
+        protocol,
+        call,
+        oldServer: join({ path: world.path(old), name: 'old' }),
+        nextServer: join({ path: world.path(next), name: 'next' }),
+        caller: call(),
+      }
+    })
+    await Promise.all(
+      all.flatMap((each) => [hears(each.caller, 'old'), hears(each.oldServer, 'caller')]),
+    )
+    await end(first, old)
+    const ended = performance.now()
+    await Promise.all(all.flatMap((each) => [speaks(each.caller), speaks(each.oldServer)]))
+    await second.publish(ports)
+    await Promise.all(
+      all.flatMap(({ protocol, caller, call, nextServer }) => [
+        // A connection is lost; whoever sends datagrams just goes on.
+        hears(protocol === 'tcp' ? call() : caller, 'next'),
+        hears(nextServer, 'caller'),
+      ]),
+    )
+    const late = ({ heard }: Party) =>
+      heard.filter(({ from, saidAt }) => from !== 'next' && saidAt > ended)
+    expect(all.flatMap(({ caller, oldServer }) => [...late(caller), ...late(oldServer)])).toEqual(
+      [],
+    )
+  },
+)
+
+it('is published on when the engine is killed, and by the next engine', async () => {
+  await using world = await packetWorld()
+  await world.engine.close()
+  const { folder, netns } = world.host
+  const child = spawn(process.execPath, [program, folder, netns])
+  const errors = text(child.stderr)
+  const ended = once(child, 'exit')
+  const ready = await Promise.race([once(child.stdout, 'data'), ended.then(() => undefined)])
+  if (ready === undefined) throw new Error(await errors)
+  const [name] = await readdir(`${folder}/run/netns`)
+  await using _ = serve(`${folder}/run/netns/${name}`, 'api', [80])
+  const whoAnswers = (from: 'lan' | 'host', to: string) =>
+    world.ask({ from, to, what: 'tcp', port: 8080, expected: true }).then((answer) => answer?.who)
+  const everywhere = () =>
+    Promise.all([
+      whoAnswers('lan', hostAddress.ipv4),
+      whoAnswers('lan', hostAddress.ipv6),
+      whoAnswers('host', '127.0.0.1'),
+    ])
+  expect(await everywhere()).toEqual(['api', 'api', 'api'])
+  child.kill('SIGKILL')
+  await ended
+  expect(await everywhere()).toEqual(['api', 'api', 'api'])
+  await world.start()
+  expect(await everywhere()).toEqual(['api', 'api', 'api'])
+  // What the kernel can't forward is passed on by the engine itself.
+  expect(await whoAnswers('host', '::1')).toBe('api')
+  await world.engine.sandbox('api').endpoints()[0]?.unpublish(['8080:80'])
+  const asked = { what: 'tcp', port: 8080, expected: false } as const
+  expect(await world.ask({ ...asked, from: 'lan', to: hostAddress.ipv4 })).toBeUndefined()
+  expect(await world.ask({ ...asked, from: 'host', to: '::1' })).toBeUndefined()
+})
+
+async function hears(listener: Party, from: string): Promise<void> {
+  const count = () => listener.heard.filter((one) => one.from === from).length
+  await vi.waitFor(() => expect(count()).toBeGreaterThan(enough), patience)
+}
+
+/** Waits until somebody has said as much again. */
+async function speaks(speaker: Party): Promise<void> {
+  const before = speaker.said
+  await vi.waitFor(() => expect(speaker.said - before).toBeGreaterThan(enough), patience)
+}

@@ -1,0 +1,39 @@
+import type { IpAddress } from '../../src/address/address.ts'
+import type { PortHolder } from '../../src/kernel/kernel.ts'
+import type { ReservationResource } from '../../src/kernel/resource.ts'
+import type { Controller } from '../../src/model/controller.ts'
+import type { Endpoint } from '../../src/model/endpoint.ts'
+import { publishedText } from '../../src/model/port-spec.ts'
+import type { MemoryRig } from './memory-rig.ts'
+
+export async function onWeb(cnm: Controller, name: string, publish: readonly string[] = []) {
+  const box = await cnm.createSandbox({ name, connect: [{ network: 'web', publish }] })
+  return box.endpoints()[0] as Endpoint
+}
+
+export const bindings = (endpoint: Endpoint | undefined) =>
+  endpoint?.inspect().ports.map(publishedText)
+export const states = (endpoint: Endpoint | undefined) =>
+  endpoint?.inspect().ports.map((p) => p.state)
+
+export function held(port: number, rest: Partial<PortHolder> = {}): PortHolder {
+  return {
+    protocol: 'tcp',
+    address: '0.0.0.0' as IpAddress,
+    port,
+    pid: 7,
+    process: 'httpd',
+    ...rest,
+  }
+}
+
+export function reserved(port: number): ReservationResource {
+  const address = '0.0.0.0' as IpAddress
+  return { kind: 'reservation', protocol: 'tcp', address, ports: { from: port, to: port } }
+}
+
+export async function web(rig: MemoryRig, more: object = {}): Promise<Controller> {
+  const cnm = await rig.start()
+  await cnm.createNetwork({ name: 'web', subnets: ['10.7.0.0/24', 'fd00:7::/64'], ...more })
+  return cnm
+}
