@@ -1,5 +1,6 @@
 import { CnmError, isKernelError } from '../../base/errors.ts'
 import type { TableDefinition } from '../ruleset.ts'
+import { QuietMemory } from './apply/quiet-memory.ts'
 import { NETLINK_NETFILTER, NetlinkSocket } from './netlink/netlink-socket.ts'
 import { Batch, type TableName, tableTarget } from './nftables/batch.ts'
 import { NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST } from './nftables/constants.ts'
@@ -11,6 +12,7 @@ import { ensureTable, replaceTable } from './nftables/table.ts'
  * Their definitions are remembered: they say how elements are written and read.
  */
 export class Ruleset {
+  readonly quiet = new QuietMemory()
   readonly #definitions = new Map<string, TableDefinition>()
   #socket: NetlinkSocket | undefined
   /** undefined: not tried yet. */

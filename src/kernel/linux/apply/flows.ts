@@ -7,6 +7,7 @@ import type { Element } from '../nftables/element.ts'
 import { getElement, listElements } from '../nftables/list.ts'
 import { isLinked, type Plan } from './plan.ts'
 import { type QuietPorts, quietChange } from './quiet.ts'
+import type { QuietMemory } from './quiet-memory.ts'
 
 /** What happens to the ports of one address and protocol. */
 interface Sender {
@@ -28,12 +29,19 @@ interface Written {
 export class QuietSenders {
   readonly #socket: NetlinkSocket
   readonly #tables: readonly TableDefinition[]
+  readonly #memory: QuietMemory
   readonly #senders: readonly Sender[]
   #written: Written = { removed: [], added: [] }
 
-  constructor(socket: NetlinkSocket, tables: readonly TableDefinition[], flows: FlowsChange) {
+  constructor(
+    socket: NetlinkSocket,
+    tables: readonly TableDefinition[],
+    memory: QuietMemory,
+    flows: FlowsChange,
+  ) {
     this.#socket = socket
     this.#tables = tables
+    this.#memory = memory
     this.#senders = sendersOf(flows)
   }
 
@@ -42,7 +50,9 @@ export class QuietSenders {
     const removed: Element[] = []
     const added: Element[] = []
     for (const { of, ended, begun } of this.#senders) {
-      const { remove, add } = quietChange(this.#present(of, [...ended, ...begun]), ended, begun)
+      const present = this.#present(of, [...ended, ...begun])
+      const { remove, add } = quietChange(present, ended, begun)
+      if (ended.length > 0) this.#memory.note(of)
       removed.push(...elementsOf(of, remove))
       added.push(...elementsOf(of, add))
     }
@@ -66,11 +76,18 @@ export class QuietSenders {
     const begun = this.#senders.flatMap((sender) =>
       sender.begun.map((ports) => ({ ...sender.of, ports })),
     )
-    return new QuietSenders(this.#socket, this.#tables, { ended: [], begun })
+    return new QuietSenders(this.#socket, this.#tables, this.#memory, { ended: [], begun })
   }
 
   #present(of: FlowsResource, ports: readonly PortRange[]): QuietPorts {
     const { family, table, set, ranges } = of.quiet
+    const all = () =>
+      [set, ranges].flatMap((name) =>
+        listElements(this.#socket, this.#tables, { family, table, set: name }).map(
+          ({ key }) => key,
+        ),
+      )
+    if (!this.#memory.mayHave(of, all)) return { exact: [], ranges: [] }
     const inSet = (name: string) => {
       const place = { family, table, set: name }
       const [only] = ports

@@ -44,7 +44,7 @@ export function changeRuleset(transaction: Transaction, ruleset: Ruleset, plan: 
       for (const set of setsOf(begun.quiet)) shapeFor(ruleset.definitions, set)
     })
   }
-  const senders = new QuietSenders(ruleset.socket, definitions, { ...flows, ended })
+  const senders = new QuietSenders(ruleset.socket, definitions, ruleset.quiet, { ...flows, ended })
   try {
     transact(transaction, ruleset, definitions, { remove, add }, senders)
   } catch (error) {
