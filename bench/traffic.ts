@@ -3,7 +3,13 @@ import { median, table } from './statistics.ts'
 import { docker } from './traffic-docker.ts'
 import { published } from './traffic-library.ts'
 import { leastNat, plain } from './traffic-plain.ts'
-import { connectionsProgram, inside, type Target, type TrafficSubject } from './traffic-subject.ts'
+import {
+  connectionsProgram,
+  IPERF,
+  inside,
+  type Target,
+  type TrafficSubject,
+} from './traffic-subject.ts'
 
 /**
  * What packets pay: new connections per second and throughput, through a published port and between
@@ -65,7 +71,7 @@ function throughput(subjects: readonly TrafficSubject[]): string[][] {
       note(`${name}, from outside`, outside, iperf)
       if (neighbour === undefined) continue
       const { namespace, address } = neighbour
-      note(`${name}, between neighbours`, namespace, { address, port: 5201 })
+      note(`${name}, between neighbours`, namespace, { address, port: IPERF })
     }
   }
   return [...samples].map(([name, rates]) => {

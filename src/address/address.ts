@@ -85,6 +85,16 @@ export function familyOf(value: IpAddress | Prefix | Cidr): IpFamily {
   return value.includes(':') ? 6 : 4
 }
 
+/** Whether it is `0.0.0.0` or `::`, which stand for all addresses of their family, or for any. */
+export function isUnspecified(address: IpAddress): boolean {
+  return address === '0.0.0.0' || address === '::'
+}
+
+/** As it stands before a port: `10.7.0.2`, `[fd00::2]`. */
+export function bracketed(address: IpAddress): string {
+  return familyOf(address) === 6 ? `[${address}]` : address
+}
+
 /** How many bits an address of this family has. */
 export function bitsOf(family: IpFamily): 32 | 128 {
   return family === 4 ? 32 : 128

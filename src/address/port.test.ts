@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { parsePorts, portCount, portsOverlap, portsText } from './port.ts'
+import { mergePorts, parsePorts, portCount, portsOverlap, portsText, portsWithout } from './port.ts'
 
 describe('ports', () => {
   it('are a number or a range', () => {
@@ -23,5 +23,27 @@ describe('ports', () => {
     expect(portsOverlap(range, parsePorts('12'))).toBe(true)
     expect(portsOverlap(range, parsePorts('21-30'))).toBe(false)
     expect(portsOverlap(range, parsePorts('9'))).toBe(false)
+  })
+
+  const ranges = (...texts: string[]) => texts.map(parsePorts)
+  const texts = (ports: ReturnType<typeof ranges>) => ports.map(portsText)
+
+  it('become one where they meet', () => {
+    const given = ranges('30-39', '1-9', '10', '12-20', '5-6', '15-29')
+    expect(texts(mergePorts(given))).toEqual(['1-10', '12-39'])
+    expect(texts(given)).toEqual(['30-39', '1-9', '10', '12-20', '5-6', '15-29'])
+    expect(mergePorts([])).toEqual([])
+  })
+
+  it('are less without others', () => {
+    const left = (from: string[], ...holes: string[]) =>
+      texts(portsWithout(ranges(...from), ranges(...holes)))
+    expect(left(['10-20'], '15')).toEqual(['10-14', '16-20'])
+    expect(left(['10-20'], '1-10', '20-30')).toEqual(['11-19'])
+    expect(left(['10-20', '30-40'], '18-32')).toEqual(['10-17', '33-40'])
+    expect(left(['10-20'], '10-20')).toEqual([])
+    expect(left(['10-20'], '1-65535')).toEqual([])
+    expect(left(['10-20'], '21', '9')).toEqual(['10-20'])
+    expect(left(['10-20'])).toEqual(['10-20'])
   })
 })

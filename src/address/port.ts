@@ -31,3 +31,31 @@ export function portCount({ from, to }: PortRange): number {
 export function portsOverlap(a: PortRange, b: PortRange): boolean {
   return a.from <= b.to && b.from <= a.to
 }
+
+/** The same ports in as few ranges as possible, in order. */
+export function mergePorts(ranges: readonly PortRange[]): PortRange[] {
+  const merged: PortRange[] = []
+  for (const range of ranges.toSorted((a, b) => a.from - b.from)) {
+    const last = merged.at(-1)
+    if (last === undefined || range.from > last.to + 1) merged.push(range)
+    else merged[merged.length - 1] = { from: last.from, to: Math.max(last.to, range.to) }
+  }
+  return merged
+}
+
+/** What is left of these ports without those. */
+export function portsWithout(
+  ranges: readonly PortRange[],
+  holes: readonly PortRange[],
+): PortRange[] {
+  return holes.reduce<PortRange[]>(
+    (left, hole) =>
+      left.flatMap((range) => {
+        if (!portsOverlap(range, hole)) return [range]
+        const before = { from: range.from, to: hole.from - 1 }
+        const behind = { from: hole.to + 1, to: range.to }
+        return [before, behind].filter(({ from, to }) => from <= to)
+      }),
+    [...ranges],
+  )
+}

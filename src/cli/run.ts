@@ -129,9 +129,14 @@ async function makeSandbox(cnm: Controller, flags: Flags, signal: AbortSignal): 
       signal,
     })
   } catch (error) {
-    for (const network of made) await network.delete()
+    for (const network of made) await network.delete().catch(ignoreGone)
     throw error
   }
+}
+
+/** An ephemeral network goes by itself with an endpoint that failed. */
+function ignoreGone(error: unknown): void {
+  if (!isCnmError(error, 'NETWORK_NOT_FOUND')) throw error
 }
 
 /** By name or whole id. The beginning of an id won't do: `cafe` and `db` are names. */

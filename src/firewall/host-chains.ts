@@ -8,6 +8,8 @@ const FILTER = 0
 /** Others' filters, which see what we have let pass, are at 0. */
 const BEFORE_FILTER = -5
 
+const LINK_LOCAL = '169.254.0.0/16'
+
 const port = ['meta l4proto', 'th dport'] as const
 
 const prerouting: readonly ChainDefinition[] = [
@@ -24,6 +26,11 @@ const prerouting: readonly ChainDefinition[] = [
       rule({ match: 'ip daddr', value: '127.0.0.0/8' }, drop),
       // Whoever has no address yet, or means this link only.
       rule({ match: 'ip saddr', value: '0.0.0.0' }, leave),
+      rule(
+        { match: 'ip saddr', value: LINK_LOCAL },
+        { match: 'ip daddr', value: LINK_LOCAL },
+        leave,
+      ),
       rule({ match: 'ip6 saddr', value: 'fe80::/10' }, leave),
       rule({ match: 'ip6 saddr', value: '::' }, leave),
       // Another's address would make the packet a part of that one's connections. Not left to
@@ -80,6 +87,12 @@ const forward: readonly ChainDefinition[] = [
     rules: [
       // NAT leaves alone what conntrack can't make sense of: it would leave with the sandbox's address.
       rule({ match: 'ct state', value: 'invalid' }, drop),
+      // Let pass so far because it could have been for a neighbour.
+      rule(
+        { match: 'ip saddr', value: LINK_LOCAL },
+        { lookup: ['iifname', 'ip saddr'], not: true, set: 'sources4' },
+        drop,
+      ),
       rule({ match: 'tcp flags', not: true, value: 'syn' }, drop),
       ...quiet(4, 'ip saddr'),
       ...quiet(6, 'ip6 saddr'),
@@ -91,9 +104,11 @@ const forward: readonly ChainDefinition[] = [
 function quiet(number: 4 | 6, address: Selector) {
   const key: Selector[] = [address, 'meta l4proto', 'th sport']
   const refresh: Statement = { update: `quiet${number}`, key }
-  return [`quiet${number}`, `quiet_ranges${number}`].map((set) =>
-    rule({ lookup: key, set }, refresh, drop),
-  )
+  return [`quiet${number}`, `quiet_ranges${number}`].flatMap((set) => [
+    // A set that is full refuses, and a rule ends where it can't go on: dropping is up to another.
+    rule({ lookup: key, set }, refresh),
+    rule({ lookup: key, set }, drop),
+  ])
 }
 
 const gatewayModes: readonly ChainDefinition[] = [

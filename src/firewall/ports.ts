@@ -1,4 +1,4 @@
-import type { IpAddress } from '../address/address.ts'
+import { type IpAddress, isUnspecified } from '../address/address.ts'
 import {
   type PortRange,
   type Protocol,
@@ -28,7 +28,7 @@ export interface PublishedPorts {
  */
 export function publishedElement(published: PublishedPorts, owner: EndpointId): ElementResource {
   const { family, protocol, hostAddress, hostPorts, address, ports } = published
-  const everywhere = hostAddress === '0.0.0.0' || hostAddress === '::'
+  const everywhere = isUnspecified(hostAddress)
   const count = portCount(ports)
   if (count > 1 && hostPorts.from === ports.from) {
     const from = everywhere ? `${hostAddress}/0` : hostAddress

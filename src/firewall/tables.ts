@@ -21,7 +21,11 @@ export const hostTable: TableDefinition = {
 /** Before br_netfilter (0), which takes packets out of the bridge's hooks and puts them back behind 0. */
 const BRIDGE_FILTER = -200
 
-const ipv6: Statement = { match: 'ether type', value: 'ip6' }
+/**
+ * IPv6, with a VLAN tag as well: a sandbox takes what is tagged with the number 0 for untagged. What is
+ * behind a second tag, nobody looks at.
+ */
+const maybeIpv6: Statement = { match: 'meta protocol', value: ['ip6', '8021q', '8021ad'] }
 
 /** What happens between the ports of one bridge. */
 export const bridgeTable: TableDefinition = {
@@ -43,8 +47,8 @@ export const bridgeTable: TableDefinition = {
       hook: { type: 'filter', hook: 'forward', priority: BRIDGE_FILTER, policy: 'accept' },
       rules: [
         // Or one rogue router advertisement would give IPv6 to sandboxes that nobody guards there.
-        rule(ipv6, { lookup: ['iifname'], set: 'ipv4_only' }, drop),
-        rule(ipv6, { lookup: ['oifname'], set: 'ipv4_only' }, drop),
+        rule(maybeIpv6, { lookup: ['iifname'], set: 'ipv4_only' }, drop),
+        rule(maybeIpv6, { lookup: ['oifname'], set: 'ipv4_only' }, drop),
         rule({ lookup: ['iifname'], set: 'icc_off' }, { goto: 'from_kept_apart' }),
         // From another port of the bridge, on which somebody else put a router.
         rule({ lookup: ['oifname'], set: 'icc_off' }, pass),

@@ -33,7 +33,10 @@ export interface Kernel {
   /** What a driver may want to know of the host. */
   view(): Promise<HostView>
 
-  /** Sockets of the host that have bound one of these ports. They don't hear what is forwarded. */
+  /**
+   * Sockets of the host that have bound one of these ports, but for relays of ours. They don't hear what
+   * is forwarded.
+   */
   holders(ports: readonly Omit<ReservationResource, 'kind'>[]): Promise<readonly PortHolder[]>
 
   /** What others' rules do to packets that are forwarded to and from our bridges. */
@@ -93,6 +96,7 @@ export interface Survey {
   /** Links of our link group in the host's namespace. */
   readonly links: readonly SurveyedLink[]
   readonly namespaces: readonly SurveyedNamespace[]
+  /** Those of one owner that follow one another perhaps as a run, whichever they were added in. */
   readonly elements: readonly ElementResource[]
 }
 
@@ -142,7 +146,7 @@ export interface PortHolder {
   readonly protocol: Protocol
   readonly address: IpAddress
   readonly port: number
-  /** Absent where no process of ours to see has it. */
+  /** Absent where no process has it that we can see. */
   readonly pid?: number
   readonly process?: string
 }
@@ -164,8 +168,12 @@ export interface HostLink {
   readonly type: string
   /** true: a link of our group, made by us. */
   readonly ours: boolean
-  /** Whether the host forwards packets that come in here. */
+  /** Whether the host forwards packets that come in here: `net/ipv4/conf/IF/forwarding`. */
   readonly forwarding4: boolean
+  /**
+   * The same for IPv6: by `net/ipv6/conf/IF/force_forwarding`, or because the whole host does. The link's
+   * own `forwarding` says nothing of it.
+   */
   readonly forwarding6: boolean
   /** `net/ipv4/conf/IF/route_localnet` */
   readonly routeLocalnet: boolean

@@ -21,11 +21,15 @@ export function holdsOneOf(
   return [address, any].includes(holder.address) || address === any
 }
 
-/** `resource` is the key of the reservation. */
+/** `nginx (pid 7)` */
+export function holderText({ pid, process: name = 'a process' }: PortHolder): string {
+  return pid === undefined ? name : `${name} (pid ${pid})`
+}
+
+/** `resource` is the key of what wants the ports. */
 export function portInUse(wanted: WantedPorts, holder: PortHolder, resource: string): CnmError {
-  const { protocol, port, pid, process: name = 'a process' } = holder
-  const who = pid === undefined ? name : `${name} (pid ${pid})`
-  return new CnmError('PORT_IN_USE', `port ${port}/${protocol} is held by ${who}`, {
+  const { protocol, port } = holder
+  return new CnmError('PORT_IN_USE', `port ${port}/${protocol} is held by ${holderText(holder)}`, {
     details: { ...holder, wanted: `${wanted.address} ${portsText(wanted.ports)}`, resource },
     hint: 'choose another host port, or end that process',
   })

@@ -144,7 +144,7 @@ export interface ElementResource {
 /**
  * Ports of the host that are forwarded: from now on no process of the host can bind them (EADDRINUSE).
  * One that has done so already: PORT_IN_USE, naming process and port, before anything of the change is
- * done. A kernel without a way to reserve ports (see HostView) only looks for such a process.
+ * done. A kernel without a way to reserve ports, and any kernel for SCTP, only looks for such a process.
  * Datagrams that kept coming to such a port before are from now on forwarded, too, and what was
  * forwarded from it isn't any longer when it is removed.
  */
@@ -154,6 +154,8 @@ export interface ReservationResource {
   /** `0.0.0.0` and `::` are all addresses of their family. */
   readonly address: IpAddress
   readonly ports: PortRange
+  /** true: they are only held, nothing is forwarded from them yet. Default: false. */
+  readonly pending?: boolean
 }
 
 /**
@@ -168,6 +170,8 @@ export interface FlowsResource {
   readonly address: IpAddress
   readonly protocol: Protocol
   readonly ports: PortRange
+  /** true: what has been sent to the sandbox's own address ends as well. Default: false. */
+  readonly direct?: boolean
   /** The host end of the sandbox's link: if it goes in the same change, nothing can be sent any more. */
   readonly link: string
   /** Where quiet senders are kept: `address . protocol . port`, and the same with ranges of ports. */
@@ -181,7 +185,7 @@ export interface FlowsResource {
 
 /**
  * A listener of the host that passes on what it gets, for what the kernel can't forward (`::1`).
- * It lives as long as the engine. Equivalent to: `socat TCP6-LISTEN:8080,bind=[::1],fork TCP6:…`.
+ * It goes when the door is closed, or its process ends. Equivalent to: `socat TCP6-LISTEN:8080,bind=[::1],fork TCP6:…`.
  */
 export interface RelayResource {
   readonly kind: 'relay'

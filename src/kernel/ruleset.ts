@@ -78,6 +78,7 @@ export type Selector =
   | 'oifname'
   | 'ibrname'
   | 'obrname'
+  | 'meta protocol'
   | 'meta nfproto'
   | 'meta l4proto'
   | 'meta mark'

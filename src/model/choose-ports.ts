@@ -1,4 +1,4 @@
-import { familyOf, type IpAddress } from '../address/address.ts'
+import { familyOf, isUnspecified } from '../address/address.ts'
 import { type PortRange, type Protocol, portCount, portsText } from '../address/port.ts'
 import { CnmError } from '../base/errors.ts'
 import type { HostAddress, PortBinding, PublishedPort } from '../driver/driver.ts'
@@ -70,10 +70,10 @@ function groupsOf(
 
 /** Whether a port of some of these addresses is one of some of those, too. */
 function meet(some: readonly HostAddress[], others: readonly HostAddress[]): boolean {
-  const isAny = (address: IpAddress) => address === '0.0.0.0' || address === '::'
   return some.some(({ address: a }) =>
     others.some(
-      ({ address: b }) => a === b || (familyOf(a) === familyOf(b) && (isAny(a) || isAny(b))),
+      ({ address: b }) =>
+        a === b || (familyOf(a) === familyOf(b) && (isUnspecified(a) || isUnspecified(b))),
     ),
   )
 }

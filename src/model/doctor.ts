@@ -1,4 +1,5 @@
 import type { PortHolder } from '../kernel/kernel.ts'
+import { holderText } from '../kernel/port-conflict.ts'
 import { type Drift, findDrift, orphanText } from './drift.ts'
 import { type Engine, explain } from './engine.ts'
 import { mendOthers, type TakenAway } from './mend-all.ts'
@@ -74,7 +75,7 @@ async function shadowed({ kernel, ledger }: Engine): Promise<Finding[]> {
     .map((holder) => ({ kind: 'shadowed', detail: shadowText(holder), mended: false }))
 }
 
-function shadowText({ protocol, address, port, process: name, pid }: PortHolder): string {
-  const who = [name ?? 'a process', ...(pid === undefined ? [] : [`(pid ${pid})`])].join(' ')
-  return `${who} listens at ${address} port ${port}/${protocol}, which is published: it doesn't hear what comes in there`
+function shadowText(holder: PortHolder): string {
+  const { protocol, address, port } = holder
+  return `${holderText(holder)} listens at ${address} port ${port}/${protocol}, which is published: it doesn't hear what comes in there`
 }

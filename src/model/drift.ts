@@ -1,6 +1,7 @@
 import type { Difference, Survey } from '../kernel/kernel.ts'
-import { eachElement, type Resource, resourceKey } from '../kernel/resource.ts'
+import { type ElementResource, type Resource, resourceKey } from '../kernel/resource.ts'
 import type { Engine } from './engine.ts'
+import { KnownElements } from './known-elements.ts'
 
 /** How the machine differs from the records. */
 export interface Drift {
@@ -26,20 +27,17 @@ export async function findDrift(engine: Engine): Promise<Drift> {
 }
 
 function orphansOf(engine: Engine, survey: Survey): Resource[] {
-  const known = new Set(engine.ledger.all().flatMap(keysOf))
+  const known = engine.ledger.all()
+  const keys = new Set(known.map(resourceKey))
+  const elements = new KnownElements(known)
   const all: Resource[] = [
     ...survey.links.map((link) => linkResource(link, survey)),
     ...survey.namespaces.map(({ path }): Resource => ({ kind: 'namespace', namespace: { path } })),
-    ...survey.elements,
   ]
-  return all.filter((resource) => !known.has(resourceKey(resource)))
-}
-
-/** As the survey has it: element by element. */
-function keysOf(resource: Resource): readonly string[] {
-  return resource.kind === 'element'
-    ? eachElement(resource).map(resourceKey)
-    : [resourceKey(resource)]
+  return [
+    ...all.filter((resource) => !keys.has(resourceKey(resource))),
+    ...survey.elements.flatMap((element) => elements.unknownOf(element)),
+  ]
 }
 
 /** Enough of a link to remove it. */
@@ -84,8 +82,13 @@ export function orphanText(resource: Resource): string {
     case 'namespace':
       return `namespace ${resource.namespace.path} belongs to no sandbox`
     case 'element':
-      return `element { ${resource.key.join(' . ')} } of ${resource.family} ${resource.table} ${resource.set} belongs to nobody`
+      return `element { ${keyText(resource)} } of ${resource.family} ${resource.table} ${resource.set} belongs to nobody`
     default:
       return `${resourceKey(resource)} belongs to nobody`
   }
+}
+
+function keyText({ key, run = 1 }: ElementResource): string {
+  const last = run === 1 ? [] : [`${key.at(-1)}-${Number(key.at(-1)) + run - 1}`]
+  return [...key.slice(0, key.length - last.length), ...last].join(' . ')
 }

@@ -7,7 +7,7 @@ import {
   parsePrefix,
 } from '../address/address.ts'
 import { type MacAddress, parseMac } from '../address/mac.ts'
-import { portsOverlap } from '../address/port.ts'
+import { portsWithout } from '../address/port.ts'
 import { CnmError } from '../base/errors.ts'
 import type { PublishedPort, Rate } from '../driver/driver.ts'
 import type { parseEndpointOptions } from './endpoint-options.ts'
@@ -50,10 +50,10 @@ export function endpointSettings(given: Options): EndpointSettings {
 function publishedPorts(options: Options, exposed: readonly ExposedPort[]): PublishedPort[] {
   const named = mergePublished((options.publish ?? []).map(parsePublished))
   if (!options.publishAll) return named
-  const rest = exposed.filter(
-    ({ protocol, ports }) =>
-      !named.some((each) => each.protocol === protocol && portsOverlap(each.ports, ports)),
-  )
+  const rest = exposed.flatMap(({ protocol, ports }) => {
+    const published = named.filter((each) => each.protocol === protocol).map((each) => each.ports)
+    return portsWithout([ports], published).map((left) => ({ protocol, ports: left }))
+  })
   return [...named, ...mergePublished(rest)]
 }
 

@@ -1,4 +1,4 @@
-import { type Prefix, prefixAddress, prefixLength } from '../address/address.ts'
+import { isUnspecified, type Prefix, prefixAddress, prefixLength } from '../address/address.ts'
 import { CnmError } from '../base/errors.ts'
 import type { NetworkId } from '../base/id.ts'
 import type { HostView } from '../kernel/kernel.ts'
@@ -100,8 +100,7 @@ function subnetDifferences(there: NetworkRecord, options: NetworkOptions) {
 
 /** `0.0.0.0/26` asks for any subnet of that length. */
 function isChosen(subnet: Prefix, wanted: Prefix): boolean {
-  const any = prefixAddress(wanted) === '0.0.0.0' || prefixAddress(wanted) === '::'
-  return any && prefixLength(wanted) === prefixLength(subnet)
+  return isUnspecified(prefixAddress(wanted)) && prefixLength(wanted) === prefixLength(subnet)
 }
 
 function optionDifferences(

@@ -112,7 +112,7 @@ function onHost({ record, describe }: PlannedEndpoint, choice: GatewayChoice): r
   const pending = ports.flatMap((binding): Resource[] => {
     const { protocol, hostAddress: address, hostPorts } = binding
     if (hostPorts === undefined || isActive(binding)) return []
-    return [{ kind: 'reservation', protocol, address, ports: hostPorts }]
+    return [{ kind: 'reservation', protocol, address, ports: hostPorts, pending: true }]
   })
   return [...describe(ports.filter(isActive)), ...pending]
 }

@@ -1,4 +1,4 @@
-import { familyOf, parseAddress } from '../address/address.ts'
+import { bracketed, parseAddress } from '../address/address.ts'
 import { type PortRange, type Protocol, parsePorts, portCount, portsText } from '../address/port.ts'
 import { CnmError, isCnmError } from '../base/errors.ts'
 import type { PublishedPort } from '../driver/driver.ts'
@@ -40,8 +40,7 @@ export function parseExposed(text: string): ExposedPort {
 /** What `parsePublished` reads: `127.0.0.1:8080:80/udp`. */
 export function publishedText(port: PublishedPort): string {
   const { protocol, ports, hostAddress, hostPorts } = port
-  const address =
-    hostAddress !== undefined && familyOf(hostAddress) === 6 ? `[${hostAddress}]` : hostAddress
+  const address = hostAddress && bracketed(hostAddress)
   const front = [
     ...(address === undefined ? [] : [address]),
     ...(hostPorts === undefined ? (address === undefined ? [] : ['']) : [portsText(hostPorts)]),
@@ -50,7 +49,7 @@ export function publishedText(port: PublishedPort): string {
   return `${front.join(':')}/${protocol}`
 }
 
-/** As `parsePublished` reads it, without what goes without saying. */
+/** What `parseExposed` reads: `80/tcp`. */
 export function portText({ protocol, ports }: ExposedPort): string {
   return `${portsText(ports)}/${protocol}`
 }

@@ -1,4 +1,4 @@
-import { familyOf, type IpAddress } from '../address/address.ts'
+import { familyOf, type IpAddress, isUnspecified } from '../address/address.ts'
 import { type PortRange, type Protocol, portCount } from '../address/port.ts'
 
 /** Ports of one address of the host that are taken. */
@@ -106,16 +106,12 @@ export class PortTable {
   /** What may be in conflict with that address. */
   #related(protocol: Protocol, address: IpAddress): HeldPorts[][] {
     const addresses = this.#addresses(protocol, address)
-    if (isWildcard(address)) return [...addresses.values()]
+    if (isUnspecified(address)) return [...addresses.values()]
     const everywhere = familyOf(address) === 4 ? '0.0.0.0' : '::'
     return [addresses.get(address), addresses.get(everywhere as IpAddress)].filter(
       (list) => list !== undefined,
     )
   }
-}
-
-function isWildcard(address: IpAddress): boolean {
-  return address === '0.0.0.0' || address === '::'
 }
 
 /** A row of that many ports in `range` which is in none of the lists. */

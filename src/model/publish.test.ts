@@ -166,18 +166,33 @@ it('publishes what is exposed, if all of it shall be', async () => {
   await using cnm = await web(new MemoryRig(), { subnets: ['10.7.0.0/24'] })
   const box = await cnm.createSandbox({ name: 'api' })
   const expose = ['80', '81', '53/udp', '7000-7009']
-  const options = { expose, publishAll: true, publish: ['8081:81'] }
+  const options = { expose, publishAll: true, publish: ['8081:81', '7003:7003'] }
   const endpoint = await box.connect(cnm.network('web'), options)
   expect(bindings(endpoint)).toEqual([
     '0.0.0.0:8081:81/tcp',
+    '0.0.0.0:7003:7003/tcp',
     '0.0.0.0:32768:80/tcp',
     '0.0.0.0:32769:53/udp',
-    '0.0.0.0:32770-32779:7000-7009/tcp',
+    '0.0.0.0:32770-32772:7000-7002/tcp',
+    '0.0.0.0:32773-32778:7004-7009/tcp',
   ])
   expect(endpoint.inspect().exposed).toHaveLength(4)
   await endpoint.leave()
   const quiet = await box.connect(cnm.network('web'), { expose })
   expect(quiet.inspect()).toMatchObject({ ports: [], exposed: expect.any(Array) })
+})
+
+it('does not publish again what was unpublished', async () => {
+  await using cnm = await web(new MemoryRig(), { subnets: ['10.7.0.0/24'] })
+  const box = await cnm.createSandbox({ name: 'api' })
+  const publish = ['80', '8080:80', '9000-9009:80']
+  const options = { name: 'api', persistent: true, publish }
+  const endpoint = await cnm.network('web').createEndpoint(options)
+  await endpoint.join(box)
+  await endpoint.unpublish(['8080:80'])
+  await endpoint.leave()
+  await endpoint.join(box)
+  expect(bindings(endpoint)).toEqual(['0.0.0.0:32769:80/tcp', '0.0.0.0:9000:80/tcp'])
 })
 
 it('publishes 10,000 ports as quickly as one', async () => {

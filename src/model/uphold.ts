@@ -52,6 +52,7 @@ export class Upholder {
       .filter(({ resource, state }) => !(resource.kind === 'sysctl' && state === 'missing'))
       .map(({ resource }) => resource)
     const now = Date.now()
+    this.#forget(now)
     const add = gone.filter((resource) => this.#mayTry(resourceKey(resource), now))
     if (add.length > 0) await kernel.apply({ remove: [], add })
     const left = gone.filter((resource) => !add.includes(resource))
@@ -59,10 +60,19 @@ export class Upholder {
   }
 
   #mayTry(key: string, now: number): boolean {
-    const lately = (this.#tries.get(key) ?? []).filter((then) => now - then < periodMs)
+    const lately = this.#tries.get(key) ?? []
     const may = lately.length < mostTries
-    this.#tries.set(key, may ? [...lately, now] : lately)
+    if (may) this.#tries.set(key, [...lately, now])
     return may
+  }
+
+  /** What was long ago doesn't count, and must not pile up: names of links come and go. */
+  #forget(now: number): void {
+    for (const [key, tries] of this.#tries) {
+      const lately = tries.filter((then) => now - then < periodMs)
+      if (lately.length === 0) this.#tries.delete(key)
+      else this.#tries.set(key, lately)
+    }
   }
 
   /** Until it may be tried again. */

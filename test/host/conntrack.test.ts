@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { IpAddress } from '#dist/address/address.js'
-import { flushConntrack } from '#dist/kernel/linux/conntrack.js'
+import { type ConntrackFilter, flushConntrack } from '#dist/kernel/linux/conntrack.js'
 import { close } from '#dist/kernel/linux/ffi/file.js'
 import {
   AF_INET,
@@ -14,7 +14,7 @@ import {
   send,
   socket,
 } from '#dist/kernel/linux/ffi/socket.js'
-import { setLink } from '#dist/kernel/linux/netlink/index.js'
+import { NETLINK_NETFILTER, NetlinkSocket, setLink } from '#dist/kernel/linux/netlink/index.js'
 import { OwnNamespaces } from '../support/own-namespaces.ts'
 
 const IPPROTO_UDP = 17
@@ -58,6 +58,11 @@ function sendFrom(source: string, sourcePort: number, destination: string, port:
   }
 }
 
+function forget(filters: readonly ConntrackFilter[]): number {
+  using socket = new NetlinkSocket(NETLINK_NETFILTER)
+  return flushConntrack(socket, filters)
+}
+
 /** The source ports of all flows, as the kernel prints them. */
 function flows(): number[] {
   const text = readFileSync('/proc/thread-self/net/nf_conntrack', 'utf8')
@@ -67,43 +72,43 @@ function flows(): number[] {
 
 it('forgets the flows to an address and port', () => {
   const original = { destination: address('127.0.0.2'), protocol: IPPROTO_UDP, destinationPort: 53 }
-  expect(flushConntrack([{ original }])).toBe(2)
+  expect(forget([{ original }])).toBe(2)
   expect(flows()).toEqual([1003, 1004, 1005])
-  expect(flushConntrack([{ original }])).toBe(0)
+  expect(forget([{ original }])).toBe(0)
 })
 
 it('forgets the flow from an address and port', () => {
   const original = { source: address('127.0.0.1'), protocol: IPPROTO_UDP, sourcePort: 1002 }
-  expect(flushConntrack([{ original }])).toBe(1)
+  expect(forget([{ original }])).toBe(1)
   expect(flows()).toEqual([1001, 1003, 1004, 1005])
 })
 
 it('finds what was published by where its answers come from', () => {
   const reply = { source: address('127.0.0.10'), protocol: IPPROTO_UDP, sourcePort: 8080 }
   const original = { destination: address('127.0.0.10') }
-  expect(flushConntrack([{ original, reply }])).toBe(0)
-  expect(flushConntrack([{ reply }])).toBe(1)
+  expect(forget([{ original, reply }])).toBe(0)
+  expect(forget([{ reply }])).toBe(1)
   expect(flows()).toEqual([1001, 1002, 1003, 1005])
 })
 
 it('takes ranges of ports', () => {
   const ports = (from: number, to: number) => ({ protocol: IPPROTO_UDP, sourcePort: { from, to } })
-  expect(flushConntrack([{ original: ports(1006, 1009) }])).toBe(0)
-  expect(flushConntrack([{ original: ports(1002, 1003) }])).toBe(2)
+  expect(forget([{ original: ports(1006, 1009) }])).toBe(0)
+  expect(forget([{ original: ports(1002, 1003) }])).toBe(2)
   expect(flows()).toEqual([1001, 1004, 1005])
-  expect(flushConntrack([{ original: ports(1004, 1004) }, { original: ports(1, 1001) }])).toBe(2)
+  expect(forget([{ original: ports(1004, 1004) }, { original: ports(1, 1001) }])).toBe(2)
   expect(flows()).toEqual([1005])
 })
 
 it('tells what was led elsewhere from what was not', () => {
   const from = (source: string) => ({ original: { source: address(source) } })
-  expect(flushConntrack([{ ...from('127.0.0.4'), translated: false }])).toBe(0)
-  expect(flushConntrack([{ ...from('127.0.0.1'), translated: true }])).toBe(0)
-  expect(flushConntrack([{ original: {}, translated: true }])).toBe(1)
+  expect(forget([{ ...from('127.0.0.4'), translated: false }])).toBe(0)
+  expect(forget([{ ...from('127.0.0.1'), translated: true }])).toBe(0)
+  expect(forget([{ original: {}, translated: true }])).toBe(1)
   expect(flows()).toEqual([1001, 1002, 1003, 1005])
   const original = { destination: address('::1'), destinationPort: 53, protocol: IPPROTO_UDP }
-  expect(flushConntrack([{ original, translated: true }])).toBe(0)
-  expect(flushConntrack([{ original, translated: false }])).toBe(1)
+  expect(forget([{ original, translated: true }])).toBe(0)
+  expect(forget([{ original, translated: false }])).toBe(1)
   expect(flows()).toEqual([1001, 1002, 1003])
 })
 
@@ -111,13 +116,13 @@ it('finds by what several filters have in common', () => {
   const to = (port: number) => ({
     original: { destination: address('127.0.0.2'), protocol: IPPROTO_UDP, destinationPort: port },
   })
-  expect(flushConntrack([to(54), to(53)])).toBe(2)
+  expect(forget([to(54), to(53)])).toBe(2)
   expect(flows()).toEqual([1003, 1004, 1005])
 })
 
 it('forgets everything with an address, in whatever role', () => {
-  expect(flushConntrack([{ address: address('127.0.0.10') }])).toBe(1)
-  expect(flushConntrack([{ address: address('127.0.0.1') }])).toBe(3)
+  expect(forget([{ address: address('127.0.0.10') }])).toBe(1)
+  expect(forget([{ address: address('127.0.0.1') }])).toBe(3)
   expect(flows()).toEqual([1005])
 })
 
@@ -126,18 +131,18 @@ it('takes several filters at once, and ports without an address for both familie
     { original: { protocol: IPPROTO_UDP, destinationPort: 53 } },
     { address: address('127.0.0.4') },
   ]
-  expect(flushConntrack([])).toBe(0)
-  expect(flushConntrack(filters)).toBe(4)
+  expect(forget([])).toBe(0)
+  expect(forget(filters)).toBe(4)
   expect(flows()).toEqual([1003])
 })
 
 it('finds IPv6 flows', () => {
-  expect(flushConntrack([{ original: { source: address('::1') } }])).toBe(1)
+  expect(forget([{ original: { source: address('::1') } }])).toBe(1)
   expect(flows()).toEqual([1001, 1002, 1003, 1004])
 })
 
 it('forgets all of many', () => {
   for (let port = 2000; port < 2600; port++) sendFrom('127.0.0.1', port, '127.0.0.2', 53)
-  expect(flushConntrack([{ original: {} }])).toBe(605)
+  expect(forget([{ original: {} }])).toBe(605)
   expect(flows()).toEqual([])
 })

@@ -1,23 +1,7 @@
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
-import { expect, it } from 'vitest'
-import { bridge } from '#dist/driver/bridge/bridge.js'
-import { type Controller, createController } from '#dist/index.js'
-import { local as localIpam } from '#dist/ipam/local/local.js'
-import { linuxKernel } from '#dist/kernel/linux/index.js'
-import { local as localStore } from '#dist/store/local/local.js'
-import { type ThrowAwayHost, throwAwayHost } from '../support/host.ts'
-import { hostState } from '../support/host-state.ts'
-
-interface Story {
-  readonly name: string
-  prepare?(cnm: Controller, host: ThrowAwayHost): Promise<unknown>
-  act(cnm: Controller, host: ThrowAwayHost): Promise<unknown>
-  /** Takes it back, so that the next call can be tried. */
-  undo(cnm: Controller, host: ThrowAwayHost): Promise<unknown>
-  /** What is there before counts as a finding, too. */
-  readonly broken?: boolean
-}
+import { it } from 'vitest'
+import type { Controller } from '#dist/index.js'
+import { type FaultStory, survivesFaults } from '../support/fault-story.ts'
+import type { ThrowAwayHost } from '../support/host.ts'
 
 const web = { name: 'web', subnets: ['10.7.0.0/24', 'fd00:7::/64'] }
 const back = { name: 'back', internal: true, options: { icc: false } }
@@ -25,18 +9,10 @@ const back = { name: 'back', internal: true, options: { icc: false } }
 async function hostWithSandbox(cnm: Controller): Promise<void> {
   await cnm.createNetwork(web)
   await cnm.createNetwork(back)
-  await cnm.createNetwork({ name: 'more', ipv6: true })
   await cnm.createSandbox({ name: 'api', connect: [{ network: 'back' }] })
 }
 
-const published = ['8000-8009:8000-8009', '7000:80/udp', '9000-9001:90-91']
-
-async function hostWithPorts(cnm: Controller): Promise<void> {
-  await hostWithSandbox(cnm)
-  await cnm.sandbox('api').connect(cnm.network('web'), { publish: published })
-}
-
-const stories: readonly Story[] = [
+const stories: readonly FaultStory[] = [
   {
     name: 'the first network',
     act: (cnm) => cnm.createNetwork(web),
@@ -86,41 +62,6 @@ const stories: readonly Story[] = [
     undo: async (cnm) => cnm.network('web').endpoints()[0]?.leave(),
   },
   {
-    name: 'a connection with ports',
-    prepare: hostWithSandbox,
-    act: (cnm) => cnm.sandbox('api').connect(cnm.network('web'), { publish: published }),
-    undo: async (cnm) => cnm.sandbox('api').endpoints()[1]?.leave(),
-  },
-  {
-    name: 'ports published',
-    prepare: hostWithPorts,
-    act: async (cnm) =>
-      cnm.sandbox('api').endpoints()[1]?.publish(['1000:80', '2000-2009:2000-2009']),
-    undo: async (cnm) => cnm.sandbox('api').endpoints()[1]?.unpublish(['1000:80', '2000-2009']),
-  },
-  {
-    name: 'a part of published ports unpublished',
-    prepare: hostWithPorts,
-    act: async (cnm) =>
-      cnm.sandbox('api').endpoints()[1]?.unpublish(['8004-8005:8004-8005', '0.0.0.0:9000:90']),
-    undo: async (cnm) => {
-      const endpoint = cnm.sandbox('api').endpoints()[1]
-      await endpoint?.unpublish(endpoint.inspect().ports)
-      await endpoint?.publish(published)
-    },
-  },
-  {
-    name: 'ports that become pending, with a rate',
-    prepare: hostWithPorts,
-    act: (cnm) =>
-      cnm.sandbox('api').connect(cnm.network('more'), {
-        gwPriority: 1,
-        publish: ['7000:80', '7001:80/udp'],
-        rate: { toSandbox: '10mbit', fromSandbox: '10mbit' },
-      }),
-    undo: async (cnm) => cnm.sandbox('api').endpoints()[2]?.leave(),
-  },
-  {
     name: 'an adopted sandbox',
     prepare: async (cnm, host) => {
       await hostWithSandbox(cnm)
@@ -151,43 +92,4 @@ async function breakBridge(_: Controller, host: ThrowAwayHost): Promise<void> {
   await host.ip('link del web0')
 }
 
-it.each(stories)('$name: whichever kernel call fails, nothing has changed', async (story) => {
-  await using host = await throwAwayHost({ internet: true })
-  const namespaceDir = join(host.folder, 'run/netns')
-  await mkdir(namespaceDir, { recursive: true })
-  const kernel = await linuxKernel({ host: host.netns })
-  await using cnm = await createController({
-    kernel,
-    store: localStore({ stateDir: join(host.folder, 'state'), runDir: join(host.folder, 'run') }),
-    drivers: [bridge()],
-    ipams: [localIpam({ seed: 'test' })],
-    namespaceDir,
-  })
-  await story.prepare?.(cnm, host)
-  // How many kernel calls there are, is counted in a first, undisturbed run.
-  await kernel.armFault(Number.MAX_SAFE_INTEGER)
-  await story.act(cnm, host)
-  const calls = await kernel.faultCalls()
-  expect(calls).toBeGreaterThan(0)
-  await story.undo(cnm, host)
-  await kernel.settled()
-  let before = (await hostState(host)).join('\n')
-  for (let k = 1; k <= calls; k += 1) {
-    await kernel.armFault(k)
-    const failure = await story.act(cnm, host).then(
-      () => undefined,
-      (error: unknown) => error,
-    )
-    await kernel.armFault(Number.MAX_SAFE_INTEGER)
-    await kernel.settled()
-    if (failure !== undefined) {
-      expect((await hostState(host)).join('\n')).toBe(before)
-    } else {
-      // A call whose failure does no harm: deleting in the background.
-      await story.undo(cnm, host)
-      await kernel.settled()
-      before = (await hostState(host)).join('\n')
-    }
-    if (!story.broken) expect(await cnm.doctor()).toEqual([])
-  }
-})
+it.each(stories)('$name: whichever kernel call fails, nothing has changed', survivesFaults)

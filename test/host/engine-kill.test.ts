@@ -1,12 +1,17 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import { engineRig } from '../support/engine-rig.ts'
+import { expectPublished } from '../support/published-records.ts'
 
 const kills = 200
+/** Ports of the host that its work asks for. */
+const pool = Array.from({ length: 10 }, (_, index) => 7000 + index)
 const program = fileURLToPath(new URL('../support/kill-child.mjs', import.meta.url))
 
 it(`${kills} times killed at random, nothing is lost and nothing is left over`, {
@@ -18,13 +23,16 @@ it(`${kills} times killed at random, nothing is lost and nothing is left over`, 
     const child = spawn(process.execPath, [program, folder, netns, String(kill + 1)])
     const errors = text(child.stderr)
     const ended = once(child, 'exit')
+    // It ends by that, and so does what it is told.
+    child.stdin.on('error', () => {})
     // Another moment each time, every fourth time while it is still starting.
     if (kill % 4 === 3) {
       await delay(100 + ((kill * 37) % 400))
     } else {
-      const ready = once(child.stdout, 'data').then(() => true)
-      const alive = await Promise.race([ready, ended.then(() => false)])
-      if (!alive) throw new Error(`after ${kill} kills: ${await errors}`)
+      const recorded = await Promise.race([firstLine(child.stdout), ended.then(() => undefined)])
+      if (recorded === undefined) throw new Error(`after ${kill} kills: ${await errors}`)
+      await expectPublished(rig.host, JSON.parse(recorded), pool)
+      child.stdin.write('go\n')
       await delay((kill * 7) % 31)
     }
     child.kill('SIGKILL')
@@ -38,7 +46,13 @@ it(`${kills} times killed at random, nothing is lost and nothing is left over`, 
   for (const network of cnm.networks().filter(({ name }) => name.startsWith('extra')))
     await network.delete()
   await cnm.settled()
+  await expectPublished(rig.host, [], pool)
   const links = await rig.host.ip<{ ifname: string }[]>('-j link')
   expect(links.map(({ ifname }) => ifname)).toEqual(['lo'])
   expect((await rig.host.nft('list ruleset')).trim()).toBe('')
 })
+
+async function firstLine(stream: Readable): Promise<string | undefined> {
+  for await (const line of createInterface(stream)) return line
+  return undefined
+}

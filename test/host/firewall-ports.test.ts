@@ -286,6 +286,20 @@ describe.each([0, 1])('with bridge-nf-call-iptables=%i', (callIptables) => {
       changeElements(socket, definitions, { remove, add: [] })
       expect(await send(6)).toBe(true)
     })
+
+    it('is of a range, though there is no room for more', async () => {
+      const range = quiet(ranges, '70-90', 60_000)
+      // Whoever has had a large range can fill a set that packets add to.
+      const others = Array.from({ length: 65_535 }, (_, index) => {
+        const key = ['10.255.255.255', 'udp', String(index + 1)]
+        return { ...quiet(set, '', 60_000), key }
+      })
+      await host.sh('conntrack -D -p udp || true')
+      changeElements(socket, definitions, { remove: [], add: [range, ...others] })
+      expect(await send()).toBe(false)
+      changeElements(socket, definitions, { remove: [range, ...others], add: [] })
+      expect(await send(6)).toBe(true)
+    })
   })
 
   it('drops the rest of a flow that nobody knows any more', async () => {

@@ -6,7 +6,8 @@ import type { NamespaceRef, Resource, TableResource } from '#dist/kernel/resourc
 import type { Selector } from '#dist/kernel/ruleset.js'
 import { throwAwayHost, uplink } from '../support/host.ts'
 import { add, defaultRoute, KernelRig, network, port, remove } from '../support/kernel-rig.ts'
-import { connection, pushingServer, Talker, until } from '../support/talk.ts'
+import { eventually } from '../support/sockets.ts'
+import { connection, pushingServer, Talker } from '../support/talk.ts'
 
 const BRIDGE = 'br-f'
 /** Packets of a stream that is over, at one a millisecond. */
@@ -221,7 +222,7 @@ async function flowsRig(): Promise<FlowsRig> {
 }
 
 function talking(client: Talker, server: Talker): Promise<void> {
-  return until('they talk', () => client.last(server.name) > 0 && server.last(client.name) > 0)
+  return eventually(() => client.last(server.name) > 0 && server.last(client.name) > 0)
 }
 
 /** That nothing of what is sent from now on arrives, however much it is. */
@@ -244,7 +245,7 @@ describe.each(families)('datagrams over IPv$family', (family) => {
     await expectSilence(client, server)
     await add(rig.kernel, ...web)
     const [fromClient, fromServer] = [client.sent, server.sent]
-    await until('they talk again', () => {
+    await eventually(() => {
       return server.last('client') > fromClient && client.last('a') > fromServer
     })
     expect(await rig.elements(`quiet${family.family}`)).toEqual([])
@@ -283,7 +284,7 @@ describe.each(families)('datagrams over IPv$family', (family) => {
     expect(await rig.elements(`quiet${family.family}`)).toEqual([own])
     await add(rig.kernel, ...published(family, 2, 'udp', { from: 7003, to: 7003 }))
     const fromServer = server.sent
-    await until('it is heard again', () => client.last('a') > fromServer)
+    await eventually(() => client.last('a') > fromServer)
     expect(await rig.elements(`quiet${family.family}`)).toEqual([])
     const left = [
       [7000, 7002],
@@ -332,7 +333,7 @@ describe('what is not forwarded', () => {
     const before = await counts(rig, rig.host.netns)
     await remove(rig.kernel, ...web)
     const [fromClient, fromNeighbour] = [client.sent, neighbour.sent]
-    await until('the neighbour is heard', () => server.last('neighbour') > fromNeighbour)
+    await eventually(() => server.last('neighbour') > fromNeighbour)
     expect(server.last('client')).toBeLessThanOrEqual(fromClient)
     expect(await counts(rig, rig.host.netns)).toEqual(before)
   })
@@ -376,12 +377,12 @@ describe('a connection', () => {
       client.on('error', (reason) => {
         error = reason
       })
-      await until('it is connected', () => heard > 0)
+      await eventually(() => heard > 0)
       await remove(rig.kernel, ...web)
       const [toServer, , sent] = await counts(rig, box.path)
       const [, fromServer] = await counts(rig, rig.host.internet)
       // The server sends again and again what nobody acknowledges.
-      await until('it has pushed', async () => (await counts(rig, box.path))[2]! >= sent! + 4)
+      await eventually(async () => (await counts(rig, box.path))[2]! >= sent! + 4)
       expect((await counts(rig, box.path))[0]).toBe(toServer)
       expect((await counts(rig, rig.host.internet))[1]).toBe(fromServer)
       expect(error).toMatchObject({ code: 'ECONNRESET' })

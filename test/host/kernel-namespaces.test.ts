@@ -3,12 +3,12 @@ import { once } from 'node:events'
 import { closeSync } from 'node:fs'
 import { mkdir, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it, vi } from 'vitest'
 import type { Kernel } from '#dist/kernel/kernel.js'
 import type { Resource } from '#dist/kernel/resource.js'
 import { add, kernelRig, network, port, remove } from '../support/kernel-rig.ts'
 import { run } from '../support/run.ts'
+import { eventually } from '../support/sockets.ts'
 
 /** Runs `sleep` by another program, for as long as it is not disposed. */
 async function sleeper(...argv: readonly [string, ...string[]]) {
@@ -106,7 +106,7 @@ describe('namespaces of others', () => {
     try {
       const [text] = (await once(parent.stdout, 'data')) as [Buffer]
       const pid = Number(String(text))
-      await until(async () => (await readFile(`/proc/${pid}/stat`, 'utf8')).includes(') Z '))
+      await eventually(async () => (await readFile(`/proc/${pid}/stat`, 'utf8')).includes(') Z '))
       const gone = { code: 'NAMESPACE_NOT_FOUND' }
       expect(await failureOf(rig.kernel.adopt({ pid }))).toMatchObject(gone)
       expect(await failureOf(rig.kernel.adopt({ path: `/proc/${pid}/ns/net` }))).toMatchObject(gone)
@@ -123,7 +123,7 @@ describe('namespaces of others', () => {
     const ends = port({ namespace, name: 'v-a', bridge: 'br-a', n: 7, number: 2 })
     await add(rig.kernel, ...network('br-a', 7), ...ends)
     await other[Symbol.asyncDispose]()
-    await until(async () => (await rig.links()).length === 1)
+    await eventually(async () => (await rig.links()).length === 1)
   })
 
   it('are refused where they are the host, or none at all', async () => {
@@ -184,11 +184,3 @@ describe('programs', () => {
     expect((await readdir('/proc/self/fd')).length).toBe(before)
   })
 })
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
-    if (await condition()) return
-    await delay(10)
-  }
-  expect.fail('it has not come true')
-}

@@ -12,6 +12,7 @@ import {
   replaceTable,
   type TableDefinition,
 } from '#dist/kernel/linux/nftables/index.js'
+import { eachElement } from '#dist/kernel/resource.js'
 import { inOwnNamespace, nft } from '../support/nft.ts'
 
 const socket = inOwnNamespace()
@@ -237,11 +238,46 @@ describe('a transaction', () => {
     const run = element('ports', ['tcp', '1'], { value: ['10.0.0.1', '1'], run: 1000 })
     const each = many.slice(0, 1000).map(({ owner: _, ...rest }) => rest)
     change({ add: each.slice(200, 300) })
-    expect(change({ add: [run] }).add).toHaveLength(900)
+    expect(change({ add: [run] }).add.flatMap(eachElement)).toHaveLength(900)
     expect(inSet('ports')).toHaveLength(1000)
     change({ remove: each.slice(500, 501) })
-    expect(change({ remove: [run] }, true).remove).toHaveLength(999)
+    expect(change({ remove: [run] }, true).remove.flatMap(eachElement)).toHaveLength(999)
     expect(inSet('ports')).toEqual([])
+  })
+
+  it('makes of a run what is different as it should be, and tells the way back', () => {
+    const more = { value: ['10.0.0.1', '1'], owner: 'f'.repeat(64) }
+    const run = element('ports', ['tcp', '1'], { ...more, run: 1000 })
+    const otherValue = element('ports', ['6', '100'], { ...more, value: ['10.0.0.2', '100'] })
+    const otherOwner = element('ports', ['tcp', '1000'], {
+      value: ['10.0.0.1', '1000'],
+      owner: 'somebody',
+    })
+    change({ add: [...many.slice(0, 50), ...many.slice(900, 999), otherValue, otherOwner] })
+    const before = inSet('ports').map(nameOf).sort()
+    const done = change({ add: [run] })
+    const there = { ...otherValue, key: ['tcp', '100'] }
+    expect(done.remove).toEqual([there, otherOwner])
+    const missing = element('ports', ['tcp', '51'], { ...more, value: ['10.0.0.1', '51'] })
+    const last = element('ports', ['tcp', '1000'], { ...more, value: ['10.0.0.1', '1000'] })
+    expect(done.add).toEqual([{ ...missing, run: 850 }, last])
+    expect(new Set(inSet('ports').map(nameOf))).toEqual(new Set(many.slice(0, 1000).map(nameOf)))
+    expect(change({ add: [run] })).toEqual({ remove: [], add: [] })
+    change({ remove: done.add, add: done.remove })
+    expect(inSet('ports').map(nameOf).sort()).toEqual(before)
+  })
+
+  it('leaves of a run what has another owner, where that is asked', () => {
+    const owner = 'f'.repeat(64)
+    const run = element('ports', ['tcp', '1'], { value: ['10.0.0.1', '1'], owner, run: 1000 })
+    const other = { ...many[500]!, owner: 'somebody' }
+    change({ add: [...many.slice(0, 500), other, ...many.slice(501, 999)] })
+    const { remove } = change({ remove: [run] }, true)
+    expect(remove.map(({ key, run: length }) => [key[1], length])).toEqual([
+      ['1', 500],
+      ['502', 498],
+    ])
+    expect(inSet('ports')).toEqual([other])
   })
 
   it('names the element of a run that is refused', () => {

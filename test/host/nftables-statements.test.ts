@@ -100,6 +100,10 @@ describe('statements mean what nft means', () => {
     ['oifname != "br-x" drop', [{ match: 'oifname', not: true, value: 'br-x' }, drop]],
     ['iifname { "a", "b" } drop', [{ match: 'iifname', value: ['a', 'b'] }, drop]],
     ['iifname != { "a", "b" } drop', [{ match: 'iifname', not: true, value: ['a', 'b'] }, drop]],
+    [
+      'meta protocol { ip6, 8021q, 8021ad } drop',
+      [{ match: 'meta protocol', value: ['ip6', '8021q', '8021ad'] }, drop],
+    ],
     ['meta nfproto ipv6 drop', [{ match: 'meta nfproto', value: 'ipv6' }, drop]],
     ['meta l4proto udp accept', [{ match: 'meta l4proto', value: 'udp' }, accept]],
     [

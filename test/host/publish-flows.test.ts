@@ -4,9 +4,10 @@ import { readdir } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { expect, it, vi } from 'vitest'
-import type { Endpoint, Sandbox } from '#dist/linux.js'
+import type { Endpoint, NetworkOptions, Sandbox } from '#dist/linux.js'
+import { addressOf } from '../support/engine-rig.ts'
 import { Guests, type Party, type PartyOptions } from '../support/packet-streams.ts'
-import { hostAddress, packetWorld } from '../support/packet-world.ts'
+import { hostAddress, lan, packetWorld } from '../support/packet-world.ts'
 import { protocols, serve } from '../support/packets.ts'
 
 const enough = 100
@@ -75,6 +76,46 @@ it.each(cases)(
   },
 )
 
+const direct: readonly (readonly [string, NetworkOptions['options']])[] = [
+  ['routed', { gatewayMode4: 'routed', gatewayMode6: 'routed' }],
+  ['trusted', { trustedInterfaces: lan.link }],
+]
+
+it.each(direct.flatMap(([name, options]) => families.map((it) => [name, it, options] as const)))(
+  'ends what came to the sandbox itself, both ways: %s (%s)',
+  async (_, family, options) => {
+    await using world = await packetWorld()
+    await world.engine.createNetwork({ name: 'web', ipv6: true, options: options ?? {} })
+    const box = await world.createSandbox('box', { connect: [{ network: 'web' }] })
+    const endpoint = box.endpoints()[0]!
+    await endpoint.publish(ports)
+    using guests = new Guests()
+    const all = protocols.map((protocol) => {
+      const [wait, to] = [{ protocol, family, port: 90 } as const, addressOf(box, family)]
+      const call = () => guests.welcome({ ...wait, path: world.path('lan'), name: 'caller', to })
+      const server = guests.welcome({ ...wait, path: world.path(box), name: 'server' })
+      return { protocol, server, call, caller: call() }
+    })
+    const talk = all.flatMap(({ caller, server }) => [
+      hears(caller, 'server'),
+      hears(server, 'caller'),
+    ])
+    await Promise.all(talk)
+    await endpoint.unpublish(ports)
+    const ended = performance.now()
+    await Promise.all(all.flatMap(({ caller, server }) => [speaks(caller), speaks(server)]))
+    const late = ({ heard }: Party) => heard.filter(({ saidAt }) => saidAt > ended)
+    expect(all.flatMap(({ caller, server }) => [...late(caller), ...late(server)])).toEqual([])
+    await endpoint.publish(ports)
+    // A connection may have been given up; whoever sends datagrams just goes on.
+    await Promise.all(
+      all.map(({ protocol, caller, call }) =>
+        hears(protocol === 'tcp' ? call() : caller, 'server', performance.now()),
+      ),
+    )
+  },
+)
+
 it('is published on when the engine is killed, and by the next engine', async () => {
   await using world = await packetWorld()
   await world.engine.close()
@@ -108,8 +149,9 @@ it('is published on when the engine is killed, and by the next engine', async ()
   expect(await world.ask({ ...asked, from: 'host', to: '::1' })).toBeUndefined()
 })
 
-async function hears(listener: Party, from: string): Promise<void> {
-  const count = () => listener.heard.filter((one) => one.from === from).length
+async function hears(listener: Party, from: string, since = 0): Promise<void> {
+  const isIt = (one: Party['heard'][number]) => one.from === from && one.saidAt >= since
+  const count = () => listener.heard.filter(isIt).length
   await vi.waitFor(() => expect(count()).toBeGreaterThan(enough), patience)
 }
 

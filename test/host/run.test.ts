@@ -119,6 +119,16 @@ it('takes no network for another whose id begins with its name', async () => {
   expect(await routes(id.slice(0, 8))).not.toBe(await routes(name))
 })
 
+it('tells what was wrong, though the network it made has gone with it', async () => {
+  await using host = await throwAwayHost()
+  const before = await host.ip('addr')
+  const ports = ['-p', '8080:80', '-p', '8080:81']
+  const { code, err } = await cnm(host, 'run', '--network', 'web', ...ports, '--', 'true')
+  expect(err).toContain('port 8080/tcp is published')
+  expect(code).toBe(4)
+  expect(await host.ip('addr')).toBe(before)
+})
+
 it('collects at the next start what a killed one has left', async () => {
   await using host = await throwAwayHost()
   const { child, ended } = start(host, [

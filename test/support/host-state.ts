@@ -70,8 +70,7 @@ nft -j list ruleset
 one tc -j qdisc
 for l in $(tc qdisc | sed -n 's/^qdisc clsact .* dev \\([^ ]*\\) .*/\\1/p')
 do echo filters on $l: $(tc filter show dev $l ingress | sed 's/\\(index\\|order\\) [0-9]*//'); done
-for f in /proc/sys/net/ipv4/conf/*/{forwarding,medium_id} /proc/sys/net/ipv6/conf/*/disable_ipv6
-do echo $f $(cat $f); done`
+grep '' /proc/sys/net/ipv4/conf/*/{forwarding,medium_id} /proc/sys/net/ipv6/conf/*/disable_ipv6`
 
 async function namespaceState(host: ThrowAwayHost, path: string): Promise<string[]> {
   const output = await host.inside(path, ['bash', '-c', script])

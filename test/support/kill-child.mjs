@@ -1,8 +1,9 @@
 // An engine that changes its host at random until it is killed. It writes down what was promised
 // before it goes on: `+name` when a sandbox was made, `-name` when one is about to be deleted and `!name`
 // when it was. At the start it looks whether the promises were kept.
+import { once } from 'node:events'
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
-import { createController } from '#dist/linux.js'
+import { createController, isCnmError } from '#dist/linux.js'
 
 const [folder, host, seed] = process.argv.slice(2)
 const journal = `${folder}/journal`
@@ -35,32 +36,65 @@ for (const [name, what] of must) {
 const findings = await cnm.doctor()
 if (findings.length > 0) throw new Error(JSON.stringify(findings, null, 2))
 for (const name of ['one', 'two']) await cnm.ensureNetwork({ name, ipv6: name === 'two' })
-process.stdout.write('ready\n')
+const recorded = cnm.sandboxes().flatMap((box) =>
+  box.endpoints().map((endpoint) => {
+    const { id: name, ipv4, ipv6, ports } = endpoint.inspect()
+    return { name, path: box.inspect().namespace.path, ipv4, ipv6, ports }
+  }),
+)
+process.stdout.write(`${JSON.stringify(recorded)}\n`)
+// Until then somebody compares that with what is published.
+await once(process.stdin, 'data')
+
+const wishes = [
+  [],
+  ['1-5', '80/udp'],
+  ['7000-7001:80-81', '127.0.0.1:7002:80'],
+  ['7003-7006:7003-7006', '7002-7003:80-81/udp'],
+]
 
 /** Of what is published a part goes; something else comes. */
 async function republish(endpoint) {
   const [first] = endpoint.inspect().ports
-  if (first === undefined || random(3) === 0) await endpoint.publish(['90', '91-95/udp'])
-  else await endpoint.unpublish([`${first.ports.from}/${first.protocol}`])
+  if (first === undefined || random(3) === 0) {
+    await endpoint.publish(random(2) ? ['90', '91-95/udp'] : ['7007:90', '7008-7009:7008-7009'])
+  } else {
+    await endpoint.unpublish([`${first.ports.from}/${first.protocol}`])
+  }
+}
+
+/** Unless others have the ports. */
+async function unlessTaken(work) {
+  try {
+    await work()
+    return true
+  } catch (error) {
+    if (!isCnmError(error, 'PORT_IN_USE')) throw error
+    return false
+  }
 }
 
 for (let number = 0; ; number += 1) {
   const boxes = cnm.sandboxes()
   if (boxes.length < 12 && random(2) === 0) {
     const name = `s${process.pid}-${number}`
-    const publish = random(2) ? ['1-5', '80/udp'] : []
+    const publish = wishes[random(wishes.length)]
     const connect = [{ network: random(2) ? 'one' : 'two', publish }]
-    if (random(2)) connect.push({ network: connect[0].network === 'one' ? 'two' : 'one' })
-    await cnm.createSandbox({ name, connect })
-    promise(`+${name}`)
+    const other = connect[0].network === 'one' ? 'two' : 'one'
+    if (random(2)) connect.push({ network: other, gwPriority: random(2) })
+    if (await unlessTaken(() => cnm.createSandbox({ name, connect }))) promise(`+${name}`)
   } else if (boxes.length > 0) {
     const box = boxes[random(boxes.length)]
-    const endpoint = box.endpoints()[0]
-    const what = endpoint === undefined ? 5 : random(6)
+    const endpoints = box.endpoints()
+    const endpoint = endpoints[random(endpoints.length)]
+    const what = endpoint === undefined ? 7 : random(8)
     if (what < 2) {
       await endpoint.leave()
     } else if (what < 4) {
-      await republish(endpoint)
+      await unlessTaken(() => republish(endpoint))
+    } else if (what < 6) {
+      const limit = () => (random(2) ? { toSandbox: `${1 + random(9)}mbit` } : {})
+      await endpoint.update({ rate: { ...limit(), ...(random(2) && { fromSandbox: '5mbit' }) } })
     } else {
       const { name } = box
       promise(`-${name}`)

@@ -18,15 +18,6 @@ export interface End {
   readonly port: number
 }
 
-/** Waits until it is so, for ten seconds at most. */
-export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 2000; tries++) {
-    if (await isSo()) return
-    await delay(5)
-  }
-  throw new Error(`it never came true that ${what}`)
-}
-
 /**
  * Somebody who sends a numbered datagram every millisecond, and keeps the numbers of what he gets. He
  * sends to `to`, or else to everybody he has heard.

@@ -104,6 +104,8 @@ describe('a port', () => {
     expect(resources(['0.0.0.0 80', '0.0.0.0 1000-1999/udp'], routed)).toEqual([
       'element:inet cnm:open4:10.7.0.2 . tcp . 80',
       'element:inet cnm:open4_ranges:10.7.0.2 . udp . 1000-1999',
+      'flows:tcp 10.7.0.2 80',
+      'flows:udp 10.7.0.2 1000-1999',
     ])
     const trusted = resources(['0.0.0.0 8080 80', '127.0.0.1 9 9'], { trustedInterfaces: 'eth1' })
     expect(trusted.filter((key) => key.includes(':open'))).toEqual([

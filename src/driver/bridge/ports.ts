@@ -57,7 +57,7 @@ export function portResources(network: NetworkSpec, endpoint: EndpointSpec): Res
     ...forwarded.map((each) => publishedElement(each, endpoint.id)),
     ...openElements(opened, endpoint.id),
     ...translated.map(reservation),
-    ...flows(forwarded, portName(endpoint)),
+    ...flows(forwarded, opened, portName(endpoint)),
     ...relays(translated),
   ]
 }
@@ -74,11 +74,19 @@ function reservation({ protocol, hostAddress, hostPorts }: PublishedPorts): Rese
   return { kind: 'reservation', protocol, address: hostAddress, ports: hostPorts }
 }
 
-/** The same ports can be published several times. */
-function flows(published: readonly PublishedPorts[], link: string): FlowsResource[] {
-  const each = published.map(({ family, protocol, address, ports }): FlowsResource => {
+/** The same ports can be published several times, and be reached directly, too. */
+function flows(
+  forwarded: readonly PublishedPorts[],
+  opened: readonly OpenPorts[],
+  link: string,
+): FlowsResource[] {
+  const flowsOf = ({ family, protocol, address, ports }: OpenPorts): FlowsResource => {
     return { kind: 'flows', address, protocol, ports, link, quiet: quietSets(family) }
-  })
+  }
+  const each = [
+    ...forwarded.map(flowsOf),
+    ...opened.map((open): FlowsResource => ({ ...flowsOf(open), direct: true })),
+  ]
   return [...new Map(each.map((one) => [resourceKey(one), one])).values()]
 }
 

@@ -4,6 +4,7 @@ import {
   familyOf,
   type IpAddress,
   type IpFamily,
+  isUnspecified,
   overlaps,
   type Prefix,
   parsePrefix,
@@ -50,7 +51,7 @@ class LocalIpam implements Ipam {
     const { family, subnet: wanted, range, holder } = request
     checkRequest(request)
     const { pools, defaults } = this.#families[family]
-    const chosen = wanted === undefined || isUnspecified(wanted)
+    const chosen = wanted === undefined || isAny(wanted)
     const subnet = chosen ? this.#choose(request) : wanted
     const pool = new AddressPool(subnet, range, holder)
     if (!chosen) {
@@ -114,7 +115,7 @@ function checkRequest({ family, subnet, range }: PoolRequest): void {
     })
   }
   if (subnet !== undefined) checkPurpose(subnet)
-  if (range !== undefined && (subnet === undefined || isUnspecified(subnet))) {
+  if (range !== undefined && (subnet === undefined || isAny(subnet))) {
     throw new CnmError('INVALID_POOL', `range ${range} needs the subnet that it is a part of`, {
       details: { range },
       hint: 'name the subnet',
@@ -127,8 +128,8 @@ const groups = [parsePrefix('224.0.0.0/4'), parsePrefix('ff00::/8')]
 
 /** Addresses of groups are nobody's, and a link-local subnet is the one that every link has. */
 function checkPurpose(subnet: Prefix): void {
-  const isGroup = groups.some((group) => overlaps(group, subnet) && !isUnspecified(subnet))
-  const isOdd = subnet !== linkLocal && !isUnspecified(subnet) && overlaps(linkLocal, subnet)
+  const isGroup = groups.some((group) => overlaps(group, subnet) && !isAny(subnet))
+  const isOdd = subnet !== linkLocal && !isAny(subnet) && overlaps(linkLocal, subnet)
   if (!isGroup && !isOdd) return
   const what = isGroup ? 'has addresses of groups (multicast)' : `overlaps ${linkLocal}`
   throw new CnmError('INVALID_POOL', `${subnet} ${what}`, {
@@ -138,8 +139,8 @@ function checkPurpose(subnet: Prefix): void {
 }
 
 /** `0.0.0.0/26`: any subnet of that length. */
-function isUnspecified(subnet: Prefix): boolean {
-  return prefixAddress(subnet) === (familyOf(subnet) === 4 ? '0.0.0.0' : '::')
+function isAny(subnet: Prefix): boolean {
+  return isUnspecified(prefixAddress(subnet))
 }
 
 /**

@@ -6,6 +6,10 @@ import {
   AF_INET6,
   bind,
   connect,
+  IPPROTO_ICMPV6,
+  IPPROTO_IPV6,
+  IPV6_MULTICAST_HOPS,
+  IPV6_MULTICAST_LOOP,
   internetAddress,
   SOCK_RAW,
   send,
@@ -18,11 +22,6 @@ import { type Place, Places } from './place.ts'
 import { listAddresses } from './rtnetlink/address.ts'
 import { getLink } from './rtnetlink/link.ts'
 import { deleteNeighbour, solicitNeighbour } from './rtnetlink/neighbour.ts'
-
-const IPPROTO_IPV6 = 41
-const IPPROTO_ICMPV6 = 58
-const IPV6_MULTICAST_HOPS = 18
-const IPV6_MULTICAST_LOOP = 19
 
 const allNodes = 'ff02::1' as IpAddress
 

@@ -1,26 +1,22 @@
 import { portsText } from '../../address/port.ts'
 import { isCnmError } from '../../base/errors.ts'
 import type { Difference } from '../kernel.ts'
-import {
-  type AddressResource,
-  type BridgeResource,
-  type ElementResource,
-  eachElement,
-  type NamespaceRef,
-  type ReservationResource,
-  type Resource,
-  type RouteResource,
-  type SysctlResource,
-  type TableResource,
-  type VethResource,
+import type {
+  AddressResource,
+  BridgeResource,
+  NamespaceRef,
+  ReservationResource,
+  Resource,
+  RouteResource,
+  SysctlResource,
+  TableResource,
+  VethResource,
 } from '../resource.ts'
-import type { TableDefinition } from '../ruleset.ts'
 import type { Machinery } from './apply/apply.ts'
+import { ElementComparison } from './compare-elements.ts'
 import { compareConsent } from './docker-user.ts'
 import { isAlive } from './host-view.ts'
 import { compareTable } from './nftables/compare.ts'
-import type { Element } from './nftables/element.ts'
-import { listElements } from './nftables/list.ts'
 import { LINK_GROUP } from './ours.ts'
 import { type Place, Places } from './place.ts'
 import { type LinkAddress, listAddresses } from './rtnetlink/address.ts'
@@ -57,14 +53,14 @@ class Comparison {
   readonly #machinery: Machinery
   readonly #places: Places
   readonly #contents = new Map<string, Contents | undefined>()
-  readonly #elements = new Map<string, ReadonlyMap<string, Element>>()
-  readonly #tables: readonly TableDefinition[]
+  readonly #elements: ElementComparison
 
   constructor(machinery: Machinery, places: Places, resources: readonly Resource[]) {
     this.#machinery = machinery
     this.#places = places
     const described = resources.flatMap((it) => (it.kind === 'table' ? [it.definition] : []))
-    this.#tables = [...described, ...machinery.ruleset.definitions]
+    const tables = [...described, ...machinery.ruleset.definitions]
+    this.#elements = new ElementComparison(() => machinery.ruleset.socket, tables)
   }
 
   of(resource: Resource): Finding {
@@ -86,7 +82,7 @@ class Comparison {
       case 'table':
         return this.#table(resource)
       case 'element':
-        return this.#element(resource)
+        return this.#elements.of(resource)
       case 'reservation':
         return this.#reservation(resource)
       case 'rate': {
@@ -231,59 +227,6 @@ class Comparison {
     if (!definition.owned) return undefined
     return differences(compareTable(ruleset.socket, ruleset.asPossible(definition)))
   }
-
-  #element(element: ElementResource): Finding {
-    const there = this.#elementsOf(element)
-    const each = eachElement(element)
-    const gone = each.filter(({ key }) => !there.has(key.join(' . ')))
-    const [first] = gone
-    if (first !== undefined) return missing(`no element ${elementName(first)}${more(gone)}`)
-    const changed = each.filter((one) => elementFinding(one, there) !== undefined)
-    const [other] = changed
-    return other && different(`${elementFinding(other, there)}${more(changed)}`)
-  }
-
-  #elementsOf({ family, table, set }: ElementResource): ReadonlyMap<string, Element> {
-    const place = `${family} ${table} ${set}`
-    let elements = this.#elements.get(place)
-    if (elements === undefined) {
-      const { ruleset } = this.#machinery
-      const known = this.#tables.some(
-        (it) =>
-          it.family === family && it.name === table && it.sets.some(({ name }) => name === set),
-      )
-      const list =
-        known && ruleset.isThere({ family, name: table })
-          ? listElements(ruleset.socket, this.#tables, { family, table, set })
-          : []
-      elements = new Map(list.map((element) => [element.key.join(' . '), element]))
-      this.#elements.set(place, elements)
-    }
-    return elements
-  }
-}
-
-function elementName({ family, table, set, key }: ElementResource): string {
-  return `${family} ${table} ${set} { ${key.join(' . ')} }`
-}
-
-function elementFinding(
-  element: ElementResource,
-  there: ReadonlyMap<string, Element>,
-): string | undefined {
-  const found = there.get(element.key.join(' . '))
-  const [is, wanted] = [found?.value?.join(' . '), element.value?.join(' . ')]
-  const finding = differences([
-    is !== wanted && `element ${elementName(element)} has the value ${is}, not ${wanted}`,
-    found?.owner !== element.owner &&
-      `element ${elementName(element)} belongs to ${found?.owner}, not ${element.owner}`,
-  ])
-  return finding?.detail
-}
-
-/** Of the elements of a run that have the same trouble, only the first is described. */
-function more({ length }: readonly ElementResource[]): string {
-  return length === 1 ? '' : `, and ${length - 1} more`
 }
 
 function byDestination(routes: readonly Route[]): Map<string, Route[]> {

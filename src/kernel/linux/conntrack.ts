@@ -1,9 +1,10 @@
 import { familyOf, type IpAddress } from '../../address/address.ts'
 import type { PortRange } from '../../address/port.ts'
+import { type BothWays, type Flow, readFewFlows } from './few-flows.ts'
 import { be16, be32, ipAddress, u8, u32 } from './netlink/codec.ts'
 import type { Message } from './netlink/message.ts'
 import { NFNL_SUBSYS_CTNETLINK, nfgenmsg, nfnlType } from './netlink/netfilter.ts'
-import { NETLINK_NETFILTER, NetlinkSocket } from './netlink/netlink-socket.ts'
+import type { NetlinkSocket } from './netlink/netlink-socket.ts'
 import { body, schema, type ValueOf } from './netlink/schema.ts'
 import { familyNumber } from './rtnetlink/family.ts'
 
@@ -11,6 +12,7 @@ import { familyNumber } from './rtnetlink/family.ts'
 
 const IPCTNL_MSG_CT_GET = 1
 const IPCTNL_MSG_CT_DELETE = 2
+const IPCTNL_MSG_CT_GET_STATS = 5
 
 const CTA_IP_V4_SRC = 1
 const CTA_IP_V4_DST = 2
@@ -31,6 +33,7 @@ const CTA_ID = 12
 const CTA_ZONE = 18
 const CTA_FILTER = 25
 const CTA_STATUS_MASK = 26
+const CTA_STATS_GLOBAL_ENTRIES = 1
 
 const IPS_DST_NAT = 1 << 5
 
@@ -78,6 +81,8 @@ const conntrackBody = body(
   }),
 )
 
+const statisticsBody = body(nfgenmsg, schema({ entries: [CTA_STATS_GLOBAL_ENTRIES, be32] }))
+
 type Tuple = ValueOf<typeof tuple>
 type Entry = ValueOf<typeof conntrackBody>
 
@@ -106,14 +111,15 @@ export type ConntrackFilter =
   | { readonly address: IpAddress }
 
 /**
- * Forgets the flows that fit any of the filters, in the namespace the calling thread is in, and
- * answers with their number. It walks through the whole table, so it is nothing to wait for.
+ * Forgets the flows that fit any of the filters, in the namespace the calling thread is in, which is
+ * that of the socket (of NETLINK_NETFILTER), and
+ * answers with their number. Unless there are few flows, of which none fits, it walks through the table
+ * that all namespaces share, so it is nothing to wait for.
  * Equivalent to: `conntrack -D --orig-src … --orig-dst … --reply-src … -p … --dport …`.
  */
-export function flushConntrack(filters: readonly ConntrackFilter[]): number {
+export function flushConntrack(socket: NetlinkSocket, filters: readonly ConntrackFilter[]): number {
   if (filters.length === 0) return 0
-  // Its own socket: the table's owner must not wait behind a long dump.
-  using socket = new NetlinkSocket(NETLINK_NETFILTER)
+  if (isNothingThere(socket, filters)) return 0
   const entries = socket
     .dump(dumpRequest(filters), conntrackBody)
     .filter((entry) => filters.some((filter) => matches(filter, entry)))
@@ -129,6 +135,32 @@ export function flushConntrack(filters: readonly ConntrackFilter[]): number {
 }
 
 const CHUNK = 256
+
+/** Whether no flow fits, where that can be told without the long walk. */
+function isNothingThere(socket: NetlinkSocket, filters: readonly ConntrackFilter[]): boolean {
+  if (countFlows(socket) === 0) return true
+  const flows = readFewFlows()
+  if (flows === undefined || flows.some((flow) => filters.some((filter) => mayFit(filter, flow)))) {
+    return false
+  }
+  // One that isn't in the table yet counts already: its first packet is under way.
+  return countFlows(socket) === flows.length
+}
+
+/**
+ * How many flows there are in the socket's namespace. A packet's flow counts from before the packet is
+ * translated, so what is counted after a change is all to which what has gone may still apply.
+ * Equivalent to: `conntrack -C`.
+ */
+function countFlows(socket: NetlinkSocket): number | undefined {
+  const question: Message = {
+    operation: 'IPCTNL_MSG_CT_GET_STATS',
+    type: nfnlType(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET_STATS),
+    flags: 0,
+    body: statisticsBody.encode({}, {}),
+  }
+  return socket.get(question, statisticsBody).attributes.entries
+}
 
 function dumpRequest(filters: readonly ConntrackFilter[]): Message {
   return {
@@ -208,16 +240,20 @@ function single(port: number | PortRange | undefined): number | undefined {
 }
 
 function matches(filter: ConntrackFilter, { attributes }: Entry): boolean {
-  const original = flowOf(attributes.original)
-  const reply = flowOf(attributes.reply)
+  const isTranslated = ((attributes.status ?? 0) & IPS_DST_NAT) !== 0
+  const { translated = isTranslated } = 'address' in filter ? {} : filter
+  if (translated !== isTranslated) return false
+  return mayFit(filter, { original: flowOf(attributes.original), reply: flowOf(attributes.reply) })
+}
+
+/** Whether it fits, as far as can be seen from its addresses and ports. */
+function mayFit(filter: ConntrackFilter, { original, reply }: BothWays): boolean {
   if ('address' in filter) {
     const { address } = filter
     return [original.source, original.destination, reply.source, reply.destination].includes(
       address,
     )
   }
-  const isTranslated = ((attributes.status ?? 0) & IPS_DST_NAT) !== 0
-  if (filter.translated !== undefined && filter.translated !== isTranslated) return false
   return fits(filter.original ?? {}, original) && fits(filter.reply ?? {}, reply)
 }
 
@@ -233,15 +269,6 @@ function fits(wanted: FlowFilter, flow: Flow): boolean {
     isPort(flow.sourcePort, wanted.sourcePort) &&
     isPort(flow.destinationPort, wanted.destinationPort)
   )
-}
-
-/** One direction of a flow that there is. */
-interface Flow {
-  readonly source: IpAddress | undefined
-  readonly destination: IpAddress | undefined
-  readonly protocol: number | undefined
-  readonly sourcePort: number | undefined
-  readonly destinationPort: number | undefined
 }
 
 function flowOf(value: Tuple | undefined): Flow {

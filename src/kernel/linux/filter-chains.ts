@@ -1,5 +1,8 @@
 import type { Family } from '../ruleset.ts'
 
+/** The place of netfilter that we are interested in, whoever keeps the filter. */
+export const NF_INET_FORWARD = 2
+
 /** Others' filters of forwarded packets, whoever keeps them, as far as we understand them. */
 export interface Filter {
   /** `legacy` is iptables without nftables. */

@@ -83,7 +83,8 @@ export class KernelSide implements Operations {
 
   apply(change: Change): Applied {
     const { doomed, sockets, error } = apply(this.#machinery, change)
-    return { doomed, sockets, error: error === undefined ? undefined : toWire(error) }
+    const missed = this.#machinery.ruleset.listener.takeMissed()
+    return { doomed, sockets, missed, error: error === undefined ? undefined : toWire(error) }
   }
 
   /** Told when an operation has been answered: nobody waits for what is done now. */
@@ -156,6 +157,10 @@ export class KernelSide implements Operations {
     } finally {
       places.close()
     }
+  }
+
+  listening(fd: number): void {
+    this.#machinery.ruleset.listener.set(fd)
   }
 
   armFault(k: number): void {

@@ -2,7 +2,13 @@ import { readFileSync } from 'node:fs'
 import { isKernelError } from '../../base/errors.ts'
 import { close } from './ffi/file.ts'
 import { AF_INET, AF_INET6, getsockopt, SOCK_RAW, socket } from './ffi/socket.ts'
-import type { Condition, Filter, FilterRule, Verdict } from './filter-chains.ts'
+import {
+  type Condition,
+  type Filter,
+  type FilterRule,
+  NF_INET_FORWARD,
+  type Verdict,
+} from './filter-chains.ts'
 
 /**
  * The tables of iptables without nftables. They are read only where somebody has loaded them already:
@@ -17,7 +23,6 @@ const TABLE = 'filter'
 const NAME_BYTES = 32
 const INFO_BYTES = 84
 const ENTRIES_BYTES = 40
-const NF_INET_FORWARD = 2
 const INVERT_IN_LINK = 0x01
 const STANDARD_TARGET = ''
 const ERROR_TARGET = 'ERROR'

@@ -60,7 +60,10 @@ export async function linuxKernel(options: LinuxKernelOptions = {}): Promise<Lin
     forceForwarding,
     ...(host === undefined ? {} : { host }),
   })
-  const background = new Background(host)
+  const background = new Background(host, (fd) => {
+    // One that is closed changes nothing any more.
+    thread.call('listening', fd).catch(() => {})
+  })
   background.delete({ links: ready.condemned, namespaces: [] })
   return new ThreadedKernel(thread, background)
 }
@@ -181,7 +184,8 @@ class ThreadedKernel implements LinuxKernel {
 
   /** All of a change but its relays; answers with sockets for those that are new. */
   async #apply(change: Change, onDone: () => void): Promise<readonly number[]> {
-    const { doomed, sockets, error } = await this.#thread.call('apply', change)
+    const { doomed, sockets, missed, error } = await this.#thread.call('apply', change)
+    if (missed) this.#background.missed()
     // Before what is deleted, for which nobody waits.
     if (error === undefined) onDone()
     this.#background.delete(doomed)

@@ -1,12 +1,17 @@
 import type { Family, TableDefinition } from '../ruleset.ts'
-import type { Condition, Filter, FilterRule, Verdict } from './filter-chains.ts'
+import {
+  type Condition,
+  type Filter,
+  type FilterRule,
+  NF_INET_FORWARD,
+  type Verdict,
+} from './filter-chains.ts'
 import type { NetlinkSocket } from './netlink/netlink-socket.ts'
 import { NFT_REG_VERDICT, VERDICTS } from './nftables/constants.ts'
 import type { Expression } from './nftables/expression.ts'
 import { listChains, listRules, listTables } from './nftables/list.ts'
 import { selectorShape } from './nftables/selector.ts'
 
-const NF_INET_FORWARD = 2
 const IFNAMSIZ = 16
 
 /** Filters of forwarded packets in nftables, those of iptables-nft too; but not in these tables. */

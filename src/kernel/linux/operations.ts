@@ -37,6 +37,8 @@ export interface Operations {
   openClient(type: SocketRequest['type'], family: SocketRequest['family']): number
   /** What tells a namespace from others (see identityOf); undefined: it is gone. */
   identify(namespace: NamespaceRef): string | undefined
+  /** That socket, of another thread, is in group NFNLGRP_NFTABLES. */
+  listening(fd: number): void
   armFault(k: number): void
   faultCalls(): number
 }
@@ -46,6 +48,8 @@ export interface Applied {
   readonly doomed: Doomed
   /** Those of the new relays, in the order of the change: the caller's from now on. */
   readonly sockets: readonly number[]
+  /** Others may have changed the ruleset meanwhile without its being told. */
+  readonly missed: boolean
   readonly error: WireError | undefined
 }
 

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { familyOf, type IpAddress } from '../../address/address.ts'
-import { type PortRange, type Protocol, portCount } from '../../address/port.ts'
+import { mergePorts, type Protocol, portCount } from '../../address/port.ts'
 import type { PortHolder } from '../kernel.ts'
 import { holdsOneOf, type WantedPorts } from '../port-conflict.ts'
 import type { OpenRelays } from './open-relays.ts'
@@ -59,7 +59,7 @@ function listHolders(wanted: readonly WantedPorts[], relays: OpenRelays): BoundS
   const sockets = (['tcp', 'udp', 'sctp'] as const).flatMap((protocol) => {
     const these = wanted.filter((each) => each.protocol === protocol)
     if (these.length === 0 || !isInUse(protocol)) return []
-    const ranges = merged(these.map(({ ports }) => ports))
+    const ranges = mergePorts(these.map(({ ports }) => ports))
     return familiesIn(these).flatMap((family) => listBoundSockets(family, protocol, ranges))
   })
   return sockets.filter(
@@ -75,17 +75,6 @@ function isInUse(protocol: Protocol): boolean {
 /** Sockets of IPv6 may also take what comes to IPv4. */
 function familiesIn(wanted: readonly { readonly address: IpAddress }[]): readonly (4 | 6)[] {
   return wanted.some(({ address }) => familyOf(address) === 4) ? [4, 6] : [6]
-}
-
-/** The same ports in as few ranges as possible. */
-function merged(ranges: readonly PortRange[]): PortRange[] {
-  const result: PortRange[] = []
-  for (const range of [...ranges].sort((a, b) => a.from - b.from)) {
-    const last = result.at(-1)
-    if (last === undefined || range.from > last.to + 1) result.push(range)
-    else result[result.length - 1] = { from: last.from, to: Math.max(last.to, range.to) }
-  }
-  return result
 }
 
 function named(sockets: readonly BoundSocket[]): PortHolder[] {

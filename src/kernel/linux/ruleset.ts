@@ -6,6 +6,7 @@ import { Batch, type TableName, tableTarget } from './nftables/batch.ts'
 import { NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST } from './nftables/constants.ts'
 import { type ListedTable, listTables } from './nftables/list.ts'
 import { ensureTable, replaceTable } from './nftables/table.ts'
+import { RulesetListener } from './ruleset-listener.ts'
 
 /**
  * The host's nftables tables that were described to this engine, and the one socket that owns them.
@@ -13,6 +14,7 @@ import { ensureTable, replaceTable } from './nftables/table.ts'
  */
 export class Ruleset {
   readonly quiet = new QuietMemory()
+  readonly listener = new RulesetListener()
   readonly #definitions = new Map<string, TableDefinition>()
   #socket: NetlinkSocket | undefined
   /** undefined: not tried yet. */
@@ -42,6 +44,10 @@ export class Ruleset {
 
   find({ family, name }: TableName): ListedTable | undefined {
     return listTables(this.socket).find((table) => table.family === family && table.name === name)
+  }
+
+  commit(batch: Batch): void {
+    this.listener.commit(this.socket, batch)
   }
 
   /** What a definition comes to on this kernel: without persistent owners, an ordinary table. */

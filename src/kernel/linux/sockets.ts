@@ -1,4 +1,4 @@
-import { isIPv6 } from 'node:net'
+import { bracketed } from '../../address/address.ts'
 import type { SocketRequest } from '../kernel.ts'
 import { faultPoint } from './ffi/fault.ts'
 import { close } from './ffi/file.ts'
@@ -6,6 +6,8 @@ import {
   AF_INET,
   AF_INET6,
   bind,
+  IPPROTO_IPV6,
+  IPV6_V6ONLY,
   internetAddress,
   listen,
   SO_REUSEADDR,
@@ -15,9 +17,6 @@ import {
   setsockopt,
   socket,
 } from './ffi/socket.ts'
-
-const IPPROTO_IPV6 = 41
-const IPV6_V6ONLY = 26
 
 /**
  * A socket of the namespace the calling thread is in: bound, not listening. It belongs to that
@@ -59,7 +58,7 @@ export function openUnboundSocket(
 }
 
 function target({ type, address, port }: SocketRequest): string {
-  return isIPv6(address) ? `${type} [${address}]:${port}` : `${type} ${address}:${port}`
+  return `${type} ${bracketed(address)}:${port}`
 }
 
 /** Whether nobody is in the way of binding that. It is tried, without SO_REUSEADDR, and undone. */

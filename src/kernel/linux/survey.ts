@@ -5,7 +5,7 @@ import type { Survey, SurveyedLink, SurveyedNamespace, SurveyQuery } from '../ke
 import type { ElementResource } from '../resource.ts'
 import type { Machinery } from './apply/apply.ts'
 import { hostRoutes } from './host-view.ts'
-import { listTableElements } from './nftables/list.ts'
+import { listOwnedElements } from './nftables/owned-elements.ts'
 import { LINK_GROUP } from './ours.ts'
 import { type Place, Places } from './place.ts'
 import { listAddresses } from './rtnetlink/address.ts'
@@ -105,11 +105,12 @@ function surveyedElements(
   const there = ruleset.find(table)
   if (there === undefined) return []
   if (there.hasOwner && ruleset.definition(table) === undefined) throw ownedByAnother(table)
-  return listTableElements(ruleset.socket, table).flatMap(
-    ({ set, key, value, owner }): ElementResource[] => {
-      if (owner === undefined) return []
-      const place = { kind: 'element', family, table: name, set } as const
-      return [{ ...place, key, ...(value === undefined ? {} : { value }), owner }]
-    },
+  return listOwnedElements(ruleset.socket, table).map(
+    ({ set, key, value, run, owner }): ElementResource => ({
+      ...{ kind: 'element', family, table: name, set, key },
+      ...(value === undefined ? {} : { value }),
+      ...(run === undefined ? {} : { run }),
+      owner,
+    }),
   )
 }

@@ -1,4 +1,4 @@
-import { familyOf, type IpAddress } from '../../address/address.ts'
+import { bracketed, familyOf } from '../../address/address.ts'
 import { portsText } from '../../address/port.ts'
 import type {
   AddressResource,
@@ -71,10 +71,6 @@ function notedLine(resource: Noted): string {
       return `${command} -I DOCKER-USER -m mark --mark ${mark}/${mark} -m comment --comment cnm -j ACCEPT`
     }
   }
-}
-
-function bracketed(address: IpAddress): string {
-  return familyOf(address) === 6 ? `[${address}]` : address
 }
 
 /** The command without our mark, as it would be for somebody else's route. */

@@ -87,7 +87,8 @@ export function runCases(test: Case): void {
     await expectThere(world, ...elements)
     const tables = [{ family: 'inet', name: 'ports' }] as const
     const { namespaceDir } = world
-    const found = (await world.kernel.survey({ namespaceDir, tables })).elements
+    const survey = await world.kernel.survey({ namespaceDir, tables })
+    const found = survey.elements.flatMap(eachElement)
     expect(found).toHaveLength(elements.length)
     expect(found).toEqual(expect.arrayContaining(elements.map((it) => ({ ...it }))))
     const state = await settledState(world)

@@ -32,6 +32,7 @@ export class QuietSenders {
   readonly #memory: QuietMemory
   readonly #senders: readonly Sender[]
   #written: Written = { removed: [], added: [] }
+  #room = true
 
   constructor(
     socket: NetlinkSocket,
@@ -51,7 +52,7 @@ export class QuietSenders {
     const added: Element[] = []
     for (const { of, ended, begun } of this.#senders) {
       const present = this.#present(of, [...ended, ...begun])
-      const { remove, add } = quietChange(present, ended, begun)
+      const { remove, add } = quietChange(present, ended, begun, this.#room)
       if (ended.length > 0) this.#memory.note(of)
       removed.push(...elementsOf(of, remove))
       added.push(...elementsOf(of, add))
@@ -59,6 +60,14 @@ export class QuietSenders {
     batch.deleteElements(this.#tables, removed)
     batch.ensureElements(this.#tables, added)
     this.#written = { removed, added }
+  }
+
+  /**
+   * From now on `write` adds ranges only: packets have filled the other sets (ENFILE), which the kernel
+   * keeps small because packets add to them.
+   */
+  makeDo(): void {
+    this.#room = false
   }
 
   /** Writes down how to undo what `write` has written last. */

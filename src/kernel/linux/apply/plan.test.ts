@@ -95,6 +95,17 @@ describe('what conntrack has to forget', () => {
     ])
   })
 
+  it('is what came to a port while that was pending', () => {
+    const pending = { ...udp, pending: true }
+    expect(forgottenBy({ remove: [], add: [pending, tcp] })).toEqual([])
+    expect(forgottenBy({ remove: [pending], add: [udp] })).toEqual([
+      { what: 'begun', isAwaited: false, flows: [], reservations: [udp] },
+    ])
+    expect(forgottenBy({ remove: [flows, udp], add: [pending] })).toEqual([
+      { what: 'ended', isAwaited: true, flows: [flows], reservations: [] },
+    ])
+  })
+
   it('is waited for unless its link goes as well', () => {
     const isAwaited = (...remove: readonly Resource[]) =>
       forgottenBy({ remove, add: [] })[0]?.isAwaited

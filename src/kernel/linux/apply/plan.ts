@@ -107,7 +107,7 @@ export function forgottenBy(change: Change): readonly Forgotten[] {
   const { remove, add, before } = plan
   // Whoever asks for a connection again, after he was refused, makes it anew.
   const begun = add.reservations.filter(
-    (it) => it.protocol === 'udp' && !before.has(resourceKey(it)),
+    (it) => it.protocol === 'udp' && !it.pending && !isForwarded(before.get(resourceKey(it))),
   )
   const all: readonly Forgotten[] = [
     {
@@ -119,6 +119,10 @@ export function forgottenBy(change: Change): readonly Forgotten[] {
     { what: 'begun', isAwaited: false, flows: [], reservations: begun },
   ]
   return all.filter(({ flows, reservations }) => flows.length + reservations.length > 0)
+}
+
+function isForwarded(before: Resource | undefined): boolean {
+  return before?.kind === 'reservation' && !before.pending
 }
 
 /** Whether a sandbox whose ports were published can go on sending. */

@@ -27,6 +27,17 @@ describe('ports that are published no longer', () => {
     expect(change({}, ['80', '81', '81-90'])).toEqual({ remove: [], add: ['80-90'] })
   })
 
+  it('are quiet as a range where there is room for nothing else', () => {
+    const [web, next] = [parsePorts('80'), parsePorts('81')]
+    const { remove, add } = quietChange({ exact: [80], ranges: [web] }, [web], [], false)
+    expect([remove, add]).toEqual([
+      { exact: [], ranges: [web] },
+      { exact: [], ranges: [web] },
+    ])
+    const none = { exact: [], ranges: [web] }
+    expect(quietChange(none, [], [web, next], false).remove).toEqual({ exact: [], ranges: [web] })
+  })
+
   it('are quiet anew', () => {
     expect(change({ exact: [80, 81] }, ['80'])).toEqual({ remove: ['80'], add: ['80'] })
     expect(change({ ranges: ['1-9'] }, ['1-9'])).toEqual({ remove: ['1-9'], add: ['1-9'] })

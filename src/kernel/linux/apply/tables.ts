@@ -54,22 +54,42 @@ export function changeRuleset(transaction: Transaction, ruleset: Ruleset, plan: 
 
 function transact(
   transaction: Transaction,
-  { socket }: Ruleset,
+  ruleset: Ruleset,
   definitions: readonly TableDefinition[],
   change: ElementChange,
   senders: QuietSenders,
 ): void {
-  const done = changeElements(socket, definitions, change, {
-    compareOwners: true,
-    also: (batch) => senders.write(batch),
-  })
+  const { socket } = ruleset
+  const commit = (batch: Batch) => ruleset.commit(batch)
+  const perform = () =>
+    changeElements(socket, definitions, change, {
+      compareOwners: true,
+      also: (batch) => senders.write(batch),
+      commit,
+    })
+  let done = unlessFull(perform)
+  if (done === undefined) {
+    senders.makeDo()
+    done = perform()
+  }
+  const back = { remove: done.add, add: done.remove }
   transaction.onRollback(() => {
-    const back = { remove: done.add, add: done.remove }
-    changeElements(socket, definitions, back, { also: (batch) => senders.writeBack(batch) })
+    const also = (batch: Batch) => senders.writeBack(batch)
+    changeElements(socket, definitions, back, { also, commit })
   })
   const { rest } = senders
   if (rest === undefined) return
   changeElements(socket, definitions, { remove: [], add: [] }, { also: (it) => rest.write(it) })
+}
+
+/** undefined: a set had no room left. */
+function unlessFull(perform: () => ElementChange): ElementChange | undefined {
+  try {
+    return perform()
+  } catch (error) {
+    if (isKernelError(error, 'ENFILE')) return undefined
+    throw error
+  }
 }
 
 function assertElement(

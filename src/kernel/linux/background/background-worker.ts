@@ -48,6 +48,8 @@ function run({ host, wakeFd }: BackgroundOptions): void {
         if (events === undefined) {
           events = new HostEvents(socket)
           for (const fd of events.descriptors) epollAdd(epoll, fd, EPOLLIN)
+          const { ruleset } = events
+          if (ruleset !== undefined) report({ type: 'listening', fd: ruleset })
           // What happened since it was asked for has not been seen.
           report({ type: 'events', events: [{ type: 'resync' }] })
         }
@@ -75,6 +77,7 @@ function run({ host, wakeFd }: BackgroundOptions): void {
     forgetter.step()
   }
   reaper.abandon()
+  forgetter.close()
   events?.close()
   socket.close()
   namespaces.close()

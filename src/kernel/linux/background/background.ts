@@ -23,6 +23,7 @@ interface Waiting {
  */
 export class Background {
   readonly #host: string | undefined
+  readonly #onListening: (fd: number) => void
   readonly #streams = new EventStreams<KernelEvent>()
   readonly #ends = new Map<number, Waiting>()
   readonly #rooms = new Map<Waiting, number>()
@@ -32,8 +33,10 @@ export class Background {
   #lastId = 0
   #closed: CnmError | undefined
 
-  constructor(host: string | undefined) {
+  /** `onListening`: told of the socket on which changes of the ruleset are heard, once there is one. */
+  constructor(host: string | undefined, onListening: (fd: number) => void) {
     this.#host = host
+    this.#onListening = onListening
   }
 
   /** Deletes these by and by. */
@@ -101,6 +104,11 @@ export class Background {
     return this.#streams.open(signal)
   }
 
+  /** Something may have happened that no event tells of. */
+  missed(): void {
+    this.#streams.publish([{ type: 'resync' }])
+  }
+
   /** Idempotent. */
   async close(): Promise<void> {
     this.#end()
@@ -132,6 +140,9 @@ export class Background {
 
   #receive(report: Report): void {
     switch (report.type) {
+      case 'listening':
+        this.#onListening(report.fd)
+        break
       case 'events':
         this.#streams.publish(report.events)
         break

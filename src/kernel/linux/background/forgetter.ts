@@ -3,7 +3,7 @@ import type { Protocol } from '../../../address/port.ts'
 import type { FlowsResource, ReservationResource } from '../../resource.ts'
 import type { Forgotten } from '../apply/plan.ts'
 import { type FlowFilter, flushConntrack } from '../conntrack.ts'
-import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
+import { NETLINK_NETFILTER, NetlinkSocket } from '../netlink/netlink-socket.ts'
 import { listAddresses } from '../rtnetlink/address.ts'
 import { toWire, type WireError } from '../wire-error.ts'
 
@@ -14,6 +14,8 @@ export class Forgetter {
   readonly #socket: NetlinkSocket
   readonly #onForgotten: (ids: readonly number[], error: WireError | undefined) => void
   readonly #waiting = new Map<number, Forgotten>()
+  // Kept open: closing it waits until the kernel has let go of elements that have been deleted.
+  #netfilter: NetlinkSocket | undefined
 
   /** The socket is one of the host's namespace. */
   constructor(
@@ -26,6 +28,10 @@ export class Forgetter {
 
   add(id: number, forgotten: Forgotten): void {
     this.#waiting.set(id, forgotten)
+  }
+
+  close(): void {
+    this.#netfilter?.close()
   }
 
   step(): void {
@@ -49,7 +55,14 @@ export class Forgetter {
 
   #forget(all: readonly Forgotten[], translated: boolean): void {
     const hosts = this.#hostAddresses()
-    flushConntrack([
+    this.#netfilter ??= new NetlinkSocket(NETLINK_NETFILTER)
+    const direct = all.flatMap(({ flows }) => flows.filter((it) => it.direct))
+    // By itself, so that the kernel leaves out what isn't translated wherever nobody wants it.
+    flushConntrack(
+      this.#netfilter,
+      direct.map((it) => ({ reply: repliesOf(it), translated: false })),
+    )
+    flushConntrack(this.#netfilter, [
       ...all.flatMap(({ flows }) => flows.map((it) => ({ reply: repliesOf(it), translated }))),
       ...all.flatMap(({ reservations }) =>
         reservations.flatMap((it) =>

@@ -75,6 +75,11 @@ export class HostEvents {
     return [this.#routes, this.#ruleset].flatMap((socket) => (socket ? [socket.fd] : []))
   }
 
+  /** The one of them that hears of the ruleset, if this kernel has nftables. */
+  get ruleset(): number | undefined {
+    return this.#ruleset?.fd
+  }
+
   read(request: NetlinkSocket): KernelEvent[] {
     const network = this.#routes.receive()
     const ruleset = this.#ruleset?.receive()

@@ -35,5 +35,7 @@ export type Report =
       readonly ids: readonly number[]
       readonly error: WireError | undefined
     }
+  /** On that socket to what becomes of the ruleset. */
+  | { readonly type: 'listening'; readonly fd: number }
   | { readonly type: 'events'; readonly events: readonly KernelEvent[] }
   | { readonly type: 'ended'; readonly id: number }

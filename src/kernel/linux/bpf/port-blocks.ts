@@ -1,4 +1,4 @@
-import { addressBytes, familyOf, type IpAddress } from '../../../address/address.ts'
+import { addressBytes, familyOf, type IpAddress, isUnspecified } from '../../../address/address.ts'
 import type { ReservationResource } from '../../resource.ts'
 
 /** A map element is about this many ports, with a bit for each. */
@@ -72,7 +72,7 @@ export class PortBlocks {
     for (const { protocol, address, ports } of reservations) {
       const number = protocols[protocol]
       if (number === undefined) continue
-      const scopes = isAny(address) ? [AT_ADDRESS] : [AT_ADDRESS, AT_SOME]
+      const scopes = isUnspecified(address) ? [AT_ADDRESS] : [AT_ADDRESS, AT_SOME]
       for (let start = ports.from; start <= ports.to; ) {
         const index = Math.floor(start / BLOCK_PORTS)
         const first = index * BLOCK_PORTS
@@ -108,8 +108,4 @@ export class PortBlocks {
 function flip(block: Block, port: number, change: 1 | -1): void {
   block.bits[port >> 3]! ^= 1 << (port & 7)
   block.used += change
-}
-
-function isAny(address: IpAddress): boolean {
-  return address === '0.0.0.0' || address === '::'
 }

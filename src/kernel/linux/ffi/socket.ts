@@ -17,6 +17,12 @@ export const SO_SNDBUF = 7
 export const SO_RCVBUF = 8
 const SO_NETNS_COOKIE = 71
 
+export const IPPROTO_IPV6 = 41
+export const IPPROTO_ICMPV6 = 58
+export const IPV6_MULTICAST_HOPS = 18
+export const IPV6_MULTICAST_LOOP = 19
+export const IPV6_V6ONLY = 26
+
 const MSG_TRUNC = 0x20
 const MSG_DONTWAIT = 0x40
 const MSG_NOSIGNAL = 0x4000

@@ -28,6 +28,7 @@ export const NETLINK_NETFILTER = 12
 
 const SOL_NETLINK = 270
 const NETLINK_ADD_MEMBERSHIP = 1
+const NETLINK_DROP_MEMBERSHIP = 2
 const NETLINK_CAP_ACK = 10
 const NETLINK_EXT_ACK = 11
 const NETLINK_GET_STRICT_CHK = 12
@@ -166,6 +167,13 @@ export class NetlinkSocket {
     return failures
   }
 
+  /** Returns when a transaction that somebody may be committing is done, and told of. */
+  awaitTransaction(subsystem: number): void {
+    const { begin, end } = batchBrackets(subsystem)
+    // The kernel does one after the other, even one with nothing in it.
+    this.#send([begin, end], () => 0)
+  }
+
   /** Asks for one object. */
   get<T>(message: Message, codec: Pick<Codec<T>, 'read'>): T {
     const [answer] = this.#ask(message, 0, codec)
@@ -180,7 +188,7 @@ export class NetlinkSocket {
 
   /** From now on `receive` gives what this multicast group (RTNLGRP_…, NFNLGRP_…) tells. */
   join(group: number): void {
-    ffi.setsockopt(this.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
+    joinGroup(this.fd, group)
   }
 
   /**
@@ -326,6 +334,15 @@ export class NetlinkSocket {
     const { offset } = status
     return { index, error, ...(offset === undefined ? {} : { offset }) }
   }
+}
+
+/** For a socket that another thread may be listening on. */
+export function joinGroup(fd: number, group: number): void {
+  ffi.setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
+}
+
+export function leaveGroup(fd: number, group: number): void {
+  ffi.setsockopt(fd, SOL_NETLINK, NETLINK_DROP_MEMBERSHIP, group)
 }
 
 const outgoing = new Writer(DATAGRAM)

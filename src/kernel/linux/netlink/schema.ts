@@ -245,6 +245,25 @@ export function forEachAttribute(
   }
 }
 
+/** Where the content of the first attribute of that number begins; -1: there is none. */
+export function findAttribute(buffer: Buffer, start: number, end: number, wanted: number): number {
+  let at = start
+  while (at < end) {
+    const length = at + 4 <= end ? load16(buffer, at) : 0
+    if (length < 4 || at + length > end) {
+      throw malformed(`an attribute of ${length} bytes where ${end - at} are left`)
+    }
+    if ((load16(buffer, at + 2) & NLA_TYPE_MASK) === wanted) return at + 4
+    at += (length + 3) & ~3
+  }
+  return -1
+}
+
+/** Where the content that begins there ends. */
+export function attributeEnd(buffer: Buffer, content: number): number {
+  return content - 4 + load16(buffer, content - 4)
+}
+
 /** Pairs of start and end; what follows the one before without a gap becomes one with it. */
 function addRange(ranges: number[], start: number, end: number): void {
   if (ranges.at(-1) === start) ranges[ranges.length - 1] = end

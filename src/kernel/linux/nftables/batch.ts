@@ -136,6 +136,11 @@ export class Batch {
     this.#changeElements('NFT_MSG_DELSETELEM', 0, tables, elements)
   }
 
+  /** How long it is, as far as it has been written. */
+  get bytes(): number {
+    return this.#messages.reduce((sum, { body }) => sum + body.length, 0)
+  }
+
   /** Makes it all true at once. Throws a KernelError that names the first object that was refused. */
   commit(socket: NetlinkSocket): void {
     const [failure] = socket.batch(NFNL_SUBSYS_NFTABLES, this.#messages)

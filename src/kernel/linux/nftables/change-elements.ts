@@ -4,8 +4,12 @@ import type { TableDefinition } from '../../ruleset.ts'
 import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
 import { Batch } from './batch.ts'
 import { type Element, shapeFor } from './element.ts'
-import { decodeParts, encodeParts } from './layout.ts'
-import { getElement, listElements } from './list.ts'
+import { getElement } from './list.ts'
+import { PresentElements } from './present-elements.ts'
+import { assertRun } from './run.ts'
+
+/** Above this many, reading the whole set is cheaper than asking for each. */
+const ASK_FOR_EACH = 64
 
 export interface ElementChange {
   readonly remove: readonly Element[]
@@ -20,6 +24,8 @@ export interface ChangeElementsOptions {
   readonly compareOwners?: boolean
   /** Writes down what else belongs to the transaction; called anew if that has to be tried again. */
   readonly also?: (batch: Batch) => void
+  /** How to make it true. Default: by the socket. */
+  readonly commit?: (batch: Batch) => void
 }
 
 /**
@@ -35,20 +41,19 @@ export function changeElements(
   change: ElementChange,
   options: ChangeElementsOptions = {},
 ): ElementChange {
-  const { compareOwners = false, also } = options
+  const { compareOwners = false } = options
   const expected = compareOwners ? asExpected(socket, tables, change) : change
-  if (expected !== undefined) {
+  if (expected !== undefined && !hasRunThere(socket, tables, change)) {
     try {
-      commit(socket, tables, expected, also)
+      commit(socket, tables, expected, options)
       return expected
     } catch (error) {
       // Something is there already, or is gone.
       if (!isKernelError(error, 'EEXIST') && !isKernelError(error, 'ENOENT')) throw error
     }
   }
-  const each = { remove: change.remove.flatMap(eachElement), add: change.add.flatMap(eachElement) }
-  const needed = whatIsNeeded(socket, tables, each, compareOwners)
-  commit(socket, tables, needed, also)
+  const needed = whatIsNeeded(socket, tables, change, compareOwners)
+  commit(socket, tables, needed, options)
   return needed
 }
 
@@ -56,13 +61,14 @@ function commit(
   socket: NetlinkSocket,
   tables: readonly TableDefinition[],
   { remove, add }: ElementChange,
-  also: ChangeElementsOptions['also'],
+  options: ChangeElementsOptions,
 ): void {
   const batch = new Batch()
   batch.deleteElements(tables, remove)
   batch.addElements(tables, add)
-  also?.(batch)
-  batch.commit(socket)
+  options.also?.(batch)
+  if (options.commit === undefined) batch.commit(socket)
+  else options.commit(batch)
 }
 
 /** The change with what goes as it is there; undefined: something is gone, or is somebody else's. */
@@ -71,24 +77,39 @@ function asExpected(
   tables: readonly TableDefinition[],
   { remove, add }: ElementChange,
 ): ElementChange | undefined {
-  const present = lookUp(socket, tables, remove.flatMap(endsOf))
+  const ends = remove.flatMap(endsOf)
+  const present = lookUp(socket, tables, ends)
   const found: Element[] = []
+  let isExpected = true
   for (const element of remove) {
-    const [first, ...others] = endsOf(element).map((end) => ({
-      end,
-      there: present.get(canonicalKey(tables, end)),
-    }))
-    if (element.run === undefined) {
-      if (first?.there === undefined || first.there.owner !== element.owner) return undefined
-      found.push(first.there)
-    } else {
-      for (const { end, there } of [first!, ...others]) {
-        if (there === undefined || !isSame(tables, there, end)) return undefined
-      }
-      found.push(element)
+    const { run, owner } = element
+    const there = present(element)
+    for (const end of endsOf(element)) {
+      there.look(end, (presence, _, key) => {
+        const single = run === undefined ? there.at(key) : undefined
+        if (single !== undefined) found.push(single)
+        const isOurs = single !== undefined && single.owner === owner
+        isExpected &&= run === undefined ? isOurs : presence === 'same'
+      })
     }
+    if (run !== undefined) found.push(element)
   }
-  return { remove: found, add }
+  return isExpected ? { remove: found, add } : undefined
+}
+
+/** Whether trying would be in vain: a long run that is refused has taken the time of one that isn't. */
+function hasRunThere(
+  socket: NetlinkSocket,
+  tables: readonly TableDefinition[],
+  { remove, add }: ElementChange,
+): boolean {
+  const isLong = ({ run }: Element) => run !== undefined && run > ASK_FOR_EACH
+  // It may be what goes in the same transaction.
+  if (remove.some(isLong)) return false
+  return add.filter(isLong).some((element) => {
+    assertRun(shapeFor(tables, element), element)
+    return endsOf(element).some((end) => getElement(socket, tables, end) !== undefined)
+  })
 }
 
 function endsOf(element: Element): Element[] {
@@ -103,88 +124,78 @@ function whatIsNeeded(
   compareOwners: boolean,
 ): ElementChange {
   const present = lookUp(socket, tables, [...change.remove, ...change.add])
-  const remove = new Map<string, Element>()
-  const add: Element[] = []
+  const remove = new Parts()
+  const add = new Parts()
   for (const element of change.remove) {
-    const key = canonicalKey(tables, element)
-    const there = present.get(key)
-    if (there === undefined || (compareOwners && there.owner !== element.owner)) continue
-    remove.set(key, there)
+    const there = present(element)
+    there.look(element, (presence, index, key) => {
+      if (presence === 'gone') return
+      if (presence === 'same' && element.run !== undefined) remove.add(element, index)
+      else {
+        const found = there.at(key)!
+        if (compareOwners && found.owner !== element.owner) return
+        remove.add(found)
+      }
+      there.forget(key)
+    })
   }
   for (const element of change.add) {
-    const key = canonicalKey(tables, element)
-    const there = present.get(key)
-    if (there !== undefined && !remove.has(key)) {
-      if (isSame(tables, there, element)) continue
-      remove.set(key, there)
-    }
-    add.push(element)
+    const there = present(element)
+    there.look(element, (presence, index, key) => {
+      if (presence === 'same') return
+      if (presence === 'other') remove.add(there.at(key)!)
+      add.add(element, index)
+    })
   }
-  return { remove: [...remove.values()], add }
+  return { remove: remove.elements, add: add.elements }
 }
 
-/** Above this many, reading the whole set is cheaper than asking for each. */
-const ASK_FOR_EACH = 64
+/** Elements, of which those that follow one another in a run stay together. */
+class Parts {
+  readonly #parts: { readonly of: Element; readonly from: number; count: number }[] = []
 
-/** Those of the elements that are there, as they are there, by canonical key. */
+  add(of: Element, index = 0): void {
+    const last = this.#parts.at(-1)
+    if (last?.of === of && last.from + last.count === index) last.count += 1
+    else this.#parts.push({ of, from: index, count: 1 })
+  }
+
+  get elements(): Element[] {
+    return this.#parts.map(({ of, from, count }) => {
+      if (of.run === undefined || of.run === count) return of
+      const first = elementAt(of, from)
+      return count === 1 ? first : { ...first, run: count }
+    })
+  }
+}
+
+/** What there is of the elements, set by set. */
 function lookUp(
   socket: NetlinkSocket,
   tables: readonly TableDefinition[],
   elements: readonly Element[],
-): Map<string, Element> {
-  const bySet = new Map<string, Element[]>()
+): (element: Element) => PresentElements {
+  const nameOf = ({ family, table, set }: Element) => `${family} ${table} ${set}`
+  const bySet = new Map<string, [Element, ...Element[]]>()
   for (const element of elements) {
-    const set = `${element.family} ${element.table} ${element.set}`
-    const others = bySet.get(set)
-    if (others === undefined) bySet.set(set, [element])
+    const others = bySet.get(nameOf(element))
+    if (others === undefined) bySet.set(nameOf(element), [element])
     else others.push(element)
   }
-  const present = new Map<string, Element>()
-  for (const wanted of bySet.values()) {
-    for (const element of presentIn(socket, tables, wanted)) {
-      present.set(canonicalKey(tables, element), element)
-    }
-  }
-  return present
+  const present = new Map(
+    [...bySet].map(([name, wanted]) => [name, presentIn(socket, tables, wanted)]),
+  )
+  return (element) => present.get(nameOf(element))!
 }
 
-/** What there is in one set, perhaps more than what is wanted; nothing where the set is gone too. */
 function presentIn(
   socket: NetlinkSocket,
   tables: readonly TableDefinition[],
-  wanted: readonly Element[],
-): Element[] {
-  const [first] = wanted as [Element]
-  if (wanted.length > ASK_FOR_EACH || shapeFor(tables, first).interval === 'plain') {
-    try {
-      return listElements(socket, tables, first)
-    } catch (error) {
-      if (isKernelError(error, 'ENOENT')) return []
-      throw error
-    }
-  }
-  return wanted
-    .map((element) => getElement(socket, tables, element))
-    .filter((element) => element !== undefined)
-}
-
-/** The same for every way to write a key: `tcp` and `6`, `10.0.0.1` and `10.0.0.1/32`. */
-function canonicalKey(tables: readonly TableDefinition[], element: Element): string {
-  const { key } = shapeFor(tables, element)
-  const parts = decodeParts(key, encodeParts(key, element.key))
-  return [element.family, element.table, element.set, ...parts].join(' ')
-}
-
-function isSame(tables: readonly TableDefinition[], there: Element, wanted: Element): boolean {
-  const { value } = shapeFor(tables, wanted)
-  const parts = wanted.value ?? []
-  const canonical =
-    value === undefined || value === 'verdict'
-      ? parts
-      : decodeParts(value, encodeParts(value, parts))
-  return (
-    (there.value ?? []).join(' . ') === canonical.join(' . ') &&
-    there.owner === wanted.owner &&
-    (wanted.timeoutMs === undefined || there.timeoutMs === wanted.timeoutMs)
-  )
+  wanted: readonly [Element, ...Element[]],
+): PresentElements {
+  const count = wanted.reduce((sum, { run = 1 }) => sum + run, 0)
+  const isPlain = shapeFor(tables, wanted[0]).interval === 'plain'
+  if (count > ASK_FOR_EACH || isPlain) return PresentElements.all(socket, tables, wanted[0])
+  const [first, ...others] = wanted.flatMap(eachElement)
+  return PresentElements.some(socket, tables, [first!, ...others])
 }

@@ -25,7 +25,7 @@ import {
   setBody,
   tableBody,
 } from './message.ts'
-import { listedShape } from './set.ts'
+import { listedShape, type SetShape } from './set.ts'
 import { commentOf } from './user-data.ts'
 
 export interface ListedTable {
@@ -139,9 +139,17 @@ export function listElements(
   tables: readonly TableDefinition[],
   place: Place,
 ): Element[] {
-  const { family, table, set } = place
-  const entries = dumpEntries(socket, place)
-  return decodeElements(shapeFor(tables, place), { family, table, set }, entries)
+  return listElementsOf(socket, shapeFor(tables, place), place)
+}
+
+/** The same, of a set whose shape is known. */
+export function listElementsOf(
+  socket: NetlinkSocket,
+  shape: SetShape,
+  { family, table, set }: Place,
+): Element[] {
+  const place = { family, table, set }
+  return decodeElements(shape, place, dumpEntries(socket, place))
 }
 
 function dumpEntries(socket: NetlinkSocket, { family, table, set }: Place): Entry[] {
@@ -159,7 +167,7 @@ export function listTableElements(socket: NetlinkSocket, table: TableName): Elem
   return listSets(socket, table).flatMap((set) => {
     const shape = set.anonymous ? undefined : listedShape(set.attributes)
     const place = { family, table: name, set: set.name }
-    return shape === undefined ? [] : decodeElements(shape, place, dumpEntries(socket, place))
+    return shape === undefined ? [] : listElementsOf(socket, shape, place)
   })
 }
 

@@ -100,6 +100,7 @@ export const NFT_MSG = {
   NFT_MSG_NEWSETELEM: 12,
   NFT_MSG_GETSETELEM: 13,
   NFT_MSG_DELSETELEM: 14,
+  NFT_MSG_GETGEN: 16,
 } as const
 
 export type Operation = keyof typeof NFT_MSG

@@ -19,6 +19,13 @@ export interface RunPart {
   readonly first: number
 }
 
+/** Whether there are runs of any kind in such a set. */
+export function hasRuns({ key, value, interval }: SetShape): boolean {
+  const endsWithPort = ({ types }: Layout) => types.at(-1)?.name === 'inet_service'
+  if (interval !== undefined || value === 'verdict' || !endsWithPort(key)) return false
+  return value === undefined || endsWithPort(value)
+}
+
 /** Errors: INVALID_ARGUMENT, where a set can't have such a run. */
 export function assertRun(shape: SetShape, element: Element): void {
   const { run, key, value } = element

@@ -62,6 +62,7 @@ const shapes: Readonly<Record<Selector, SelectorShape>> = {
   oifname: meta('oifname', 'ifname'),
   ibrname: meta('ibrname', 'ifname'),
   obrname: meta('obrname', 'ifname'),
+  'meta protocol': meta('protocol', 'ether_type'),
   'meta nfproto': meta('nfproto', 'nf_proto'),
   'meta l4proto': meta('l4proto', 'inet_proto'),
   'meta mark': meta('mark', 'mark'),

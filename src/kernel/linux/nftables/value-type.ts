@@ -203,7 +203,7 @@ const all: readonly ValueType[] = [
     name: 'ether_type',
     id: 10,
     bytes: 2,
-    names: { ip: 0x0800, arp: 0x0806, ip6: 0x86dd, '8021q': 0x8100 },
+    names: { ip: 0x0800, arp: 0x0806, ip6: 0x86dd, '8021q': 0x8100, '8021ad': 0x88a8 },
   }),
   numbers({
     name: 'tcp_flag',

@@ -1,3 +1,4 @@
+import { bracketed } from '../../../address/address.ts'
 import { KeyedQueue } from '../../../base/keyed-queue.ts'
 import type { Change, Difference } from '../../kernel.ts'
 import { type RelayResource, type Resource, resourceKey } from '../../resource.ts'
@@ -92,5 +93,5 @@ export function isRelay(resource: Resource): resource is RelayResource {
 }
 
 function end({ address, port }: RelayResource['to']): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+  return `${bracketed(address)}:${port}`
 }

@@ -1,0 +1,67 @@
+import { be32 } from './netlink/codec.ts'
+import { NFNL_SUBSYS_NFTABLES, NFNLGRP_NFTABLES, nfgenmsg } from './netlink/netfilter.ts'
+import { joinGroup, leaveGroup, type NetlinkSocket } from './netlink/netlink-socket.ts'
+import { body, schema } from './netlink/schema.ts'
+import type { Batch } from './nftables/batch.ts'
+import { familyHeader, nftMessage } from './nftables/message.ts'
+
+const NFTA_GEN_ID = 1
+
+const generationBody = body(nfgenmsg, schema({ id: [NFTA_GEN_ID, be32] }))
+
+/** Notifications of less than this are no trouble. */
+const LONG = 8 << 10
+
+/**
+ * The socket on which this process hears what becomes of the ruleset. For whoever listens the kernel
+ * writes a message for every element that comes or goes: of our own ten thousand that takes as long as
+ * the change itself, and more than the socket holds. So it doesn't listen meanwhile.
+ */
+export class RulesetListener {
+  #fd: number | undefined
+  #hasMissed = false
+
+  /** From now on there is one: in group NFNLGRP_NFTABLES, perhaps another thread's. */
+  set(fd: number): void {
+    this.#fd = fd
+  }
+
+  /** Commits; what is long isn't heard. */
+  commit(socket: NetlinkSocket, batch: Batch): void {
+    if (this.#fd === undefined || batch.bytes < LONG) batch.commit(socket)
+    else this.#commitUnheard(socket, batch, this.#fd)
+  }
+
+  /** Whether others may have changed something unheard since this was last asked. */
+  takeMissed(): boolean {
+    const missed = this.#hasMissed
+    this.#hasMissed = false
+    return missed
+  }
+
+  #commitUnheard(socket: NetlinkSocket, batch: Batch, fd: number): void {
+    let expected = generation(socket)
+    // Of those up to this number, all has been told then.
+    socket.awaitTransaction(NFNL_SUBSYS_NFTABLES)
+    leaveGroup(fd, NFNLGRP_NFTABLES)
+    try {
+      batch.commit(socket)
+      expected = after(expected)
+    } finally {
+      joinGroup(fd, NFNLGRP_NFTABLES)
+      this.#hasMissed ||= generation(socket) !== expected
+    }
+  }
+}
+
+/** The number of the last transaction that was committed. */
+function generation(socket: NetlinkSocket): number {
+  const question = generationBody.encode(familyHeader(undefined), {})
+  const answer = socket.get(nftMessage('NFT_MSG_GETGEN', 0, question), generationBody)
+  return answer.attributes.id ?? 0
+}
+
+function after(generation: number): number {
+  // The kernel leaves out 0.
+  return (generation + 1) >>> 0 || 1
+}

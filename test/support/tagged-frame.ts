@@ -1,0 +1,42 @@
+import { close } from '#dist/kernel/linux/ffi/file.js'
+import { interfaceIndex } from '#dist/kernel/linux/ffi/interface.js'
+import { bind, SOCK_RAW, send, socket } from '#dist/kernel/linux/ffi/socket.js'
+import { inNamespace } from './echo.ts'
+
+const AF_PACKET = 17
+const ETHERTYPE_IPV6 = 0x86dd
+const NO_NEXT_HEADER = 59
+
+/**
+ * Sends everybody on a link an IPv6 packet behind VLAN tags of these types, all with the number 0, from
+ * the namespace of that path. With one such tag, or two, Linux takes it as if it had none.
+ */
+export function sendTagged(path: string, link: string, tags: readonly number[]): void {
+  inNamespace(path, () => {
+    const fd = socket(AF_PACKET, SOCK_RAW, 0)
+    try {
+      const address = Buffer.alloc(20)
+      address.writeUInt16LE(AF_PACKET, 0)
+      address.writeInt32LE(interfaceIndex(fd, link) ?? 0, 4)
+      bind(fd, address)
+      const frame = taggedFrame(tags)
+      send(fd, frame, frame.length)
+    } finally {
+      close(fd)
+    }
+  })
+}
+
+function taggedFrame(tags: readonly number[]): Buffer {
+  const addresses = Buffer.from('333300000001' + '020000000001', 'hex')
+  const types = Buffer.alloc(tags.length * 4 + 2)
+  for (const [index, tag] of tags.entries()) types.writeUInt16BE(tag, index * 4)
+  types.writeUInt16BE(ETHERTYPE_IPV6, tags.length * 4)
+  const packet = Buffer.alloc(40)
+  packet.set([0x60, 0, 0, 0, 0, 0, NO_NEXT_HEADER, 255])
+  packet.set([0xfe, 0x80], 8)
+  packet.set([0xff, 0x02], 24)
+  packet.set([1], 23)
+  packet.set([1], 39)
+  return Buffer.concat([addresses, types, packet])
+}
