@@ -5,6 +5,13 @@ import { ipv4, ipv6, leave, rule, translated } from './rule.ts'
 const DSTNAT = -100
 const SRCNAT = 100
 
+/**
+ * A sandbox chooses the port it sends from. Behind the host's address it must not get one at which the
+ * host, or what is published there, is talked to: answers to it would be taken for that.
+ */
+const ports = { from: 16384, to: 65535 }
+const masquerade: Statement = { masquerade: true, ports }
+
 const toHost: Statement = { match: 'fib daddr type', value: 'local' }
 
 /** Where what comes to a published port gets its new destination. Only a flow's first packet comes here. */
@@ -54,10 +61,10 @@ export const postrouting: readonly ChainDefinition[] = [
     hook: { type: 'nat', hook: 'postrouting', priority: SRCNAT, policy: 'accept' },
     rules: [
       rule({ lookup: ['oifname'], set: 'bridges' }, { goto: 'entering' }),
-      rule({ nat: 'snat', family: 'ip', map: 'snat4', key: ['iifname', 'ip saddr'] }),
-      rule({ nat: 'snat', family: 'ip6', map: 'snat6', key: ['iifname', 'ip6 saddr'] }),
-      rule({ lookup: ['iifname', 'ip saddr'], set: 'masquerade4' }, { masquerade: true }),
-      rule({ lookup: ['iifname', 'ip6 saddr'], set: 'masquerade6' }, { masquerade: true }),
+      rule({ nat: 'snat', family: 'ip', map: 'snat4', key: ['iifname', 'ip saddr'], ports }),
+      rule({ nat: 'snat', family: 'ip6', map: 'snat6', key: ['iifname', 'ip6 saddr'], ports }),
+      rule({ lookup: ['iifname', 'ip saddr'], set: 'masquerade4' }, masquerade),
+      rule({ lookup: ['iifname', 'ip6 saddr'], set: 'masquerade6' }, masquerade),
     ],
   },
   {
@@ -66,9 +73,9 @@ export const postrouting: readonly ChainDefinition[] = [
     rules: [
       // From its own network to a published port of the host. By `oifname`, as a bridged packet has
       // no `iifname` here.
-      rule(translated, { lookup: ['oifname', 'ip saddr'], set: 'hairpin4' }, { masquerade: true }),
-      rule(translated, { lookup: ['oifname', 'ip6 saddr'], set: 'hairpin6' }, { masquerade: true }),
-      rule({ match: 'ip saddr', value: '127.0.0.0/8' }, { masquerade: true }),
+      rule(translated, { lookup: ['oifname', 'ip saddr'], set: 'hairpin4' }, masquerade),
+      rule(translated, { lookup: ['oifname', 'ip6 saddr'], set: 'hairpin6' }, masquerade),
+      rule({ match: 'ip saddr', value: '127.0.0.0/8' }, masquerade),
     ],
   },
 ]

@@ -1,3 +1,5 @@
+import type { PortRange } from '../address/port.ts'
+
 /**
  * nftables tables as plain data, in the words of `nft(8)`. Types only: `kernel/linux/nftables` turns
  * them into bytes, `kernel/memory` prints them, `firewall` writes them.
@@ -117,13 +119,18 @@ export type Statement =
   | { readonly verdict: 'accept' | 'drop' | 'continue' | 'return' }
   | { readonly jump: string }
   | { readonly goto: string }
-  | { readonly masquerade: true }
-  /** `dnat ip to meta l4proto . th dport map @ports`: address, or address and port, from the map. */
+  /** With `ports`, sources get a port of that range: `masquerade to :16384-65535`. */
+  | { readonly masquerade: true; readonly ports?: PortRange }
+  /**
+   * `dnat ip to meta l4proto . th dport map @ports`: address, or address and port, from the map. With
+   * `ports` (only where the map has none), a port of that range.
+   */
   | {
       readonly nat: 'dnat' | 'snat'
       readonly family: 'ip' | 'ip6'
       readonly map: string
       readonly key: readonly Selector[]
+      readonly ports?: PortRange
     }
   | { readonly notrack: true }
   | { readonly counter: true }

@@ -232,14 +232,30 @@ function thing(resource: Resource): string {
       return `bridge "${resource.name}"`
     case 'veth':
       return `link "${resource.name}"`
+    case 'element':
+      return `"${resource.key.join(' . ')}"`
     default:
-      return `a ${resource.kind}`
+      return `what is wanted (${resource.kind})`
   }
 }
 
 /** What the kernel refused, in the words of the operation. */
 export function explain(error: unknown, what: string): unknown {
   if (isCnmError(error) || !isKernelError(error)) return error
+  // Those of the host's own namespace are ours, not what a user asked for.
+  const sysctl = /^sysctl:\/[^:]*:(.*)$/.exec(error.resource ?? '')?.[1]
+  if (sysctl !== undefined) {
+    const name = sysctl.replaceAll('/', '.')
+    return new CnmError(
+      'INVALID_OPTION',
+      `${what}: sysctl "${name}" can't be set so: ${error.errno}`,
+      {
+        details: { sysctl: name, errno: error.errno },
+        hint: 'check its name and value; whether there is IPv6 is the network’s business',
+        cause: error,
+      },
+    )
+  }
   if (error.errno === 'EPERM' || error.errno === 'EACCES') {
     return new CnmError('MISSING_CAPABILITY', `${what}: the kernel refuses: ${error.message}`, {
       hint: 'run as root, or with CAP_NET_ADMIN and CAP_SYS_ADMIN',

@@ -65,12 +65,8 @@ function threatened({ ledger }: Engine, event: KernelEvent): string[] {
     case 'ruleset': {
       const family = filterFamily(event.table)
       const key = `table:${event.table}`
-      const table = ledger.get(key)
-      return [
-        ...(family === undefined ? [] : [`consent:${family}`]),
-        // Nobody else can do anything to those that are ours alone.
-        ...(table?.kind === 'table' && !table.definition.owned ? [key] : []),
-      ]
+      const ours = ledger.get(key) === undefined ? [] : [key, ...elementsOf(ledger, event.table)]
+      return [...(family === undefined ? [] : [`consent:${family}`]), ...ours]
     }
     case 'resync':
       return ledger
@@ -80,6 +76,14 @@ function threatened({ ledger }: Engine, event: KernelEvent): string[] {
     default:
       return []
   }
+}
+
+/** Others can change what is in our tables only where the kernel doesn't let us own them. */
+function elementsOf(ledger: Engine['ledger'], name: string): string[] {
+  return ledger.all().flatMap((each) => {
+    const isThere = each.kind === 'element' && `${each.family} ${each.table}` === name
+    return isThere ? [resourceKey(each)] : []
+  })
 }
 
 /** The tables of iptables in which others may have to be asked. */

@@ -1,3 +1,4 @@
+import type { Protocol } from '../address/port.ts'
 import { CnmError, isCnmError } from '../base/errors.ts'
 import type { PortBinding, PublishedPort } from '../driver/driver.ts'
 import { resourceKey } from '../kernel/resource.ts'
@@ -118,14 +119,31 @@ function takeBinding(engine: Engine, record: EndpointRecord, binding: PortBindin
   const port = Math.max(holder.from, hostPorts.from)
   const other = engine.state.endpoints.get(holder.owner as EndpointRecord['id']) ?? record
   const network = engine.state.networks.need(other.network).record.name
-  const again = holder.owner === record.id ? ' already' : ''
+  const isOwn = holder.owner === record.id
+  const isTwice = isOwn && !isPublished(engine, record, protocol, port)
+  const who = `endpoint "${other.name}" of network "${network}"`
   throw new CnmError(
     'PORT_IN_USE',
-    `port ${port}/${protocol} is published by endpoint "${other.name}" of network "${network}"${again}`,
+    isTwice
+      ? `port ${port}/${protocol} is asked for twice by ${who}`
+      : `port ${port}/${protocol} is published by ${who}${isOwn ? ' already' : ''}`,
     {
       details: { port, protocol, address: hostAddress, endpoint: other.name, network },
       hint: 'choose another host port, or leave it out and let one be chosen',
     },
+  )
+}
+
+function isPublished(
+  engine: Engine,
+  { id }: EndpointRecord,
+  protocol: Protocol,
+  port: number,
+): boolean {
+  const ports = engine.state.endpoints.get(id)?.ports ?? []
+  return ports.some(
+    ({ protocol: p, hostPorts }) =>
+      p === protocol && hostPorts !== undefined && hostPorts.from <= port && port <= hostPorts.to,
   )
 }
 

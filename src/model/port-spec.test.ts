@@ -8,6 +8,8 @@ const one = (from: number, to = from) => ({ from, to })
 
 it.each([
   ['80', { protocol: 'tcp', ports: one(80) }],
+  [':80', { protocol: 'tcp', ports: one(80) }],
+  ['0:80', { protocol: 'tcp', ports: one(80) }],
   ['80/UDP', { protocol: 'udp', ports: one(80) }],
   ['8080:80', { protocol: 'tcp', ports: one(80), hostPorts: one(8080) }],
   ['8000-8010:80', { protocol: 'tcp', ports: one(80), hostPorts: one(8000, 8010) }],
@@ -50,7 +52,6 @@ it.each([
   ['80/icmp', '"icmp"'],
   ['80/', '""'],
   ['8080:', 'no port'],
-  [':80', 'no port'],
   ['8000-8010:80-82', "11 host ports can't lead to 3 ports"],
   ['8000:80-82', "1 host ports can't lead to 3 ports"],
   ['::1:8080:80', 'too many parts'],

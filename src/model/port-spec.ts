@@ -60,7 +60,8 @@ function readText(text: string): PublishedPort {
   const ports = parts.pop() ?? ''
   const hostPorts = parts.pop()
   const hostAddress = parts.pop()
-  const isAny = hostPorts === undefined || (hostPorts === '' && hostAddress !== undefined)
+  // As Docker has it: `:80` and `0:80` are any port of the host, too.
+  const isAny = hostPorts === undefined || hostPorts === '' || hostPorts === '0'
   return readFields({
     ports,
     ...(slash < 0 ? {} : { protocol: text.slice(slash + 1).toLowerCase() as Protocol }),

@@ -1,4 +1,5 @@
 import { CnmError } from '../base/errors.ts'
+import type { Difference } from '../kernel/kernel.ts'
 import { type Resource, resourceKey } from '../kernel/resource.ts'
 import type { Engine } from './engine.ts'
 
@@ -46,7 +47,7 @@ export class Upholder {
     this.#suspects.clear()
     if (closing.signal.aborted) return
     const suspects = keys.map((key) => ledger.get(key)).filter((it) => it !== undefined)
-    const differences = await kernel.compare(suspects)
+    const differences = await this.#compare(suspects)
     // Without its link a sysctl is missing, and nothing can be done about it.
     const gone = differences
       .filter(({ resource, state }) => !(resource.kind === 'sysctl' && state === 'missing'))
@@ -57,6 +58,23 @@ export class Upholder {
     if (add.length > 0) await kernel.apply({ remove: [], add })
     const left = gone.filter((resource) => !add.includes(resource))
     if (left.length > 0) this.#giveUp(left)
+  }
+
+  /** Who takes a table takes what is in it. */
+  async #compare(suspects: readonly Resource[]): Promise<readonly Difference[]> {
+    const { ledger, kernel } = this.#engine
+    const differences = await kernel.compare(suspects)
+    const lost = new Set(
+      differences.flatMap(({ resource }) =>
+        resource.kind === 'table' ? [tableName(resource.definition)] : [],
+      ),
+    )
+    const known = new Set(suspects.map(resourceKey))
+    const more = ledger.all().filter((each) => {
+      if (each.kind !== 'element' || known.has(resourceKey(each))) return false
+      return lost.has(tableName({ family: each.family, name: each.table }))
+    })
+    return more.length === 0 ? differences : [...differences, ...(await kernel.compare(more))]
   }
 
   #mayTry(key: string, now: number): boolean {
@@ -90,4 +108,8 @@ export class Upholder {
       this.look(keys)
     }, periodMs).unref()
   }
+}
+
+function tableName({ family, name }: { readonly family: string; readonly name: string }): string {
+  return `${family} ${name}`
 }

@@ -15,7 +15,7 @@ const pool = Array.from({ length: 10 }, (_, index) => 7000 + index)
 const program = fileURLToPath(new URL('../support/kill-child.mjs', import.meta.url))
 
 it(`${kills} times killed at random, nothing is lost and nothing is left over`, {
-  timeout: 300_000,
+  timeout: 480_000,
 }, async () => {
   await using rig = await engineRig()
   const { folder, netns } = rig.host

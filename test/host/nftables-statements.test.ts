@@ -225,6 +225,14 @@ describe('statements mean what nft means', () => {
     ['srcnat', 'masquerade', [{ masquerade: true }]],
     [
       'srcnat',
+      'meta l4proto tcp masquerade to :16384-65535',
+      [
+        { match: 'meta l4proto', value: 'tcp' },
+        { masquerade: true, ports: { from: 16384, to: 65535 } },
+      ],
+    ],
+    [
+      'srcnat',
       'iifname . ip saddr @prefixes masquerade',
       [{ lookup: ['iifname', 'ip saddr'], set: 'prefixes' }, { masquerade: true }],
     ],

@@ -1,3 +1,5 @@
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { close } from '#dist/kernel/linux/ffi/file.js'
 import { openBoundSocket } from '#dist/kernel/linux/sockets.js'
@@ -14,7 +16,7 @@ import {
   remoteAddress,
   type Wish,
 } from '../support/packet-world.ts'
-import { serve } from '../support/packets.ts'
+import { openIn, serve } from '../support/packets.ts'
 import { sendInit } from '../support/sctp.ts'
 
 const families = ['ipv4', 'ipv6'] as const
@@ -45,6 +47,31 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
 
   const gateway = (family: 'ipv4' | 'ipv6') =>
     world.engine.network('web').inspect()[family]?.gateway
+
+  it.each(families)('is not shadowed by who sends from that port (%s)', async (family) => {
+    await endpoint(api).publish(['8080:80/udp'])
+    const number = family === 'ipv4' ? 4 : 6
+    const open = (path: string, port: number) => {
+      const socket = createSocket(`udp${number}`)
+      socket.bind({ fd: openIn(path, 'udp', number, port) })
+      return socket
+    }
+    const thief = open(world.path(far), 8080)
+    const client = open(world.path('lan'), 5000)
+    try {
+      const seen = once(client, 'message')
+      thief.send('mine', 5000, remoteAddress[family])
+      const [, { port }] = (await seen) as [Buffer, { port: number }]
+      expect(port).toBeGreaterThanOrEqual(16384)
+      const answered = once(client, 'message')
+      client.send('?', 8080, hostAddress[family])
+      const [answer] = (await answered) as [Buffer]
+      expect(answer.toString()).toMatch(/^api /)
+    } finally {
+      thief.close()
+      client.close()
+    }
+  })
 
   it.each(families)('reaches a published port from everywhere (%s)', async (family) => {
     await endpoint(api).publish(['8080:80', '8080:80/udp'])

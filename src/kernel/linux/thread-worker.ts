@@ -1,6 +1,8 @@
+import { writeFileSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { KernelSide } from './kernel-side.ts'
 import type { Operations, Reply, Request, ThreadOptions } from './operations.ts'
+import { THREAD_NAME } from './ours.ts'
 import { toWire } from './wire-error.ts'
 
 /** The kernel thread's entry: takes requests one by one, answers each. */
@@ -14,6 +16,7 @@ function reply(message: Reply): void {
 function start(options: ThreadOptions): void {
   let side: KernelSide
   try {
+    writeFileSync('/proc/thread-self/comm', THREAD_NAME)
     side = new KernelSide(options, (program, ended) => reply({ program, ended }))
     reply({ id: 0, value: side.ready() })
   } catch (error) {

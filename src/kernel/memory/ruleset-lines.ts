@@ -1,3 +1,4 @@
+import { portsText } from '../../address/port.ts'
 import type {
   ChainDefinition,
   RuleDefinition,
@@ -64,7 +65,11 @@ function statementText(statement: Statement): string {
   if ('jump' in statement) return `jump ${statement.jump}`
   if ('goto' in statement) return `goto ${statement.goto}`
   if ('nat' in statement) {
-    return `${statement.nat} ${statement.family} to ${statement.key.join(' . ')} map @${statement.map}`
+    const { nat, family, key, map, ports } = statement
+    return `${nat} ${family} to ${key.join(' . ')} map @${map}${ports ? `:${portsText(ports)}` : ''}`
+  }
+  if ('masquerade' in statement) {
+    return `masquerade${statement.ports ? ` to :${portsText(statement.ports)}` : ''}`
   }
   if ('reject' in statement) return rejectText(statement.reject)
   if ('log' in statement) return `log prefix ${quote(statement.log)}`

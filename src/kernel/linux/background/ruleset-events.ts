@@ -4,6 +4,7 @@ import { NFNL_SUBSYS_NFTABLES, nfgenmsg } from '../netlink/netfilter.ts'
 import type { Notification } from '../netlink/netlink-socket.ts'
 import { body, schema } from '../netlink/schema.ts'
 import { familyName } from '../nftables/message.ts'
+import { THREAD_NAME } from '../ours.ts'
 
 // linux/netfilter/nf_tables.h
 const NFT_MSG_NEWGEN = 15
@@ -18,7 +19,7 @@ const generation = body(
   schema({ pid: [NFTA_GEN_PROC_PID, be32], process: [NFTA_GEN_PROC_NAME, string] }),
 )
 
-/** Transactions of nftables: their messages name the tables, the one at the end who it was. */
+/** Others' transactions of nftables: their messages name the tables, the one at the end who it was. */
 export class RulesetEvents {
   readonly #tables = new Set<string>()
 
@@ -37,6 +38,8 @@ export class RulesetEvents {
     const { pid, process } = generation.decode(body).attributes
     const tables = [...this.#tables]
     this.#tables.clear()
+    // By name: the number is that of the initial namespace of processes, which this one may not be in.
+    if (process === THREAD_NAME) return []
     return tables.map((table) => ({ type: 'ruleset', table, process, pid }))
   }
 }

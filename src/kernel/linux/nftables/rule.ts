@@ -1,3 +1,4 @@
+import type { PortRange } from '../../../address/port.ts'
 import { CnmError } from '../../../base/errors.ts'
 import type {
   DataType,
@@ -72,7 +73,7 @@ class RuleCompiler implements CompiledRule {
     else if ('verdict' in statement) this.#add(verdict(statement.verdict))
     else if ('jump' in statement) this.#add(verdict('jump', statement.jump))
     else if ('goto' in statement) this.#add(verdict('goto', statement.goto))
-    else if ('masquerade' in statement) this.#add({ is: { kind: 'masq' } })
+    else if ('masquerade' in statement) this.#masquerade(statement)
     else if ('nat' in statement) this.#nat(statement)
     else if ('notrack' in statement) this.#add({ is: { kind: 'notrack' } })
     else if ('counter' in statement) this.#add({ is: { kind: 'counter' } })
@@ -147,9 +148,28 @@ class RuleCompiler implements CompiledRule {
     this.#add({ is: { kind: 'lookup', data: { set: map, sreg: NFT_REG_1, dreg } } })
   }
 
-  #nat({ nat, family, map, key }: StatementWith<'nat'>): void {
-    const { offsets } = layoutOf(valueOfMap(this.#table, map))
+  #masquerade({ ports }: StatementWith<'masquerade'>): void {
+    const NF_NAT_RANGE_PROTO_SPECIFIED = 2
+    if (ports === undefined) this.#add({ is: { kind: 'masq' } })
+    else {
+      const range = this.#portRange(ports, 0)
+      this.#add({ is: { kind: 'masq', data: { flags: NF_NAT_RANGE_PROTO_SPECIFIED, ...range } } })
+    }
+  }
+
+  /** Puts both ends side by side, from that byte of the registers on. */
+  #portRange({ from, to }: PortRange, offset: number): { portMin: number; portMax: number } {
+    const [portMin, portMax] = [registerAt(offset), registerAt(offset + 4)]
+    const { parse } = valueType('inet_service')
+    this.#add(immediate(portMin, parse(String(from))), immediate(portMax, parse(String(to))))
+    return { portMin, portMax }
+  }
+
+  #nat({ nat, family, map, key, ports }: StatementWith<'nat'>): void {
+    const { offsets, bytes } = layoutOf(valueOfMap(this.#table, map))
     this.#lookUpValue(key, map, NFT_REG_1)
+    const fromMap = offsets[1] === undefined ? {} : { portMin: registerAt(offsets[1]) }
+    const range = ports === undefined ? fromMap : this.#portRange(ports, bytes)
     this.#add({
       is: {
         kind: 'nat',
@@ -157,7 +177,7 @@ class RuleCompiler implements CompiledRule {
           type: nat === 'snat' ? 0 : 1,
           family: NFPROTO[family],
           address: NFT_REG_1,
-          port: offsets[1] === undefined ? undefined : registerAt(offsets[1]),
+          ...range,
         },
       },
     })
