@@ -70,6 +70,14 @@ const stories: readonly FaultStory[] = [
     undo: connectWeb,
   },
   {
+    name: 'a sandbox with ports deleted',
+    prepare: publishing,
+    ports: { host: ports.host, inside: [] },
+    act: (cnm) => cnm.sandbox('api').delete(),
+    undo: (cnm) =>
+      cnm.createSandbox({ name: 'api', connect: [{ network: 'web', publish: published }] }),
+  },
+  {
     name: 'ports published',
     prepare: publishing,
     ports: { host: [1000, 1001, 1002, 2000, 2009, 3001, 8000], inside: [80, 90, 91, 2000, 2009] },
@@ -183,4 +191,9 @@ async function addDockerUser(host: ThrowAwayHost): Promise<void> {
   }
 }
 
-it.each(stories)('$name: whichever kernel call fails, nothing has changed', survivesFaults)
+it.each(stories)(
+  '$name: whichever kernel call fails, nothing has changed',
+  // A busy machine needs a while for each of some dozens of failures.
+  { timeout: 180_000 },
+  survivesFaults,
+)
