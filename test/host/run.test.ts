@@ -124,7 +124,7 @@ it('tells what was wrong, though the network it made has gone with it', async ()
   const before = await host.ip('addr')
   const ports = ['-p', '8080:80', '-p', '8080:81']
   const { code, err } = await cnm(host, 'run', '--network', 'web', ...ports, '--', 'true')
-  expect(err).toContain('port 8080/tcp is published')
+  expect(err).toContain('port 8080/tcp is asked for twice')
   expect(code).toBe(4)
   expect(await host.ip('addr')).toBe(before)
 })
