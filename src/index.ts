@@ -21,6 +21,7 @@ export {
 export { type EndpointId, type NetworkId, type SandboxId, shortId } from './base/id.ts'
 export type * from './driver/driver.ts'
 export type * from './ipam/ipam.ts'
+export type * from './kernel/kept-resource.ts'
 export type * from './kernel/kernel.ts'
 export type * from './kernel/resource.ts'
 export type * from './kernel/ruleset.ts'

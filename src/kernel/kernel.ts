@@ -66,6 +66,12 @@ export interface Kernel {
    */
   events(signal?: AbortSignal): AsyncIterable<KernelEvent>
 
+  /**
+   * What sandboxes' resolvers are asked from now on, one by one; nothing is logged while nobody listens.
+   * At most 1,000 a second, and `skipped` says how many there were besides. Ends on abort and close.
+   */
+  queries(signal?: AbortSignal): AsyncIterable<QueryEvent>
+
   /** Waits until everything removed is really gone from the kernel. */
   settled(): Promise<void>
 
@@ -139,6 +145,8 @@ export interface HostView {
   readonly reservedPorts: readonly PortRange[]
   /** Families whose forwarded packets pass a chain DOCKER-USER (a ConsentResource can be added). */
   readonly dockerUser: readonly ('ip' | 'ip6')[]
+  /** What the host's own resolv.conf says besides its servers. */
+  readonly resolver: { readonly search: readonly string[]; readonly options: readonly string[] }
 }
 
 /** A socket of the host that holds a port. */
@@ -203,6 +211,13 @@ export interface Command {
   readonly stdio: 'inherit' | 'pipe'
   readonly uid?: number
   readonly gid?: number
+  /**
+   * Files that the program, and what it starts, sees in place of others: it gets a mount namespace of
+   * its own. A target that isn't there is left out. Default: none.
+   */
+  readonly mounts?: readonly { readonly source: string; readonly target: string }[]
+  /** The host's name as the program sees it. Default: the host's. */
+  readonly hostname?: string
 }
 
 export interface Program {
@@ -244,5 +259,57 @@ export type KernelEvent =
       readonly process: string | undefined
       readonly pid: number | undefined
     }
+  /**
+   * `lost`: the keeper has ended, and what it kept with it; `back`: there is a new one, that keeps
+   * nothing yet.
+   */
+  | { readonly type: 'keeper'; readonly change: 'lost' | 'back' }
+  /** `late`: the names of that endpoint may not be known everywhere yet, though `apply` has resolved. */
+  | { readonly type: 'names'; readonly change: 'late' | 'known'; readonly endpoint: string }
+  /** What the resolver of a sandbox has done so far; told when it has done something, a few times a second. */
+  | { readonly type: 'counters'; readonly sandbox: string; readonly counters: ResolverCounters }
+  /** The host's resolv.conf has changed. */
+  | { readonly type: 'resolv-conf' }
   /** Some events were missed; may be the first one, for those before it. */
   | { readonly type: 'resync' }
+
+/** Where an answer came from. `refused`: too many queries at once, or nobody may be asked. */
+export type AnswerSource =
+  | 'local'
+  | 'cache'
+  | 'upstream'
+  | 'stale'
+  | 'refused'
+  | 'failed'
+  | 'malformed'
+
+/** What a resolver has done since its sandbox has had it. */
+export interface ResolverCounters {
+  /** Queries. */
+  readonly asked: number
+  readonly answered: Readonly<Record<AnswerSource, number>>
+  /** How many were answered within so many milliseconds; the last one: in more than the last limit. */
+  readonly latency: {
+    readonly limitsMs: readonly number[]
+    readonly counts: readonly number[]
+  }
+}
+
+/** A query of a sandbox, when it has been answered. */
+export interface QueryEvent {
+  /** ISO 8601, UTC. */
+  readonly time: string
+  /** Id of the sandbox. */
+  readonly sandbox: string
+  /** `web.`, `_http._tcp.web.`: as it was asked, with a dot at its end. Empty if it can't be read. */
+  readonly name: string
+  /** `A`, `AAAA`, `TYPE65` */
+  readonly type: string
+  readonly source: AnswerSource
+  /** `NOERROR`, `NXDOMAIN`, `SERVFAIL`, … */
+  readonly code: string
+  readonly durationMs: number
+  readonly transport: 'udp' | 'tcp'
+  /** So many queries before this one were not told. */
+  readonly skipped: number
+}

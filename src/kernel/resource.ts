@@ -1,5 +1,6 @@
 import type { Cidr, IpAddress, MacAddress, Prefix } from '../address/address.ts'
 import { type PortRange, type Protocol, portsText } from '../address/port.ts'
+import type { KeptResource } from './kept-resource.ts'
 import type { Family, TableDefinition } from './ruleset.ts'
 
 /**
@@ -19,10 +20,12 @@ export type Resource =
   | ElementResource
   | ReservationResource
   | FlowsResource
-  | RelayResource
   | RateResource
   | AnnouncementResource
   | ConsentResource
+  | KeptResource
+  | FileResource
+  | HostsEntryResource
 
 /** A network namespace, as plain data. It is opened when it is needed and closed at once. */
 export interface NamespaceRef {
@@ -184,17 +187,6 @@ export interface FlowsResource {
 }
 
 /**
- * A listener of the host that passes on what it gets, for what the kernel can't forward (`::1`).
- * It goes when the door is closed, or its process ends. Equivalent to: `socat TCP6-LISTEN:8080,bind=[::1],fork TCP6:…`.
- */
-export interface RelayResource {
-  readonly kind: 'relay'
-  readonly protocol: 'tcp' | 'udp'
-  readonly listen: { readonly address: IpAddress; readonly port: number }
-  readonly to: { readonly address: IpAddress; readonly port: number }
-}
-
-/**
  * How much may pass through a port of a bridge, in bits per second. At least one direction.
  * Equivalent to: `tc qdisc add dev LINK root tbf rate …`, and the same on an ifb for what comes in.
  * Frames count with their Ethernet headers. What waits when it changes may be dropped if it gets less.
@@ -236,6 +228,29 @@ export interface ConsentResource {
   readonly mark: number
 }
 
+/**
+ * A text file of ours, for programs of a sandbox. One that is there already is left as it is; one that
+ * others have changed since isn't changed any more, nor is it different. It is changed in place, as it
+ * may be mounted somewhere. Folders above it are made, and an empty one goes with its last file.
+ */
+export interface FileResource {
+  readonly kind: 'file'
+  /** Absolute. */
+  readonly path: string
+  readonly content: string
+}
+
+/**
+ * A line of a hosts file, whatever else is in it: `ADDRESS<tab>NAME NAME`. Comes after the FileResource
+ * of the same path; without that file, it is not there and nothing is missing.
+ */
+export interface HostsEntryResource {
+  readonly kind: 'hosts-entry'
+  readonly path: string
+  readonly address: IpAddress
+  readonly names: readonly string[]
+}
+
 /** Two resources with one key are the same thing; at most one of them can exist. */
 export function resourceKey(resource: Resource): string {
   switch (resource.kind) {
@@ -269,6 +284,16 @@ export function resourceKey(resource: Resource): string {
       return `announcement:${place(resource)}:${resource.link}:${resource.address}`
     case 'consent':
       return `consent:${resource.family}`
+    case 'resolver':
+      return `resolver:${resource.namespace.path}`
+    case 'names':
+      return `names:${resource.endpoint}`
+    case 'zone':
+      return `zone:${resource.name}`
+    case 'file':
+      return `file:${resource.path}`
+    case 'hosts-entry':
+      return `hosts-entry:${resource.path}:${resource.address} ${resource.names.join(' ')}`
   }
 }
 

@@ -46,6 +46,12 @@ function matters(engine: Engine, event: KernelEvent): boolean {
       return isForeign(event.route.link)
     case 'ruleset':
       return filterFamily(event.table) !== undefined
+    case 'resolv-conf':
+      return true
+    case 'keeper':
+    case 'names':
+    case 'counters':
+      return false
     case 'resync':
       return true
   }

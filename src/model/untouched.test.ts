@@ -15,6 +15,7 @@ function view(link: Partial<HostLink>, host: Partial<HostView> = {}): HostView {
     ephemeralPorts: { from: 32768, to: 60999 },
     reservedPorts: [],
     dockerUser: [],
+    resolver: { search: [], options: [] },
     ...host,
   }
 }

@@ -85,6 +85,7 @@ export class Life {
       openSocket: (namespace, socket) => this.#spend(() => inner.openSocket(namespace, socket)),
       gone: (namespace, signal) => inner.gone(namespace, signal),
       events: (signal) => inner.events(signal),
+      queries: (signal) => inner.queries(signal),
       settled: () => inner.settled(),
       // The machine outlives the engine.
       close: async () => {},

@@ -1,6 +1,6 @@
 import type { IpAddress } from '#dist/address/address.js'
+import type { RelayResource } from '#dist/kernel/kept-resource.js'
 import type { LinuxKernelOptions } from '#dist/kernel/linux/index.js'
-import type { RelayResource } from '#dist/kernel/resource.js'
 import { add, type KernelRig, kernelRig, network, port } from './kernel-rig.ts'
 
 /** The addresses of the sandbox. */

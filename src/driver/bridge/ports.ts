@@ -7,9 +7,9 @@ import {
   publishedElement,
   quietSets,
 } from '../../firewall/ports.ts'
+import type { RelayResource } from '../../kernel/kept-resource.ts'
 import {
   type FlowsResource,
-  type RelayResource,
   type ReservationResource,
   type Resource,
   resourceKey,

@@ -98,6 +98,12 @@ class Comparison {
       case 'relay':
         // Those are this process's own, and not the thread's.
         return undefined
+      case 'resolver':
+      case 'names':
+      case 'zone':
+      case 'file':
+      case 'hosts-entry':
+        return undefined
     }
   }
 

@@ -36,6 +36,7 @@ export function hostView(
     ephemeralPorts: portRanges('net/ipv4/ip_local_port_range')[0] ?? { from: 32768, to: 60999 },
     reservedPorts: portRanges('net/ipv4/ip_local_reserved_ports'),
     dockerUser: dockerUser(ruleset),
+    resolver: { search: [], options: [] },
   }
 }
 

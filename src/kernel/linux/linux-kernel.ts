@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { Socket } from 'node:net'
+import { EventStreams } from '../../base/event-streams.ts'
 import type {
   AdoptedNamespace,
   Change,
@@ -11,6 +12,7 @@ import type {
   Obstacle,
   PortHolder,
   Program,
+  QueryEvent,
   SocketRequest,
   Survey,
   SurveyQuery,
@@ -72,6 +74,7 @@ class ThreadedKernel implements LinuxKernel {
   readonly #thread: KernelThread
   readonly #background: Background
   readonly #relays: Relays
+  readonly #queries = new EventStreams<QueryEvent>()
   #closing: Promise<void> | undefined
 
   constructor(thread: KernelThread, background: Background) {
@@ -152,6 +155,10 @@ class ThreadedKernel implements LinuxKernel {
 
   events(signal?: AbortSignal): AsyncIterable<KernelEvent> {
     return this.#background.events(signal)
+  }
+
+  queries(signal?: AbortSignal): AsyncIterable<QueryEvent> {
+    return this.#queries.open(signal)
   }
 
   settled(): Promise<void> {

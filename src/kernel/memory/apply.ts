@@ -1,10 +1,20 @@
+import type { NamesResource, ZoneResource } from '../kept-resource.ts'
 import type { Change } from '../kernel.ts'
-import type { Resource } from '../resource.ts'
+import type { FileResource, HostsEntryResource, Resource } from '../resource.ts'
 import { resourceKey } from '../resource.ts'
 import { addresses, routes, sysctls } from './addressing.ts'
 import { bridges, namespaces, veths } from './links.ts'
 import type { Machine } from './machine.ts'
-import { announcements, consents, flows, rates, relays, reservations } from './noted.ts'
+import {
+  announcements,
+  consents,
+  flows,
+  noted,
+  rates,
+  relays,
+  reservations,
+  resolvers,
+} from './noted.ts'
 import { elements, tables } from './ruleset.ts'
 import type { Verbs } from './verbs.ts'
 
@@ -26,10 +36,20 @@ const verbs: { readonly [K in Kind]: Verbs<Extract<Resource, { kind: K }>> } = {
   rate: rates,
   announcement: announcements,
   consent: consents,
+  resolver: resolvers,
+  names: noted<NamesResource>(),
+  zone: noted<ZoneResource>(),
+  file: noted<FileResource>(),
+  'hosts-entry': noted<HostsEntryResource>(),
 }
 
 const additionOrder = Object.keys(verbs)
 const removalOrder = [
+  'zone',
+  'names',
+  'resolver',
+  'hosts-entry',
+  'file',
   'announcement',
   'rate',
   'relay',

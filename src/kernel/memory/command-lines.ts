@@ -1,5 +1,6 @@
 import { bracketed, familyOf } from '../../address/address.ts'
 import { portsText } from '../../address/port.ts'
+import type { NamesResource, Upstream } from '../kept-resource.ts'
 import type {
   AddressResource,
   BridgeResource,
@@ -70,7 +71,31 @@ function notedLine(resource: Noted): string {
       const command = family === 'ip' ? 'iptables' : 'ip6tables'
       return `${command} -I DOCKER-USER -m mark --mark ${mark}/${mark} -m comment --comment cnm -j ACCEPT`
     }
+    case 'resolver': {
+      const { namespace, servers } = resource
+      return `# resolver in ${namespace.path}${serversNote(servers)}`
+    }
+    case 'names':
+      return namesLine(resource)
+    case 'zone':
+      return `# resolver of the host at ${resource.listen} for ${resource.name}`
+    case 'file':
+      return `printf ${JSON.stringify(resource.content)} > ${resource.path}`
+    case 'hosts-entry':
+      return `echo ${resource.address} ${resource.names.join(' ')} >> ${resource.path}`
   }
+}
+
+function namesLine({ names, addresses, network, own, outside, servers }: NamesResource): string {
+  const others = Object.entries(own).map(([name, at]) => `; ${name} ${at.join(' ')}`)
+  const where = outside ? '' : ', nothing outside'
+  const of = `${names.join(' ')} on ${network.name}`
+  return `# names of ${of}: ${addresses.join(' ')}${others.join('')}${where}${serversNote(servers)}`
+}
+
+function serversNote(servers: readonly Upstream[] | undefined): string {
+  if (servers === undefined) return ''
+  return `, asks ${servers.map(({ address, port }) => `${bracketed(address)}:${port}`).join(' ')}`
 }
 
 /** The command without our mark, as it would be for somebody else's route. */

@@ -1,8 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { CnmError } from '../../base/errors.ts'
-import type { Kernel } from '../kernel.ts'
+import { EventStreams } from '../../base/event-streams.ts'
+import type { Kernel, KernelEvent, QueryEvent } from '../kernel.ts'
 import { applyChange } from './apply.ts'
-import { EventStreams } from './event-stream.ts'
 import { Machine } from './machine.ts'
 import {
   adoptedNamespace,
@@ -35,7 +35,8 @@ export interface MemoryKernelOptions {
  */
 export function memoryKernel(options: MemoryKernelOptions = {}): MemoryKernel {
   const machine = new Machine(options.forceForwarding6 ?? true)
-  const streams = new EventStreams()
+  const streams = new EventStreams<KernelEvent>()
+  const queries = new EventStreams<QueryEvent>()
   const watchers = new Set<() => void>()
   let isClosed = false
 
@@ -100,10 +101,15 @@ export function memoryKernel(options: MemoryKernelOptions = {}): MemoryKernel {
       assertOpen()
       return streams.open(signal)
     },
+    queries(signal) {
+      assertOpen()
+      return queries.open(signal)
+    },
     settled: async () => assertOpen(),
     async close() {
       isClosed = true
       streams.end()
+      queries.end()
       for (const look of watchers) look()
     },
   }

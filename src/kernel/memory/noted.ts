@@ -1,10 +1,12 @@
+import type { KeptResource, RelayResource, ResolverResource } from '../kept-resource.ts'
 import { portInUse } from '../port-conflict.ts'
 import type {
   AnnouncementResource,
   ConsentResource,
+  FileResource,
   FlowsResource,
+  HostsEntryResource,
   RateResource,
-  RelayResource,
   ReservationResource,
 } from '../resource.ts'
 import { resourceKey } from '../resource.ts'
@@ -14,10 +16,12 @@ import type { Verbs } from './verbs.ts'
 export type Noted =
   | ReservationResource
   | FlowsResource
-  | RelayResource
   | RateResource
   | AnnouncementResource
   | ConsentResource
+  | KeptResource
+  | FileResource
+  | HostsEntryResource
 
 /** It is remembered, and that is all. */
 export function noted<Kind extends Noted>(): Verbs<Kind> {
@@ -92,6 +96,15 @@ export const announcements: Verbs<AnnouncementResource> = {
   put(machine, resource) {
     machine.enter(resource.namespace)
     noted<AnnouncementResource>().put(machine, resource)
+  },
+}
+
+export const resolvers: Verbs<ResolverResource> = {
+  ...noted<ResolverResource>(),
+
+  put(machine, resource) {
+    machine.enter(resource.namespace)
+    noted<ResolverResource>().put(machine, resource)
   },
 }
 

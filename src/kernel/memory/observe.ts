@@ -85,6 +85,7 @@ export function hostView({ host, forceForwarding6, userChains }: Machine): HostV
     allForwarding6: isOn('net/ipv6/conf/all/forwarding'),
     ephemeralPorts: { from: 32768, to: 60999 },
     reservedPorts: [],
+    resolver: { search: [], options: [] },
     dockerUser: (['ip', 'ip6'] as const).filter((family) => userChains.has(family)),
     routes: routesOf(host),
     addresses: [...host.addresses.values()],

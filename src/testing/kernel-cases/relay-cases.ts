@@ -1,10 +1,7 @@
 import { expect } from 'vitest'
 import type { IpAddress, MacAddress } from '../../address/address.ts'
-import {
-  type AnnouncementResource,
-  type RelayResource,
-  resourceKey,
-} from '../../kernel/resource.ts'
+import type { RelayResource } from '../../kernel/kept-resource.ts'
+import { type AnnouncementResource, resourceKey } from '../../kernel/resource.ts'
 import { address, fullSample, namespace } from './sample.ts'
 import {
   add,

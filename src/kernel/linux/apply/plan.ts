@@ -1,3 +1,9 @@
+import type {
+  NamesResource,
+  RelayResource,
+  ResolverResource,
+  ZoneResource,
+} from '../../kept-resource.ts'
 import type { Change } from '../../kernel.ts'
 import {
   type AddressResource,
@@ -5,11 +11,12 @@ import {
   type BridgeResource,
   type ConsentResource,
   type ElementResource,
+  type FileResource,
   type FlowsResource,
+  type HostsEntryResource,
   type NamespaceRef,
   type NamespaceResource,
   type RateResource,
-  type RelayResource,
   type ReservationResource,
   type Resource,
   type RouteResource,
@@ -46,6 +53,11 @@ export interface Sorted {
   readonly rates: readonly RateResource[]
   readonly announcements: readonly AnnouncementResource[]
   readonly consents: readonly ConsentResource[]
+  readonly resolvers: readonly ResolverResource[]
+  readonly zones: readonly ZoneResource[]
+  readonly names: readonly NamesResource[]
+  readonly files: readonly FileResource[]
+  readonly hostsEntries: readonly HostsEntryResource[]
 }
 
 export function planOf({ remove, add }: Change): Plan {
@@ -167,5 +179,10 @@ function sort(resources: readonly Resource[]): Sorted {
     rates: all('rate'),
     announcements: all('announcement'),
     consents: all('consent'),
+    resolvers: all('resolver'),
+    zones: all('zone'),
+    names: all('names'),
+    files: all('file'),
+    hostsEntries: all('hosts-entry'),
   }
 }

@@ -1,4 +1,4 @@
-import type { RelayResource } from '../../resource.ts'
+import type { RelayResource } from '../../kept-resource.ts'
 import type { Slots } from './slots.ts'
 
 /** A relay that is being served. */

@@ -1,6 +1,6 @@
 import { createServer, Socket } from 'node:net'
 import { familyOf } from '../../../address/address.ts'
-import type { RelayResource } from '../../resource.ts'
+import type { RelayResource } from '../../kept-resource.ts'
 import { close } from '../ffi/file.ts'
 import type { Relay, RelaySupport } from './relay.ts'
 

@@ -1,6 +1,6 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { familyOf, type IpAddress } from '../../../address/address.ts'
-import type { RelayResource } from '../../resource.ts'
+import type { RelayResource } from '../../kept-resource.ts'
 import { close } from '../ffi/file.ts'
 import type { Relay, RelaySupport } from './relay.ts'
 

@@ -1,0 +1,61 @@
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { close } from './file.ts'
+import {
+  accept,
+  connectUnix,
+  listenUnix,
+  receiveWithDescriptors,
+  sendWithDescriptors,
+} from './unix-socket.ts'
+
+describe('unix sockets', () => {
+  let folder: string
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'cnm-unix-'))
+  })
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  it('carry bytes and descriptors', () => {
+    const listener = listenUnix(join(folder, 'a.sock'))
+    const client = connectUnix(join(folder, 'a.sock'))
+    const server = accept(listener)!
+    const files = ['one', 'two'].map((name) => {
+      writeFileSync(join(folder, name), name)
+      return openSync(join(folder, name), 'r')
+    })
+    const buffer = Buffer.alloc(100)
+    expect(receiveWithDescriptors(server, buffer, { wait: false })).toBeUndefined()
+    expect(sendWithDescriptors(client, Buffer.from('hello'), files, { wait: true })).toBe(5)
+    const { length, descriptors } = receiveWithDescriptors(server, buffer, { wait: true })!
+    expect(buffer.toString('utf8', 0, length)).toBe('hello')
+    expect(descriptors.map((fd) => readFileSync(fd, 'utf8'))).toEqual(['one', 'two'])
+    for (const fd of descriptors) expect(files).not.toContain(fd)
+    expect(sendWithDescriptors(client, Buffer.from('bye'), [], { wait: true })).toBe(3)
+    expect(receiveWithDescriptors(server, buffer, { wait: true })).toEqual({
+      length: 3,
+      descriptors: [],
+    })
+    close(client)
+    expect(receiveWithDescriptors(server, buffer, { wait: true })?.length).toBe(0)
+    for (const fd of [...files, ...descriptors, server, listener]) close(fd)
+  })
+
+  it('say so if there is nobody, or too much', () => {
+    expect(() => connectUnix(join(folder, 'nobody.sock'))).toThrow('ENOENT')
+    expect(() => connectUnix(`/${'x'.repeat(200)}`)).toThrow('too long for a unix socket')
+    const listener = listenUnix(join(folder, 'b.sock'))
+    expect(() => listenUnix(join(folder, 'b.sock'))).toThrow('EADDRINUSE')
+    const client = connectUnix(join(folder, 'b.sock'))
+    const chunk = Buffer.alloc(1 << 16)
+    let sent: number | undefined = 0
+    for (let at = 0; at < 100 && sent !== undefined; at++) {
+      sent = sendWithDescriptors(client, chunk, [], { wait: false })
+    }
+    expect(sent).toBeUndefined()
+    for (const fd of [client, listener]) close(fd)
+    expect(() => connectUnix(join(folder, 'b.sock'))).toThrow('ECONNREFUSED')
+  })
+})
