@@ -10,13 +10,13 @@ demo: build ## show networks, sandboxes and segmentation on a throw-away host, w
 	@node dist/cli/main.js demo
 
 test: check ## run every test: unit tests, then tests on real namespaces (root)
-	@scripts/setup tcpdump conntrack tc iperf3 iptables
+	@scripts/setup tcpdump conntrack tc iperf3 iptables dig busybox musl-gcc
 	npm test -- --reporter=default --reporter=json --outputFile.json=.reports/unit.json
 	npm run test:host -- --reporter=default --reporter=json --outputFile.json=.reports/host.json
 
-BENCH = attach ports traffic
+BENCH = attach ports traffic names
 
-bench: build bench/build/floor bench/build/connections ## compare with the kernel's floor and with peers; BENCH=ports runs one (root, gcc)
+bench: build bench/build/floor bench/build/connections bench/build/ask bench/build/responder ## compare with the kernel's floor and with peers; BENCH=ports runs one (root, gcc)
 	@scripts/setup iperf3
 	@npx tsc -p tsconfig.bench.json
 	@for name in $(BENCH); do unshare --net --mount --pid --fork --mount-proc --propagation private \

@@ -26,6 +26,7 @@ export type * from './kernel/kernel.ts'
 export type * from './kernel/resource.ts'
 export type * from './kernel/ruleset.ts'
 export { Controller, type ControllerOptions, createController } from './model/controller.ts'
+export type { DnsQuery } from './model/dns-queries.ts'
 export type { Finding } from './model/doctor.ts'
 export { Endpoint, type EndpointInfo, type PublishedBinding } from './model/endpoint.ts'
 export type {
@@ -35,12 +36,14 @@ export type {
   StandaloneEndpointOptions,
   UpdateOptions,
 } from './model/endpoint-options.ts'
+export type { DnsOptions } from './model/engine-dns.ts'
 export type { CnmEvent } from './model/event-bus.ts'
+export type { ExtraHost } from './model/name-options.ts'
 export { Network } from './model/network.ts'
 export type { Cancellable } from './model/option-fields.ts'
 export type { NetworkOptions, SandboxOptions, SubnetOptions } from './model/options.ts'
 export type { ExposedPort, PublishOptions } from './model/port-spec.ts'
-export type { NetworkRecord, PoolRecord } from './model/records.ts'
+export type { NameSettings, NetworkRecord, PoolRecord } from './model/records.ts'
 export {
   type ExecOptions,
   type ExecResult,
@@ -48,4 +51,5 @@ export {
   type SandboxInfo,
   type SpawnOptions,
 } from './model/sandbox.ts'
+export type { SandboxFiles } from './model/sandbox-names.ts'
 export type * from './store/store.ts'

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { Type } from 'typebox'
 import { CnmError } from './base/errors.ts'
 import { parser } from './base/parse.ts'
@@ -8,8 +9,9 @@ import { host } from './driver/host/host.ts'
 import { nothing } from './driver/null/null.ts'
 import { local as localIpam } from './ipam/local/local.ts'
 import { nullIpam } from './ipam/null/null.ts'
-import { linuxKernel, lockFile } from './kernel/linux/index.ts'
+import { type KeeperProgram, linuxKernel, lockFile } from './kernel/linux/index.ts'
 import { type Controller, createController as createOn } from './model/controller.ts'
+import { type DnsOptions, parseDns } from './model/engine-dns.ts'
 import { acquireEngineLock } from './store/local/engine-lock.ts'
 import { local as localStore } from './store/local/local.ts'
 import { makeFolder } from './store/local/make-folder.ts'
@@ -31,8 +33,23 @@ export interface EngineOptions {
    * `auto`.
    */
   readonly coexist?: 'auto' | 'off'
+  /** How names are answered. */
+  readonly dns?: LinuxDnsOptions
+  /** The process beside the engine that answers names and passes on what the kernel can't. */
+  readonly keeper?: {
+    /**
+     * It goes on when the controller is closed, until the next one with these folders takes it over, or
+     * there is no sandbox left. Default: false, it ends with the controller. It outlives a crash anyway.
+     */
+    readonly stay?: boolean
+  }
   /** Told of what fails in the background. Default: a process warning. */
   readonly onProblem?: (problem: unknown) => void
+}
+
+export interface LinuxDnsOptions extends DnsOptions {
+  /** The host's resolv.conf, whose servers are asked and whose changes are followed. Default: `/etc/resolv.conf`. */
+  readonly resolvConf?: string
 }
 
 /**
@@ -48,11 +65,15 @@ export async function createController(options: EngineOptions = {}): Promise<Con
     const namespaceDir = join(runDir, 'netns')
     await makeFolder(namespaceDir, 0o755)
     return await createOn({
-      kernel: await linuxKernel(hostPath === undefined ? {} : { host: hostPath }),
+      kernel: await linuxKernel({
+        ...(hostPath === undefined ? {} : { host: hostPath }),
+        keeper: keeperOf(runDir, options),
+      }),
       store: localStore({ stateDir, runDir }),
       drivers: [bridge(), host(), nothing()],
       ipams: [localIpam({ seed: await hostSeed(stateDir) }), nullIpam()],
       namespaceDir,
+      sandboxDir: join(resolve(runDir), 'sandboxes'),
       ...rest,
       onClose: async () => lock.release(),
     })
@@ -62,6 +83,17 @@ export async function createController(options: EngineOptions = {}): Promise<Con
   }
 }
 
+function keeperOf(runDir: string, { dns, keeper }: EngineOptions): KeeperProgram {
+  const { resolvConf } = dns ?? {}
+  return {
+    program: fileURLToPath(new URL('./keeper/process/main.js', import.meta.url)),
+    folder: resolve(runDir),
+    stay: keeper?.stay ?? false,
+    ...(resolvConf === undefined ? {} : { resolvConf }),
+  }
+}
+
+const strict = { additionalProperties: false }
 const Path = Type.Optional(Type.String({ minLength: 1 }))
 
 const parseData = parser(
@@ -73,8 +105,20 @@ const parseData = parser(
       // What a timer can wait for.
       idleMs: Type.Optional(Type.Number({ minimum: 0, maximum: 2 ** 31 - 1 })),
       coexist: Type.Optional(Type.Union([Type.Literal('auto'), Type.Literal('off')])),
+      dns: Type.Optional(
+        Type.Object(
+          {
+            resolvConf: Path,
+            zone: Type.Optional(Type.Union([Type.String(), Type.Literal(false)])),
+            listen: Type.Optional(Type.String()),
+            hostGateway: Type.Optional(Type.String()),
+          },
+          strict,
+        ),
+      ),
+      keeper: Type.Optional(Type.Object({ stay: Type.Optional(Type.Boolean()) }, strict)),
     },
-    { additionalProperties: false },
+    strict,
   ),
   'engine options',
 )
@@ -84,6 +128,7 @@ function parse(options: EngineOptions): EngineOptions {
   if (typeof options !== 'object' || options === null) return parseData(options)
   const { onProblem, ...data } = options
   parseData(data)
+  parseDns(data.dns)
   if (onProblem !== undefined && typeof onProblem !== 'function') {
     throw new CnmError('INVALID_ARGUMENT', 'engine options: onProblem must be a function')
   }

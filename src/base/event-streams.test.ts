@@ -44,3 +44,16 @@ it('forgets a stream that nobody reads any more', async () => {
   for await (const event of stream) if (event === 2) break
   expect(await collect(stream)).toEqual([])
 })
+
+it('tells how many listen, whenever somebody comes or goes', async () => {
+  const counts: number[] = []
+  const streams = new EventStreams<number>((count) => counts.push(count))
+  const abort = new AbortController()
+  const first = collect(streams.open(abort.signal))
+  streams.open()
+  abort.abort()
+  await first
+  expect(counts).toEqual([1, 2, 1])
+  streams.end()
+  expect(counts).toEqual([1, 2, 1, 0])
+})

@@ -17,10 +17,14 @@ export class DemoHost implements AsyncDisposable {
   static readonly outside = '198.51.100.1'
   /** The host's own address, as the internet knows it. */
   static readonly inside = '198.51.100.2'
+  /** What the internet's own server of names calls the outside. */
+  static readonly website = 'www.example'
   readonly #internet: Stranger
+  readonly #server: ChildProcess
 
-  private constructor(internet: Stranger) {
+  private constructor(internet: Stranger, server: ChildProcess) {
     this.#internet = internet
+    this.#server = server
   }
 
   static async make(): Promise<DemoHost> {
@@ -34,7 +38,7 @@ export class DemoHost implements AsyncDisposable {
     await there('ip', 'address', 'add', `${DemoHost.outside}/24`, 'dev', 'eth0')
     await there('ip', 'link', 'set', 'eth0', 'up')
     await ip('route', 'add', 'default', 'via', DemoHost.outside)
-    return new DemoHost(internet)
+    return new DemoHost(internet, await nameServer(internet))
   }
 
   /** Whether an address answers a ping from outside, which has a route to everything here. */
@@ -58,6 +62,18 @@ export class DemoHost implements AsyncDisposable {
     return get([], url)
   }
 
+  /** The IPv4 address that a server of names answers with; asked from the host, or from another namespace. */
+  async resolves(name: string, server: string, netns?: string): Promise<string | undefined> {
+    const [program = '', ...args] = [
+      ...(netns === undefined ? [] : ['nsenter', `--net=${netns}`]),
+      ...[process.execPath, '-e', question, server, name],
+    ]
+    return run(program, args).then(
+      ({ stdout }) => stdout.trim(),
+      () => undefined,
+    )
+  }
+
   /** The number of rules in our tables, as `nft` counts them. */
   async rules(): Promise<number> {
     const { stdout } = await run('nft', ['-j', 'list', 'ruleset'])
@@ -73,8 +89,38 @@ export class DemoHost implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await end(this.#server)
     await this.#internet.kill()
   }
+}
+
+const question = `const { promises: { Resolver } } = require('node:dns')
+  const resolver = new Resolver({ timeout: 1000, tries: 1 })
+  resolver.setServers([process.argv[1]])
+  resolver.resolve4(process.argv[2]).then(([address]) => console.log(address))`
+
+/** Knows one name only. A query's name ends at the byte 0, its question four bytes later. */
+const answering = `const [address, known] = process.argv.slice(1)
+  const server = require('node:dgram').createSocket('udp4')
+  server.on('message', (query, from) => {
+    const end = query.indexOf(0, 12)
+    const isKnown = query.subarray(13, end).toString().toLowerCase() === known.replace('.', '\\x07')
+    const isAddress = isKnown && query.readUInt16BE(end + 1) === 1
+    const answer = [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, ...address.split('.')]
+    const head = [0x85, isKnown ? 0x80 : 0x83, 0, 1, 0, isAddress ? 1 : 0, 0, 0, 0, 0]
+    const reply = [query.subarray(0, 2), head, query.subarray(12, end + 5), isAddress ? answer : []]
+    server.send(Buffer.concat(reply.map((part) => Buffer.from(part))), from.port, from.address)
+  })
+  server.bind(53, address, () => console.log('ready'))`
+
+/** What the host's resolv.conf has to name. */
+async function nameServer({ pid }: Stranger): Promise<ChildProcess> {
+  const enter = ['-t', String(pid), '-n', process.execPath, '-e', answering]
+  const child = spawn('nsenter', [...enter, DemoHost.outside, DemoHost.website], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  await once(child.stdout, 'data')
+  return child
 }
 
 const request = `fetch(process.argv[1], { signal: AbortSignal.timeout(1000) })

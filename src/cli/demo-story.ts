@@ -1,4 +1,6 @@
 import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { createController, type Endpoint, type EngineOptions, type Sandbox } from '../linux.ts'
 import { DemoHost, stranger } from './demo-host.ts'
 import type { DemoLog } from './demo-log.ts'
@@ -13,14 +15,22 @@ export async function tellStory(
 ): Promise<void> {
   log.chapter('Two networks, one of them internal, and sandboxes on one, the other and both')
   {
-    await using cnm = await log.done('start the engine', () => createController(options))
+    await using cnm = await log.done('start the engine', () =>
+      createController({ ...options, keeper: { stay: true } }),
+    )
     await build(log, cnm)
-    await segments(log, cnm, host)
+    await segments(log, cnm)
+    await names(log, cnm, host)
     await publishes(log, cnm, host)
     await collects(log, cnm)
     await constantRules(log, cnm, host)
   }
   log.chapter('The engine is gone, and comes back')
+  const [inside = ''] = await readdir(join(options.runDir ?? '', 'netns'))
+  await log.proved('names are answered while there is none', async () => {
+    const netns = join(options.runDir ?? '', 'netns', inside)
+    return (await host.resolves('both', '127.0.0.11', netns)) !== undefined
+  })
   await using cnm = await log.done('start another engine on the same state', () =>
     createController(options),
   )
@@ -28,9 +38,7 @@ export async function tellStory(
     const findings = await cnm.doctor()
     return findings.length === 0 && cnm.sandboxes().length === 3
   })
-  await log.proved('api still reaches both', () =>
-    reaches(cnm.sandbox('api'), addressOf(cnm, 'both', 'web')),
-  )
+  await log.proved('api still reaches both', () => reaches(cnm.sandbox('api'), 'both'))
   await removesAll(log, cnm, host)
 }
 
@@ -38,45 +46,76 @@ async function build(log: DemoLog, cnm: Cnm): Promise<void> {
   await log.done('network web, 10.7.0.0/24', () =>
     cnm.createNetwork({ name: 'web', subnets: ['10.7.0.0/24'] }),
   )
-  await log.done('network back, internal, IPv4 and IPv6', () =>
-    cnm.createNetwork({ name: 'back', internal: true, ipv6: true }),
+  await log.done('network back, 10.8.0.0/24, internal, IPv4 and IPv6', () =>
+    cnm.createNetwork({ name: 'back', internal: true, subnets: ['10.8.0.0/24'], ipv6: true }),
   )
-  const make = (name: string, networks: readonly string[]) =>
-    log.done(`sandbox ${name} on ${networks.join(' and ')}`, () =>
-      cnm.createSandbox({ name, connect: networks.map((network) => ({ network })) }),
-    )
-  await make('api', ['web'])
-  await make('db', ['back'])
-  await make('both', ['web', 'back'])
+  const [api, db] = ['10.7.0.7', '10.8.0.7']
+  await log.done('sandbox api on web, with the alias backend', () =>
+    cnm.createSandbox({
+      name: 'api',
+      extraHosts: [`address-of-db:${db}`],
+      connect: [{ network: 'web', ip: api, aliases: ['backend'] }],
+    }),
+  )
+  await log.done('sandbox db on back', () =>
+    cnm.createSandbox({
+      name: 'db',
+      extraHosts: [`address-of-api:${api}`],
+      connect: [{ network: 'back', ip: db }],
+    }),
+  )
+  await log.done('sandbox both on web and back', () =>
+    cnm.createSandbox({ name: 'both', connect: [{ network: 'web' }, { network: 'back' }] }),
+  )
 }
 
-async function segments(log: DemoLog, cnm: Cnm, host: DemoHost): Promise<void> {
-  const [api, db, both] = ['api', 'db', 'both'].map((name) => cnm.sandbox(name)) as [
-    Sandbox,
-    Sandbox,
-    Sandbox,
-  ]
-  const on = (name: string, network: string) => addressOf(cnm, name, network)
-  log.chapter('Who reaches whom')
-  await log.proved('api reaches both, on web', () => reaches(api, on('both', 'web')))
-  await log.proved('db reaches both, on back', () => reaches(db, on('both', 'back')))
-  await log.proved('db reaches both, on back, by IPv6', () =>
-    reaches(db, cnm.sandbox('both').endpoints()[1]?.inspect().ipv6 ?? ''),
+async function segments(log: DemoLog, cnm: Cnm): Promise<void> {
+  const [api, db, both] = trio(cnm)
+  log.chapter('Who reaches whom, by name')
+  await log.proved('api reaches both, on web', () => reaches(api, 'both'))
+  await log.proved('db reaches both, on back', () => reaches(db, 'both'))
+  await log.proved('db reaches both, on back, by IPv6', () => reaches(db, 'both', '-6'))
+  await log.proved('api does not know db', async () => !(await reaches(api, 'db')))
+  await log.proved('db does not know api', async () => !(await reaches(db, 'api')))
+  await log.proved(
+    'nor do they reach each other by the address',
+    async () => !(await reaches(api, 'address-of-db')) && !(await reaches(db, 'address-of-api')),
   )
-  await log.proved('api does not reach db', async () => !(await reaches(api, on('db', 'back'))))
-  await log.proved('db does not reach api', async () => !(await reaches(db, on('api', 'web'))))
-  await log.proved('api reaches the outside, behind the host', () => reaches(api, DemoHost.outside))
+  await log.proved('api reaches the outside, behind the host', () => reaches(api, DemoHost.website))
   await log.proved('both reaches the outside too, through web', () =>
-    reaches(both, DemoHost.outside),
+    reaches(both, DemoHost.website),
   )
   await log.proved(
     'db, on an internal network, does not',
-    async () => !(await reaches(db, DemoHost.outside)),
+    async () => !(await reaches(db, DemoHost.website)),
   )
+}
+
+async function names(log: DemoLog, cnm: Cnm, host: DemoHost): Promise<void> {
+  const [api, , both] = trio(cnm)
+  log.chapter('Other names')
+  await log.proved('both reaches api by its alias backend', () => reaches(both, 'backend'))
+  await log.proved('and as api.web, by its network', () => reaches(both, 'api.web'))
+  await log.proved('api reaches the host as host.internal', () => reaches(api, 'host.internal'))
+  let address: string | undefined
+  await log.proved('the host finds api.web.cnm.internal at 127.0.0.153', async () => {
+    address = await host.resolves('api.web.cnm.internal', '127.0.0.153')
+    return address !== undefined
+  })
   await log.proved(
-    'the outside does not reach api',
-    async () => !(await host.outsideReaches(on('api', 'web'))),
+    'the outside does not reach it there',
+    async () => !(await host.outsideReaches(address ?? '')),
   )
+  await log.proved('a name is gone with its sandbox', async () => {
+    const brief = await cnm.createSandbox({ name: 'brief', connect: [{ network: 'web' }] })
+    const wasThere = await reaches(api, 'brief')
+    await brief.delete()
+    return wasThere && !(await reaches(api, 'brief'))
+  })
+}
+
+function trio(cnm: Cnm): [api: Sandbox, db: Sandbox, both: Sandbox] {
+  return [cnm.sandbox('api'), cnm.sandbox('db'), cnm.sandbox('both')]
 }
 
 /** Answers every request with the address it came from. */
@@ -121,9 +160,7 @@ async function collects(log: DemoLog, cnm: Cnm): Promise<void> {
   const adopted = await log.done('adopt the namespace of a running process and connect it', () =>
     cnm.createSandbox({ name: 'guest', pid: process.pid, connect: [{ network: 'web' }] }),
   )
-  await log.proved('api reaches it', () =>
-    reaches(cnm.sandbox('api'), addressOf(cnm, 'guest', 'web')),
-  )
+  await log.proved('api reaches it', () => reaches(cnm.sandbox('api'), 'guest'))
   const gone = sandboxGone(cnm, adopted.id)
   await process.kill()
   await log.proved('its process is killed: sandbox and endpoint are gone', async () => {
@@ -168,15 +205,6 @@ async function removesAll(log: DemoLog, cnm: Cnm, host: DemoHost): Promise<void>
   })
 }
 
-function addressOf(cnm: Cnm, sandbox: string, network: string): string {
-  const { id } = cnm.network(network)
-  const infos = cnm
-    .sandbox(sandbox)
-    .endpoints()
-    .map((endpoint) => endpoint.inspect())
-  return infos.find((info) => info.network === id)?.ipv4 ?? ''
-}
-
-async function reaches(from: Sandbox, address: string): Promise<boolean> {
-  return (await from.exec(['ping', '-c1', '-W2', address])).code === 0
+async function reaches(from: Sandbox, name: string, family: '-4' | '-6' = '-4'): Promise<boolean> {
+  return (await from.exec(['ping', family, '-c1', '-W2', name])).code === 0
 }

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -37,7 +38,13 @@ async function show(): Promise<number> {
   const log = new DemoLog()
   try {
     await using host = await DemoHost.make()
-    await tellStory(log, host, { stateDir: join(folder, 'state'), runDir: join(folder, 'run') })
+    const resolvConf = join(folder, 'resolv.conf')
+    await writeFile(resolvConf, `nameserver ${DemoHost.outside}\n`)
+    const runDir = join(folder, 'run')
+    await tellStory(log, host, { stateDir: join(folder, 'state'), runDir, dns: { resolvConf } })
+    await log.proved('the keeper has ended with its engine', async () => {
+      return !existsSync(join(runDir, 'keeper.sock'))
+    })
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

@@ -6,11 +6,12 @@ import {
   type Controller,
   createController,
   type Network,
-  type Program,
   type Sandbox,
+  type SandboxOptions,
 } from '../linux.ts'
 import { type EngineFlags, engineOptions, withEngineOptions } from './engine-options.ts'
 import { guarded } from './fail.ts'
+import { SignalRelay } from './signal-relay.ts'
 
 interface Flags extends EngineFlags {
   readonly name?: string
@@ -24,15 +25,44 @@ interface Flags extends EngineFlags {
   readonly expose: readonly string[]
   readonly rateIn?: string
   readonly rateOut?: string
+  readonly hostname?: string
+  readonly dns: readonly string[]
+  readonly dnsSearch: readonly string[]
+  readonly dnsOption: readonly string[]
+  readonly addHost: readonly string[]
+  readonly mountEtc?: boolean
   readonly json?: boolean
 }
 
 const collect = (value: string, all: readonly string[]) => [...all, value]
 
 export function runCommand(): Command {
-  return withEngineOptions(new Command('run'))
+  return withNameOptions(withNetworkOptions(withEngineOptions(new Command('run'))))
     .description('run a program with a network of its own')
     .argument('<command...>', 'the program and its arguments')
+    .option('--json', 'errors as JSON')
+    .passThroughOptions()
+    .addHelpText(
+      'after',
+      `
+A network that doesn't exist is made, and goes with its last sandbox. "none" is no network, "host" the
+host's own. Ports are published on the first network, which has the default route then. Sandboxes find
+one another by name on their networks, and the host as host.internal. Signals are passed on to the program,
+and its exit status is that of cnm run. For a program that runs as root this is no security boundary.
+
+Examples:
+  cnm run -- ip address
+  cnm run --network web --name api -- node server.js
+  cnm run -p 8080:80 -p 127.0.0.1:9090:9090 -- node server.js
+  cnm run --network web --network db --ip 10.7.0.5 -- bash
+  cnm run --network web --hostname db1 --alias db -- postgres
+  cnm run --network web --dns 10.7.0.53 --dns-search example.org --add-host old:10.7.0.9 -- curl http://api/`,
+    )
+    .action(guarded(run))
+}
+
+function withNetworkOptions(command: Command): Command {
+  return command
     .option('--name <name>', 'name of the sandbox')
     .option(
       '--network <network>',
@@ -40,7 +70,6 @@ export function runCommand(): Command {
       collect,
       [],
     )
-    .option('--alias <name>', 'another name on its networks; may be repeated', collect, [])
     .option('--ip <address>', 'IPv4 address on the first network')
     .option('--ip6 <address>', 'IPv6 address on the first network')
     .option(
@@ -58,22 +87,33 @@ export function runCommand(): Command {
       'of the first network: the highest has the default route (default: 1 with ports, else 0)',
       wholeNumber,
     )
-    .option('--json', 'errors as JSON')
-    .passThroughOptions()
-    .addHelpText(
-      'after',
-      `
-A network that doesn't exist is made, and goes with its last sandbox. "none" is no network, "host" the
-host's own. Ports are published on the first network, which has the default route then. Signals are passed on to the program, and its exit status is that of cnm run.
-For a program that runs as root this is no security boundary.
+}
 
-Examples:
-  cnm run -- ip address
-  cnm run --network web --name api -- node server.js
-  cnm run -p 8080:80 -p 127.0.0.1:9090:9090 -- node server.js
-  cnm run --network web --network db --ip 10.7.0.5 -- bash`,
+function withNameOptions(command: Command): Command {
+  return command
+    .option('--alias <name>', 'another name on its networks; may be repeated', collect, [])
+    .option('--hostname <name>', 'its name for itself, and on its networks (default: its name)')
+    .option(
+      '--dns <server>',
+      "server for outside names, instead of the host's: 10.7.0.5, [fd00::5]:5353; may be repeated",
+      collect,
+      [],
     )
-    .action(guarded(run))
+    .option(
+      '--dns-search <domain>',
+      'domain in which names are looked for, "." for none; may be repeated (default: the host\'s)',
+      collect,
+      [],
+    )
+    .option('--dns-option <option>', 'for resolv.conf: ndots:2; may be repeated', collect, [])
+    .option(
+      '--add-host <name:address>',
+      'line for its hosts file: db:10.7.0.9, gate:host-gateway; may be repeated',
+      collect,
+      [],
+    )
+    .option('--mount-etc', 'show it hosts, resolv.conf and hostname of its own in /etc (default)')
+    .option('--no-mount-etc', "leave it those of the host, and the host's hostname")
 }
 
 async function run(argv: readonly string[], flags: Flags): Promise<number> {
@@ -99,7 +139,8 @@ async function runInSandbox(
   await using cnm = await createController(engineOptions(flags))
   await using box = await makeSandbox(cnm, flags, signals.signal)
   throwIfAborted(signals.signal, `starting ${argv[0]}`)
-  const program = await box.spawn(argv, { stdio: 'inherit' })
+  const { mountEtc = true } = flags
+  const program = await box.spawn(argv, { stdio: 'inherit', mountEtc })
   signals.relayTo(program)
   const { code, signal } = await program.ended
   return code ?? 128 + constants.signals[signal ?? 'SIGKILL']
@@ -121,6 +162,7 @@ async function makeSandbox(cnm: Controller, flags: Flags, signal: AbortSignal): 
       ephemeral: true,
       host: networks.some(({ name }) => name === 'host'),
       ...(flags.name === undefined ? {} : { name: flags.name }),
+      ...nameOptions(flags),
       connect: networks.map(({ id }, index) => ({
         network: id,
         aliases: flags.alias,
@@ -142,6 +184,18 @@ function ignoreGone(error: unknown): void {
 /** By name or whole id. The beginning of an id won't do: `cafe` and `db` are names. */
 function findNetwork(cnm: Controller, wanted: string): Network | undefined {
   return cnm.networks().find(({ id, name }) => name === wanted || id === wanted)
+}
+
+/** What isn't given isn't said at all: the host's own stack takes none of it. */
+function nameOptions(flags: Flags): SandboxOptions {
+  const { hostname, dns, dnsSearch, dnsOption, addHost } = flags
+  return {
+    ...(hostname === undefined ? {} : { hostname }),
+    ...(dns.length === 0 ? {} : { dns }),
+    ...(dnsSearch.length === 0 ? {} : { dnsSearch }),
+    ...(dnsOption.length === 0 ? {} : { dnsOptions: dnsOption }),
+    ...(addHost.length === 0 ? {} : { extraHosts: addHost }),
+  }
 }
 
 /** What belongs to one endpoint only is that of the first network. */
@@ -168,48 +222,4 @@ function firstOptions(flags: Flags): Partial<ConnectOptions> {
 function wholeNumber(text: string): number {
   if (/^-?\d{1,9}$/.test(text)) return Number(text)
   throw new InvalidArgumentError('It is no whole number.')
-}
-
-/**
- * Passes signals on to the program; one that comes before it is being started cancels that. What a
- * terminal sends (Ctrl-C) reaches the program by itself.
- */
-class SignalRelay {
-  readonly #signals: readonly NodeJS.Signals[] = [
-    'SIGINT',
-    'SIGQUIT',
-    'SIGTERM',
-    'SIGHUP',
-    'SIGUSR2',
-  ]
-  readonly #abort = new AbortController()
-  /** The first one that came before there was a program. */
-  early: NodeJS.Signals | undefined
-  #program: Program | undefined
-
-  constructor() {
-    for (const signal of this.#signals) process.on(signal, this.#receive)
-  }
-
-  /** Fires with the first signal that comes before there is a program. */
-  get signal(): AbortSignal {
-    return this.#abort.signal
-  }
-
-  relayTo(program: Program): void {
-    this.#program = program
-    if (this.early !== undefined) program.kill(this.early)
-  }
-
-  stop(): void {
-    for (const signal of this.#signals) process.off(signal, this.#receive)
-  }
-
-  readonly #receive = (signal: NodeJS.Signals): void => {
-    const fromTerminal = process.stdin.isTTY && (signal === 'SIGINT' || signal === 'SIGQUIT')
-    if (this.#program === undefined) {
-      this.early ??= signal
-      this.#abort.abort()
-    } else if (!fromTerminal) this.#program.kill(signal)
-  }
 }

@@ -56,6 +56,8 @@ export type KeeperReply =
       readonly number: number
       /** Answer to `hello` only. */
       readonly version?: number
+      /** Of the keeper's process. */
+      readonly pid?: number
       readonly resources?: readonly KeptResource[]
       /** Labels of what it holds, with how many of this message's descriptors are duplicates of it. */
       readonly held?: readonly { readonly label: string; readonly count: number }[]
@@ -113,6 +115,11 @@ export function encodeFrame(
 export class FrameReader {
   #waiting: Buffer[] = []
   #length = 0
+
+  /** Whether all that came was whole messages. */
+  get isEmpty(): boolean {
+    return this.#length === 0
+  }
 
   push(bytes: Buffer): unknown[] {
     this.#waiting.push(bytes)

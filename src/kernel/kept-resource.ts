@@ -6,8 +6,8 @@ import type { NamespaceRef } from './resource.ts'
 export type KeptResource = RelayResource | ResolverResource | NamesResource | ZoneResource
 
 /**
- * A listener of the host that passes on what it gets, for what the kernel can't forward (`::1`).
- * It goes when the door is closed, or its process ends. Equivalent to: `socat TCP6-LISTEN:8080,bind=[::1],fork TCP6:…`.
+ * A listener of the host that passes on what it gets, for what the kernel can't forward (`::1`). A kept
+ * resource. Equivalent to: `socat TCP6-LISTEN:8080,bind=[::1],fork TCP6:…`.
  */
 export interface RelayResource {
   readonly kind: 'relay'

@@ -1,5 +1,6 @@
 import type { Cidr, IpAddress, MacAddress, Prefix } from '../address/address.ts'
 import type { PortRange, Protocol } from '../address/port.ts'
+import type { KeptResource } from './kept-resource.ts'
 import type { ElementResource, NamespaceRef, ReservationResource, Resource } from './resource.ts'
 
 /**
@@ -104,6 +105,8 @@ export interface Survey {
   readonly namespaces: readonly SurveyedNamespace[]
   /** Those of one owner that follow one another perhaps as a run, whichever they were added in. */
   readonly elements: readonly ElementResource[]
+  /** What the keeper of this engine's folder holds; absent: nothing. */
+  readonly kept?: readonly KeptResource[]
 }
 
 export interface SurveyedLink {
@@ -270,6 +273,8 @@ export type KernelEvent =
   | { readonly type: 'counters'; readonly sandbox: string; readonly counters: ResolverCounters }
   /** The host's resolv.conf has changed. */
   | { readonly type: 'resolv-conf' }
+  /** Something the keeper should have done went wrong, in a sentence; at most a few in a minute. */
+  | { readonly type: 'problem'; readonly message: string }
   /** Some events were missed; may be the first one, for those before it. */
   | { readonly type: 'resync' }
 

@@ -1,12 +1,14 @@
 import { basename } from 'node:path'
 import { cidrAddress, familyOf } from '../address/address.ts'
 import { type EndpointId, idFromPrefix, type SandboxId, shortId } from '../base/id.ts'
+import type { NamesResource } from '../kernel/kept-resource.ts'
 import type { Survey, SurveyedNamespace } from '../kernel/kernel.ts'
 import { takeAddresses } from './addresses.ts'
 import { surveyMachine } from './drift.ts'
 import { type Engine, put } from './engine.ts'
 import { planMembers, planOf } from './members.ts'
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from './records.ts'
+import { sandboxResources } from './sandbox-names.ts'
 
 /** The firewall's elements tell on which uplinks forwarding is ours: to be known before networks are described. */
 export async function recallForwarding(engine: Engine): Promise<void> {
@@ -24,9 +26,9 @@ export async function adoptLost(engine: Engine): Promise<string[]> {
   const problems: string[] = []
   const survey = await surveyMachine(engine)
   for (const namespace of survey.namespaces) {
-    const id = idFromPrefix<SandboxId>(basename(namespace.path))
+    const id = sandboxId(namespace.path, survey)
     if (engine.state.sandboxes.get(id) || !/^[0-9a-f]{12}$/.test(basename(namespace.path))) continue
-    const sandbox = sandboxRecord(id, namespace.path)
+    const sandbox = sandboxRecord(engine, id, namespace.path)
     const endpoints = await adoptEndpoints(engine, sandbox, namespace, survey, problems)
     engine.state.putSandbox(sandbox)
     engine.ledger.claim([{ owner: id, from: [], to: sandbox.resources }])
@@ -39,16 +41,28 @@ export async function adoptLost(engine: Engine): Promise<string[]> {
     engine.ledger.claim(claims)
     for (const record of records) engine.state.putEndpoint(record)
     await engine.store.commit([put('sandbox', sandbox), ...done])
+    const lost = endpoints.every(({ id }) => keptNames(id, survey)) ? '' : 'names, aliases, '
     problems.push(
-      `sandbox ${sandbox.name} was adopted without its record: its name and labels are lost, and the names, aliases, labels and published ports of its endpoints (${endpoints.length})`,
+      `sandbox ${sandbox.name} was adopted without its record: its name and labels are lost, and the ${lost}labels and published ports of its endpoints (${endpoints.length})`,
     )
   }
   return problems
 }
 
-function sandboxRecord(id: SandboxId, path: string): SandboxRecord {
+/** Its resolver, where it has one, tells the whole id. */
+function sandboxId(path: string, { kept = [] }: Survey): SandboxId {
+  const resolver = kept.find((each) => each.kind === 'resolver' && each.namespace.path === path)
+  if (resolver?.kind === 'resolver') return resolver.sandbox as SandboxId
+  return idFromPrefix<SandboxId>(basename(path))
+}
+
+function keptNames(id: EndpointId, { kept = [] }: Survey): NamesResource | undefined {
+  return kept.find((each): each is NamesResource => each.kind === 'names' && each.endpoint === id)
+}
+
+function sandboxRecord(engine: Engine, id: SandboxId, path: string): SandboxRecord {
   const namespace = { path }
-  return {
+  const record: SandboxRecord = {
     id,
     name: shortId(id),
     state: 'ready',
@@ -59,8 +73,9 @@ function sandboxRecord(id: SandboxId, path: string): SandboxRecord {
     links: [],
     gateways: [],
     ephemeral: false,
-    resources: [{ kind: 'namespace', namespace }],
+    resources: [],
   }
+  return { ...record, resources: sandboxResources(engine.sandboxDir, record, engine.lastView) }
 }
 
 async function adoptEndpoints(
@@ -81,6 +96,7 @@ async function adoptEndpoints(
       network,
       endpointId(hostEnd.name.slice(4), survey),
       link,
+      survey,
     )
     try {
       const state = engine.state.networks.need(network.id)
@@ -95,10 +111,14 @@ async function adoptEndpoints(
   return found
 }
 
-/** Its firewall elements, where it has some, tell the whole id. */
-function endpointId(prefix: string, survey: Survey): EndpointId {
-  const owner = survey.elements.find((element) => element.owner.startsWith(prefix))?.owner
-  return (owner as EndpointId | undefined) ?? idFromPrefix<EndpointId>(prefix)
+/** Its names or its firewall elements, where it has some, tell the whole id. */
+function endpointId(prefix: string, { elements, kept = [] }: Survey): EndpointId {
+  const names = kept.find((each) => each.kind === 'names' && each.endpoint.startsWith(prefix))
+  const known =
+    names?.kind === 'names'
+      ? names.endpoint
+      : elements.find(({ owner }) => owner.startsWith(prefix))?.owner
+  return (known as EndpointId | undefined) ?? idFromPrefix<EndpointId>(prefix)
 }
 
 /** The network whose bridge that is. */
@@ -115,7 +135,9 @@ function endpointRecord(
   network: NetworkRecord,
   id: EndpointId,
   link: SurveyedNamespace['links'][number],
+  survey: Survey,
 ): EndpointRecord {
+  const [name = shortId(id), ...others] = keptNames(id, survey)?.names ?? []
   const addresses = link.addresses.map(cidrAddress)
   const ipv4 = network.ipv4 && addresses.find((address) => familyOf(address) === 4)
   const ipv6 =
@@ -126,12 +148,12 @@ function endpointRecord(
   )
   return {
     id,
-    name: shortId(id),
+    name,
     network: network.id,
     state: 'ready',
     created: new Date().toISOString(),
     labels: {},
-    aliases: [],
+    aliases: others.filter((other) => other !== shortId(sandbox.id)),
     // Whoever was the gateway stays it.
     gwPriority: isGateway ? 1 : 0,
     attached: true,

@@ -3,9 +3,11 @@ import type { NetworkDriver } from '../driver/driver.ts'
 import type { Ipam } from '../ipam/ipam.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import type { Store } from '../store/store.ts'
+import { type DnsQuery, dnsQueries } from './dns-queries.ts'
 import { doctor, type Finding } from './doctor.ts'
 import { Endpoint } from './endpoint.ts'
 import { Engine, explain } from './engine.ts'
+import { type DnsOptions, parseDns } from './engine-dns.ts'
 import type { CnmEvent } from './event-bus.ts'
 import { followHost } from './follow-host.ts'
 import { Network, refuseOther } from './network.ts'
@@ -23,6 +25,9 @@ export interface ControllerOptions {
   readonly ipams: readonly Ipam[]
   /** The folder in which our own network namespaces are mounted. */
   readonly namespaceDir: string
+  /** The folder in which files for sandboxes are kept: `hosts`, `resolv.conf`, `hostname`. Absolute. */
+  readonly sandboxDir: string
+  readonly dns?: DnsOptions
   /** How long an endpoint without a sandbox is kept, unless it is persistent. Default: 60 s. */
   readonly idleMs?: number
   /**
@@ -40,7 +45,8 @@ export interface ControllerOptions {
 /** Starts an engine on the given parts. `libcnm/linux` puts the usual ones together. */
 export async function createController(options: ControllerOptions): Promise<Controller> {
   const { onClose = async () => {}, idleMs = 60_000, onProblem = warn, ...rest } = options
-  const engine = new Engine({ coexist: 'auto', ...rest, idleMs, onProblem })
+  const dns = parseDns(options.dns)
+  const engine = new Engine({ coexist: 'auto', ...rest, dns, idleMs, onProblem })
   try {
     const problems = await start(engine)
     followHost(engine)
@@ -137,6 +143,14 @@ export class Controller implements AsyncDisposable {
   /** What happens from now on, until the signal fires or the controller closes. */
   events(options: Cancellable = {}): AsyncIterable<CnmEvent> & AsyncDisposable {
     return this.#open().events.listen(options.signal)
+  }
+
+  /**
+   * What sandboxes' resolvers are asked from now on, each query when it has been answered, until the
+   * signal fires or the controller closes. At most 1,000 a second; `skipped` counts the others.
+   */
+  queries(options: Cancellable = {}): AsyncIterable<DnsQuery> {
+    return dnsQueries(this.#open(), options.signal)
   }
 
   /** How the machine differs from the records; with `fix` the difference is mended. */

@@ -1,8 +1,8 @@
-import type { PortHolder } from '../kernel/kernel.ts'
+import type { Difference, PortHolder } from '../kernel/kernel.ts'
 import { holderText } from '../kernel/port-conflict.ts'
 import { type Drift, findDrift, orphanText } from './drift.ts'
 import { type Engine, explain } from './engine.ts'
-import { mendOthers, type TakenAway } from './mend-all.ts'
+import { mendOthers } from './mend-all.ts'
 
 /** One way in which the machine is not as the records say, or doesn't let them come true. */
 export interface Finding {
@@ -31,12 +31,11 @@ export async function doctor(
   return engine.queue.runAlone(async () => {
     await engine.kernel.settled()
     const drift = await findDrift(engine)
-    const taken = fix ? await mended(engine, drift) : []
+    const left = fix ? await mended(engine, drift) : drift.differences
     return [
       ...drift.differences.map((difference): Finding => {
         const { state, detail } = difference
-        const isTaken = taken.some((each) => each.difference === difference)
-        return { kind: state, detail, mended: fix && !isTaken }
+        return { kind: state, detail, mended: !left.includes(difference) }
       }),
       ...drift.orphans.map(
         (resource): Finding => ({ kind: 'orphan', detail: orphanText(resource), mended: fix }),
@@ -48,12 +47,22 @@ export async function doctor(
   })
 }
 
-async function mended(engine: Engine, drift: Drift): Promise<readonly TakenAway[]> {
+/** Answers with what could not be mended. */
+async function mended(engine: Engine, drift: Drift): Promise<readonly Difference[]> {
   try {
-    return await mendOthers(engine, drift)
+    const taken = await mendOthers(engine, drift)
+    return [...taken.map(({ difference }) => difference), ...(await zonesLeft(engine, drift))]
   } catch (error) {
     throw explain(error, 'mending')
   }
+}
+
+/** Where somebody else answers at its address, a zone stays missing, and nobody is disturbed. */
+async function zonesLeft({ kernel }: Engine, { differences }: Drift): Promise<Difference[]> {
+  const zones = differences.filter(({ resource }) => resource.kind === 'zone')
+  if (zones.length === 0) return []
+  const left = await kernel.compare(zones.map(({ resource }) => resource))
+  return zones.filter(({ resource }) => left.some((each) => each.resource === resource))
 }
 
 async function blocked({ kernel }: Engine): Promise<Finding[]> {

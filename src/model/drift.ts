@@ -35,7 +35,7 @@ function orphansOf(engine: Engine, survey: Survey): Resource[] {
     ...survey.namespaces.map(({ path }): Resource => ({ kind: 'namespace', namespace: { path } })),
   ]
   return [
-    ...all.filter((resource) => !keys.has(resourceKey(resource))),
+    ...[...all, ...(survey.kept ?? [])].filter((resource) => !keys.has(resourceKey(resource))),
     ...survey.elements.flatMap((element) => elements.unknownOf(element)),
   ]
 }
@@ -83,6 +83,8 @@ export function orphanText(resource: Resource): string {
       return `namespace ${resource.namespace.path} belongs to no sandbox`
     case 'element':
       return `element { ${keyText(resource)} } of ${resource.family} ${resource.table} ${resource.set} belongs to nobody`
+    case 'names':
+      return `names ${resource.names.join(', ')} of network "${resource.network.name}" belong to no endpoint`
     default:
       return `${resourceKey(resource)} belongs to nobody`
   }

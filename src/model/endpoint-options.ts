@@ -33,8 +33,16 @@ export interface EndpointOptions extends Cancellable {
   readonly expose?: readonly string[]
   /** Publishes what is exposed and not published, at host ports that are free. Default: false. */
   readonly publishAll?: boolean
-  /** Endpoints of the same network, by name or id, with which it may talk where others may not. */
+  /**
+   * Endpoints of the same network, by name or id, with which it may talk where others may not. `db:store`:
+   * its own sandbox calls that endpoint `store`, too.
+   */
   readonly links?: readonly string[]
+  /**
+   * Who is asked for names outside, from inside its sandbox, in place of what its network says:
+   * `10.7.0.5`, `10.7.0.5:5353`, `[fd00::5]:5353`.
+   */
+  readonly dns?: readonly string[]
   /** Further addresses of its link: `169.254.1.1`, `fe80::1`. */
   readonly linkLocal?: readonly string[]
   /** How much may pass. Default: as much as there is. */
@@ -103,6 +111,8 @@ const Unpublish = Type.Array(
   ]),
 )
 
+export const Texts = Type.Array(Type.String())
+
 export const endpointFields = {
   name: Type.Optional(Name),
   aliases: Type.Optional(Type.Array(Name)),
@@ -113,10 +123,11 @@ export const endpointFields = {
   gwPriority: Type.Optional(Type.Integer()),
   labels: Type.Optional(Labels),
   publish: Type.Optional(Publish),
-  expose: Type.Optional(Type.Array(Type.String())),
+  expose: Type.Optional(Texts),
   publishAll: Type.Optional(Type.Boolean()),
-  links: Type.Optional(Type.Array(Type.String())),
-  linkLocal: Type.Optional(Type.Array(Type.String())),
+  links: Type.Optional(Texts),
+  dns: Type.Optional(Texts),
+  linkLocal: Type.Optional(Texts),
   rate: Type.Optional(Rate),
   sysctls: Type.Optional(Labels),
   options: Type.Optional(LabelledValues),

@@ -10,9 +10,11 @@ import { type MacAddress, parseMac } from '../address/mac.ts'
 import { portsWithout } from '../address/port.ts'
 import { CnmError } from '../base/errors.ts'
 import type { PublishedPort, Rate } from '../driver/driver.ts'
+import type { Upstream } from '../kernel/kept-resource.ts'
 import type { parseEndpointOptions } from './endpoint-options.ts'
 import { refuseLinkName } from './endpoint-options.ts'
 import { parseSysctlLabel, parseSysctls, type Sysctls } from './endpoint-sysctls.ts'
+import { parseServers } from './name-options.ts'
 import { type ExposedPort, mergePublished, parseExposed, parsePublished } from './port-spec.ts'
 import { parseRate } from './rate.ts'
 
@@ -27,12 +29,13 @@ export interface EndpointSettings {
   readonly linkLocal?: readonly Cidr[]
   readonly rate?: Rate
   readonly sysctls?: Sysctls
+  readonly dnsServers?: readonly Upstream[]
 }
 
 /** Errors: INVALID_ADDRESS, INVALID_PORT, INVALID_OPTION, INVALID_ARGUMENT. */
 export function endpointSettings(given: Options): EndpointSettings {
   const options = given.options === undefined ? given : withLabels(given, given.options)
-  const { mac, interfaceName, linkLocal = [], sysctls } = options
+  const { mac, interfaceName, linkLocal = [], sysctls, dns = [] } = options
   const exposed = (options.expose ?? []).map(parseExposed)
   const publish = publishedPorts(options, exposed)
   const rate = options.rate && parseRate(options.rate)
@@ -44,6 +47,7 @@ export function endpointSettings(given: Options): EndpointSettings {
     ...(linkLocal.length === 0 ? {} : { linkLocal: linkLocal.map(linkLocalCidr) }),
     ...(rate === undefined ? {} : { rate }),
     ...(sysctls === undefined ? {} : { sysctls: parseSysctls(sysctls) }),
+    ...(dns.length === 0 ? {} : { dnsServers: parseServers(dns, 'endpoint options') }),
   }
 }
 

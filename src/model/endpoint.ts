@@ -13,6 +13,11 @@ import { Sandbox } from './sandbox.ts'
 
 /** What is known of an endpoint. */
 export interface EndpointInfo extends Omit<EndpointRecord, 'resources' | 'adding' | 'ports'> {
+  /**
+   * `degraded`: its names may not be known to all sandboxes yet, because the keeper is late or has to be
+   * started again. Absent: it has no names, since it is in no sandbox, or its network has no addresses.
+   */
+  readonly dns?: 'ready' | 'degraded'
   /** What is published. */
   readonly ports: readonly PublishedBinding[]
   /** Ports that programs listen on, published or not. */
@@ -46,7 +51,9 @@ export class Endpoint {
   inspect(): EndpointInfo {
     const record = this.#engine.state.endpoints.need(this.id)
     const { resources: _, adding: __, ports = [], exposed = [], ...info } = record
-    return { ...info, ports: withStates(record, ports), exposed }
+    const hasNames = record.resources.some(({ kind }) => kind === 'names')
+    const dns = this.#engine.names.isDegraded(this.id) ? 'degraded' : 'ready'
+    return { ...info, ...(hasNames ? { dns } : {}), ports: withStates(record, ports), exposed }
   }
 
   /** Gives the sandbox connectivity on the endpoint's network. Errors: ENDPOINT_IN_USE, ALREADY_CONNECTED. */

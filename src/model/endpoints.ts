@@ -219,7 +219,7 @@ export async function draftEndpoint(
   }
   const wanted = parseEndpointAddresses(options)
   const settings = endpointSettings(options)
-  const links = options.links === undefined ? [] : parseLinks(engine, record.id, options.links)
+  const links = parseLinks(engine, record.id, options.links ?? [])
   const draft: EndpointRecord = {
     id: newId<EndpointId>(),
     name,
@@ -232,7 +232,7 @@ export async function draftEndpoint(
     attached: true,
     persistent: false,
     ...settings,
-    ...(links.length === 0 ? {} : { links }),
+    ...links,
     resources: [],
   }
   engine.state.putEndpoint(draft)

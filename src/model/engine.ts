@@ -6,8 +6,10 @@ import type { Ipam } from '../ipam/ipam.ts'
 import type { Change, HostView, Kernel } from '../kernel/kernel.ts'
 import type { Resource } from '../kernel/resource.ts'
 import type { Kind, Store, Write } from '../store/store.ts'
+import type { EngineDns } from './engine-dns.ts'
 import { EventBus } from './event-bus.ts'
 import { type Claim, ClaimConflict, Ledger } from './ledger.ts'
+import { NamesState } from './names-state.ts'
 import { PortTable } from './port-table.ts'
 import { ModelState } from './state.ts'
 import { untouched } from './untouched.ts'
@@ -19,6 +21,9 @@ export interface EngineOptions {
   readonly ipams: readonly Ipam[]
   /** The folder our own network namespaces are mounted in. */
   readonly namespaceDir: string
+  /** The folder of the files of sandboxes. */
+  readonly sandboxDir: string
+  readonly dns: EngineDns
   /** How long an endpoint without a sandbox is kept. */
   readonly idleMs: number
   /** Whether others' filters are asked to let our packets pass, where they can be asked. */
@@ -46,6 +51,8 @@ export class Engine {
   readonly kernel: Kernel
   readonly store: Store
   readonly namespaceDir: string
+  readonly sandboxDir: string
+  readonly dns: EngineDns
   readonly idleMs: number
   readonly coexist: 'auto' | 'off'
   readonly onProblem: (problem: unknown) => void
@@ -53,6 +60,7 @@ export class Engine {
   readonly ipams: ReadonlyMap<string, Ipam>
   readonly state = new ModelState()
   readonly ledger = new Ledger()
+  readonly names = new NamesState()
   /** Who holds which ports of the host. */
   readonly ports = new PortTable()
   /** Where the search for any free port goes on. */
@@ -72,6 +80,8 @@ export class Engine {
     this.kernel = options.kernel
     this.store = options.store
     this.namespaceDir = options.namespaceDir
+    this.sandboxDir = options.sandboxDir
+    this.dns = options.dns
     this.idleMs = options.idleMs
     this.coexist = options.coexist
     this.onProblem = options.onProblem

@@ -1,6 +1,7 @@
 import type { KernelEvent } from '../kernel/kernel.ts'
 import { resourceKey } from '../kernel/resource.ts'
 import type { Engine } from './engine.ts'
+import { followKeeper } from './follow-keeper.ts'
 import { refreshNetworks } from './networks.ts'
 import { Upholder } from './uphold.ts'
 
@@ -22,6 +23,7 @@ export function followHost(engine: Engine): void {
   }
   const follow = async () => {
     for await (const event of engine.kernel.events(signal)) {
+      followKeeper(engine, event)
       upholder.look(threatened(engine, event))
       if (waiting || !matters(engine, event)) continue
       waiting = true
@@ -51,6 +53,7 @@ function matters(engine: Engine, event: KernelEvent): boolean {
     case 'keeper':
     case 'names':
     case 'counters':
+    case 'problem':
       return false
     case 'resync':
       return true

@@ -1,4 +1,5 @@
 import { CnmError } from '../base/errors.ts'
+import type { EndpointId } from '../base/id.ts'
 import type { Write } from '../store/store.ts'
 import { releaseAddresses } from './addresses.ts'
 import { forgetIdle, watchIdle } from './collect.ts'
@@ -6,7 +7,7 @@ import { drop, type Engine, put, type Step } from './engine.ts'
 import type { CnmEvent } from './event-bus.ts'
 import { releasePorts } from './host-ports.ts'
 import type { Claim } from './ledger.ts'
-import { linksOf } from './links.ts'
+import { linkAddresses, linksOf } from './links.ts'
 import { rememberMac } from './mac-memory.ts'
 import { freeLinkName, type PlannedEndpoint, planEndpoint, planSandbox } from './plan.ts'
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from './records.ts'
@@ -30,7 +31,7 @@ export function planMembers(
   const gone = new Set(leaving.map(({ id }) => id))
   const staying = engine.state.endpointsIn(sandbox.id).filter(({ id }) => !gone.has(id))
   const planned = [...staying.map((record) => planOf(engine, record)), ...joining]
-  const resources = planSandbox(sandbox, planned)
+  const resources = planSandbox(sandbox, planned, engine.sandboxDir)
   const claims: Claim[] = []
   const intent: Write[] = []
   const done: Write[] = []
@@ -77,7 +78,8 @@ export function apart(record: EndpointRecord): EndpointRecord {
 export function planOf(engine: Engine, record: EndpointRecord): PlannedEndpoint {
   const network = engine.state.networks.need(record.network).record
   const driver = engine.driver(network.driver)
-  return planEndpoint(record, network, driver, linksOf(engine, record), engine.lastView)
+  const links = { links: linksOf(engine, record), linkNames: linkAddresses(engine, record) }
+  return planEndpoint(record, network, driver, links, engine.lastView)
 }
 
 /** Plans an endpoint in a sandbox: checks that it may join, and finds a name for its link. */
@@ -113,8 +115,8 @@ export function planJoin(
 
 /** What an endpoint without a link can't have. */
 function refuseLinkSettings(network: NetworkRecord, endpoint: EndpointRecord): void {
-  const { rate, sysctls, linkLocal, links } = endpoint
-  const given = Object.entries({ rate, sysctls, linkLocal, links }).find(([, value]) => value)
+  const { rate, sysctls, linkLocal, links, dnsServers: dns } = endpoint
+  const given = Object.entries({ rate, sysctls, linkLocal, links, dns }).find(([, value]) => value)
   if (given === undefined) return
   throw new CnmError(
     'NOT_ALLOWED',
@@ -175,12 +177,19 @@ export async function settleMembers(
     forgetIdle(engine, record.id)
     if (record.attached) emitMember(engine, record, undefined, 'create')
     emitMember(engine, record, sandbox, 'join')
+    // One that was there before may have been linked.
+    if (!record.attached) relinkTo(engine, record.id)
   }
   for (const record of leaving) {
     releasePorts(engine, record)
     emitMember(engine, record, sandbox, 'leave')
-    if (record.attached) await forget(engine, record)
-    else watchIdle(engine, record.id)
+    engine.names.forgetEndpoint(record.id)
+    if (record.attached) {
+      await forget(engine, record)
+    } else {
+      watchIdle(engine, record.id)
+      relinkTo(engine, record.id)
+    }
   }
 }
 
@@ -192,18 +201,22 @@ export async function forget(engine: Engine, record: EndpointRecord): Promise<vo
   rememberMac(network, record)
   await releaseAddresses(engine.ipam(network.record.ipam), network, record)
   emitMember(engine, record, undefined, 'delete')
-  for (const linking of engine.state.endpointsLinkedTo(record.id)) unlink(engine, linking)
+  relinkTo(engine, record.id)
 }
 
-/** What an endpoint had for the sake of one that is gone goes too. */
-function unlink(engine: Engine, { id, joined }: EndpointRecord): void {
+/** What endpoints have for the sake of one they link to comes and goes with it. */
+function relinkTo(engine: Engine, id: EndpointId): void {
+  for (const linking of engine.state.endpointsLinkedTo(id)) relink(engine, linking)
+}
+
+function relink(engine: Engine, { id, joined }: EndpointRecord): void {
   if (joined === undefined) return
   const work = async () => {
     const sandbox = engine.state.sandboxes.get(joined.sandbox)
     if (sandbox?.state !== 'ready' || engine.closing.signal.aborted) return
     const { records, ...step } = planMembers(engine, sandbox, [], [])
     if (records.length === 0) return
-    const what = `unlinking endpoint "${engine.state.endpoints.get(id)?.name ?? id}"`
+    const what = `linking endpoint "${engine.state.endpoints.get(id)?.name ?? id}"`
     await engine.perform({ what, ...step })
     for (const each of records) engine.state.putEndpoint(each)
   }

@@ -15,7 +15,23 @@ export interface TakenAway {
  * it. What belongs to nobody stays: it may be that of another engine, with other folders.
  */
 export async function mendAll(engine: Engine, problems: string[]): Promise<void> {
-  const { differences } = await findDrift(engine)
+  const { differences, orphans } = await findDrift(engine)
+  // The keeper is this folder's: names that no record has would lead to whoever gets their address.
+  const names = orphans.filter(({ kind }) => kind === 'names')
+  if (names.length > 0) {
+    await engine.kernel.apply({ remove: names, add: [] }).catch((error: unknown) => {
+      problems.push(`names of nobody can't be removed: ${String(error)}`)
+    })
+  }
+  await mendDifferences(engine, differences, problems)
+}
+
+/** The same for these differences. */
+export async function mendDifferences(
+  engine: Engine,
+  differences: readonly Difference[],
+  problems: string[],
+): Promise<void> {
   const mendThese = async (these: readonly Difference[]) => {
     const taken = await mendOthers(engine, { differences: these, orphans: [] })
     for (const each of taken) problems.push(sentence(engine, each))

@@ -7,6 +7,7 @@ import { Endpoint } from './endpoint.ts'
 import type { StandaloneEndpointOptions } from './endpoint-options.ts'
 import { createEndpoint } from './endpoints.ts'
 import type { Engine } from './engine.ts'
+import { parseServers, serverText } from './name-options.ts'
 import { deleteNetwork } from './networks.ts'
 import type { Cancellable } from './option-fields.ts'
 import { type NetworkOptions, parseNetworkOptions } from './options.ts'
@@ -67,6 +68,7 @@ export function refuseOther(
     differs('ipv4', there.ipv4 !== undefined, options.ipv4),
     differs('ipv6', there.ipv6 !== undefined, options.ipv6),
     ...subnetDifferences(there, options),
+    differs('dns', serversText(there.dnsServers), wantedServers(there.name, options.dns)),
   ]
   // Options of another driver mean something else.
   if (driver.name === there.driver)
@@ -78,6 +80,15 @@ export function refuseOther(
     `network "${there.name}" exists already, but its ${found.join(', and its ')}`,
     { details: { network: there.name, id: there.id }, hint: 'use another name' },
   )
+}
+
+function serversText(servers: NetworkRecord['dnsServers']): string | undefined {
+  return servers?.map(serverText).join(', ')
+}
+
+function wantedServers(name: string, dns: NetworkOptions['dns']): string | undefined {
+  if (dns === undefined || dns.length === 0) return undefined
+  return serversText(parseServers(dns, `network "${name}"`))
 }
 
 function subnetDifferences(there: NetworkRecord, options: NetworkOptions) {

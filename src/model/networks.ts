@@ -1,13 +1,13 @@
 import { CnmError } from '../base/errors.ts'
 import { type NetworkId, newId } from '../base/id.ts'
 import type { HostView } from '../kernel/kernel.ts'
-import type { Resource } from '../kernel/resource.ts'
 import { parseSubnets, releasePools, takePool, wantedSubnet } from './addresses.ts'
 import { drop, type Engine, put } from './engine.ts'
+import { parseServers } from './name-options.ts'
 import { type NetworkOptions, parseNetworkOptions } from './options.ts'
-import { networkSpec } from './plan.ts'
-import type { AppliedRecord, NetworkRecord, State } from './records.ts'
+import type { NetworkRecord } from './records.ts'
 import type { NetworkState } from './state.ts'
+import { applied, networkResources } from './zone.ts'
 
 /** Networks are made and removed one after the other: they share tables and pools. */
 const queueKeys = ['networks']
@@ -38,7 +38,7 @@ async function create(
   }
   engine.state.putNetwork(network)
   try {
-    const resources = driver.describeNetwork(networkSpec(record), view)
+    const resources = networkResources(engine, record, view)
     network = { ...network, resources }
     await engine.perform({
       what: `creating network "${record.name}"`,
@@ -87,6 +87,7 @@ async function plan(
   const driver = engine.driver(options.driver ?? 'bridge')
   const ipam = engine.ipam(options.ipam ?? 'local')
   const subnets = parseSubnets(options.name, options.subnets ?? [])
+  const dnsServers = parseServers(options.dns ?? [], `network "${options.name}"`)
   const families = chooseFamilies(options, subnets, driver.capabilities.addresses)
   const internal = options.internal ?? false
   const { name } = options
@@ -122,6 +123,7 @@ async function plan(
     labels: options.labels ?? {},
     options: parsed.options,
     ...records,
+    ...(dnsServers.length === 0 ? {} : { dnsServers }),
   }
   return { record, pools }
 }
@@ -223,7 +225,7 @@ export async function refreshNetworks(
     for (const network of engine.state.networks.all()) {
       const { record, resources: from } = network
       if (network.state !== 'ready') continue
-      const to = engine.driver(record.driver).describeNetwork(networkSpec(record), view)
+      const to = networkResources(engine, record, view)
       if (JSON.stringify(from) === JSON.stringify(to)) continue
       try {
         await engine.perform({
@@ -239,11 +241,6 @@ export async function refreshNetworks(
       }
     }
   })
-}
-
-export function applied(state: State, network: NetworkRecord, resources: readonly Resource[]) {
-  const record: AppliedRecord = { state, network, resources }
-  return put('applied', { id: network.id, ...record })
 }
 
 function emit(engine: Engine, record: NetworkRecord, action: 'create' | 'delete'): void {

@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import { CnmError } from '../base/errors.ts'
 import { parser } from '../base/parse.ts'
-import { type ConnectOptions, endpointFields, refuseLinkName } from './endpoint-options.ts'
+import { type ConnectOptions, endpointFields, refuseLinkName, Texts } from './endpoint-options.ts'
 import { withoutGenericLabels } from './generic-labels.ts'
 import {
   type Cancellable,
@@ -29,6 +29,11 @@ export interface NetworkOptions extends Cancellable {
   /** The network goes with its last endpoint; default: false. */
   readonly ephemeral?: boolean
   readonly labels?: Readonly<Record<string, string>>
+  /**
+   * Who is asked for names outside, from inside its sandboxes, in place of the host's servers:
+   * `10.7.0.5`, `10.7.0.5:5353`, `[fd00::5]:5353`.
+   */
+  readonly dns?: readonly string[]
   /**
    * The driver's own options, by our short names or Docker's labels; and of Docker's generic labels
    * `com.docker.network.enable_ipv4`, `.enable_ipv6` and `.internal`.
@@ -61,6 +66,26 @@ export interface SandboxOptions extends Cancellable {
   /** The sandbox goes with the first program started in it; default: false. */
   readonly ephemeral?: boolean
   readonly labels?: Readonly<Record<string, string>>
+  /**
+   * The name it has for itself, and is found by on its networks. Default: its name, or the short id where
+   * no host can be called so.
+   */
+  readonly hostname?: string
+  /** Comes behind the hostname in its hosts file. */
+  readonly domainname?: string
+  /** Who is asked for names outside, from inside it, whatever its networks say: `10.7.0.5:5353`. */
+  readonly dns?: readonly string[]
+  /** In which domains names are looked for; `['.']`: in none. Default: the host's. */
+  readonly dnsSearch?: readonly string[]
+  /** Options of its resolv.conf: `ndots:2`, `rotate`. Default: the host's. */
+  readonly dnsOptions?: readonly string[]
+  /** More lines of its hosts file: `db:10.7.0.9`, `db=fd00::9`, `gate:host-gateway`. */
+  readonly extraHosts?: readonly string[]
+  /**
+   * false: its runtime answers names itself, so there is no resolver at 127.0.0.11 and no resolv.conf
+   * of ours. Default: true.
+   */
+  readonly resolver?: boolean
   /** Networks to connect in the same step. */
   readonly connect?: readonly ConnectOptions[]
 }
@@ -72,6 +97,11 @@ export interface SpawnOptions extends Cancellable {
   readonly env?: Readonly<Record<string, string | undefined>>
   /** 'inherit': this process's own 0, 1 and 2. Default: 'pipe'. */
   readonly stdio?: 'inherit' | 'pipe'
+  /**
+   * It sees the sandbox's hosts, resolv.conf and hostname in /etc, in a mount namespace of its own, and
+   * has the sandbox's hostname. Default: true; the host's sandboxes have none.
+   */
+  readonly mountEtc?: boolean
 }
 
 export interface ExecOptions extends Omit<SpawnOptions, 'stdio'> {
@@ -101,6 +131,7 @@ const Network = Type.Object(
     internal: Type.Optional(Type.Boolean()),
     ephemeral: Type.Optional(Type.Boolean()),
     labels: Type.Optional(Labels),
+    dns: Type.Optional(Texts),
     options: Type.Optional(LabelledValues),
     ipam: Type.Optional(Type.String()),
   },
@@ -115,6 +146,13 @@ const Sandbox = Type.Object(
     host: Type.Optional(Type.Boolean()),
     ephemeral: Type.Optional(Type.Boolean()),
     labels: Type.Optional(Labels),
+    hostname: Type.Optional(Type.String()),
+    domainname: Type.Optional(Type.String()),
+    dns: Type.Optional(Texts),
+    dnsSearch: Type.Optional(Texts),
+    dnsOptions: Type.Optional(Texts),
+    extraHosts: Type.Optional(Texts),
+    resolver: Type.Optional(Type.Boolean()),
     connect: Type.Optional(
       Type.Array(Type.Object({ ...endpointFields, network: Type.String() }, strict)),
     ),
@@ -125,6 +163,7 @@ const Sandbox = Type.Object(
 const programFields = {
   cwd: Type.Optional(NoNul),
   env: Type.Optional(Type.Record(Type.String(), Type.Union([NoNul, Type.Undefined()]))),
+  mountEtc: Type.Optional(Type.Boolean()),
 }
 const Spawn = Type.Object(
   {

@@ -1,4 +1,4 @@
-import { cidrAddress, type MacAddress, type Prefix } from '../address/address.ts'
+import { cidrAddress, type IpAddress, type MacAddress, type Prefix } from '../address/address.ts'
 import type {
   Attachment,
   EndpointSpec,
@@ -9,6 +9,7 @@ import type {
 } from '../driver/driver.ts'
 import type { HostView } from '../kernel/kernel.ts'
 import type { NamespaceRef, Resource, RouteResource } from '../kernel/resource.ts'
+import { endpointNames } from './endpoint-names.ts'
 import { sysctlPath } from './endpoint-sysctls.ts'
 import { chooseGateways, type GatewayChoice } from './gateway.ts'
 import type { EndpointRecord, NetworkRecord, PoolRecord, SandboxRecord } from './records.ts'
@@ -18,6 +19,8 @@ export interface PlannedEndpoint {
   readonly record: EndpointRecord
   readonly network: NetworkRecord
   readonly attachment: Attachment
+  /** Those of the endpoints it links to, by what only its own sandbox calls them. */
+  readonly linkNames: Readonly<Record<string, readonly IpAddress[]>>
   /** Its part of the host, with these ports published. */
   readonly describe: (ports: readonly PortBinding[]) => readonly Resource[]
 }
@@ -39,12 +42,17 @@ function subnetOf(pool: PoolRecord): Subnet {
   return { subnet, ...(gateway ? { gateway } : {}), ...(auxAddresses ? { auxAddresses } : {}) }
 }
 
-/** Asks the driver about a joined endpoint. `links` are those of its linked endpoints that exist. */
+/** What of other endpoints concerns one: those it links to that exist. */
+export interface PlannedLinks extends Pick<PlannedEndpoint, 'linkNames'> {
+  readonly links: EndpointSpec['links']
+}
+
+/** Asks the driver about a joined endpoint. */
 export function planEndpoint(
   record: EndpointRecord,
   network: NetworkRecord,
   driver: NetworkDriver,
-  links: EndpointSpec['links'],
+  { links, linkNames }: PlannedLinks,
   view: HostView,
 ): PlannedEndpoint {
   const spec = networkSpec(network)
@@ -53,6 +61,7 @@ export function planEndpoint(
     record,
     network,
     attachment: driver.attachment(spec, endpoint, view),
+    linkNames,
     describe: (ports) =>
       driver.describeEndpoint(spec, ports.length === 0 ? endpoint : { ...endpoint, ports }, view),
   }
@@ -76,12 +85,15 @@ export function endpointSpec(record: EndpointRecord, links: EndpointSpec['links'
 
 /**
  * The resources of every endpoint of one sandbox. They depend on one another: the default routes are
- * shared out, and ports are published only where the answers leave by them.
+ * shared out, and ports are published only where the answers leave by them. `folder` is where the files of
+ * sandboxes are.
  */
 export function planSandbox(
-  { namespace, gateways }: Pick<SandboxRecord, 'namespace' | 'gateways'>,
+  sandbox: SandboxRecord,
   endpoints: readonly PlannedEndpoint[],
+  folder: string,
 ): ReadonlyMap<string, readonly Resource[]> {
+  const { namespace, gateways } = sandbox
   const choice = chooseGateways(
     endpoints.map(({ record, network, attachment }) => ({
       endpoint: record.id,
@@ -96,7 +108,11 @@ export function planSandbox(
   return new Map(
     endpoints.map((planned) => [
       planned.record.id,
-      [...onHost(planned, choice), ...(namespace ? insideSandbox(planned, namespace, choice) : [])],
+      [
+        ...onHost(planned, choice),
+        ...(namespace ? insideSandbox(planned, namespace, choice) : []),
+        ...endpointNames(planned, sandbox, choice, folder),
+      ],
     ]),
   )
 }

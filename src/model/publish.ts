@@ -145,7 +145,7 @@ async function change(
 function resourcesIn(engine: Engine, sandbox: SandboxRecord, changed: EndpointRecord) {
   const all = engine.state.endpointsIn(sandbox.id)
   const planned = all.map((each) => planOf(engine, each.id === changed.id ? changed : each))
-  return planSandbox(sandbox, planned).get(changed.id) ?? []
+  return planSandbox(sandbox, planned, engine.sandboxDir).get(changed.id) ?? []
 }
 
 function joinedSandbox(

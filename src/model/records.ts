@@ -3,8 +3,10 @@ import type { Cidr, IpAddress, MacAddress, Prefix } from '../address/address.ts'
 import type { EndpointId, NetworkId, SandboxId } from '../base/id.ts'
 import { parser } from '../base/parse.ts'
 import type { DriverOptions, PortBinding, PublishedPort, Rate } from '../driver/driver.ts'
+import type { Upstream } from '../kernel/kept-resource.ts'
 import type { NamespaceRef, Resource } from '../kernel/resource.ts'
 import type { Sysctls } from './endpoint-sysctls.ts'
+import type { ExtraHost } from './name-options.ts'
 import type { ExposedPort } from './port-spec.ts'
 
 /** `creating` is rolled back after a crash, `deleting` is finished, `ready` is compared and mended. */
@@ -27,6 +29,8 @@ export interface NetworkRecord {
   readonly options: DriverOptions
   readonly ipv4?: PoolRecord
   readonly ipv6?: PoolRecord
+  /** Who is asked for outside names, from inside the sandboxes; absent: the host's servers. */
+  readonly dnsServers?: readonly Upstream[]
 }
 
 export interface PoolRecord {
@@ -68,6 +72,10 @@ export interface EndpointRecord {
   readonly exposed?: readonly ExposedPort[]
   /** Endpoints of the same network with which it may talk where others may not. */
   readonly links?: readonly EndpointId[]
+  /** What its own sandbox calls them, where that is another name. */
+  readonly linkNames?: Readonly<Record<string, readonly EndpointId[]>>
+  /** Who is asked for outside names; absent: those of its network. */
+  readonly dnsServers?: readonly Upstream[]
   readonly linkLocal?: readonly Cidr[]
   readonly rate?: Rate
   readonly sysctls?: Sysctls
@@ -88,7 +96,23 @@ export interface Joined {
   readonly link?: string
 }
 
-export interface SandboxRecord {
+/** What a sandbox's user has said of names. */
+export interface NameSettings {
+  /** Absent: the sandbox's name, or its short id where no host can be called so. */
+  readonly hostname?: string
+  readonly domainname?: string
+  /** Who is asked for outside names, from inside; absent: what its endpoints and networks say. */
+  readonly dnsServers?: readonly Upstream[]
+  /** Absent: the host's. Empty: none. */
+  readonly dnsSearch?: readonly string[]
+  /** Absent: the host's. */
+  readonly dnsOptions?: readonly string[]
+  readonly extraHosts?: readonly ExtraHost[]
+  /** Its runtime answers names itself. */
+  readonly resolver?: false
+}
+
+export interface SandboxRecord extends NameSettings {
   readonly id: SandboxId
   readonly name: string
   readonly state: State
@@ -128,6 +152,9 @@ const Pool = Type.Object({
   auxAddresses: Type.Optional(Labelled),
 })
 
+const Servers = Type.Array(Type.Object({ address: Type.String(), port: Type.Integer() }))
+const Strings = Type.Array(Type.String())
+
 const Network = Type.Object({
   id: Type.String({ pattern: '^[0-9a-f]{64}$' }),
   name: Type.String(),
@@ -140,6 +167,7 @@ const Network = Type.Object({
   options: Values,
   ipv4: Type.Optional(Pool),
   ipv6: Type.Optional(Pool),
+  dnsServers: Type.Optional(Servers),
 })
 
 const Ports = Type.Object({ from: Type.Integer(), to: Type.Integer() })
@@ -152,7 +180,7 @@ const Endpoint = Type.Object({
   state: StateName,
   created: Type.String(),
   labels: Labelled,
-  aliases: Type.Array(Type.String()),
+  aliases: Strings,
   gwPriority: Type.Integer(),
   attached: Type.Boolean(),
   persistent: Type.Boolean(),
@@ -180,8 +208,10 @@ const Endpoint = Type.Object({
     ),
   ),
   exposed: Type.Optional(Type.Array(Type.Object(exposedFields))),
-  links: Type.Optional(Type.Array(Type.String())),
-  linkLocal: Type.Optional(Type.Array(Type.String())),
+  links: Type.Optional(Strings),
+  linkNames: Type.Optional(Type.Record(Type.String(), Strings)),
+  dnsServers: Type.Optional(Servers),
+  linkLocal: Type.Optional(Strings),
   rate: Type.Optional(
     Type.Object({
       toSandbox: Type.Optional(Type.Number()),
@@ -207,10 +237,19 @@ const Sandbox = Type.Object({
     Type.Object({ path: Type.String(), cookie: Type.Optional(Type.String()) }),
   ),
   origin: Type.Union([Type.Literal('own'), Type.Literal('adopted'), Type.Literal('host')]),
-  links: Type.Array(Type.String()),
+  links: Strings,
   gateways: Type.Array(Type.Union([Type.Literal(4), Type.Literal(6)])),
   ephemeral: Type.Boolean(),
   program: Type.Optional(Type.Integer()),
+  hostname: Type.Optional(Type.String()),
+  domainname: Type.Optional(Type.String()),
+  dnsServers: Type.Optional(Servers),
+  dnsSearch: Type.Optional(Strings),
+  dnsOptions: Type.Optional(Strings),
+  extraHosts: Type.Optional(
+    Type.Array(Type.Object({ name: Type.String(), address: Type.String() })),
+  ),
+  resolver: Type.Optional(Type.Literal(false)),
   resources: Resources,
 })
 

@@ -1,7 +1,7 @@
 import { text } from 'node:stream/consumers'
 import { cancelled, isCnmError, throwIfAborted } from '../base/errors.ts'
 import type { SandboxId } from '../base/id.ts'
-import type { Program } from '../kernel/kernel.ts'
+import type { Command, Program, ResolverCounters } from '../kernel/kernel.ts'
 import { Endpoint } from './endpoint.ts'
 import type { EndpointOptions } from './endpoint-options.ts'
 import { connect, readySandbox } from './endpoints.ts'
@@ -17,9 +17,23 @@ import {
   type SpawnOptions,
 } from './options.ts'
 import type { SandboxRecord } from './records.ts'
+import { etcMounts, filesOf, hostnameOf, type SandboxFiles } from './sandbox-names.ts'
 import { bindProgram, deleteSandbox } from './sandboxes.ts'
 
-export type SandboxInfo = Omit<SandboxRecord, 'resources'>
+/** What is known of a sandbox. */
+export interface SandboxInfo extends Omit<SandboxRecord, 'resources'> {
+  /**
+   * Files for its programs, to be mounted over those of the same names in /etc. They are there as long as the
+   * sandbox, change with its endpoints, and are left as they are once somebody has edited them.
+   * Absent: the host's own are used.
+   */
+  readonly files?: SandboxFiles
+  /** Its resolver; absent: it has none of ours. */
+  readonly names?: {
+    /** Absent: it hasn't been asked yet. They start at 0 again where the keeper had to. */
+    readonly counters?: ResolverCounters
+  }
+}
 
 export type { ExecOptions, SpawnOptions } from './options.ts'
 
@@ -47,8 +61,17 @@ export class Sandbox implements AsyncDisposable {
 
   /** All that is known of it. Errors: SANDBOX_NOT_FOUND once it is gone. */
   inspect(): SandboxInfo {
-    const { resources: _, ...info } = this.#engine.state.sandboxes.need(this.id)
-    return info
+    const sandbox = this.#engine.state.sandboxes.need(this.id)
+    const { resources: _, ...info } = sandbox
+    const files = filesOf(this.#engine.sandboxDir, sandbox)
+    if (files === undefined) return info
+    const counters = this.#engine.names.countersOf(this.id)
+    return {
+      ...info,
+      hostname: hostnameOf(sandbox),
+      files,
+      ...(files.resolvConf === undefined ? {} : { names: counters ? { counters } : {} }),
+    }
   }
 
   endpoints(): Endpoint[] {
@@ -67,8 +90,16 @@ export class Sandbox implements AsyncDisposable {
    * signal keeps it from starting; once it runs, `kill` ends it.
    */
   async spawn(argv: readonly [string, ...string[]], options: SpawnOptions = {}): Promise<Program> {
-    const command = { argv: parseArgv(argv), stdio: 'pipe' as const, ...parseSpawnOptions(options) }
-    const { name, namespace } = readySandbox(this.#engine, this.id)
+    const { mountEtc = true, ...parsed } = parseSpawnOptions(options)
+    const sandbox = readySandbox(this.#engine, this.id)
+    const { name, namespace } = sandbox
+    const files = mountEtc ? filesOf(this.#engine.sandboxDir, sandbox) : undefined
+    const command: Command = {
+      argv: parseArgv(argv),
+      stdio: 'pipe',
+      ...parsed,
+      ...(files ? { mounts: etcMounts(files), hostname: hostnameOf(sandbox) } : {}),
+    }
     throwIfAborted(options.signal, `starting ${argv[0]} in sandbox "${name}"`)
     try {
       const program = await this.#engine.kernel.spawn(namespace, command)

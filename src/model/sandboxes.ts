@@ -9,12 +9,14 @@ import { planJoin, planMembers, settleMembers } from './members.ts'
 import { parseSandboxOptions, type SandboxOptions } from './options.ts'
 import type { PlannedEndpoint } from './plan.ts'
 import type { EndpointRecord, SandboxRecord } from './records.ts'
+import { nameSettings, sandboxResources } from './sandbox-names.ts'
 
 type Parsed = ReturnType<typeof parseSandboxOptions>
 
 /** Makes or adopts a sandbox, and connects it to networks in the same change. */
 export async function createSandbox(engine: Engine, given: SandboxOptions): Promise<SandboxRecord> {
   const options = parseSandboxOptions(given)
+  const settings = nameSettings(options, engine.dns)
   const id = newId<SandboxId>()
   const name = options.name ?? shortId(id)
   refuseExisting(engine, name)
@@ -28,6 +30,7 @@ export async function createSandbox(engine: Engine, given: SandboxOptions): Prom
     links: [],
     gateways: [],
     ephemeral: options.ephemeral ?? false,
+    ...settings,
     resources: [],
   }
   engine.state.putSandbox(draft)
@@ -61,17 +64,21 @@ async function placed(
   if (draft.origin === 'host') return draft
   if (draft.origin === 'own') {
     const namespace = { path: `${engine.namespaceDir}/${shortId(draft.id)}` }
-    return { ...draft, namespace, resources: [{ kind: 'namespace', namespace }] }
+    return withResources(engine, { ...draft, namespace })
   }
   const target = options.pid === undefined ? { path: options.netns ?? '' } : { pid: options.pid }
   const adopted = await engine.kernel.adopt(target).catch((error: unknown) => {
     throw explain(error, `adopting a namespace for sandbox "${draft.name}"`)
   })
   refuseAdopted(engine, draft, adopted.namespace.cookie)
-  const record: SandboxRecord = { ...draft, ...adopted }
+  const record = withResources(engine, { ...draft, ...adopted })
   // At once, so that nobody else takes the same namespace meanwhile.
   engine.state.putSandbox(record)
   return record
+}
+
+function withResources(engine: Engine, record: SandboxRecord): SandboxRecord {
+  return { ...record, resources: sandboxResources(engine.sandboxDir, record, engine.lastView) }
 }
 
 function refuseAdopted(engine: Engine, draft: SandboxRecord, cookie: string | undefined): void {
@@ -162,6 +169,7 @@ async function remove(
   }
   await settleMembers(engine, sandbox, members.records, [], leaving)
   engine.state.sandboxes.drop(id)
+  engine.names.forgetSandbox(id)
   const { name } = sandbox
   engine.events.emit({ type: 'sandbox', action: 'delete', id, name, attributes: {} })
   return leaving

@@ -11,7 +11,7 @@ import { drop, type Engine, explain, put } from './engine.ts'
 import { retakePorts } from './host-ports.ts'
 import { apart, planMembers } from './members.ts'
 import { mendAll } from './mend-all.ts'
-import { applied, refreshNetworks } from './networks.ts'
+import { refreshNetworks } from './networks.ts'
 import {
   type AppliedRecord,
   type EndpointRecord,
@@ -22,6 +22,8 @@ import {
   readSandbox,
   type SandboxRecord,
 } from './records.ts'
+import { sandboxResources } from './sandbox-names.ts'
+import { applied, moveZone } from './zone.ts'
 
 interface Stored {
   readonly networks: Map<string, NetworkRecord>
@@ -48,7 +50,8 @@ export async function start(engine: Engine): Promise<string[]> {
   await startSandboxes(engine, stored, cleanup, problems)
   await takeTables(engine, cleanup)
   await finish(engine, cleanup)
-  await replan(engine)
+  await replan(engine, problems)
+  await moveZone(engine)
   await refreshNetworks(engine, (network, error) => {
     problems.push(`network "${network.name}" can't be brought back: ${String(error)}`)
   })
@@ -271,11 +274,33 @@ function asBefore({ adding: _, ...record }: EndpointRecord): EndpointRecord {
 }
 
 /** Default routes may have to move: an endpoint that supplied one didn't come back. */
-async function replan(engine: Engine): Promise<void> {
+async function replan(engine: Engine, problems: string[]): Promise<void> {
   for (const sandbox of engine.state.sandboxes.all()) {
     const { records, ...step } = planMembers(engine, sandbox, [], [])
-    if (records.length === 0) continue
-    await engine.perform({ what: `bringing back sandbox "${sandbox.name}"`, ...step })
-    for (const record of records) engine.state.putEndpoint(record)
+    if (records.length > 0) {
+      await engine.perform({ what: `bringing back sandbox "${sandbox.name}"`, ...step })
+      for (const record of records) engine.state.putEndpoint(record)
+    }
+    await complete(engine, sandbox).catch((error: unknown) => {
+      problems.push(`sandbox "${sandbox.name}" gets no resolver: ${String(error)}`)
+    })
   }
+}
+
+/** One of an earlier version has no files and no resolver yet. What it has stays as it is. */
+async function complete(engine: Engine, sandbox: SandboxRecord): Promise<void> {
+  const { id, resources: from } = sandbox
+  const there = new Set(from.map(resourceKey))
+  const wanted = sandboxResources(engine.sandboxDir, sandbox, engine.lastView)
+  const missing = wanted.filter((resource) => !there.has(resourceKey(resource)))
+  if (missing.length === 0) return
+  const to = [...from, ...missing]
+  await engine.perform({
+    what: `completing sandbox "${sandbox.name}"`,
+    claims: [{ owner: id, from, to }],
+    intent: [],
+    done: [put('sandbox', { ...sandbox, resources: to })],
+    undone: [],
+  })
+  engine.state.putSandbox({ ...sandbox, resources: to })
 }

@@ -2,6 +2,8 @@ import { describe } from 'vitest'
 import { applyCases, changeCases } from './kernel-cases/apply-cases.ts'
 import { consentCases, consentFaultCases, forwardingCases } from './kernel-cases/coexist-cases.ts'
 import { failureCases, faultCases } from './kernel-cases/failure-cases.ts'
+import { fileCases, fileFaultCases } from './kernel-cases/file-cases.ts'
+import { keptCases, keptFaultCases, reopenedCases } from './kernel-cases/keeper-cases.ts'
 import { closeCases, eventCases, goneCases } from './kernel-cases/life-cases.ts'
 import { dependentCases, foreignCases } from './kernel-cases/link-cases.ts'
 import { adoptCases, observeCases } from './kernel-cases/observe-cases.ts'
@@ -20,7 +22,7 @@ import { type Case, casesIn, type KernelWorld } from './kernel-cases/world.ts'
 export type { KernelWorld, OthersInWorld } from './kernel-cases/world.ts'
 
 /** What a kernel may by its nature be unable to do. */
-export type KernelFeature = 'faults' | 'programs' | 'sockets' | 'reservations'
+export type KernelFeature = 'faults' | 'programs' | 'sockets' | 'reservations' | 'reopening'
 
 export interface KernelContractOptions {
   /** Called for each case; the world is disposed of after it. */
@@ -51,9 +53,14 @@ export function kernelContract(name: string, { open, skips = {} }: KernelContrac
     group('faults of reservations', reservationFaultCases, 'reservations')
     group('ports of others', portConflictCases)
     group('relays', relayCases)
+    group('what is kept', keptCases)
+    group('faults of what is kept', keptFaultCases, 'faults')
+    group('what is kept when a kernel ends', reopenedCases, 'reopening')
     group('announcements', announcementCases)
     group('rates', rateCases)
     group('faults of rates', rateFaultCases, 'faults')
+    group('files', fileCases)
+    group('faults of files', fileFaultCases, 'faults')
     group('consents', consentCases)
     group('faults of consents', consentFaultCases, 'faults')
     group('forwarding', forwardingCases)

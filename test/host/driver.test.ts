@@ -5,6 +5,7 @@ import { linuxKernel } from '#dist/kernel/linux/index.js'
 import { type DriverWorld, driverContract } from '#dist/testing/driver-contract.js'
 import { throwAwayHost } from '../support/host.ts'
 import { hostState } from '../support/host-state.ts'
+import { keeperOf } from '../support/kernel-rig.ts'
 
 driverContract('the bridge driver on Linux', {
   create: bridge,
@@ -18,7 +19,7 @@ async function world(): Promise<DriverWorld> {
   try {
     const namespaceDir = join(host.folder, 'netns')
     await mkdir(namespaceDir)
-    const kernel = await linuxKernel({ host: host.netns })
+    const kernel = await linuxKernel({ host: host.netns, keeper: keeperOf(host) })
     return {
       kernel,
       namespaceDir,

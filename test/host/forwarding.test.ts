@@ -8,6 +8,7 @@ import { memory } from '#dist/store/memory/memory.js'
 import { pings } from '../support/echo.ts'
 import { reaches } from '../support/engine-rig.ts'
 import { type ThrowAwayHost, throwAwayHost, uplink } from '../support/host.ts'
+import { keeperOf } from '../support/kernel-rig.ts'
 import { advertise } from '../support/router-advertisement.ts'
 
 // Kernels that can forward IPv6 for single links, and those that can't.
@@ -31,11 +32,12 @@ async function scene(options: {
     const namespaceDir = join(host.folder, 'netns')
     const problems: unknown[] = []
     const cnm = await createController({
-      kernel: await linuxKernel({ host: host.netns, forceForwarding }),
+      kernel: await linuxKernel({ host: host.netns, keeper: keeperOf(host), forceForwarding }),
       store: memory(new Map()),
       drivers: [bridge()],
       ipams: [local({ seed: 'test' })],
       namespaceDir,
+      sandboxDir: join(host.folder, 'sandboxes'),
       onProblem: (problem) => problems.push(problem),
     })
     const dispose = async () => {

@@ -5,6 +5,7 @@ import { linuxKernel } from '#dist/kernel/linux/index.js'
 import { type KernelWorld, kernelContract } from '#dist/testing/kernel-contract.js'
 import { type ThrowAwayHost, throwAwayHost } from '../support/host.ts'
 import { hostState } from '../support/host-state.ts'
+import { keeperOf } from '../support/kernel-rig.ts'
 import { bindPort, canReservePorts, ownName } from '../support/ports.ts'
 
 kernelContract('the Linux kernel', {
@@ -18,11 +19,14 @@ async function world(): Promise<KernelWorld> {
   try {
     const namespaceDir = join(host.folder, 'netns')
     await mkdir(namespaceDir)
-    const kernel = await linuxKernel({ host: host.netns })
+    const options = { host: host.netns, keeper: keeperOf(host) }
+    let kernel = await linuxKernel(options)
     let namespaces = 0
     const bound: number[] = []
     return {
-      kernel,
+      get kernel() {
+        return kernel
+      },
       namespaceDir,
       hostPath: host.netns,
       state: () => hostState(host),
@@ -60,6 +64,13 @@ async function world(): Promise<KernelWorld> {
       faults: {
         failAt: (k) => kernel.armFault(k),
         steps: () => kernel.faultCalls(),
+      },
+      async reopen() {
+        const last = kernel
+        // The keeper listens to the newest: what the last one does from now on is nothing to it.
+        kernel = await linuxKernel(options)
+        await last.close()
+        return kernel
       },
       async dispose() {
         for (const fd of bound) close(fd)

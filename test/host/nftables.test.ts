@@ -119,7 +119,7 @@ describe('an owned table', () => {
     const add = [element('links', ['br-x'], { owner: 'net' })]
     changeElements(first, [table], { remove: [], add })
     expect(listTables(socket())).toEqual([
-      { family: 'inet', name: 't', owned: true, hasOwner: true },
+      { family: 'inet', name: 't', owned: true, hasOwner: true, owner: first.portId },
     ])
     first.close()
     expect(listTables(socket())).toEqual([

@@ -6,6 +6,7 @@ import { local as localIpam } from '#dist/ipam/local/local.js'
 import { linuxKernel } from '#dist/kernel/linux/index.js'
 import { memory } from '#dist/store/memory/memory.js'
 import { throwAwayHost } from '../support/host.ts'
+import { keeperOf } from '../support/kernel-rig.ts'
 
 // Kernels before 6.9 have no tables that others can't touch.
 
@@ -13,11 +14,12 @@ it('comes back with all that was in it when others flush the ruleset', async () 
   await using host = await throwAwayHost({ internet: true })
   const problems: unknown[] = []
   await using cnm = await createController({
-    kernel: await linuxKernel({ host: host.netns, persist: false }),
+    kernel: await linuxKernel({ host: host.netns, keeper: keeperOf(host), persist: false }),
     store: memory(),
     drivers: [bridge()],
     ipams: [localIpam({ seed: 'test' })],
     namespaceDir: join(host.folder, 'netns'),
+    sandboxDir: join(host.folder, 'sandboxes'),
     onProblem: (problem) => problems.push(problem),
   })
   await cnm.createNetwork({ name: 'web', ipv6: true })

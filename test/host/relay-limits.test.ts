@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import type { RelaySupport } from '#dist/kernel/linux/relays/relay.js'
-import { Slots } from '#dist/kernel/linux/relays/slots.js'
-import { TcpRelay } from '#dist/kernel/linux/relays/tcp-relay.js'
-import { UdpRelay } from '#dist/kernel/linux/relays/udp-relay.js'
+import type { RelaySupport } from '#dist/keeper/process/relays/relay.js'
+import { Slots } from '#dist/keeper/process/relays/slots.js'
+import { TcpRelay } from '#dist/keeper/process/relays/tcp-relay.js'
+import { UdpRelay } from '#dist/keeper/process/relays/udp-relay.js'
 import { openListener, openUnboundSocket } from '#dist/kernel/linux/sockets.js'
 import { inNamespace } from '../support/echo.ts'
-import { add, type KernelRig } from '../support/kernel-rig.ts'
+import type { KernelRig } from '../support/kernel-rig.ts'
 import { inside6, relay, relayRig } from '../support/relay-rig.ts'
 import { connectIn, eventually, openUdp, serveTcp, type UdpEnd } from '../support/sockets.ts'
 
@@ -16,7 +16,7 @@ afterEach(() => {
 /** Relays of the host that may have so many clients. */
 function serve(rig: KernelRig, protocol: 'tcp' | 'udp', count: number, ...ports: number[]) {
   const support: RelaySupport = {
-    openClient: async (type, family) =>
+    openClient: (type, family) =>
       inNamespace(rig.host.netns, () => openUnboundSocket(type, family)),
     slots: new Slots(count),
   }
@@ -104,7 +104,7 @@ describe('UDP relays', () => {
     await using server = await openUdp(rig.box('box').path, inside6, 7777)
     await using client = await openUdp(rig.host.netns, '::1', 0)
     await using other = await openUdp(rig.host.netns, '::1', 0)
-    await add(rig.kernel, relay('udp', '::1', inside6))
+    using _relays = serve(rig, 'udp', 1024, 7777)
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const first = await portOf(client, server, 'first')
     const same = await portOf(other, server, 'other')

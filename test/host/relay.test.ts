@@ -2,14 +2,15 @@ import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
+import { join } from 'node:path'
 import { buffer, text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { parseAddress } from '#dist/address/address.js'
-import { linuxKernel } from '#dist/kernel/linux/index.js'
+import { type KeeperProgram, linuxKernel } from '#dist/kernel/linux/index.js'
 import type { ReservationResource, Resource } from '#dist/kernel/resource.js'
 import { ask, startEcho } from '../support/echo.ts'
-import { add, address, type KernelRig, remove } from '../support/kernel-rig.ts'
+import { add, address, type KernelRig, keeperOf, remove } from '../support/kernel-rig.ts'
 import { inside4, inside6, relay, relayRig } from '../support/relay-rig.ts'
 import { connectIn, eventually, openUdp, serveTcp } from '../support/sockets.ts'
 
@@ -23,6 +24,11 @@ function end(socket: Socket): Promise<'cut off' | 'at its end'> {
 /** The listening and bound sockets of the host, as `ss` tells them. */
 function listeners(rig: KernelRig): Promise<string> {
   return rig.host.sh('ss -H -lntu')
+}
+
+/** Not the one that the rig's kernel has started. */
+function otherKeeper(rig: KernelRig): KeeperProgram {
+  return { ...keeperOf(rig.host), folder: join(rig.host.folder, 'other') }
 }
 
 describe('a relay', () => {
@@ -100,7 +106,7 @@ describe('a relay', () => {
     await add(rig.kernel, ...relays)
     await rig.kernel.close()
     expect(await listeners(rig)).toBe('')
-    const next = await linuxKernel({ host: rig.host.netns })
+    const next = await linuxKernel({ host: rig.host.netns, keeper: keeperOf(rig.host) })
     try {
       const missing = await next.compare(relays)
       expect(missing.map(({ state }) => state)).toEqual(['missing', 'missing'])
@@ -160,11 +166,12 @@ describe('a relay', () => {
     await using rig = await relayRig()
     await using server = await serveTcp(rig.box('box').path, inside6, 7777, () => {})
     const door = new URL('../../dist/kernel/linux/index.js', import.meta.url).href
-    const change = { remove: [], add: [relay('tcp', '::1', inside6), relay('udp', '::1', inside6)] }
+    const relays = [relay('tcp', '::1', inside6), relay('udp', '::1', inside6)]
+    const options = { host: rig.host.netns, keeper: otherKeeper(rig) }
     const source = `
       import { linuxKernel } from '${door}'
-      const kernel = await linuxKernel({ host: '${rig.host.netns}' })
-      await kernel.apply(${JSON.stringify(change)})
+      const kernel = await linuxKernel(${JSON.stringify(options)})
+      await kernel.apply(${JSON.stringify({ remove: [], add: relays })})
       process.stdin.once('data', () => process.stdin.destroy())`
     const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
       stdio: ['pipe', 'inherit', 'inherit'],
@@ -176,7 +183,15 @@ describe('a relay', () => {
     await eventually(() => server.clients.size === 1)
     child.stdin.end('enough')
     expect(await ended).toEqual([0, null])
+    // It goes on all the same, until somebody comes and ends it.
+    const next = await linuxKernel(options)
+    expect(await next.compare(relays)).toEqual([])
+    expect(client.destroyed).toBe(false)
+    await next.close()
+    client.resume()
+    await eventually(() => client.destroyed || client.readableEnded)
     client.destroy()
+    expect(await listeners(rig)).toBe('')
   })
 })
 

@@ -203,6 +203,63 @@ it.each([
   })
 })
 
+it.each([
+  [{ dns: { zones: 'x' } }, 'INVALID_ARGUMENT', /unknown key "zones" in dns/],
+  [{ dns: { zone: 'a b' } }, 'INVALID_OPTION', /dns.zone is "a b"/],
+  [{ dns: { listen: '0.0.0.0' } }, 'INVALID_OPTION', /dns.listen is 0.0.0.0/],
+  [{ dns: { hostGateway: 'here' } }, 'INVALID_ADDRESS', /"here"/],
+  [{ keeper: { stay: 1 } }, 'INVALID_ARGUMENT', /keeper.stay/],
+])('starts none with the names %j', async (options, code, sentence) => {
+  await expect(createController(options as EngineOptions)).rejects.toMatchObject({
+    code,
+    message: expect.stringMatching(sentence),
+  })
+})
+
+const named = ['--name', 'box', '--hostname', 'api', '--alias', 'backend']
+const resolving = ['--dns-search', 'example.org', '--dns-option', 'rotate', '--dns', '10.9.0.53']
+const look = 'hostname; cat /etc/hostname /etc/hosts /etc/resolv.conf; getent ahostsv4 backend'
+
+it('gives a program the names it is told, in files of its own', async () => {
+  await using host = await throwAwayHost()
+  const hosts = ['--add-host', 'db:10.9.0.9', '--add-host', 'gate:host-gateway']
+  const network = ['--network', 'web', '--ip', '10.7.0.7']
+  await onEngine(host, (cnm) => cnm.createNetwork({ name: 'web', subnets: ['10.7.0.0/24'] }))
+  const flags = [...network, ...named, ...resolving, ...hosts]
+  const { code, out, err } = await cnm(host, 'run', ...flags, '--', 'sh', '-c', look)
+  expect({ code, err }).toEqual({ code: 0, err: '' })
+  const lines = out.split('\n')
+  expect(lines.slice(0, 2)).toEqual(['api', 'api'])
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      ...['10.9.0.9\tdb', '10.7.0.7\tapi', '10.7.0.1\thost.internal gate'],
+      ...['nameserver 127.0.0.11', 'search example.org', 'options rotate ndots:0'],
+      expect.stringMatching(/^10\.7\.0\.7 +STREAM/),
+    ]),
+  )
+  expect(await readdir(join(host.folder, 'run', 'sandboxes'))).toEqual([])
+})
+
+it('leaves it the files of the host, if it is to', async () => {
+  await using host = await throwAwayHost()
+  const show = 'hostname; cat /etc/hosts /etc/resolv.conf'
+  const { out } = await cnm(host, 'run', ...named, '--no-mount-etc', '--', 'sh', '-c', show)
+  expect(out).toBe(await host.sh(show))
+})
+
+it.each([
+  [['--network', 'host', '--dns', '10.9.0.53'], 'so there can be no dns'],
+  [['--dns', '127.0.0.11'], 'would be asked in a loop'],
+  [['--hostname', 'a_b'], 'which is no name of a host'],
+  [['--add-host', 'db'], 'which is no name with an address'],
+])('refuses %j', async (flags, sentence) => {
+  await using host = await throwAwayHost()
+  const { code, err } = await cnm(host, 'run', ...flags, '--', 'true')
+  expect(code).toBe(2)
+  expect(err).toContain(sentence)
+  expect((await host.ip('-j link')) as unknown[]).toHaveLength(1)
+})
+
 it('refuses a second engine on the host, naming the first', async () => {
   await using host = await throwAwayHost()
   const first = start(host, ['run', '--', 'sh', '-c', 'echo ready; read line'])

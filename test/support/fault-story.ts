@@ -9,6 +9,7 @@ import { local as localStore } from '#dist/store/local/local.js'
 import type { Store } from '#dist/store/store.js'
 import { type ThrowAwayHost, throwAwayHost } from './host.ts'
 import { hostState } from './host-state.ts'
+import { keeperOf } from './kernel-rig.ts'
 import { portsSeen, type Question, refuseAtOnce, type Seen, servePorts } from './published-view.ts'
 
 /** What a user may do, on a real host where `prepare` was done before. */
@@ -35,7 +36,7 @@ export interface FaultStory {
 export async function survivesFaults(story: FaultStory): Promise<void> {
   await using host = await throwAwayHost({ internet: true })
   await refuseAtOnce(host)
-  const kernel = await linuxKernel({ host: host.netns })
+  const kernel = await linuxKernel({ host: host.netns, keeper: keeperOf(host) })
   const { store, records } = readableStore(host)
   await using cnm = await openEngine(host, kernel, store)
   await story.prepare?.(cnm, host)
@@ -44,8 +45,12 @@ export async function survivesFaults(story: FaultStory): Promise<void> {
   const ask = (expected?: Seen) => portsSeen(host, ports, direct, expected)
   const look = async (expected?: Seen): Promise<Look> => {
     await kernel.settled()
-    const [machine, seen] = await Promise.all([machineOf(host), ask(expected)])
-    return { ...machine, records: records(), seen }
+    const [machine, names, seen] = await Promise.all([
+      machineOf(host),
+      namesOf(host),
+      ask(expected),
+    ])
+    return { ...machine, names, records: records(), seen }
   }
   // How many kernel calls there are, is counted in a first, undisturbed run.
   await kernel.armFault(Number.MAX_SAFE_INTEGER)
@@ -84,7 +89,8 @@ async function openEngine(
   const namespaceDir = join(host.folder, 'run/netns')
   await mkdir(namespaceDir, { recursive: true })
   const ipams = [localIpam({ seed: 'test' })]
-  return createController({ kernel, store, drivers: [bridge()], ipams, namespaceDir })
+  const sandboxDir = join(host.folder, 'run/sandboxes')
+  return createController({ kernel, store, drivers: [bridge()], ipams, namespaceDir, sandboxDir })
 }
 
 function serveStory({ ports }: FaultStory, cnm: Controller): Promise<AsyncDisposable> {
@@ -122,12 +128,15 @@ interface Look {
   readonly machine: readonly string[]
   /** Ports that have to fall silent, and for how many seconds. */
   readonly quiet: ReadonlyMap<string, number>
+  /** What the host's programs and those of sandboxes are told of names. */
+  readonly names: string
   readonly records: readonly string[]
   readonly seen: Seen
 }
 
 function expectSame(before: Look, after: Look): void {
   expect(after.machine.join('\n')).toBe(before.machine.join('\n'))
+  expect(after.names).toBe(before.names)
   expect(after.records).toEqual(before.records)
   expect(after.seen).toEqual(before.seen)
   // None has come, and none is gone that had time.
@@ -140,6 +149,17 @@ async function machineOf(host: ThrowAwayHost): Promise<Pick<Look, 'machine' | 'q
   const [lines, quiet] = await Promise.all([hostState(host), quietPorts(host)])
   // Without the sets whose elements go by themselves.
   return { machine: lines.filter((line) => !/"set":\{[^[]*"name":"quiet/.test(line)), quiet }
+}
+
+/** Each address that names have, and each line of the files of sandboxes. */
+async function namesOf(host: ThrowAwayHost): Promise<string> {
+  const questions = ['api.web', 'api.back', 'new.web', 'new.back', 'db.web'].flatMap((name) => {
+    return [`${name}.cnm.internal A`, `${name}.cnm.internal AAAA`]
+  })
+  const dig = 'dig @127.0.0.153 +tries=1 +time=2 +noall +answer'
+  const answers = await host.sh(`${dig} ${questions.join(' ')} || true`)
+  const files = await host.sh(`grep -r '' ${join(host.folder, 'run/sandboxes')} || true`)
+  return [...answers.split('\n'), ...files.split('\n').sort()].join('\n')
 }
 
 interface NftSet {

@@ -1,7 +1,13 @@
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Cidr, IpAddress, MacAddress, Prefix } from '#dist/address/address.js'
 import type { Kernel } from '#dist/kernel/kernel.js'
-import { type LinuxKernel, type LinuxKernelOptions, linuxKernel } from '#dist/kernel/linux/index.js'
+import {
+  type KeeperProgram,
+  type LinuxKernel,
+  type LinuxKernelOptions,
+  linuxKernel,
+} from '#dist/kernel/linux/index.js'
 import type { NamespaceRef, Resource } from '#dist/kernel/resource.js'
 import { type ThrowAwayHost, throwAwayHost } from './host.ts'
 
@@ -34,10 +40,18 @@ export class KernelRig implements AsyncDisposable {
   }
 }
 
+/** A keeper for that host, in its folder. */
+export function keeperOf(host: ThrowAwayHost, stay = false): KeeperProgram {
+  const program = fileURLToPath(new URL('../../dist/keeper/process/main.js', import.meta.url))
+  return { program, folder: join(host.folder, 'run'), stay }
+}
+
+/** With a keeper, unless `options` say otherwise. */
 export async function kernelRig(options: LinuxKernelOptions = {}): Promise<KernelRig> {
   const host = await throwAwayHost()
   try {
-    return new KernelRig(host, await linuxKernel({ host: host.netns, ...options }))
+    const kernel = await linuxKernel({ host: host.netns, keeper: keeperOf(host), ...options })
+    return new KernelRig(host, kernel)
   } catch (error) {
     await host[Symbol.asyncDispose]()
     throw error

@@ -55,12 +55,21 @@ function processes(): string[] {
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
       const parent = Number(stat.slice(stat.lastIndexOf(')')).split(' ')[2])
       if (Number(pid) === process.pid || parent === process.pid) return []
-      if (!ours && !command.includes(folder)) return []
+      if (!ours && !command.includes(folder) && !logsTo(folder, pid)) return []
       return [`process ${pid} in ${readlinkSync(`/proc/${pid}/ns/net`)}: ${command}`]
     } catch {
       return [] // It has just ended.
     }
   })
+}
+
+/** A keeper has neither our environment nor the folder in its command line. */
+function logsTo(where: string, pid: string): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/fd/2`).startsWith(where)
+  } catch {
+    return false // It has no standard error, or has just ended.
+  }
 }
 
 /** Mounts that were not there before; of those in /tmp only the ones of this run. */

@@ -8,6 +8,7 @@ import { nullIpam } from '../../src/ipam/null/null.ts'
 import type { Kernel } from '../../src/kernel/kernel.ts'
 import { type MemoryKernel, memoryKernel } from '../../src/kernel/memory/index.ts'
 import { type Controller, createController } from '../../src/model/controller.ts'
+import type { DnsOptions } from '../../src/model/engine-dns.ts'
 import { type MemoryContents, memory } from '../../src/store/memory/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 
@@ -16,6 +17,8 @@ export class MemoryRig {
   readonly kernel: MemoryKernel
   readonly contents: MemoryContents = new Map()
   readonly problems: unknown[] = []
+  /** Of the engines that are started from now on. */
+  dns: DnsOptions = {}
 
   constructor(kernel: MemoryKernel = memoryKernel()) {
     this.kernel = kernel
@@ -40,6 +43,8 @@ export class MemoryRig {
       drivers: [bridge(), host(), nothing()],
       ipams: [local({ seed: 'test' }), nullIpam()],
       namespaceDir: '/run/cnm/netns',
+      sandboxDir: '/run/cnm/sandboxes',
+      dns: this.dns,
       idleMs,
       coexist,
       onProblem: (problem) => this.problems.push(problem),

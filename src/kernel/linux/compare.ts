@@ -1,5 +1,6 @@
 import { portsText } from '../../address/port.ts'
 import { isCnmError } from '../../base/errors.ts'
+import type { ResolverResource } from '../kept-resource.ts'
 import type { Difference } from '../kernel.ts'
 import type {
   AddressResource,
@@ -14,6 +15,9 @@ import type {
 } from '../resource.ts'
 import type { Machinery } from './apply/apply.ts'
 import { ElementComparison } from './compare-elements.ts'
+import { compareFile, compareHostsEntry } from './compare-files.ts'
+import { compareKept } from './compare-kept.ts'
+import { compareResolver } from './compare-resolver.ts'
 import { compareConsent } from './docker-user.ts'
 import { isAlive } from './host-view.ts'
 import { compareTable } from './nftables/compare.ts'
@@ -96,14 +100,15 @@ class Comparison {
         // There is nothing of them to be seen.
         return undefined
       case 'relay':
-        // Those are this process's own, and not the thread's.
-        return undefined
-      case 'resolver':
       case 'names':
       case 'zone':
+        return compareKept(this.#machinery, resource)
+      case 'resolver':
+        return compareKept(this.#machinery, resource) ?? this.#resolver(resource)
       case 'file':
+        return compareFile(resource)
       case 'hosts-entry':
-        return undefined
+        return compareHostsEntry(resource)
     }
   }
 
@@ -222,6 +227,13 @@ class Comparison {
     if (reservations.has(reservation) || !reservations.isPossible()) return undefined
     const { protocol, address, ports } = reservation
     return missing(`port ${portsText(ports)}/${protocol} of ${address} can be bound by anybody`)
+  }
+
+  #resolver(resolver: ResolverResource): Finding {
+    const { path } = resolver.namespace
+    const place = this.#in(resolver.namespace)?.place
+    if (place === undefined) return missing(`no namespace at ${path}`)
+    return compareResolver(this.#machinery.namespaces, place, resolver)
   }
 
   #table({ definition }: TableResource): Finding {

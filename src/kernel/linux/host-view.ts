@@ -3,8 +3,11 @@ import { type PortRange, parsePorts } from '../../address/port.ts'
 import { isKernelError } from '../../base/errors.ts'
 import type { HostLink, HostRoute, HostView } from '../kernel.ts'
 import { dockerUserFamilies } from './docker-user.ts'
+import { RESOLV_CONF } from './keeper/program.ts'
+import type { ThreadOptions } from './operations.ts'
 import { CONDEMNED_GROUP, DYING_GROUP, LINK_GROUP } from './ours.ts'
 import type { Place } from './place.ts'
+import { resolvConfLines } from './resolv-conf-lines.ts'
 import { listAddresses } from './rtnetlink/address.ts'
 import { type Link, listLinks } from './rtnetlink/link.ts'
 import { listRoutes, type Route } from './rtnetlink/route.ts'
@@ -18,7 +21,7 @@ const FORCE_FORWARDING = '/proc/sys/net/ipv6/conf/all/force_forwarding'
 export function hostView(
   { socket }: Place,
   ruleset: Ruleset,
-  { forceForwarding }: { readonly forceForwarding: boolean },
+  { forceForwarding, keeper }: Pick<ThreadOptions, 'forceForwarding' | 'keeper'>,
 ): HostView {
   const links = listLinks(socket).filter(isAlive)
   const names = new Map(links.map(({ index, name }) => [index, name]))
@@ -36,7 +39,7 @@ export function hostView(
     ephemeralPorts: portRanges('net/ipv4/ip_local_port_range')[0] ?? { from: 32768, to: 60999 },
     reservedPorts: portRanges('net/ipv4/ip_local_reserved_ports'),
     dockerUser: dockerUser(ruleset),
-    resolver: { search: [], options: [] },
+    resolver: resolvConfLines(keeper?.resolvConf ?? RESOLV_CONF),
   }
 }
 

@@ -20,10 +20,11 @@ import { compare } from './compare.ts'
 import { armFault, faultCalls } from './ffi/fault.ts'
 import { close } from './ffi/file.ts'
 import { hostView } from './host-view.ts'
+import { Keeper, type KeeperNews } from './keeper/keeper.ts'
 import { identityOf, Namespaces, noProcess, openNamespace, openProcess } from './namespace.ts'
 import { NamespaceStock } from './namespace-stock.ts'
 import { obstacles } from './obstacles.ts'
-import { OpenRelays } from './open-relays.ts'
+import { OpenListeners } from './open-listeners.ts'
 import type {
   Applied,
   Ended,
@@ -40,9 +41,12 @@ import { Programs } from './programs.ts'
 import { listLinks } from './rtnetlink/link.ts'
 import { listRoutes, RTN_UNICAST } from './rtnetlink/route.ts'
 import { Ruleset } from './ruleset.ts'
-import { openBoundSocket, openUnboundSocket } from './sockets.ts'
+import { openBoundSocket } from './sockets.ts'
 import { survey } from './survey.ts'
 import { toWire } from './wire-error.ts'
+
+/** So long an engine may take to ask for what the one before it had. */
+const INHERITED_MS = 10_000
 
 /** The door's work, on the kernel thread: everything synchronous, everything from the host's namespace. */
 export class KernelSide implements Operations {
@@ -51,6 +55,7 @@ export class KernelSide implements Operations {
   readonly #options: ThreadOptions
   readonly #machinery: Machinery
   readonly #programs: Programs
+  readonly #givesUp: NodeJS.Timeout
   /** Cookies of the namespaces no sandbox may have: the host's, and the one this process is in. */
   readonly #hostCookies: ReadonlySet<string>
 
@@ -61,15 +66,22 @@ export class KernelSide implements Operations {
     this.#host = ownPlace()
     this.#hostCookies = new Set([cookieOf(outside), cookieOf(this.#host)])
     outside.close()
+    const keeper = options.keeper && new Keeper(options.keeper)
+    const cookie = cookieOf(this.#host)
     this.#machinery = {
       namespaces: this.#namespaces,
       stock: new NamespaceStock(this.#namespaces),
       host: this.#host,
-      ruleset: new Ruleset(options),
-      reservations: new PortReservations(cookieOf(this.#host), options),
+      ruleset: new Ruleset(options, keeper?.link),
+      reservations: new PortReservations(cookie, options, keeper?.link),
       announcer: new Announcer(this.#namespaces, this.#host),
-      relays: new OpenRelays(),
+      listeners: keeper?.mirror.listeners ?? new OpenListeners(),
+      keeper,
     }
+    keeper?.link.closeInherited()
+    this.#givesUp = setTimeout(() => {
+      this.#machinery.reservations.giveUpInherited()
+    }, INHERITED_MS).unref()
     this.#programs = new Programs(onEnd)
   }
 
@@ -82,9 +94,11 @@ export class KernelSide implements Operations {
   }
 
   apply(change: Change): Applied {
-    const { doomed, sockets, error } = apply(this.#machinery, change)
+    const { doomed, late, error } = apply(this.#machinery, change)
     const missed = this.#machinery.ruleset.listener.takeMissed()
-    return { doomed, sockets, missed, error: error === undefined ? undefined : toWire(error) }
+    const problems = this.#machinery.keeper?.takeProblems() ?? []
+    const wire = error === undefined ? undefined : toWire(error)
+    return { doomed, late, problems, missed, error: wire }
   }
 
   /** Told when an operation has been answered: nobody waits for what is done now. */
@@ -105,7 +119,7 @@ export class KernelSide implements Operations {
   }
 
   holders(ports: readonly Omit<ReservationResource, 'kind'>[]): PortHolder[] {
-    return findHolders(ports, this.#machinery.relays)
+    return findHolders(ports, this.#machinery.listeners)
   }
 
   obstacles(): Obstacle[] {
@@ -143,10 +157,6 @@ export class KernelSide implements Operations {
     return this.#inside(namespace, () => openBoundSocket(socket))
   }
 
-  openClient(type: SocketRequest['type'], family: SocketRequest['family']): number {
-    return openUnboundSocket(type, family)
-  }
-
   identify(namespace: NamespaceRef): string | undefined {
     const places = new Places(this.#namespaces, this.#host)
     try {
@@ -163,6 +173,18 @@ export class KernelSide implements Operations {
     this.#machinery.ruleset.listener.set(fd)
   }
 
+  keeperNews(): KeeperNews {
+    return this.#machinery.keeper!.takeNews()
+  }
+
+  keeperDropped(keys: readonly string[]): void {
+    this.#machinery.keeper!.dropped(keys)
+  }
+
+  restoreKeeper(): void {
+    this.#machinery.keeper!.link.restore()
+  }
+
   armFault(k: number): void {
     // What is made in advance would be counted at any time.
     this.#machinery.stock.close()
@@ -174,13 +196,15 @@ export class KernelSide implements Operations {
     return faultCalls()
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    clearTimeout(this.#givesUp)
     this.#machinery.stock.close()
     this.#machinery.announcer.close()
     this.#machinery.ruleset.close()
     this.#machinery.reservations.close()
     this.#host.close()
     this.#namespaces.close()
+    await this.#machinery.keeper?.link.end()
   }
 
   #adopt(fd: number, path: string): AdoptedNamespace {

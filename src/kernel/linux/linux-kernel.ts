@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { Socket } from 'node:net'
+import { resolve } from 'node:path'
 import { EventStreams } from '../../base/event-streams.ts'
 import type {
   AdoptedNamespace,
@@ -17,15 +18,12 @@ import type {
   Survey,
   SurveyQuery,
 } from '../kernel.ts'
-import {
-  type NamespaceRef,
-  type ReservationResource,
-  type Resource,
-  resourceKey,
-} from '../resource.ts'
+import type { NamespaceRef, ReservationResource, Resource } from '../resource.ts'
 import { forgottenBy } from './apply/plan.ts'
 import { Background } from './background/background.ts'
-import { isRelay, Relays } from './relays/relays.ts'
+import { LateNames } from './keeper/late-names.ts'
+import { type KeeperProgram, socketOf } from './keeper/program.ts'
+import { KeeperWatch } from './keeper/watch.ts'
 import { KernelThread } from './thread.ts'
 import { fromWire } from './wire-error.ts'
 
@@ -38,6 +36,12 @@ export interface LinuxKernelOptions {
   readonly reservePorts?: boolean
   /** false: IPv6 is forwarded as on kernels that can't do so for single links. Default: true. */
   readonly forceForwarding?: boolean
+  /**
+   * The process that keeps resolvers, names, zones and relays, and goes on keeping them when this one is
+   * killed. One that is there already is taken over; otherwise it is started. Default: none, and such
+   * resources are refused.
+   */
+  readonly keeper?: KeeperProgram
 }
 
 /** What tests need besides the door. */
@@ -55,54 +59,70 @@ export interface LinuxKernel extends Kernel {
 export async function linuxKernel(options: LinuxKernelOptions = {}): Promise<LinuxKernel> {
   // libuv's pool threads stay in the namespace in which the first piece of work for them comes up.
   await stat('/')
-  const { host, persist = true, reservePorts = true, forceForwarding = true } = options
+  const { host, persist = true, reservePorts = true, forceForwarding = true, keeper } = options
   const { thread, ready } = await KernelThread.start({
     persist,
     reservePorts,
     forceForwarding,
     ...(host === undefined ? {} : { host }),
+    ...(keeper === undefined ? {} : { keeper }),
   })
   const background = new Background(host, (fd) => {
     // One that is closed changes nothing any more.
     thread.call('listening', fd).catch(() => {})
   })
   background.delete({ links: ready.condemned, namespaces: [] })
-  return new ThreadedKernel(thread, background)
+  return new ThreadedKernel(thread, background, keeper)
 }
 
 class ThreadedKernel implements LinuxKernel {
   readonly #thread: KernelThread
   readonly #background: Background
-  readonly #relays: Relays
-  readonly #queries = new EventStreams<QueryEvent>()
+  readonly #queries: EventStreams<QueryEvent>
+  readonly #late: LateNames
+  readonly #keeper: KeeperWatch | undefined
   #closing: Promise<void> | undefined
 
-  constructor(thread: KernelThread, background: Background) {
+  constructor(thread: KernelThread, background: Background, keeper: KeeperProgram | undefined) {
     this.#thread = thread
     this.#background = background
-    this.#relays = new Relays((type, family) => thread.call('openClient', type, family))
+    this.#queries = new EventStreams((count) => {
+      if (this.#keeper !== undefined) this.#keeper.log = count > 0
+    })
+    const onEvents = (events: readonly KernelEvent[]) => background.publish(events)
+    this.#late = new LateNames({
+      news: () => thread.call('keeperNews'),
+      onEvents,
+      onLoss: () => this.#keeper?.lost(),
+    })
+    if (keeper === undefined) return
+    this.#keeper = new KeeperWatch({
+      path: socketOf(keeper),
+      onEvents,
+      onQueries: (queries) => this.#queries.publish(queries),
+      onDropped: (keys) => {
+        thread.call('keeperDropped', keys).catch(() => {})
+      },
+      restore: () => thread.call('restoreKeeper'),
+    })
   }
 
   async apply(change: Change): Promise<void> {
     if (change.add.length > 0) this.#background.takeCare()
-    let forgotten: Promise<void> | undefined
-    await this.#relays.change(change, (rest) =>
-      this.#apply(rest, () => {
-        forgotten = this.#forget(change)
-      }),
-    )
+    const { doomed, late, problems, missed, error } = await this.#thread.call('apply', change)
+    if (missed) this.#background.missed()
+    this.#background.publish(problems.map((message) => ({ type: 'problem', message })))
+    // Before what is deleted, for which nobody waits.
+    const forgotten = error === undefined ? this.#forget(change) : undefined
+    this.#background.delete(doomed)
+    if (error !== undefined) throw fromWire(error)
+    this.#late.follow(change, late)
     await forgotten
     if (change.remove.length > 0) await this.#background.room()
   }
 
-  async compare(resources: readonly Resource[]): Promise<Difference[]> {
-    const differences = await this.#thread.call('compare', resources)
-    if (!resources.some(isRelay)) return differences
-    const found = new Map(differences.map((each) => [resourceKey(each.resource), each]))
-    return resources.flatMap((resource) => {
-      if (isRelay(resource)) return this.#relays.compare(resource)
-      return found.get(resourceKey(resource)) ?? []
-    })
+  compare(resources: readonly Resource[]): Promise<Difference[]> {
+    return this.#thread.call('compare', resources)
   }
 
   survey(query: SurveyQuery): Promise<Survey> {
@@ -126,9 +146,15 @@ class ThreadedKernel implements LinuxKernel {
   }
 
   async spawn(namespace: NamespaceRef | undefined, command: Command): Promise<Program> {
-    // The thread has a copy of the environment of its own, as it was when it started.
+    // The thread has a copy of the environment of its own, as it was when it started, and perhaps
+    // another working folder.
     const env = { ...(command.env ?? process.env) }
-    const { program, pid, pipes, ended } = await this.#thread.spawn(namespace, { ...command, env })
+    const cwd = resolve(command.cwd ?? '')
+    const { program, pid, pipes, ended } = await this.#thread.spawn(namespace, {
+      ...command,
+      cwd,
+      env,
+    })
     return {
       pid,
       stdin: pipes && new Socket({ fd: pipes[0], readable: false, writable: true }),
@@ -189,20 +215,11 @@ class ThreadedKernel implements LinuxKernel {
     await Promise.all(waited)
   }
 
-  /** All of a change but its relays; answers with sockets for those that are new. */
-  async #apply(change: Change, onDone: () => void): Promise<readonly number[]> {
-    const { doomed, sockets, missed, error } = await this.#thread.call('apply', change)
-    if (missed) this.#background.missed()
-    // Before what is deleted, for which nobody waits.
-    if (error === undefined) onDone()
-    this.#background.delete(doomed)
-    if (error !== undefined) throw fromWire(error)
-    return sockets
-  }
-
   async #close(): Promise<void> {
+    this.#keeper?.close()
+    this.#late.close()
+    this.#queries.end()
     await this.#thread.close()
-    this.#relays.close()
     await this.#background.settled()
     await this.#background.close()
   }

@@ -11,6 +11,8 @@ import type {
   SurveyQuery,
 } from '../kernel.ts'
 import type { NamespaceRef, ReservationResource, Resource } from '../resource.ts'
+import type { KeeperNews } from './keeper/keeper.ts'
+import type { KeeperProgram } from './keeper/program.ts'
 import type { WireError } from './wire-error.ts'
 
 /**
@@ -33,12 +35,15 @@ export interface Operations {
   ): Promise<SpawnedProgram>
   kill(program: number, signal: NodeJS.Signals): void
   openSocket(namespace: NamespaceRef, socket: SocketRequest): number
-  /** A socket of the host's namespace, neither bound nor connected. */
-  openClient(type: SocketRequest['type'], family: SocketRequest['family']): number
   /** What tells a namespace from others (see identityOf); undefined: it is gone. */
   identify(namespace: NamespaceRef): string | undefined
   /** That socket, of another thread, is in group NFNLGRP_NFTABLES. */
   listening(fd: number): void
+  keeperNews(): KeeperNews
+  /** The keeper has dropped those by itself. */
+  keeperDropped(keys: readonly string[]): void
+  /** Finds or starts another, if the one there was is lost. Throws if that one ends at once. */
+  restoreKeeper(): void
   armFault(k: number): void
   faultCalls(): number
 }
@@ -46,8 +51,10 @@ export interface Operations {
 /** What became of a change. There may be something to delete even if it failed. */
 export interface Applied {
   readonly doomed: Doomed
-  /** Those of the new relays, in the order of the change: the caller's from now on. */
-  readonly sockets: readonly number[]
+  /** Endpoints whose names may not be known everywhere yet. */
+  readonly late: readonly string[]
+  /** What the keeper couldn't do, in sentences. */
+  readonly problems: readonly string[]
   /** Others may have changed the ruleset meanwhile without its being told. */
   readonly missed: boolean
   readonly error: WireError | undefined
@@ -82,6 +89,8 @@ export interface ThreadOptions {
   readonly reservePorts: boolean
   /** false: `force_forwarding` is left alone, as if the kernel had none. */
   readonly forceForwarding: boolean
+  /** Absent: nothing can be kept. */
+  readonly keeper?: KeeperProgram
 }
 
 export interface Request {

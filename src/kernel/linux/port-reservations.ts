@@ -2,23 +2,21 @@ import { isKernelError } from '../../base/errors.ts'
 import type { PortHolder } from '../kernel.ts'
 import { holdsOneOf } from '../port-conflict.ts'
 import { type ReservationResource, resourceKey } from '../resource.ts'
-import { bindProgram } from './bpf/bind-program.ts'
-import { BLOCK_BYTES, type Block, KEY_BYTES, PortBlocks } from './bpf/port-blocks.ts'
-import { cgroupRoot } from './cgroup.ts'
 import {
-  attachToCgroup,
-  BPF_CGROUP_INET4_BIND,
-  BPF_CGROUP_INET6_BIND,
-  BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
-  createHashMap,
-  deleteFromMap,
-  loadProgram,
-  updateMap,
-} from './ffi/bpf.ts'
-import { close, O_RDONLY, open } from './ffi/file.ts'
+  asBindPrograms,
+  type BindPrograms,
+  loadBindPrograms,
+  nameOfBindPrograms,
+} from './bind-programs.ts'
+import { type Block, PortBlocks } from './bpf/port-blocks.ts'
+import { deleteFromMap, updateMap } from './ffi/bpf.ts'
+import { uncounted } from './ffi/fault.ts'
+import { close } from './ffi/file.ts'
+import { InheritedPorts } from './inherited-ports.ts'
+import type { KeeperLink } from './keeper/link.ts'
 
-/** Elements of the map, of 2,048 ports at one address each. */
-const MAX_BLOCKS = 8192
+/** What the keeper calls map and programs, before their version. */
+const LABEL = 'reservations/'
 
 // The kernel has no such programs, maps, functions, or cgroups; they are forbidden here; or 64 others
 // are in the same place already.
@@ -35,26 +33,42 @@ const impossible = [
 
 /**
  * The ports of the host that nobody can bind: a BPF program at every `bind` on this machine, from the
- * first reservation until this is closed or its process ends. Nothing of it is left behind then.
+ * first reservation until this is closed and the keeper, if there is one, has ended. Nothing of it is
+ * left behind then.
+ *
+ * With a keeper it goes on when the engine's process ends. The next engine takes over map and programs,
+ * if they are of its own version, with all ports in them: a reservation that somebody asks for is there
+ * then, and what nobody has asked for is free again when the inheritance is given up. Those of another
+ * version stay beside its own for as long.
  */
 export class PortReservations {
   readonly #cookie: bigint
   readonly #reservations = new Map<string, ReservationResource>()
   readonly #blocks = new PortBlocks()
+  readonly #inherited = new InheritedPorts()
+  readonly #link: KeeperLink | undefined
+  readonly #label: string
+  /** Labels of other versions, which are in effect until the inheritance is given up. */
+  readonly #outdated: string[] = []
   #possible: boolean
-  #loaded: Loaded | undefined
+  #loaded: BindPrograms | undefined
 
   /** `cookie` is that of the host's network namespace. */
-  constructor(cookie: string, options: { readonly reservePorts: boolean }) {
+  constructor(cookie: string, options: { readonly reservePorts: boolean }, link?: KeeperLink) {
     this.#cookie = BigInt(cookie)
     this.#possible = options.reservePorts
+    this.#link = link
+    this.#label = `${LABEL}${nameOfBindPrograms(this.#cookie)}`
+    for (const [label, descriptors] of link?.takeInherited(LABEL) ?? []) {
+      this.#inherit(label, descriptors)
+    }
   }
 
   /** Whether this kernel can keep ports from being bound: tried when it is first asked. */
   isPossible(): boolean {
     if (this.#possible && this.#loaded === undefined) {
       try {
-        this.#loaded = loadBindPrograms(this.#cookie)
+        this.#use(loadBindPrograms(this.#cookie))
       } catch (error) {
         if (!impossible.some((errno) => isKernelError(error, errno))) throw error
         this.#possible = false
@@ -64,7 +78,7 @@ export class PortReservations {
   }
 
   has(reservation: ReservationResource): boolean {
-    return this.#reservations.has(resourceKey(reservation))
+    return this.#reservations.has(resourceKey(reservation)) || this.#recover(reservation)
   }
 
   /** Those that keep everybody from binding that port. */
@@ -75,7 +89,7 @@ export class PortReservations {
   /** All of them or none; where it isn't possible, none. Answers with those that weren't there. */
   add(reservations: readonly ReservationResource[]): readonly ReservationResource[] {
     if (reservations.length === 0 || !this.isPossible()) return []
-    const fresh = reservations.filter((each) => this.#note(each))
+    const fresh = reservations.filter((each) => !this.has(each) && this.#note(each))
     this.#write(this.#blocks.add(fresh), () => {
       for (const each of fresh) this.#forget(each)
       return this.#blocks.remove(fresh)
@@ -85,7 +99,8 @@ export class PortReservations {
 
   /** All of them or none. Answers with those that were there. */
   remove(reservations: readonly ReservationResource[]): readonly ReservationResource[] {
-    const gone = reservations.filter((each) => this.#forget(each))
+    const gone = reservations.filter((each) => this.has(each) && this.#forget(each))
+    this.#inherited.forget(gone)
     this.#write(this.#blocks.remove(gone), () => {
       for (const each of gone) this.#note(each)
       return this.#blocks.add(gone)
@@ -93,9 +108,23 @@ export class PortReservations {
     return gone
   }
 
+  /** Whoever wants a port of those that were inherited has said so: all others are free from now on. */
+  giveUpInherited(): void {
+    const wanted = new Map(
+      [...this.#blocks.all()].map((block) => [block.key.toString('hex'), block]),
+    )
+    for (const key of this.#inherited.takeAll()) {
+      const block = wanted.get(key.toString('hex'))
+      uncounted(() => this.#tryToWrite(block ?? { key, used: 0, bits: key }))
+    }
+    for (const label of this.#outdated.splice(0)) this.#link?.hold(label, [])
+  }
+
   /** What isn't in use is loaded again when it is needed. */
   unloadIfIdle(): void {
-    if (this.#reservations.size === 0) this.close()
+    if (this.#reservations.size > 0 || !this.#inherited.isEmpty) return
+    if (this.#loaded !== undefined) this.#link?.hold(this.#label, [])
+    this.close()
   }
 
   close(): void {
@@ -124,7 +153,7 @@ export class PortReservations {
     }
   }
 
-  #tryToWrite(block: Block): void {
+  #tryToWrite(block: Pick<Block, 'key' | 'bits' | 'used'>): void {
     try {
       this.#writeBlock(block)
     } catch {
@@ -132,55 +161,40 @@ export class PortReservations {
     }
   }
 
-  #writeBlock({ key, bits, used }: Block): void {
+  #writeBlock({ key, bits, used }: Pick<Block, 'key' | 'bits' | 'used'>): void {
     if (this.#loaded === undefined) return
-    if (used === 0) deleteFromMap(this.#loaded.map, key)
-    else updateMap(this.#loaded.map, key, bits)
+    const { map } = this.#loaded
+    const inherited = this.#inherited.bitsOf(key)
+    if (inherited !== undefined) updateMap(map, key, either(bits, inherited))
+    else if (used === 0) deleteFromMap(map, key)
+    else updateMap(map, key, bits)
   }
-}
 
-interface Loaded {
-  readonly map: number
-  /** Those that keep it all in effect. */
-  readonly descriptors: readonly number[]
-}
-
-function loadBindPrograms(cookie: bigint): Loaded {
-  const descriptors: number[] = []
-  const keep = (fd: number) => {
-    descriptors.push(fd)
-    return fd
+  #use(programs: BindPrograms): void {
+    this.#loaded = programs
+    this.#link?.hold(this.#label, programs.descriptors)
   }
-  const passing: number[] = []
-  try {
-    const cgroup = open(cgroupRoot(), O_RDONLY)
-    passing.push(cgroup)
-    const map = keep(
-      createHashMap({
-        name: 'cnm_ports',
-        keySize: KEY_BYTES,
-        valueSize: BLOCK_BYTES,
-        maxEntries: MAX_BLOCKS,
-      }),
-    )
-    for (const family of [4, 6] as const) {
-      const attachType = family === 4 ? BPF_CGROUP_INET4_BIND : BPF_CGROUP_INET6_BIND
-      const program = loadProgram({
-        name: `cnm_bind${family}`,
-        type: BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
-        attachType,
-        instructions: bindProgram({ family, map, cookie }),
-        // Only what can be had under the GPL, too, may read the kernel's own structures.
-        license: 'Dual BSD/GPL',
-      })
-      passing.push(program)
-      keep(attachToCgroup(program, cgroup, attachType))
+
+  #inherit(label: string, descriptors: readonly number[]): void {
+    const programs = label === this.#label ? asBindPrograms(descriptors) : undefined
+    if (programs !== undefined && this.#possible) {
+      this.#use(programs)
+      this.#inherited.read(programs.map)
+      return
     }
-    return { map, descriptors }
-  } catch (error) {
     for (const fd of descriptors) close(fd)
-    throw error
-  } finally {
-    for (const fd of passing) close(fd)
+    this.#outdated.push(label)
   }
+
+  /** A port that is inherited needs nothing but to be known. */
+  #recover(reservation: ReservationResource): boolean {
+    if (!this.#inherited.covers(reservation)) return false
+    this.#note(reservation)
+    this.#blocks.add([reservation])
+    return true
+  }
+}
+
+function either(a: Uint8Array, b: Uint8Array): Buffer {
+  return Buffer.from(a.map((byte, index) => byte | b[index]!))
 }

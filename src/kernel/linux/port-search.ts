@@ -3,7 +3,7 @@ import { familyOf, type IpAddress } from '../../address/address.ts'
 import { mergePorts, type Protocol, portCount } from '../../address/port.ts'
 import type { PortHolder } from '../kernel.ts'
 import { holdsOneOf, type WantedPorts } from '../port-conflict.ts'
-import type { OpenRelays } from './open-relays.ts'
+import type { OpenListeners } from './open-listeners.ts'
 import { type BoundSocket, listBoundSockets } from './sock-diag.ts'
 import { findSocketOwners } from './socket-owners.ts'
 import { canBind } from './sockets.ts'
@@ -21,17 +21,20 @@ export interface Conflict<Wanted> {
 }
 
 /** Sockets of the namespace the calling thread is in that get what comes to one of these ports. */
-export function findHolders(wanted: readonly WantedPorts[], relays: OpenRelays): PortHolder[] {
-  return named(listHolders(wanted, relays))
+export function findHolders(
+  wanted: readonly WantedPorts[],
+  listeners: OpenListeners,
+): PortHolder[] {
+  return named(listHolders(wanted, listeners))
 }
 
 /** The first of these ports, in their order, that somebody holds, and who. */
 export function findConflict<W extends WantedPorts>(
   wanted: readonly W[],
-  relays: OpenRelays,
+  listeners: OpenListeners,
 ): Conflict<W> | undefined {
   const suspects = isWorthTrying(wanted) ? wanted.filter((each) => !isFree(each)) : wanted
-  const sockets = listHolders(suspects, relays)
+  const sockets = listHolders(suspects, listeners)
   for (const each of suspects) {
     const socket = sockets.find((candidate) => holdsOneOf(each, candidate, candidate))
     if (socket !== undefined) return { wanted: each, holder: named([socket])[0]! }
@@ -54,8 +57,8 @@ function isFree({ protocol, address, ports }: WantedPorts): boolean {
   return true
 }
 
-/** Without those of relays, which pass on what they get. */
-function listHolders(wanted: readonly WantedPorts[], relays: OpenRelays): BoundSocket[] {
+/** Without those the keeper listens on for us. */
+function listHolders(wanted: readonly WantedPorts[], listeners: OpenListeners): BoundSocket[] {
   const sockets = (['tcp', 'udp', 'sctp'] as const).flatMap((protocol) => {
     const these = wanted.filter((each) => each.protocol === protocol)
     if (these.length === 0 || !isInUse(protocol)) return []
@@ -63,7 +66,7 @@ function listHolders(wanted: readonly WantedPorts[], relays: OpenRelays): BoundS
     return familiesIn(these).flatMap((family) => listBoundSockets(family, protocol, ranges))
   })
   return sockets.filter(
-    (socket) => !relays.has(socket) && wanted.some((each) => holdsOneOf(each, socket, socket)),
+    (socket) => !listeners.has(socket) && wanted.some((each) => holdsOneOf(each, socket, socket)),
   )
 }
 

@@ -5,10 +5,12 @@ import type { Command } from '../kernel.ts'
 import { close, pipe } from './ffi/file.ts'
 import { closeOnExecFrom } from './ffi/process.ts'
 import type { Ended, SpawnedProgram } from './operations.ts'
+import { ProgramViews } from './program-view.ts'
 
 /** Programs started by the calling thread: a child is born in the network namespace of its parent. */
 export class Programs {
   readonly #running = new Map<number, ChildProcess>()
+  readonly #views = new ProgramViews()
   readonly #onEnd: (program: number, ended: Ended) => void
 
   constructor(onEnd: (program: number, ended: Ended) => void) {
@@ -17,8 +19,8 @@ export class Programs {
 
   /**
    * Starts a program; to be called inside the namespace. What comes of it is known later. Errors:
-   * COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE, INVALID_ARGUMENT (no such `cwd`), a KernelError for
-   * anything else that keeps it from starting.
+   * COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE, INVALID_ARGUMENT (no such `cwd`), those of ProgramViews,
+   * a KernelError for anything else that keeps it from starting.
    */
   start(program: number, command: Command): () => Promise<SpawnedProgram> {
     const pipes = command.stdio === 'pipe' ? openPipes() : undefined
@@ -26,7 +28,7 @@ export class Programs {
     const ours = pipes && ([pipes[0].write, pipes[1].read, pipes[2].read] as const)
     let child: ChildProcess
     try {
-      child = spawnWith(command, theirs ?? [0, 1, 2])
+      child = this.#views.start(command, () => spawnWith(command, theirs ?? [0, 1, 2]))
     } catch (error) {
       for (const fd of ours ?? []) close(fd)
       throw notStarted(error as NodeJS.ErrnoException, command)

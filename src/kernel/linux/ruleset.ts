@@ -1,12 +1,16 @@
 import { CnmError, isKernelError } from '../../base/errors.ts'
 import type { TableDefinition } from '../ruleset.ts'
 import { QuietMemory } from './apply/quiet-memory.ts'
+import type { KeeperLink } from './keeper/link.ts'
 import { NETLINK_NETFILTER, NetlinkSocket } from './netlink/netlink-socket.ts'
 import { Batch, type TableName, tableTarget } from './nftables/batch.ts'
 import { NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST } from './nftables/constants.ts'
 import { type ListedTable, listTables } from './nftables/list.ts'
 import { ensureTable, replaceTable } from './nftables/table.ts'
 import { RulesetListener } from './ruleset-listener.ts'
+
+/** What the keeper calls the socket that owns tables. */
+const OWNER = 'owner'
 
 /**
  * The host's nftables tables that were described to this engine, and the one socket that owns them.
@@ -16,18 +20,22 @@ export class Ruleset {
   readonly quiet = new QuietMemory()
   readonly listener = new RulesetListener()
   readonly #definitions = new Map<string, TableDefinition>()
+  readonly #link: KeeperLink | undefined
   #socket: NetlinkSocket | undefined
   /** undefined: not tried yet. */
   #canOwn: boolean | undefined
 
-  constructor(options: { readonly persist: boolean }) {
+  /** `link`: to a keeper, in which the socket goes on owning the tables whatever comes of this process. */
+  constructor(options: { readonly persist: boolean }, link?: KeeperLink) {
     this.#canOwn = options.persist ? undefined : false
+    this.#link = link
+    const [fd] = link?.takeInherited(OWNER)[0]?.[1] ?? []
+    if (fd !== undefined) this.#use(new NetlinkSocket({ fd }))
   }
 
   /** Opened when it is first needed: not every machine has nftables, not every network needs it. */
   get socket(): NetlinkSocket {
-    this.#socket ??= new NetlinkSocket(NETLINK_NETFILTER)
-    return this.#socket
+    return this.#socket ?? this.#use(new NetlinkSocket(NETLINK_NETFILTER))
   }
 
   get definitions(): readonly TableDefinition[] {
@@ -44,6 +52,11 @@ export class Ruleset {
 
   find({ family, name }: TableName): ListedTable | undefined {
     return listTables(this.socket).find((table) => table.family === family && table.name === name)
+  }
+
+  /** Whether somebody else's socket owns it. */
+  isAnothers({ owner }: ListedTable): boolean {
+    return owner !== undefined && owner !== this.socket.portId
   }
 
   commit(batch: Batch): void {
@@ -63,8 +76,8 @@ export class Ruleset {
       if (table.owned) replaceTable(this.socket, this.asPossible(table))
       else ensureTable(this.socket, table)
     } catch (error) {
-      const isAnothers = isKernelError(error, 'EPERM') && this.find(table)?.hasOwner
-      throw isAnothers ? ownedByAnother(table) : error
+      const there = isKernelError(error, 'EPERM') ? this.find(table) : undefined
+      throw there !== undefined && this.isAnothers(there) ? ownedByAnother(table) : error
     }
     this.#definitions.set(tableTarget(table), table)
   }
@@ -75,6 +88,12 @@ export class Ruleset {
 
   close(): void {
     this.#socket?.close()
+  }
+
+  #use(socket: NetlinkSocket): NetlinkSocket {
+    this.#socket = socket
+    this.#link?.hold(OWNER, [socket.fd])
+    return socket
   }
 }
 

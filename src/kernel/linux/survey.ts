@@ -21,12 +21,14 @@ export function survey(machinery: Machinery, query: SurveyQuery): Survey {
   const all = listLinks(machinery.host.socket)
   const ours = all.filter(({ group }) => group === LINK_GROUP)
   const names = new Map(all.map(({ index, name }) => [index, name]))
+  const kept = machinery.keeper?.mirror.all() ?? []
   return {
     links: ours.flatMap((link) => surveyedLink(link, names, ours)),
     namespaces: pathsIn(query.namespaceDir).flatMap((path) => {
       return surveyedNamespace(machinery, path, ours)
     }),
     elements: query.tables.flatMap((table) => surveyedElements(machinery.ruleset, table)),
+    ...(kept.length === 0 ? {} : { kept }),
   }
 }
 
@@ -104,7 +106,7 @@ function surveyedElements(
   const { family, name } = table
   const there = ruleset.find(table)
   if (there === undefined) return []
-  if (there.hasOwner && ruleset.definition(table) === undefined) throw ownedByAnother(table)
+  if (ruleset.isAnothers(there)) throw ownedByAnother(table)
   return listOwnedElements(ruleset.socket, table).map(
     ({ set, key, value, run, owner }): ElementResource => ({
       ...{ kind: 'element', family, table: name, set, key },

@@ -25,9 +25,9 @@ function start(options: ThreadOptions): void {
   }
   port.on('message', (request: Request | undefined) => {
     if (request === undefined) {
-      side.close()
       // Programs that are still running must not keep this thread.
-      process.exit()
+      side.close().finally(() => process.exit())
+      return
     }
     answer(side, request)
     setImmediate(() => side.prepare())

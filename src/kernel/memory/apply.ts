@@ -1,6 +1,6 @@
 import type { NamesResource, ZoneResource } from '../kept-resource.ts'
 import type { Change } from '../kernel.ts'
-import type { FileResource, HostsEntryResource, Resource } from '../resource.ts'
+import type { Resource } from '../resource.ts'
 import { resourceKey } from '../resource.ts'
 import { addresses, routes, sysctls } from './addressing.ts'
 import { bridges, namespaces, veths } from './links.ts'
@@ -8,7 +8,9 @@ import type { Machine } from './machine.ts'
 import {
   announcements,
   consents,
+  files,
   flows,
+  hostsEntries,
   noted,
   rates,
   relays,
@@ -39,8 +41,8 @@ const verbs: { readonly [K in Kind]: Verbs<Extract<Resource, { kind: K }>> } = {
   resolver: resolvers,
   names: noted<NamesResource>(),
   zone: noted<ZoneResource>(),
-  file: noted<FileResource>(),
-  'hosts-entry': noted<HostsEntryResource>(),
+  file: files,
+  'hosts-entry': hostsEntries,
 }
 
 const additionOrder = Object.keys(verbs)

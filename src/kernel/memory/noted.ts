@@ -90,6 +90,32 @@ export const relays: Verbs<RelayResource> = {
   },
 }
 
+export const files: Verbs<FileResource> = {
+  ...noted<FileResource>(),
+
+  /** With all that is in it. */
+  drop(machine, file) {
+    for (const [key, each] of machine.noted) {
+      if (each.kind === 'hosts-entry' && each.path === file.path) machine.delete(machine.noted, key)
+    }
+    noted<FileResource>().drop(machine, file)
+  },
+}
+
+/** Where there is no file, there is nothing to do and nothing missing. */
+export const hostsEntries: Verbs<HostsEntryResource> = {
+  ...noted<HostsEntryResource>(),
+
+  put(machine, entry) {
+    if (machine.noted.has(`file:${entry.path}`)) noted<HostsEntryResource>().put(machine, entry)
+  },
+
+  found(machine, entry) {
+    if (!machine.noted.has(`file:${entry.path}`)) return entry
+    return noted<HostsEntryResource>().found(machine, entry)
+  },
+}
+
 export const announcements: Verbs<AnnouncementResource> = {
   ...noted<AnnouncementResource>(),
 

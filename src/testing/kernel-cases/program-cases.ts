@@ -42,6 +42,22 @@ export function programCases(test: Case): void {
     expect(await program.ended).toEqual({ code: null, signal: 'SIGTERM' })
   })
 
+  test('shows it files in place of others, and another hostname', async (world) => {
+    const source = `${world.namespaceDir}-files/hosts`
+    await add(world, { kind: 'file', path: source, content: 'its own\n' })
+    const mounts = [
+      { source, target: '/etc/hosts' },
+      { source, target: '/etc/there/is/no/such/file' },
+    ]
+    const look = sh('cat /etc/hosts; hostname', { mounts, hostname: 'one.example' })
+    const program = await world.kernel.spawn(undefined, look)
+    expect(await output(program)).toBe('its own\none.example\n')
+    await program.ended
+    const other = await world.kernel.spawn(undefined, sh('cat /etc/hosts; hostname'))
+    expect(await output(other)).not.toMatch(/its own|one\.example/)
+    await other.ended
+  })
+
   test('says which command there is not', async (world) => {
     const argv = ['no-such-command-here'] as const
     const failure = await failureOf(world.kernel.spawn(undefined, { argv, stdio: 'pipe' }))

@@ -24,6 +24,11 @@ export interface KernelWorld {
     /** Steps since the last `failAt`. */
     steps(): Promise<number>
   }
+  /**
+   * Ends the kernel as if its process had been killed, and opens the next one on the same machine.
+   * Absent: such a machine ends with its kernel.
+   */
+  reopen?(): Promise<Kernel>
   /** Closes the kernel and removes everything. */
   dispose(): Promise<void>
 }

@@ -1,8 +1,9 @@
 import type { Change } from '../../kernel.ts'
 import type { Announcer } from '../announcer.ts'
+import type { Keeper } from '../keeper/keeper.ts'
 import type { Namespaces } from '../namespace.ts'
 import type { NamespaceStock } from '../namespace-stock.ts'
-import type { OpenRelays } from '../open-relays.ts'
+import type { OpenListeners } from '../open-listeners.ts'
 import type { Doomed } from '../operations.ts'
 import { type Place, Places } from '../place.ts'
 import type { PortReservations } from '../port-reservations.ts'
@@ -10,17 +11,21 @@ import type { Ruleset } from '../ruleset.ts'
 import { bringUp } from './addressing.ts'
 import { announce } from './announcements.ts'
 import { changeConsents } from './consents.ts'
+import { changeFiles, removeFiles } from './files.ts'
+import { Keeping } from './keeping.ts'
 import { makeBridges, makeVeths, settleCarriers } from './make-links.ts'
 import { makeNamespaces, removeNamespaces } from './namespaces.ts'
 import { awaitNeighbourDiscovery } from './neighbour-discovery.ts'
-import { planOf } from './plan.ts'
+import { type Plan, planOf } from './plan.ts'
 import { changeRates } from './rates.ts'
 import { openRelays } from './relays.ts'
 import { addReservations, refuseTaken, removeReservations } from './reservations.ts'
+import { openResolvers } from './resolvers.ts'
 import { restoreSysctls, writeSysctls } from './sysctls.ts'
 import { changeRuleset, removeTables } from './tables.ts'
 import { takeAway } from './take-away.ts'
 import { Transaction } from './transaction.ts'
+import { openZones } from './zones.ts'
 
 export interface Machinery {
   readonly namespaces: Namespaces
@@ -29,14 +34,17 @@ export interface Machinery {
   readonly ruleset: Ruleset
   readonly reservations: PortReservations
   readonly announcer: Announcer
-  readonly relays: OpenRelays
+  /** Where the keeper listens on the host. */
+  readonly listeners: OpenListeners
+  /** undefined: nothing can be kept. */
+  readonly keeper: Keeper | undefined
 }
 
 /** What became of a change. There may be something to delete even if it failed. */
 export interface Outcome {
   readonly doomed: Doomed
-  /** Sockets of the new relays, in the order of the change. */
-  readonly sockets: readonly number[]
+  /** Endpoints whose names may not be known everywhere yet. */
+  readonly late: readonly string[]
   readonly error?: unknown
 }
 
@@ -47,13 +55,16 @@ export interface Outcome {
 export function apply(machinery: Machinery, change: Change): Outcome {
   const places = new Places(machinery.namespaces, machinery.host)
   const transaction = new Transaction(places)
+  const plan = planOf(change)
+  const keeping = new Keeping(transaction, machinery.keeper, plan)
   try {
-    const sockets = perform(machinery, transaction, change)
-    return { doomed: transaction.doomed, sockets }
+    perform(machinery, transaction, plan, keeping)
+    return { doomed: transaction.doomed, late: keeping.late }
   } catch (error) {
     transaction.rollback()
-    return { doomed: transaction.doomed, sockets: [], error }
+    return { doomed: transaction.doomed, late: [], error }
   } finally {
+    keeping.close()
     places.close()
   }
 }
@@ -61,20 +72,25 @@ export function apply(machinery: Machinery, change: Change): Outcome {
 function perform(
   machinery: Machinery,
   transaction: Transaction,
-  change: Change,
-): readonly number[] {
+  plan: Plan,
+  keeping: Keeping,
+): void {
   const { namespaces, stock, ruleset } = machinery
-  const plan = planOf(change)
   const { add, remove } = plan
+  keeping.prepare()
   refuseTaken(machinery, plan)
   // Before their ports are reserved, which would keep us off as well.
-  const sockets = openRelays(transaction, machinery, plan)
+  keeping.take(openRelays(transaction, machinery, plan))
   const dyingLinks = takeAway(transaction, plan)
   // Forwarding ends before the firewall forgets what it is for.
   restoreSysctls(transaction, namespaces, plan)
   addReservations(transaction, machinery, plan)
   changeRuleset(transaction, ruleset, plan)
   makeNamespaces(transaction, stock, add.namespaces)
+  keeping.take(openResolvers(transaction, machinery, plan, (key) => keeping.isKept(key)))
+  keeping.take(openZones(transaction, machinery, plan))
+  keeping.tell()
+  changeFiles(transaction, plan)
   makeBridges(transaction, add.bridges)
   makeVeths(transaction, add.veths)
   writeSysctls(transaction, namespaces, plan)
@@ -84,8 +100,11 @@ function perform(
   awaitNeighbourDiscovery(transaction, add.addresses)
   announce(transaction, machinery, plan)
   changeConsents(transaction, ruleset, plan)
+  keeping.hear()
   removeReservations(transaction, machinery, plan)
   removeNamespaces(transaction, remove.namespaces, dyingLinks)
+  removeFiles(transaction, plan)
+  keeping.beforeRelease()
   removeTables(ruleset, remove.tables)
-  return sockets
+  keeping.release()
 }

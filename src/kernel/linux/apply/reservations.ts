@@ -6,12 +6,12 @@ import type { Plan } from './plan.ts'
 import type { Transaction } from './transaction.ts'
 
 /** Before anything is done. */
-export function refuseTaken({ reservations, relays }: Machinery, { add, before }: Plan): void {
+export function refuseTaken({ reservations, listeners }: Machinery, { add, before }: Plan): void {
   const fresh = add.reservations.filter(
     (each) => !before.has(resourceKey(each)) && !reservations.has(each),
   )
   if (fresh.length === 0) return
-  const conflict = findConflict(fresh, relays)
+  const conflict = findConflict(fresh, listeners)
   if (conflict === undefined) return
   const { wanted, holder } = conflict
   throw portInUse(wanted, holder, resourceKey(wanted))

@@ -154,7 +154,7 @@ function unknownTables(
     const target = tableTarget(place)
     if (tables.has(target) || ruleset.definition(place) !== undefined) continue
     const there = ruleset.find(place)
-    if (there?.hasOwner) throw ownedByAnother(place)
+    if (there !== undefined && ruleset.isAnothers(there)) throw ownedByAnother(place)
     const sets = there === undefined ? [] : listSetDefinitions(ruleset.socket, place)
     tables.set(target, { ...place, owned: there?.owned ?? false, sets, chains: [] })
   }

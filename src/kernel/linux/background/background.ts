@@ -106,7 +106,12 @@ export class Background {
 
   /** Something may have happened that no event tells of. */
   missed(): void {
-    this.#streams.publish([{ type: 'resync' }])
+    this.publish([{ type: 'resync' }])
+  }
+
+  /** What was heard of elsewhere. */
+  publish(events: readonly KernelEvent[]): void {
+    this.#streams.publish(events)
   }
 
   /** Idempotent. */

@@ -23,15 +23,17 @@ interface Watched {
 export class Ends {
   readonly #epoll: number
   readonly #onEnd: (id: number) => void
+  readonly #lookEveryMs: number
   readonly #processes = new Map<number, Watched>()
   readonly #mounts = new Map<number, Watched>()
   #mountTable: number | undefined
   #lookAt = Number.POSITIVE_INFINITY
   #polls = false
 
-  constructor(epoll: number, onEnd: (id: number) => void) {
+  constructor(epoll: number, onEnd: (id: number) => void, lookEveryMs = LOOK_EVERY_MS) {
     this.#epoll = epoll
     this.#onEnd = onEnd
+    this.#lookEveryMs = lookEveryMs
   }
 
   await(watched: Watched): void {
@@ -50,7 +52,7 @@ export class Ends {
   /** Told of every descriptor that is ready. */
   ready(fd: number): void {
     if (fd === this.#mountTable) {
-      this.#lookAt = Math.min(this.#lookAt, performance.now() + LOOK_EVERY_MS)
+      this.#lookAt = Math.min(this.#lookAt, performance.now() + this.#lookEveryMs)
     }
     const watched = this.#processes.get(fd)
     if (watched === undefined) return

@@ -68,6 +68,11 @@ export class PortBlocks {
     return touched
   }
 
+  /** All that have a bit. */
+  all(): Iterable<Block> {
+    return this.#blocks.values()
+  }
+
   *#partsOf(reservations: readonly ReservationResource[]): Iterable<Part> {
     for (const { protocol, address, ports } of reservations) {
       const number = protocols[protocol]

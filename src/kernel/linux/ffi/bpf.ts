@@ -9,8 +9,10 @@ export const BPF_CGROUP_INET4_BIND = 8
 export const BPF_CGROUP_INET6_BIND = 9
 
 const BPF_MAP_CREATE = 0
+const BPF_MAP_LOOKUP_ELEM = 1
 const BPF_MAP_UPDATE_ELEM = 2
 const BPF_MAP_DELETE_ELEM = 3
+const BPF_MAP_GET_NEXT_KEY = 4
 const BPF_PROG_LOAD = 5
 const BPF_LINK_CREATE = 28
 const BPF_MAP_TYPE_HASH = 1
@@ -63,6 +65,29 @@ export function deleteFromMap(map: number, key: Uint8Array): void {
   element.writeBigUInt64LE(0n, 16)
   const result = bpf(BPF_MAP_DELETE_ELEM, element)
   if (result < 0 && lastErrno() !== 'ENOENT') check(result, 'BPF_MAP_DELETE_ELEM')
+}
+
+/** All elements of a map that nobody changes meanwhile. */
+export function readMap(
+  map: number,
+  { keySize, valueSize }: Pick<HashMapOptions, 'keySize' | 'valueSize'>,
+): { readonly key: Buffer; readonly value: Buffer }[] {
+  const elements: { readonly key: Buffer; readonly value: Buffer }[] = []
+  element.writeUInt32LE(map, 0)
+  for (let last: Buffer | undefined; ; ) {
+    const key = Buffer.alloc(keySize)
+    element.writeBigUInt64LE(last === undefined ? 0n : koffi.address(last), 8)
+    element.writeBigUInt64LE(koffi.address(key), 16)
+    const result = bpf(BPF_MAP_GET_NEXT_KEY, element)
+    if (result < 0 && lastErrno() === 'ENOENT') return elements
+    check(result, 'BPF_MAP_GET_NEXT_KEY')
+    const value = Buffer.alloc(valueSize)
+    element.writeBigUInt64LE(koffi.address(key), 8)
+    element.writeBigUInt64LE(koffi.address(value), 16)
+    check(bpf(BPF_MAP_LOOKUP_ELEM, element), 'BPF_MAP_LOOKUP_ELEM')
+    elements.push({ key, value })
+    last = key
+  }
 }
 
 export interface ProgramOptions {

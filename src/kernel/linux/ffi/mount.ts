@@ -2,6 +2,8 @@ import { faultPoint } from './fault.ts'
 import { check, declare } from './libc.ts'
 
 export const MS_BIND = 0x1000
+export const MS_REC = 0x4000
+export const MS_SLAVE = 0x80000
 export const MNT_DETACH = 2
 
 const c = {

@@ -3,6 +3,10 @@ import { ioctl } from './file.ts'
 import { check, declare } from './libc.ts'
 
 export const CLONE_NEWNET = 0x40000000
+export const CLONE_NEWNS = 0x20000
+export const CLONE_NEWUTS = 0x4000000
+/** For `unshare` only: root and working folder of the calling thread become its own. */
+export const CLONE_FS = 0x200
 
 const NS_GET_NSTYPE = 0xb703
 // The same number on all architectures.

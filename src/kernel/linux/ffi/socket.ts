@@ -50,6 +50,9 @@ const c = {
   getsockopt: declare<
     (fd: number, level: number, option: number, value: Uint8Array, length: Uint32Array) => number
   >('int getsockopt(int, int, int, void *, uint32_t *)'),
+  getsockname: declare<(fd: number, address: Uint8Array, length: Uint32Array) => number>(
+    'int getsockname(int, void *, uint32_t *)',
+  ),
 }
 
 export function socket(domain: number, type: number, protocol: number): number {
@@ -107,6 +110,15 @@ const cookieValue = Buffer.alloc(8)
 export function namespaceCookie(fd: number): string {
   getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, cookieValue)
   return cookieValue.readBigUInt64LE().toString()
+}
+
+const netlinkAddress = Buffer.alloc(12)
+
+/** `nl_pid` of a netlink socket: what the kernel calls it. */
+export function netlinkPortId(fd: number): number {
+  optionLength[0] = netlinkAddress.length
+  check(c.getsockname(fd, netlinkAddress, optionLength), 'getsockname')
+  return netlinkAddress.readUInt32LE(4)
 }
 
 /**

@@ -1,3 +1,4 @@
+import { fchmodSync } from 'node:fs'
 import koffi from 'koffi'
 import { close } from './file.ts'
 import { check, declare, lastErrno } from './libc.ts'
@@ -30,9 +31,11 @@ export function connectUnix(path: string): number {
   return opened((fd) => connect(fd, unixAddress(path), path))
 }
 
-/** A socket that listens at that path, where nothing may be yet. Errors: EADDRINUSE. */
+/** A socket that listens at that path, where nothing may be yet, for its owner. Errors: EADDRINUSE. */
 export function listenUnix(path: string): number {
   return opened((fd) => {
+    // What is made at the path gets it from the socket.
+    fchmodSync(fd, 0o600)
     bind(fd, unixAddress(path), path)
     listen(fd, path)
   })

@@ -1,10 +1,12 @@
 import { check, declare, lastErrno } from './libc.ts'
 
 export const EPOLLIN = 1
+export const EPOLLOUT = 4
 
 const EPOLL_CLOEXEC = 0o2000000
 const EPOLL_CTL_ADD = 1
 const EPOLL_CTL_DEL = 2
+const EPOLL_CTL_MOD = 3
 
 // `struct epoll_event` is packed on x64 only.
 const packed = process.arch === 'x64'
@@ -30,9 +32,12 @@ export function epollCreate(): number {
 }
 
 export function epollAdd(epfd: number, fd: number, mask: number): void {
-  event.writeUInt32LE(mask, 0)
-  event.writeInt32LE(fd, DATA_OFFSET)
-  check(c.epoll_ctl(epfd, EPOLL_CTL_ADD, fd, event), 'epoll_ctl')
+  control(epfd, EPOLL_CTL_ADD, fd, mask)
+}
+
+/** From now on, something else is waited for. */
+export function epollChange(epfd: number, fd: number, mask: number): void {
+  control(epfd, EPOLL_CTL_MOD, fd, mask)
 }
 
 export function epollDelete(epfd: number, fd: number): void {
@@ -56,4 +61,10 @@ export function epollWait(
     events: events.readUInt32LE(index * EVENT_SIZE),
     fd: events.readInt32LE(index * EVENT_SIZE + DATA_OFFSET),
   }))
+}
+
+function control(epfd: number, operation: number, fd: number, mask: number): void {
+  event.writeUInt32LE(mask, 0)
+  event.writeInt32LE(fd, DATA_OFFSET)
+  check(c.epoll_ctl(epfd, operation, fd, event), 'epoll_ctl')
 }

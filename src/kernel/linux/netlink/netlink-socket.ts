@@ -69,9 +69,22 @@ export class NetlinkSocket {
   #sequence = (Math.random() * 0x7fffffff) >>> 0
   #closed = false
 
+  /** A new one, or one that another process has opened and handed over, without what it was still told. */
   constructor(
-    protocol: typeof NETLINK_ROUTE | typeof NETLINK_SOCK_DIAG | typeof NETLINK_NETFILTER,
+    protocol:
+      | typeof NETLINK_ROUTE
+      | typeof NETLINK_SOCK_DIAG
+      | typeof NETLINK_NETFILTER
+      | { readonly fd: number },
   ) {
+    if (typeof protocol === 'object') {
+      this.fd = protocol.fd
+      this.#receiveUntil(
+        () => false,
+        () => {},
+      )
+      return
+    }
     this.fd = ffi.socket(ffi.AF_NETLINK, ffi.SOCK_RAW, protocol)
     try {
       ffi.setsockopt(this.fd, SOL_NETLINK, NETLINK_EXT_ACK, 1)
@@ -211,6 +224,11 @@ export class NetlinkSocket {
       }
     }
     return { notifications, overrun }
+  }
+
+  /** The kernel's number of this socket, among those of its protocol and namespace. */
+  get portId(): number {
+    return ffi.netlinkPortId(this.fd)
   }
 
   /** The kernel's own name of the namespace this socket belongs to, decimal. */

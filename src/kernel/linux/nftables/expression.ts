@@ -53,7 +53,16 @@ const expression = schema({
       portMax: [6, be32],
     }),
     notrack: schema({}),
-    payload: schema({ dreg: [1, be32], base: [2, be32], offset: [3, be32], len: [4, be32] }),
+    payload: schema({
+      dreg: [1, be32],
+      base: [2, be32],
+      offset: [3, be32],
+      len: [4, be32],
+      sreg: [5, be32],
+      checksumType: [6, be32],
+      checksumOffset: [7, be32],
+      checksumFlags: [8, be32],
+    }),
     range: schema({ sreg: [1, be32], op: [2, be32], from: [3, data], to: [4, data] }),
     reject: schema({ type: [1, be32], code: [2, u8] }),
     target: schema({ name: [1, string], revision: [2, be32], info: [3, bytes] }),
@@ -93,6 +102,26 @@ export function ctLoad(key: number, dreg: number): Expression {
 
 export function payloadLoad(base: number, offset: number, len: number, dreg: number): Expression {
   return { is: { kind: 'payload', data: { dreg, base, offset, len } } }
+}
+
+/**
+ * Writes into the transport header, and mends its checksum; a UDP packet without one stays so. (What
+ * nft itself writes gives it a wrong one.)
+ */
+export function transportStore(offset: number, len: number, sreg: number): Expression {
+  const NFT_PAYLOAD_TRANSPORT_HEADER = 2
+  const NFT_PAYLOAD_CSUM_NONE = 0
+  const NFT_PAYLOAD_L4CSUM_PSEUDOHDR = 1
+  const data = {
+    sreg,
+    base: NFT_PAYLOAD_TRANSPORT_HEADER,
+    offset,
+    len,
+    checksumType: NFT_PAYLOAD_CSUM_NONE,
+    checksumOffset: 0,
+    checksumFlags: NFT_PAYLOAD_L4CSUM_PSEUDOHDR,
+  }
+  return { is: { kind: 'payload', data } }
 }
 
 export function fibLoad(address: 'saddr' | 'daddr', dreg: number): Expression {

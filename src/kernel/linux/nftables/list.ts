@@ -35,6 +35,8 @@ export interface ListedTable {
   readonly owned: boolean
   /** A living socket owns it; else anybody can change it, and adopt it if it is `owned`. */
   readonly hasOwner: boolean
+  /** The number of that socket (`portId`). */
+  readonly owner?: number
 }
 
 export interface ListedChain {
@@ -72,6 +74,7 @@ export function listTables(socket: NetlinkSocket): ListedTable[] {
       name,
       owned: (flags & NFT_TABLE_F_PERSIST) !== 0,
       hasOwner: owner !== undefined,
+      ...(owner === undefined ? {} : { owner }),
     })
   }
   return tables

@@ -1,7 +1,6 @@
 import { createServer, Socket } from 'node:net'
 import { familyOf } from '../../../address/address.ts'
-import type { RelayResource } from '../../kept-resource.ts'
-import { close } from '../ffi/file.ts'
+import type { RelayResource } from '../../../kernel/kept-resource.ts'
 import type { Relay, RelaySupport } from './relay.ts'
 
 /** Left to itself, Node reads from a given descriptor at once. */
@@ -22,7 +21,7 @@ export class TcpRelay implements Relay {
     this.#support = support
     // Too few descriptors to accept a connection: the next may have more luck.
     this.#server.on('error', () => {})
-    this.#server.listen({ fd }).unref()
+    this.#server.listen({ fd })
   }
 
   get to(): RelayResource['to'] {
@@ -46,13 +45,16 @@ export class TcpRelay implements Relay {
     }
     const connection = new Set<Socket>()
     this.#hold(client, connection)
-    this.#connect(client, connection).catch(() => reset(client))
+    try {
+      this.#connect(client, connection)
+    } catch {
+      reset(client)
+    }
   }
 
-  async #connect(client: Socket, connection: Set<Socket>): Promise<void> {
+  #connect(client: Socket, connection: Set<Socket>): void {
     const { address: host, port } = this.#to
-    const fd = await this.#support.openClient('tcp', familyOf(host))
-    if (client.destroyed) return close(fd)
+    const fd = this.#support.openClient('tcp', familyOf(host))
     const target = new Socket({ fd, ...unconnected })
     this.#hold(target, connection)
     pass(client, target)

@@ -1,7 +1,6 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { familyOf, type IpAddress } from '../../../address/address.ts'
-import type { RelayResource } from '../../kept-resource.ts'
-import { close } from '../ffi/file.ts'
+import type { RelayResource } from '../../../kernel/kept-resource.ts'
 import type { Relay, RelaySupport } from './relay.ts'
 
 /** So long a client is remembered that neither sends nor gets anything. */
@@ -47,9 +46,9 @@ export class UdpRelay implements Relay {
     client.send(message)
   }
 
-  /** undefined: other relays have too many. */
+  /** undefined: other relays have too many, or there are no descriptors left. */
   #newClient(key: string, from: RemoteInfo): Client | undefined {
-    const { openClient, slots } = this.#support
+    const { slots } = this.#support
     if (!slots.take()) {
       const [oldest] = this.#clients.values()
       oldest?.end()
@@ -61,52 +60,36 @@ export class UdpRelay implements Relay {
       this.#clients.delete(key)
       slots.give()
     }
-    return new Client(openClient('udp', familyOf(this.#to.address)), this.#to, onReply, onEnd)
+    try {
+      return new Client(this.#openClient(), this.#to, onReply, onEnd)
+    } catch {
+      onEnd()
+      return undefined
+    }
+  }
+
+  #openClient(): Socket {
+    const { address } = this.#to
+    return socketOf(this.#support.openClient('udp', familyOf(address)), address)
   }
 }
 
 class Client {
   readonly #onEnd: () => void
   readonly #timer = setTimeout(() => this.end(), IDLE_MS).unref()
+  readonly #socket: Socket
+  /** undefined: it is connected. */
   #waiting: Buffer[] | undefined = []
-  #socket: Socket | undefined
   #hasEnded = false
 
   constructor(
-    fd: Promise<number>,
+    socket: Socket,
     to: RelayResource['to'],
     onReply: (message: Buffer) => void,
     onEnd: () => void,
   ) {
-    this.#onEnd = onEnd
-    fd.then(
-      (opened) => this.#connect(opened, to, onReply),
-      () => this.end(),
-    )
-  }
-
-  send(message: Buffer): void {
-    this.#timer.refresh()
-    // What can't be sent is lost, as on any network.
-    if (this.#waiting === undefined) this.#socket?.send(message, () => {})
-    else if (this.#waiting.length < MOST_WAITING) this.#waiting.push(message)
-  }
-
-  end(): void {
-    if (this.#hasEnded) return
-    this.#hasEnded = true
-    clearTimeout(this.#timer)
-    this.#socket?.close()
-    this.#onEnd()
-  }
-
-  #connect(fd: number, to: RelayResource['to'], onReply: (message: Buffer) => void): void {
-    if (this.#hasEnded) {
-      close(fd)
-      return
-    }
-    const socket = socketOf(fd, to.address)
     this.#socket = socket
+    this.#onEnd = onEnd
     socket.on('message', (message) => {
       this.#timer.refresh()
       onReply(message)
@@ -119,6 +102,21 @@ class Client {
       if (!this.#hasEnded) for (const message of waiting) this.send(message)
     }
     socket.connect(to.port, to.address, connected)
+  }
+
+  send(message: Buffer): void {
+    this.#timer.refresh()
+    // What can't be sent is lost, as on any network.
+    if (this.#waiting === undefined) this.#socket.send(message, () => {})
+    else if (this.#waiting.length < MOST_WAITING) this.#waiting.push(message)
+  }
+
+  end(): void {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    clearTimeout(this.#timer)
+    this.#socket.close()
+    this.#onEnd()
   }
 }
 

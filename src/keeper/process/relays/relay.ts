@@ -1,4 +1,4 @@
-import type { RelayResource } from '../../kept-resource.ts'
+import type { RelayResource } from '../../../kernel/kept-resource.ts'
 import type { Slots } from './slots.ts'
 
 /** A relay that is being served. */
@@ -14,7 +14,7 @@ export interface Relay {
 /** What relays share. */
 export interface RelaySupport {
   /** A socket of the host's namespace, neither bound nor connected. */
-  openClient(type: 'tcp' | 'udp', family: 4 | 6): Promise<number>
+  openClient(type: 'tcp' | 'udp', family: 4 | 6): number
   /** For connections, or clients, of all relays together. */
   readonly slots: Slots
 }

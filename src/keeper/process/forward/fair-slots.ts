@@ -1,0 +1,42 @@
+export interface SlotLimits {
+  /** For each one. */
+  readonly each: number
+  readonly all: number
+  /** Besides, when all are taken: shared evenly by those who have little. */
+  readonly reserve: number
+}
+
+/** How many things may go on at a time, so that nobody who wants many leaves nothing to others. */
+export class FairSlots {
+  readonly #limits: SlotLimits
+  readonly #taken = new Map<string, number>()
+  #all = 0
+
+  constructor(limits: SlotLimits) {
+    this.#limits = limits
+  }
+
+  /** false: there is none for it now. */
+  take(who: string): boolean {
+    const { each, all, reserve } = this.#limits
+    const mine = this.#taken.get(who) ?? 0
+    if (mine >= each) return false
+    const others = this.#taken.size - (mine > 0 ? 1 : 0)
+    const share = Math.max(1, Math.floor(reserve / (others + 1)))
+    if (this.#all >= all && mine >= share) return false
+    this.#taken.set(who, mine + 1)
+    this.#all += 1
+    return true
+  }
+
+  give(who: string): void {
+    const left = this.#taken.get(who)! - 1
+    if (left === 0) this.#taken.delete(who)
+    else this.#taken.set(who, left)
+    this.#all -= 1
+  }
+
+  get size(): number {
+    return this.#all
+  }
+}

@@ -1,0 +1,152 @@
+import { Names } from '../../dns/names.ts'
+import { openSocketBeside, sendTo } from '../../kernel/linux/service/index.ts'
+import type { KeeperEvent, KeeperOptions } from '../keeper.ts'
+import { Counting } from './counting.ts'
+import { EventClients } from './event-clients.ts'
+import { Forwarder } from './forward/forwarder.ts'
+import { HostUpstreams } from './forward/host-upstreams.ts'
+import { viewOf } from './kept.ts'
+import { LoopLine } from './loop-line.ts'
+import type { DeskSockets, ForwardedQuery, LoopReport } from './messages.ts'
+import { Problems } from './problems.ts'
+import { QueryLog } from './query-log.ts'
+import { Relays } from './relays/relays.ts'
+import { Slots } from './relays/slots.ts'
+import { SlowAnswers, type SlowDesk } from './slow-answers.ts'
+import { Tally } from './tally.ts'
+import { TcpServer } from './tcp-server.ts'
+
+const MOST_TCP_CONNECTIONS = 1024
+const LOG_EVERY_MS = 50
+
+interface Desk extends SlowDesk {
+  readonly server: TcpServer
+}
+
+/**
+ * The keeper's main thread: everything that waits for others, and what the loop has no time for.
+ */
+export class KeeperProcess {
+  readonly #names = new Names()
+  readonly #desks = new Map<number, Desk>()
+  readonly #slots = new Slots(MOST_TCP_CONNECTIONS)
+  readonly #clients = new EventClients(
+    (tell) => tell(this.#counting.all()),
+    () => this.#sendInterest(),
+  )
+  readonly #problems = new Problems((message) => {
+    process.stderr.write(`${new Date().toISOString()} ${message}\n`)
+    this.#tell({ event: 'problem', message })
+  })
+  readonly #counting = new Counting((event) => this.#tell(event))
+  readonly #log = new QueryLog()
+  readonly #upstreams: HostUpstreams
+  readonly #forwarder: Forwarder
+  readonly #answers: SlowAnswers
+  readonly #relays = new Relays()
+  readonly #line: LoopLine
+  #logTimer: NodeJS.Timeout | undefined
+
+  /** `onEnd`: it is over; an error, if it wasn't meant to be. */
+  constructor(options: KeeperOptions, listenFd: number, onEnd: (error: Error | undefined) => void) {
+    this.#upstreams = new HostUpstreams(options.resolvConf, () =>
+      this.#tell({ event: 'resolv-conf' }),
+    )
+    this.#forwarder = new Forwarder({
+      open: (type, family, beside) => openSocketBeside(beside, type, family),
+      upstreams: () => this.#upstreams.servers,
+    })
+    this.#answers = new SlowAnswers(this.#forwarder, this.#counting, this.#log)
+    const { socket } = options
+    this.#line = new LoopLine({ listenFd, socket }, (report) => this.#hear(report), onEnd)
+  }
+
+  /** Ends it, by and by. */
+  end(): void {
+    this.#line.send({ type: 'stop' })
+  }
+
+  #tell(event: KeeperEvent): void {
+    this.#clients.tell(event)
+  }
+
+  #sendInterest(): void {
+    const { count: connections, wantsLog: log } = this.#clients
+    this.#answers.logs = log
+    this.#line.send({ type: 'interest', connections, log })
+  }
+
+  #hear(report: LoopReport): void {
+    switch (report.type) {
+      case 'change':
+        this.#change(report)
+        break
+      case 'forward':
+        for (const query of report.queries) this.#forward(query)
+        break
+      case 'tallies':
+        this.#counting.hear(report.tallies)
+        break
+      case 'queries':
+        this.#log.pass(report.queries)
+        this.#tellQueries()
+        break
+      case 'events':
+        this.#clients.add(report.fd, report.received)
+        break
+      case 'problem':
+        this.#problems.add(report.message)
+    }
+  }
+
+  #change(report: Extract<LoopReport, { type: 'change' }>): void {
+    this.#names.change(report.remove, report.add)
+    for (const id of report.close) this.#close(id)
+    for (const change of report.relays) this.#relays.change(change)
+    for (const sockets of report.open) this.#open(sockets)
+    if (report.token !== undefined) this.#line.send({ type: 'done', token: report.token })
+    if (report.gone.length > 0) this.#tell({ event: 'gone', keys: report.gone })
+  }
+
+  #open({ id, resource, udp, tcp }: DeskSockets): void {
+    const sandbox = resource.kind === 'resolver' ? resource.sandbox : undefined
+    const tally = sandbox === undefined ? new Tally() : this.#counting.open(id, sandbox)
+    const view = () => (this.#desks.has(id) ? viewOf(this.#names, resource) : undefined)
+    const own: SlowDesk = { id, sandbox, udp, tally, view }
+    const answer = (query: Buffer) => {
+      this.#line.drain()
+      return this.#answers.answerTcp(own, query)
+    }
+    const onError = (error: Error) =>
+      this.#problems.add(`the resolver can't be asked over TCP: ${error.message}`)
+    this.#desks.set(id, { ...own, server: new TcpServer(tcp, answer, this.#slots, onError) })
+  }
+
+  #close(id: number): void {
+    const desk = this.#desks.get(id)
+    if (desk === undefined) return
+    this.#desks.delete(id)
+    desk.server.end()
+    this.#counting.close(id)
+    if (desk.sandbox !== undefined) this.#forwarder.forget(desk.sandbox)
+  }
+
+  #forward({ desk: id, query, from, since }: ForwardedQuery): void {
+    const desk = this.#desks.get(id)
+    if (desk === undefined) return
+    this.#answers.forward(desk, Buffer.from(query.buffer), 'udp', since).then((answer) => {
+      // Its socket is open as long as it is there.
+      if (this.#desks.get(id) === desk) sendTo(desk.udp, answer, from)
+      this.#tellQueries()
+    })
+  }
+
+  /** Soon. */
+  #tellQueries(): void {
+    if (this.#log.isEmpty) return
+    this.#logTimer ??= setTimeout(() => {
+      this.#logTimer = undefined
+      this.#tell({ event: 'queries', queries: this.#log.take() })
+    }, LOG_EVERY_MS).unref()
+  }
+}

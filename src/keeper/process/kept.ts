@@ -1,0 +1,145 @@
+import { type NameSource, Names, type View } from '../../dns/names.ts'
+import type { KeptResource, ResolverResource, ZoneResource } from '../../kernel/kept-resource.ts'
+import { resourceKey } from '../../kernel/resource.ts'
+import type { KeeperRequest } from '../keeper.ts'
+import { Desk } from './answering.ts'
+import { socketFault } from './handed-sockets.ts'
+import type { RelayChange } from './messages.ts'
+
+type Change = Extract<KeeperRequest, { op: 'change' }>
+
+/** What has become different, for those who serve it. */
+export interface Difference {
+  readonly remove: readonly string[]
+  readonly add: readonly NameSource[]
+  readonly opened: readonly OpenedDesk[]
+  /** Nobody is answered there any more; their sockets are still open. */
+  readonly closed: readonly Desk[]
+  readonly relays: readonly RelayChange[]
+}
+
+export interface OpenedDesk {
+  readonly desk: Desk
+  readonly resource: ResolverResource | ZoneResource
+  readonly tcp: number
+}
+
+/** The resources the keeper holds, and what is known of names because of them. */
+export class Kept {
+  readonly #resources = new Map<string, KeptResource>()
+  readonly #names = new Names()
+  readonly #desks = new Map<string, Desk>()
+  #lastId = 0
+
+  get resources(): readonly KeptResource[] {
+    return [...this.#resources.values()]
+  }
+
+  /** Whether there is somebody who is served. */
+  get isNeeded(): boolean {
+    for (const { kind } of this.#resources.values()) {
+      if (kind === 'resolver' || kind === 'relay') return true
+    }
+    return false
+  }
+
+  /** Why that can't be done with so many descriptors: a sentence. */
+  fault(change: Change, descriptors: readonly number[]): string | undefined {
+    const keys = new Set<string>()
+    let used = 0
+    for (const { resource, sockets } of change.add) {
+      const key = resourceKey(resource)
+      if (keys.has(key)) return `${key} is there twice`
+      keys.add(key)
+      const isHeld = this.#resources.has(key) && !change.remove.includes(key)
+      const own = descriptors.slice(used, used + sockets)
+      const fault = socketFault(resource, sockets, own, isHeld)
+      if (fault !== undefined) return `${key}: ${fault}`
+      used += sockets
+    }
+    if (used === descriptors.length) return undefined
+    return `${descriptors.length} descriptors came, for ${used} sockets`
+  }
+
+  /** To be called with what has no fault. */
+  change(
+    { remove, add }: Omit<Change, 'op' | 'number'>,
+    descriptors: readonly number[],
+  ): Difference {
+    const added = add.map(({ resource }) => resource)
+    const stay = new Set(added.map(resourceKey))
+    const removed = remove.filter((key) => this.#resources.has(key) && !stay.has(key))
+    const sources = added.filter(isNameSource)
+    this.#names.change(removed, sources)
+    const closed: Desk[] = []
+    const opened: OpenedDesk[] = []
+    const relays: RelayChange[] = []
+    for (const key of removed) {
+      const { kind } = this.#resources.get(key)!
+      if (kind === 'relay') relays.push({ key, relay: undefined, fd: undefined })
+      this.#resources.delete(key)
+      closed.push(...this.#takeDesk(key))
+    }
+    const rest = [...descriptors]
+    for (const { resource, sockets } of add) {
+      const key = resourceKey(resource)
+      const own = rest.splice(0, sockets)
+      this.#resources.set(key, resource)
+      if (resource.kind === 'relay') relays.push({ key, relay: resource, fd: own[0] })
+      if (resource.kind !== 'resolver' && resource.kind !== 'zone') continue
+      if (own.length > 0) {
+        closed.push(...this.#takeDesk(key))
+        opened.push(this.#open(key, resource, own))
+      } else this.#desks.get(key)!.view = this.#viewOf(resource)
+    }
+    return { remove: removed, add: sources, opened, closed, relays }
+  }
+
+  /** The keys of the resolvers at these desks, and of all names of their sandboxes. */
+  keysOf(desks: ReadonlySet<number>): readonly string[] {
+    const keys = [...this.#desks].flatMap(([key, { id }]) => (desks.has(id) ? [key] : []))
+    const sandboxes = new Set(keys.map((key) => this.#desks.get(key)!.sandbox))
+    // Who has another resolver is still there.
+    for (const { id, sandbox } of this.#desks.values()) {
+      if (!desks.has(id)) sandboxes.delete(sandbox)
+    }
+    for (const [key, resource] of this.#resources) {
+      if (resource.kind === 'names' && sandboxes.has(resource.sandbox)) keys.push(key)
+    }
+    return keys
+  }
+
+  #open(
+    key: string,
+    resource: ResolverResource | ZoneResource,
+    own: readonly number[],
+  ): OpenedDesk {
+    this.#lastId += 1
+    const sandbox = resource.kind === 'resolver' ? resource.sandbox : undefined
+    const desk = new Desk(this.#lastId, own[0]!, sandbox, this.#viewOf(resource))
+    this.#desks.set(key, desk)
+    return { desk, resource, tcp: own[1]! }
+  }
+
+  #takeDesk(key: string): Desk[] {
+    const desk = this.#desks.get(key)
+    this.#desks.delete(key)
+    return desk === undefined ? [] : [desk]
+  }
+
+  #viewOf(resource: ResolverResource | ZoneResource): View {
+    return viewOf(this.#names, resource)
+  }
+}
+
+/** What may be asked there. It is there as long as that resource is among the names. */
+export function viewOf(names: Names, resource: ResolverResource | ZoneResource): View {
+  const view =
+    resource.kind === 'resolver' ? names.view(resource.sandbox) : names.zoneView(resource.name)
+  if (view === undefined) throw new Error(`there is no view for ${resourceKey(resource)}`)
+  return view
+}
+
+function isNameSource(resource: KeptResource): resource is NameSource {
+  return resource.kind !== 'relay'
+}

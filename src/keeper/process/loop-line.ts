@@ -1,0 +1,48 @@
+import { writeSync } from 'node:fs'
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
+import { eventfd } from '../../kernel/linux/service/index.ts'
+import type { LoopOptions, LoopOrder, LoopReport } from './messages.ts'
+
+/** The main thread's line to the loop, which it starts. */
+export class LoopLine {
+  readonly #port: MessagePort
+  readonly #wakeFd = eventfd()
+  readonly #onReport: (report: LoopReport) => void
+
+  /** `onExit`: the loop is over; an error, if it wasn't meant to be. */
+  constructor(
+    options: Pick<LoopOptions, 'listenFd' | 'socket'>,
+    onReport: (report: LoopReport) => void,
+    onExit: (error: Error | undefined) => void,
+  ) {
+    const { port1, port2 } = new MessageChannel()
+    this.#port = port1
+    this.#onReport = onReport
+    const workerData: LoopOptions = { ...options, port: port2, wakeFd: this.#wakeFd }
+    const worker = new Worker(new URL('./loop-worker.js', import.meta.url), {
+      workerData,
+      transferList: [port2],
+      execArgv: [],
+      name: 'cnm resolver',
+    })
+    worker.on('error', onExit)
+    worker.on('exit', () => onExit(undefined))
+    port1.on('message', onReport)
+  }
+
+  send(order: LoopOrder): void {
+    this.#port.postMessage(order)
+    writeSync(this.#wakeFd, one)
+  }
+
+  /** Hears what the loop has said so far: nothing that is done next may be older than that. */
+  drain(): void {
+    for (;;) {
+      const received = receiveMessageOnPort(this.#port)
+      if (received === undefined) return
+      this.#onReport(received.message as LoopReport)
+    }
+  }
+}
+
+const one = new Uint8Array(new BigUint64Array([1n]).buffer)

@@ -1,0 +1,165 @@
+import { isKernelError } from '../../base/errors.ts'
+import {
+  EPOLLIN,
+  epollAdd,
+  epollCreate,
+  epollDelete,
+  epollWait,
+  setReceiveRoom,
+} from '../../kernel/linux/service/index.ts'
+import { Answering, type Desk } from './answering.ts'
+import { Connections } from './connections.ts'
+import { DeathWatch } from './death-watch.ts'
+import { type Difference, Kept } from './kept.ts'
+import { Lifetime } from './lifetime.ts'
+import { MainLine } from './main-line.ts'
+import type { LoopOptions, LoopOrder } from './messages.ts'
+import { PathIdentity } from './path-identity.ts'
+import { QueryLog } from './query-log.ts'
+
+/** While something else is done, so many bytes of queries of a sandbox may wait. */
+const RECEIVE_BYTES = 512 * 1024
+
+/**
+ * The thread that answers: it sleeps in epoll_wait, and does what has become possible. It has no event
+ * loop; what takes time is done by the main thread.
+ */
+export class Loop {
+  readonly kept = new Kept()
+  readonly #epoll = epollCreate()
+  readonly #wakeFd: number
+  readonly #log = new QueryLog()
+  readonly #answering = new Answering(this.#log)
+  readonly #watch = new DeathWatch(this.#epoll)
+  readonly #line: MainLine
+  readonly #connections: Connections
+  readonly #lifetime: Lifetime
+  /** By their UDP sockets. */
+  readonly #desks = new Map<number, Desk>()
+  /** How many connections for events there are. */
+  #listeners = 0
+  #ends = false
+  #isOver = false
+
+  constructor(options: LoopOptions) {
+    const { wakeFd, listenFd, socket } = options
+    this.#wakeFd = wakeFd
+    this.#line = new MainLine(options)
+    epollAdd(this.#epoll, wakeFd, EPOLLIN)
+    this.#connections = new Connections(this.#epoll, listenFd, this)
+    const identity = new PathIdentity(socket)
+    this.#lifetime = new Lifetime(() => identity.isSame())
+  }
+
+  /** Until it is over. */
+  run(): void {
+    while (!this.#isOver) {
+      const ready = epollWait(this.#epoll, this.#step())
+      // First: nothing has been closed yet, and so all these descriptors mean what they meant.
+      for (const { fd } of ready) this.#watch.ready(fd)
+      for (const { fd } of ready) this.#ready(fd)
+      const queries = this.#answering.takeForwarded()
+      if (queries.length > 0) this.#line.report({ type: 'forward', queries })
+      this.#bury()
+      this.#line.finish()
+      if (this.#ends && this.#connections.isSettled) this.#isOver = true
+    }
+  }
+
+  /** For the control connection: see ControlTarget. */
+  serve(difference: Difference, onDone: () => void): void {
+    this.#serve(difference, [], onDone)
+  }
+
+  end(): void {
+    this.#ends = true
+  }
+
+  giveEvents(fd: number, received: Uint8Array): void {
+    this.#line.report({ type: 'events', fd, received })
+  }
+
+  tellProblem(message: string): void {
+    this.#line.report({ type: 'problem', message })
+  }
+
+  /** Does what it is time for. Answers for how many milliseconds there is nothing to do; -1: for ever. */
+  #step(): number {
+    const connected = this.#listeners + this.#connections.count > 0
+    // Whether it is needed is a long list to look through, and doesn't matter most of the time.
+    const left = this.#lifetime.step({ connected, needed: connected || this.kept.isNeeded })
+    if (left === 0) this.#isOver = true
+    return soonest(
+      left,
+      this.#watch.step(),
+      this.#connections.step(),
+      this.#line.step(this.#answering, this.#log),
+    )
+  }
+
+  #ready(fd: number): void {
+    const desk = this.#desks.get(fd)
+    if (desk !== undefined) this.#answer(desk)
+    else if (fd === this.#wakeFd) for (const order of this.#line.orders()) this.#obey(order)
+    else this.#connections.ready(fd)
+  }
+
+  #answer(desk: Desk): void {
+    try {
+      this.#answering.serve(desk)
+    } catch (error) {
+      const who = desk.sandbox === undefined ? 'the zone' : `sandbox ${desk.sandbox}`
+      this.tellProblem(`the resolver of ${who} has failed: ${error}`)
+      // It would be ready again at once. All others go on.
+      if (isKernelError(error)) this.#close(desk)
+    }
+  }
+
+  #obey(order: LoopOrder): void {
+    switch (order.type) {
+      case 'done':
+        this.#line.done(order.token)
+        break
+      case 'interest':
+        this.#listeners = order.connections
+        this.#answering.logs = order.log
+        break
+      case 'stop':
+        this.#isOver = true
+    }
+  }
+
+  /** Takes away what was in namespaces that are gone. */
+  #bury(): void {
+    const gone = this.#watch.take()
+    if (gone.size === 0) return
+    const remove = this.kept.keysOf(gone)
+    this.#serve(this.kept.change({ remove, add: [] }, []), remove, () => {})
+  }
+
+  #serve(difference: Difference, gone: readonly string[], onDone: () => void): void {
+    for (const desk of difference.closed) {
+      this.#watch.forget(desk.id)
+      this.#answering.forget(desk)
+      this.#close(desk)
+    }
+    for (const { desk, resource } of difference.opened) {
+      setReceiveRoom(desk.udp, RECEIVE_BYTES)
+      this.#desks.set(desk.udp, desk)
+      epollAdd(this.#epoll, desk.udp, EPOLLIN)
+      if (resource.kind !== 'resolver') continue
+      this.#watch.watch(desk.id, resource.namespace.path, desk.udp)
+    }
+    this.#line.change(difference, gone, onDone)
+  }
+
+  /** Nothing is read from it any more. */
+  #close(desk: Desk): void {
+    if (this.#desks.delete(desk.udp)) epollDelete(this.#epoll, desk.udp)
+  }
+}
+
+/** The shortest of some waits, of which -1 is the longest. */
+function soonest(...waits: readonly number[]): number {
+  return waits.reduce((a, b) => (a < 0 || (b >= 0 && b < a) ? b : a), -1)
+}

@@ -1,0 +1,93 @@
+import type { Socket } from 'node:net'
+
+const IDLE_MS = 10_000
+/** So many queries of one connection wait for an answer, and so many bytes of answers to be read. */
+const MOST_WAITING = 32
+const MOST_UNREAD_BYTES = 128 * 1024
+const LENGTH_BYTES = 2
+/** No question is longer. */
+const MOST_QUERY_BYTES = 4096
+
+/** Answers a query, at once or later; undefined: it was none. */
+export type Answer = (query: Buffer) => Buffer | undefined | Promise<Buffer>
+
+/** Somebody who asks over TCP: one query after the other, or many at once. */
+export class TcpConnection {
+  readonly #socket: Socket
+  readonly #answer: Answer
+  /** What has come of the next query: its length first. */
+  #bytes: Buffer = Buffer.alloc(0)
+  /** So many queries are being answered by others. */
+  #waiting = 0
+  #hasEnded = false
+
+  constructor(socket: Socket, answer: Answer, onClose: () => void) {
+    this.#socket = socket
+    this.#answer = answer
+    socket.setTimeout(IDLE_MS, () => socket.destroy())
+    socket.on('data', (bytes) => this.#receive(bytes))
+    socket.on('drain', () => this.#go())
+    // It may have asked before, and waits for the answers.
+    socket.on('end', () => {
+      this.#hasEnded = true
+      this.#go()
+    })
+    // It closes afterwards, and that is all there is to know.
+    socket.on('error', () => {})
+    socket.on('close', onClose)
+  }
+
+  end(): void {
+    this.#socket.destroy()
+  }
+
+  get #isFull(): boolean {
+    return this.#waiting >= MOST_WAITING || this.#socket.writableLength >= MOST_UNREAD_BYTES
+  }
+
+  #receive(bytes: Buffer): void {
+    this.#bytes = this.#bytes.length === 0 ? bytes : Buffer.concat([this.#bytes, bytes])
+    this.#go()
+  }
+
+  /** Answers what there is. */
+  #go(): void {
+    while (!this.#isFull && !this.#socket.destroyed) {
+      const query = this.#take()
+      if (query === undefined) break
+      const answer = this.#answer(query)
+      if (answer instanceof Promise) this.#wait(answer)
+      else if (answer !== undefined) this.#send(answer)
+    }
+    if (this.#isFull) this.#socket.pause()
+    else if (this.#socket.isPaused()) this.#socket.resume()
+    if (this.#hasEnded && this.#waiting === 0 && !this.#isFull) this.#socket.end()
+  }
+
+  #wait(answer: Promise<Buffer>): void {
+    this.#waiting += 1
+    answer.then((bytes) => {
+      this.#waiting -= 1
+      if (this.#socket.destroyed) return
+      this.#send(bytes)
+      this.#go()
+    })
+  }
+
+  #send(answer: Buffer): void {
+    const length = Buffer.alloc(LENGTH_BYTES)
+    length.writeUInt16BE(answer.length)
+    this.#socket.write(Buffer.concat([length, answer]))
+  }
+
+  /** The next query, if it is there as a whole. */
+  #take(): Buffer | undefined {
+    if (this.#bytes.length < LENGTH_BYTES) return undefined
+    const end = LENGTH_BYTES + this.#bytes.readUInt16BE()
+    if (end > LENGTH_BYTES + MOST_QUERY_BYTES) this.end()
+    if (this.#bytes.length < end) return undefined
+    const query = this.#bytes.subarray(LENGTH_BYTES, end)
+    this.#bytes = this.#bytes.subarray(end)
+    return query
+  }
+}

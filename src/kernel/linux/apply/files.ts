@@ -1,0 +1,104 @@
+import { dirname } from 'node:path'
+import { type FileResource, type HostsEntryResource, resourceKey } from '../../resource.ts'
+import { changeEntries, fileText, replaceContent } from '../file-text.ts'
+import {
+  createText,
+  isSomethingAt,
+  makeFolders,
+  removeFolderIfEmpty,
+  removeText,
+  rewriteText,
+} from '../text-file.ts'
+import type { Plan, Sorted } from './plan.ts'
+import type { Transaction } from './transaction.ts'
+
+/** Files for programs of sandboxes that come or change, and all lines of hosts files that stay. */
+export function changeFiles(transaction: Transaction, { add, remove, before }: Plan): void {
+  // What is written as it shall be, or goes.
+  const done = new Set(remove.files.map(({ path }) => path))
+  for (const file of add.files) {
+    const key = resourceKey(file)
+    const was = before.get(key) as FileResource | undefined
+    transaction.attempt(key, () => {
+      const { path, content } = file
+      if (!isSomethingAt(path)) {
+        make(transaction, file, add)
+        done.add(path)
+      } else if (was !== undefined) {
+        rewrite(transaction, path, (text) => replaceContent(text, was.content, content))
+      }
+    })
+  }
+  for (const [path, { gone, come }] of entriesByPath(remove, add)) {
+    if (done.has(path)) continue
+    const [first] = [...come, ...gone]
+    transaction.attempt(resourceKey(first!), () => {
+      rewrite(transaction, path, (text) => changeEntries(text, gone, come))
+    })
+  }
+}
+
+/**
+ * Files that go, and their folders with the last of them. To be done as late as possible: one that is
+ * put back is another than the one that is mounted somewhere.
+ */
+export function removeFiles(transaction: Transaction, { remove }: Plan): void {
+  for (const file of remove.files) {
+    const { path } = file
+    transaction.attempt(resourceKey(file), () => {
+      const text = removeText(path)
+      if (text === undefined) return
+      transaction.onRollback(() => createText(path, text))
+      const folder = dirname(path)
+      if (removeFolderIfEmpty(folder)) transaction.onRollback(() => makeFolders(folder))
+    })
+  }
+}
+
+/** With the lines that come with it. */
+function make(
+  transaction: Transaction,
+  { path, content }: FileResource,
+  { hostsEntries }: Sorted,
+): void {
+  for (const folder of makeFolders(dirname(path))) {
+    transaction.onRollback(() => removeFolderIfEmpty(folder))
+  }
+  const entries = hostsEntries.filter((it) => it.path === path)
+  createText(path, changeEntries(fileText(content), [], entries))
+  transaction.onRollback(() => removeText(path))
+}
+
+function rewrite(
+  transaction: Transaction,
+  path: string,
+  change: (text: string) => string | undefined,
+): void {
+  let written: string | undefined
+  const before = rewriteText(path, (text) => {
+    written = change(text)
+    return written
+  })
+  if (before === undefined) return
+  // Not if somebody has written into it meanwhile.
+  transaction.onRollback(() => rewriteText(path, (it) => (it === written ? before : undefined)))
+}
+
+interface Entries {
+  readonly gone: HostsEntryResource[]
+  readonly come: HostsEntryResource[]
+}
+
+function entriesByPath(remove: Sorted, add: Sorted): ReadonlyMap<string, Entries> {
+  const paths = new Map<string, Entries>()
+  const at = (path: string): Entries => {
+    const known = paths.get(path)
+    if (known !== undefined) return known
+    const entries = { gone: [], come: [] }
+    paths.set(path, entries)
+    return entries
+  }
+  for (const entry of remove.hostsEntries) at(entry.path).gone.push(entry)
+  for (const entry of add.hostsEntries) at(entry.path).come.push(entry)
+  return paths
+}

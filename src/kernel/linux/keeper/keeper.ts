@@ -1,0 +1,104 @@
+import type { KeptAddition } from '../../../keeper/keeper.ts'
+import type { KeptResource } from '../../kept-resource.ts'
+import { resourceKey } from '../../resource.ts'
+import { type Asked, KeeperLink } from './link.ts'
+import { Mirror } from './mirror.ts'
+import type { KeeperProgram } from './program.ts'
+
+/** What the keeper was told to change. */
+export interface ToldChange {
+  readonly asked: Asked
+  /** Endpoints whose names it is about. */
+  readonly endpoints: readonly string[]
+  /** What was kept under the keys it is about. */
+  readonly before: ReadonlyMap<string, KeptResource | undefined>
+}
+
+/** What has become of what the keeper was asked, since this was last taken. */
+export interface KeeperNews {
+  /** Endpoints whose names were late, and are known now. */
+  readonly known: readonly string[]
+  readonly problems: readonly string[]
+  readonly isUp: boolean
+}
+
+/** The keeper, as the kernel thread knows it. */
+export class Keeper {
+  readonly mirror = new Mirror()
+  readonly link: KeeperLink
+  readonly #late = new Set<ToldChange>()
+  #known: string[] = []
+  #problems: string[] = []
+
+  constructor(program: KeeperProgram) {
+    this.link = new KeeperLink(program, {
+      onGreeting: (kept) => {
+        this.mirror.clear()
+        for (const each of kept) this.mirror.set(resourceKey(each), each)
+      },
+      onLoss: () => {
+        // Whoever wants it kept hands it over to the next one.
+        this.mirror.clear()
+        this.#late.clear()
+      },
+      onProblem: (message) => this.#problems.push(message),
+    })
+  }
+
+  /** Tells it, with the sockets of what is added, one after the other. A lost one isn't told. */
+  change(
+    remove: readonly string[],
+    add: readonly KeptAddition[],
+    sockets: readonly number[] = [],
+  ): ToldChange {
+    const { link, mirror } = this
+    link.drain()
+    const added = new Map(add.map(({ resource }) => [resourceKey(resource), resource]))
+    const keys = [...new Set([...remove, ...added.keys()])]
+    const before = new Map(keys.map((key) => [key, mirror.get(key)]))
+    const endpoints = add.flatMap(({ resource }) => {
+      return resource.kind === 'names' ? [resource.endpoint] : []
+    })
+    const asked = link.ask({ op: 'change', remove, add }, sockets, (error) => {
+      this.#answered(change, error)
+    })
+    const change: ToldChange = { asked, endpoints, before }
+    if (link.isUp) for (const key of keys) mirror.set(key, added.get(key))
+    return change
+  }
+
+  /** Waits for that; false: its names may be late. */
+  done(change: ToldChange, timeoutMs: number): boolean {
+    if (this.link.answered(change.asked, timeoutMs)) return true
+    if (this.link.isUp) this.#late.add(change)
+    return false
+  }
+
+  /** The keeper has dropped that by itself. */
+  dropped(keys: readonly string[]): void {
+    for (const key of keys) this.mirror.set(key, undefined)
+  }
+
+  takeNews(): KeeperNews {
+    this.link.drain()
+    const known = this.#known
+    this.#known = []
+    return { known, problems: this.takeProblems(), isUp: this.link.isUp }
+  }
+
+  takeProblems(): readonly string[] {
+    const problems = this.#problems
+    this.#problems = []
+    return problems
+  }
+
+  #answered(change: ToldChange, error: string | undefined): void {
+    const wasLate = this.#late.delete(change)
+    if (error === undefined) {
+      if (wasLate) this.#known.push(...change.endpoints)
+      return
+    }
+    for (const [key, resource] of change.before) this.mirror.set(key, resource)
+    this.#problems.push(`the keeper couldn't do what it was told: ${error}`)
+  }
+}

@@ -1,0 +1,74 @@
+import type { Change, KernelEvent } from '../../kernel.ts'
+import type { Resource } from '../../resource.ts'
+import type { KeeperNews } from './keeper.ts'
+
+const LOOK_EVERY_MS = 100
+
+export interface LateNamesOptions {
+  /** What the keeper has said meanwhile. */
+  news(): Promise<KeeperNews>
+  onEvents(events: readonly KernelEvent[]): void
+  /** The keeper is lost: nothing more will be heard of it. */
+  onLoss(): void
+}
+
+/** Endpoints whose names the keeper hadn't acknowledged in time, until it has. Keeps nothing alive. */
+export class LateNames {
+  readonly #options: LateNamesOptions
+  readonly #late = new Set<string>()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: LateNamesOptions) {
+    this.#options = options
+  }
+
+  /** A change is done, and the names of these endpoints may not be known. */
+  follow(change: Change, late: readonly string[]): void {
+    const named = new Set(endpointsOf(change.add))
+    for (const each of endpointsOf(change.remove)) if (!named.has(each)) this.#late.delete(each)
+    const fresh = late.filter((each) => !this.#late.has(each))
+    for (const each of late) named.delete(each)
+    this.#known([...named])
+    for (const each of fresh) this.#late.add(each)
+    this.#tell('late', fresh)
+    this.#look()
+  }
+
+  close(): void {
+    clearTimeout(this.#timer)
+    this.#late.clear()
+  }
+
+  #look(): void {
+    if (this.#timer !== undefined || this.#late.size === 0) return
+    this.#timer = setTimeout(() => {
+      this.#take().catch(() => {})
+    }, LOOK_EVERY_MS).unref()
+  }
+
+  async #take(): Promise<void> {
+    const { known, problems, isUp } = await this.#options.news()
+    this.#timer = undefined
+    this.#known(known)
+    this.#options.onEvents(problems.map((message) => ({ type: 'problem', message })))
+    // Without one, whoever hands everything over to the next says it again.
+    if (isUp) this.#look()
+    else this.#options.onLoss()
+  }
+
+  #known(endpoints: readonly string[]): void {
+    this.#tell(
+      'known',
+      endpoints.filter((each) => this.#late.delete(each)),
+    )
+  }
+
+  #tell(change: 'late' | 'known', endpoints: readonly string[]): void {
+    if (endpoints.length === 0) return
+    this.#options.onEvents(endpoints.map((endpoint) => ({ type: 'names', change, endpoint })))
+  }
+}
+
+function endpointsOf(resources: readonly Resource[]): string[] {
+  return resources.flatMap((each) => (each.kind === 'names' ? [each.endpoint] : []))
+}

@@ -1,0 +1,265 @@
+import { mkdirSync, rmSync, statSync } from 'node:fs'
+import { CnmError, isKernelError, KernelError } from '../../../base/errors.ts'
+import { KEEPER_VERSION, type KeeperReply, type KeeperRequest } from '../../../keeper/keeper.ts'
+import type { KeptResource } from '../../kept-resource.ts'
+import { close } from '../ffi/file.ts'
+import { connectUnix, listenUnix } from '../ffi/unix-socket.ts'
+import { Connection } from './connection.ts'
+import {
+  foundKeeper,
+  type KeeperProcess,
+  type KeeperProgram,
+  killWriterOf,
+  lastWords,
+  logOf,
+  socketOf,
+  startKeeper,
+} from './program.ts'
+
+/** One that runs answers within milliseconds. */
+const FOUND_MS = 2000
+/** A new one has to load its code first. */
+const STARTED_MS = 5000
+const END_MS = 2000
+/** What fits into a `struct sockaddr_un`. */
+const MOST_PATH_BYTES = 107
+
+type Unnumbered<Request> = Request extends unknown ? Omit<Request, 'number'> : never
+
+/** Something the keeper was asked. */
+export interface Asked {
+  readonly isAnswered: boolean
+  /** Why it couldn't; nothing of it was done. */
+  readonly error: string | undefined
+}
+
+export interface LinkEvents {
+  /** There is a keeper, that keeps these. */
+  onGreeting(kept: readonly KeptResource[]): void
+  /** There is none any more: it has ended, or listens to another engine. */
+  onLoss(): void
+  onProblem(message: string): void
+}
+
+type Pending = { -readonly [Key in keyof Asked]: Asked[Key] } & {
+  readonly number: number
+  readonly onAnswer: (error: string | undefined) => void
+}
+
+/** The kernel thread's line to the keeper: finds it or starts it, asks it, holds things in it. */
+export class KeeperLink {
+  readonly #program: KeeperProgram
+  readonly #events: LinkEvents
+  readonly #pending = new Map<number, Pending>()
+  /** What it has to hold; the descriptors are their owners'. */
+  readonly #held = new Map<string, readonly number[]>()
+  /** What one that was found has held so far. */
+  readonly #inherited = new Map<string, readonly number[]>()
+  #connection: Connection | undefined
+  #process: KeeperProcess | undefined
+  /** Of a keeper that was started and hasn't said a word yet. */
+  #greeting: Asked | undefined
+  #lastNumber = 0
+
+  constructor(program: KeeperProgram, events: LinkEvents) {
+    this.#program = program
+    this.#events = events
+    const path = socketOf(program)
+    if (Buffer.byteLength(path) > MOST_PATH_BYTES) throw tooLong(path)
+    this.#open()
+  }
+
+  /** false: whatever is asked isn't answered. */
+  get isUp(): boolean {
+    return this.#connection?.isOpen === true
+  }
+
+  /** Asks, with duplicates of descriptors; the answer comes later. */
+  ask(
+    question: Unnumbered<KeeperRequest>,
+    descriptors: readonly number[] = [],
+    onAnswer: (error: string | undefined) => void = () => {},
+  ): Asked {
+    this.#lastNumber += 1
+    const number = this.#lastNumber
+    const pending: Pending = { number, isAnswered: false, error: undefined, onAnswer }
+    if (!this.isUp) return pending
+    this.#pending.set(number, pending)
+    this.#connection!.send({ ...question, number } as KeeperRequest, descriptors)
+    this.#noticeLoss()
+    return pending
+  }
+
+  /** Waits for an answer; false: there is none in time. */
+  answered(asked: Asked, timeoutMs: number): boolean {
+    const deadline = performance.now() + timeoutMs
+    while (!asked.isAnswered && this.#receive(deadline)) {}
+    return asked.isAnswered
+  }
+
+  /** Takes the answers that have come. */
+  drain(): void {
+    while (this.#receive(0)) {}
+  }
+
+  /** Returns when it is known what the keeper keeps; a new one gets some time, once. */
+  ready(): void {
+    if (this.#greeting === undefined) return
+    this.answered(this.#greeting, STARTED_MS)
+    this.#greeting = undefined
+  }
+
+  /** Has the keeper hold these descriptors under that label, and no others; the next one, too. */
+  hold(label: string, descriptors: readonly number[]): void {
+    if (descriptors.length === 0) this.#held.delete(label)
+    else this.#held.set(label, descriptors)
+    this.#tellHold(label, descriptors)
+  }
+
+  /** What was held for the engine before, under labels that begin so. They are the caller's now. */
+  takeInherited(
+    label: string,
+  ): readonly (readonly [label: string, descriptors: readonly number[]])[] {
+    const taken = [...this.#inherited].filter(([name]) => name.startsWith(label))
+    for (const [name] of taken) this.#inherited.delete(name)
+    return taken
+  }
+
+  /** Closes what nobody has taken. */
+  closeInherited(): void {
+    for (const fds of this.#inherited.values()) for (const fd of fds) close(fd)
+    this.#inherited.clear()
+  }
+
+  /** When the keeper is lost: finds or starts another. Throws if that one ends at once. */
+  restore(): void {
+    this.drain()
+    if (this.isUp) return
+    this.#open()
+    this.closeInherited()
+    for (const [label, descriptors] of this.#held) this.#tellHold(label, descriptors)
+    this.ready()
+    this.drain()
+    if (this.isUp) return
+    const message = lastWords(this.#program) || 'it has ended'
+    throw new KernelError('execve', 'ECONNRESET', { target: this.#program.program, message })
+  }
+
+  /** Ends the keeper, if it doesn't have to stay. */
+  async end(): Promise<void> {
+    // It may listen to another engine by now.
+    this.drain()
+    const connection = this.#connection
+    if (this.#program.stay || !this.isUp) {
+      connection?.close()
+      return
+    }
+    // Before its first word there is nothing it would have to put in order.
+    if (this.#greeting?.isAnswered === false) this.#process?.kill()
+    else connection!.send({ op: 'end', number: this.#lastNumber + 1 })
+    if (this.#process === undefined) connection!.waitForEnd(performance.now() + END_MS)
+    await this.#process?.ended(END_MS)
+    connection!.close()
+    rmSync(socketOf(this.#program), { force: true })
+    const log = logOf(this.#program)
+    if (statSync(log, { throwIfNoEntry: false })?.size === 0) rmSync(log, { force: true })
+  }
+
+  #open(): void {
+    this.#pending.clear()
+    this.#lastNumber = 0
+    this.#greeting = undefined
+    this.#process = undefined
+    if (!this.#find()) this.#start()
+  }
+
+  /** false: there is none, or one that this engine can't talk to, which is ended. */
+  #find(): boolean {
+    const fd = connect(socketOf(this.#program))
+    if (fd === undefined) return false
+    const connection = new Connection(fd)
+    this.#lastNumber = 1
+    connection.send({ op: 'hello', number: 1, version: KEEPER_VERSION })
+    const reply = connection.receive(performance.now() + FOUND_MS)
+    if (reply === undefined || 'error' in reply || reply.version !== KEEPER_VERSION) {
+      if (reply !== undefined) connection.send({ op: 'end', number: 2 })
+      const hasEnded = connection.waitForEnd(performance.now() + (reply ? END_MS : 0))
+      connection.close()
+      // Or the tables would never be another's.
+      if (!hasEnded) killWriterOf(logOf(this.#program))
+      return false
+    }
+    for (const { label, count } of reply.held ?? []) {
+      this.#inherited.set(label, connection.takeDescriptors(count))
+    }
+    this.#connection = connection
+    this.#process = reply.pid === undefined ? undefined : foundKeeper(reply.pid)
+    this.#events.onGreeting(reply.resources ?? [])
+    return true
+  }
+
+  /** Doesn't wait for it: what is said waits in its socket. */
+  #start(): void {
+    const path = socketOf(this.#program)
+    mkdirSync(this.#program.folder, { recursive: true, mode: 0o755 })
+    rmSync(path, { force: true })
+    const listening = listenUnix(path)
+    try {
+      this.#process = startKeeper(this.#program, listening)
+      this.#connection = new Connection(connectUnix(path))
+    } finally {
+      close(listening)
+    }
+    this.#greeting = this.ask({ op: 'hello', version: KEEPER_VERSION }, [], (error) => {
+      if (error !== undefined) this.#connection?.close()
+    })
+    this.#events.onGreeting([])
+  }
+
+  #tellHold(label: string, descriptors: readonly number[]): void {
+    this.ask({ op: 'hold', label }, descriptors, (error) => {
+      if (error !== undefined) this.#events.onProblem(`the keeper can't hold ${label}: ${error}`)
+    })
+  }
+
+  /** false: nothing came before the deadline. */
+  #receive(deadline: number): boolean {
+    const reply = this.isUp ? this.#connection!.receive(deadline) : undefined
+    if (reply !== undefined) this.#take(reply)
+    this.#noticeLoss()
+    return reply !== undefined
+  }
+
+  #take(reply: KeeperReply): void {
+    const pending = this.#pending.get(reply.number)
+    if (pending === undefined) return
+    this.#pending.delete(reply.number)
+    pending.isAnswered = true
+    pending.error = 'error' in reply ? reply.error : undefined
+    pending.onAnswer(pending.error)
+  }
+
+  #noticeLoss(): void {
+    if (this.#connection === undefined || this.isUp) return
+    this.#connection = undefined
+    this.#pending.clear()
+    this.#events.onLoss()
+  }
+}
+
+/** undefined: nobody is there. */
+function connect(path: string): number | undefined {
+  try {
+    return connectUnix(path)
+  } catch (error) {
+    if (isKernelError(error, 'ENOENT') || isKernelError(error, 'ECONNREFUSED')) return undefined
+    throw error
+  }
+}
+
+function tooLong(path: string): CnmError {
+  return new CnmError('INVALID_ARGUMENT', `${path} is too long for a socket's path`, {
+    details: { path },
+    hint: `choose a folder whose path is shorter: ${MOST_PATH_BYTES} bytes are possible`,
+  })
+}

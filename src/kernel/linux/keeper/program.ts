@@ -1,0 +1,161 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import type { KeeperOptions } from '../../../keeper/keeper.ts'
+import { close } from '../ffi/file.ts'
+import { pidfdOpen } from '../ffi/namespace.ts'
+import { POLLIN, waitFor } from '../ffi/poll.ts'
+import { closeOnExecFrom } from '../ffi/process.ts'
+
+/** The host's own, where nothing else is said. */
+export const RESOLV_CONF = '/etc/resolv.conf'
+
+/** The keeper's program, and where it lives. */
+export interface KeeperProgram {
+  /** Path of its entry, a `.js` file. */
+  readonly program: string
+  /** For its socket and its log; made if it isn't there. */
+  readonly folder: string
+  /** The host's resolv.conf. Default: `/etc/resolv.conf`. */
+  readonly resolvConf?: string
+  /** true: it stays, with all it keeps, when the kernel is closed. Default: false. */
+  readonly stay?: boolean
+}
+
+export function socketOf({ folder }: KeeperProgram): string {
+  return join(folder, 'keeper.sock')
+}
+
+export function logOf({ folder }: KeeperProgram): string {
+  return join(folder, 'keeper.log')
+}
+
+/** The last thing a keeper has written before it ended; empty: nothing. */
+export function lastWords(program: KeeperProgram): string {
+  try {
+    const lines = readFileSync(logOf(program), 'utf8').split('\n')
+    // The error itself, rather than where it was.
+    return (
+      lines.findLast((line) => /^\S*Error\b/.test(line)) ??
+      lines.findLast(Boolean) ??
+      ''
+    ).trim()
+  } catch {
+    return ''
+  }
+}
+
+// All it has to know comes with its arguments.
+const inherited = ['PATH', 'TZ', 'LANG']
+
+/** A keeper's process. */
+export interface KeeperProcess {
+  kill(): void
+  /** Waits for its end; kills it if that takes too long. */
+  ended(timeoutMs: number): Promise<void>
+}
+
+/**
+ * Starts a keeper that listens on that socket, in a session of its own and in the network namespace of
+ * the calling thread. Whether it comes up shows on its socket.
+ */
+export function startKeeper(program: KeeperProgram, listening: number): KeeperProcess {
+  const options: KeeperOptions = {
+    socket: socketOf(program),
+    resolvConf: program.resolvConf ?? RESOLV_CONF,
+  }
+  const log = openSync(logOf(program), 'w', 0o600)
+  try {
+    closeOnExecFrom(3)
+    const child = spawn(process.execPath, [program.program, JSON.stringify(options)], {
+      cwd: '/',
+      detached: true,
+      env: Object.fromEntries(inherited.map((name) => [name, process.env[name]])),
+      stdio: ['ignore', log, log, listening],
+    })
+    child.on('error', () => {})
+    child.unref()
+    return new Child(child)
+  } finally {
+    closeSync(log)
+  }
+}
+
+/** Started here. */
+class Child implements KeeperProcess {
+  readonly #child: ChildProcess
+
+  constructor(child: ChildProcess) {
+    this.#child = child
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL')
+  }
+
+  async ended(timeoutMs: number): Promise<void> {
+    const { pid, exitCode, signalCode } = this.#child
+    if (pid === undefined || exitCode !== null || signalCode !== null) return
+    // Nobody else can lay it to rest.
+    this.#child.ref()
+    const exit = once(this.#child, 'exit')
+    const timer = setTimeout(() => this.kill(), timeoutMs)
+    await exit
+    clearTimeout(timer)
+  }
+}
+
+/** One that another engine has started; undefined: it is gone. */
+export function foundKeeper(pid: number): KeeperProcess | undefined {
+  try {
+    return new Found(pid, pidfdOpen(pid))
+  } catch {
+    return undefined
+  }
+}
+
+class Found implements KeeperProcess {
+  readonly #pid: number
+  /** It is always the same process, whoever gets its number later. */
+  readonly #pidfd: number
+
+  constructor(pid: number, pidfd: number) {
+    this.#pid = pid
+    this.#pidfd = pidfd
+  }
+
+  kill(): void {
+    if (!this.#isOver(0)) process.kill(this.#pid, 'SIGKILL')
+  }
+
+  async ended(timeoutMs: number): Promise<void> {
+    if (!this.#isOver(timeoutMs)) {
+      this.kill()
+      this.#isOver(timeoutMs)
+    }
+    close(this.#pidfd)
+  }
+
+  #isOver(timeoutMs: number): boolean {
+    return waitFor(this.#pidfd, POLLIN, timeoutMs)
+  }
+}
+
+/** Ends a keeper that doesn't answer, known by the log it writes; returns when it is gone. */
+export function killWriterOf(log: string): void {
+  for (const pid of readdirSync('/proc')) {
+    if (!/^\d+$/.test(pid) || !writesTo(pid, log)) continue
+    const keeper = foundKeeper(Number(pid))
+    keeper?.kill()
+    void keeper?.ended(1000)
+  }
+}
+
+function writesTo(pid: string, log: string): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/fd/2`) === log
+  } catch {
+    return false
+  }
+}

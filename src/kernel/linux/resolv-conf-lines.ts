@@ -1,0 +1,26 @@
+import { readFileSync } from 'node:fs'
+import type { HostView } from '../kernel.ts'
+
+/**
+ * What a resolv.conf says besides its servers, as the C library reads it: the last `search` or `domain`
+ * counts, options add up. One that isn't there says nothing.
+ */
+export function resolvConfLines(path: string): HostView['resolver'] {
+  let search: readonly string[] = []
+  const options: string[] = []
+  for (const line of read(path).split('\n')) {
+    const [keyword, ...words] = line.trim().split(/\s+/)
+    if (keyword === 'search') search = words
+    else if (keyword === 'domain') search = words.slice(0, 1)
+    else if (keyword === 'options') options.push(...words)
+  }
+  return { search, options }
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}

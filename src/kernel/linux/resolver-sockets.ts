@@ -1,0 +1,78 @@
+import { isKernelError } from '../../base/errors.ts'
+import { close } from './ffi/file.ts'
+import { SO_RCVBUFFORCE, SOL_SOCKET, setsockopt } from './ffi/socket.ts'
+import { RESOLVER_ADDRESS, type ResolverPorts } from './resolver-table.ts'
+import { listBoundSockets } from './sock-diag.ts'
+import { openListener } from './sockets.ts'
+
+/** Not of those that the kernel gives away, and hardly anybody's choice. */
+const FIRST_PORT = 61053
+const FIXED_PORTS = 16
+const RANDOM_PORTS = 64
+const FIRST_RANDOM_PORT = 1024
+
+export const USUAL_PORTS: ResolverPorts = { udp: FIRST_PORT, tcp: FIRST_PORT }
+
+/** So that nothing is lost while whoever answers does something else. */
+const RECEIVE_BUFFER = 1 << 20
+
+export interface ResolverSockets {
+  readonly ports: ResolverPorts
+  /** A UDP socket and a listening TCP socket: the caller's from now on. */
+  readonly descriptors: readonly [udp: number, tcp: number]
+}
+
+/**
+ * The sockets of a resolver in the namespace the calling thread is in, where `lo` is up. They belong to
+ * that namespace for good and keep it alive until they are closed.
+ */
+export function openResolverSockets(): ResolverSockets {
+  const udp = openSomewhere('udp')
+  try {
+    setReceiveBuffer(udp.fd)
+    const tcp = openSomewhere('tcp')
+    return { ports: { udp: udp.port, tcp: tcp.port }, descriptors: [udp.fd, tcp.fd] }
+  } catch (error) {
+    close(udp.fd)
+    throw error
+  }
+}
+
+/** Where those sockets are that somebody has; undefined: there are none. */
+export function findResolverPorts(): ResolverPorts | undefined {
+  const [udp, tcp] = [findPort('udp'), findPort('tcp')]
+  return udp === undefined || tcp === undefined ? undefined : { udp, tcp }
+}
+
+function openSomewhere(type: 'udp' | 'tcp'): { readonly fd: number; readonly port: number } {
+  for (let attempt = 0; ; attempt += 1) {
+    const port = attempt < FIXED_PORTS ? FIRST_PORT + attempt : randomPort()
+    try {
+      return { fd: openListener({ type, family: 4, address: RESOLVER_ADDRESS, port }), port }
+    } catch (error) {
+      const isLast = attempt === FIXED_PORTS + RANDOM_PORTS - 1
+      if (isLast || !isKernelError(error, 'EADDRINUSE')) throw error
+    }
+  }
+}
+
+function randomPort(): number {
+  return FIRST_RANDOM_PORT + Math.floor(Math.random() * (65536 - FIRST_RANDOM_PORT))
+}
+
+/** The usual one before any other: in somebody's container there may be more resolvers than ours. */
+function findPort(protocol: 'udp' | 'tcp'): number | undefined {
+  const all = listBoundSockets(4, protocol, [{ from: FIRST_RANDOM_PORT, to: 65535 }])
+  const ports = all.filter(({ address }) => address === RESOLVER_ADDRESS).map(({ port }) => port)
+  const isUsual = (port: number) => port >= FIRST_PORT && port < FIRST_PORT + FIXED_PORTS
+  return ports.sort((a, b) => Number(isUsual(b)) - Number(isUsual(a)) || a - b)[0]
+}
+
+function setReceiveBuffer(fd: number): void {
+  try {
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
+  } catch (error) {
+    // The usual size does as well, for fewer at once.
+    if (!isKernelError(error, 'EPERM')) throw error
+  }
+}

@@ -1,0 +1,15 @@
+export { Ends } from '../background/ends.ts'
+export { DatagramSlots, sendTo } from '../ffi/datagrams.ts'
+export { close, eventfd } from '../ffi/file.ts'
+export { accept, receiveWithDescriptors, sendWithDescriptors } from '../ffi/unix-socket.ts'
+export {
+  EPOLLIN,
+  EPOLLOUT,
+  epollAdd,
+  epollChange,
+  epollCreate,
+  epollDelete,
+  epollWait,
+} from '../ffi/wait.ts'
+export { namespaceOf, openSocketBeside } from './namespace-of.ts'
+export { setReceiveRoom, socketKind } from './socket-kind.ts'

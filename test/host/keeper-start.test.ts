@@ -1,0 +1,207 @@
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { createServer, type Server } from 'node:net'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import type { IpAddress } from '#dist/address/address.js'
+import { encodeFrame, FrameReader, type KeeperRequest } from '#dist/keeper/keeper.js'
+import type { KernelEvent, QueryEvent } from '#dist/kernel/kernel.js'
+import { close } from '#dist/kernel/linux/ffi/file.js'
+import { linuxKernel } from '#dist/kernel/linux/index.js'
+import type { Resource } from '#dist/kernel/resource.js'
+import { digAt } from '../support/dig.ts'
+import { type ThrowAwayHost, throwAwayHost } from '../support/host.ts'
+import { keeperEvents, keeperPid, names, resolver } from '../support/keeper-rig.ts'
+import { add, keeperOf, kernelRig, remove } from '../support/kernel-rig.ts'
+import { bindPort, ownName } from '../support/ports.ts'
+import { eventually } from '../support/sockets.ts'
+
+const zone: Resource = {
+  kind: 'zone',
+  name: 'cnm.internal',
+  listen: '127.0.0.153' as IpAddress,
+}
+
+function has(events: readonly KernelEvent[], change: 'lost' | 'back'): boolean {
+  return events.some((it) => it.type === 'keeper' && it.change === change)
+}
+
+/** Listens where a keeper would, and answers hello as `reply` says. It hangs up when it is told to end. */
+async function pretendKeeper(
+  host: ThrowAwayHost,
+  reply: (hello: KeeperRequest) => Buffer,
+): Promise<{ readonly server: Server; readonly heard: string[] }> {
+  await host.sh(`mkdir -p ${host.folder}/run`)
+  const heard: string[] = []
+  const server = createServer((socket) => {
+    const reader = new FrameReader()
+    socket.on('error', () => {})
+    socket.on('data', (bytes: Buffer) => {
+      for (const request of reader.push(bytes) as KeeperRequest[]) {
+        heard.push(request.op)
+        if (request.op === 'hello') socket.write(reply(request))
+        else socket.destroy()
+      }
+    })
+  })
+  server.listen(join(host.folder, 'run/keeper.sock'))
+  await once(server, 'listening')
+  return { server, heard }
+}
+
+describe('a kernel with a keeper', () => {
+  it('replaces one of another version', async () => {
+    await using host = await throwAwayHost()
+    const { server, heard } = await pretendKeeper(host, ({ number }) =>
+      encodeFrame({ number, version: 999 }),
+    )
+    const kernel = await linuxKernel({ host: host.netns, keeper: keeperOf(host) })
+    try {
+      expect(heard).toEqual(['hello', 'end'])
+      await add(kernel, names('api', '10.7.0.2'))
+      expect(await kernel.compare([names('api', '10.7.0.2')])).toEqual([])
+      expect(await keeperPid(host)).toBeDefined()
+    } finally {
+      await kernel.close()
+      // Not before: it takes away whatever is at its path then.
+      server.close()
+    }
+  })
+
+  it('starts one where a dead one has left its socket', async () => {
+    await using host = await throwAwayHost()
+    await host.sh(`mkdir -p ${host.folder}/run && touch ${host.folder}/run/keeper.sock`)
+    const kernel = await linuxKernel({ host: host.netns, keeper: keeperOf(host) })
+    try {
+      await add(kernel, names('api', '10.7.0.2'))
+      expect(await kernel.compare([names('api', '10.7.0.2')])).toEqual([])
+    } finally {
+      await kernel.close()
+    }
+  })
+
+  it('says why one can not be started, once, and goes on without it', async () => {
+    await using host = await throwAwayHost()
+    const program = join(host.folder, 'broken.mjs')
+    await writeFile(program, 'throw new RangeError("a broken keeper")\n')
+    const kernel = await linuxKernel({
+      host: host.netns,
+      keeper: { ...keeperOf(host), program },
+    })
+    try {
+      const events = keeperEvents(kernel)
+      await eventually(() => events.some(({ type }) => type === 'problem'))
+      await add(kernel, names('api', '10.7.0.2'), zone)
+      const missing = await kernel.compare([names('api', '10.7.0.2'), zone])
+      expect(missing.map(({ state }) => state)).toEqual(['missing', 'missing'])
+      // It has been tried again meanwhile.
+      await writeFile(program, `import ${JSON.stringify(keeperOf(host).program)}\n`)
+      await eventually(() => has(events, 'back'))
+      const problems = events.filter((it) => it.type === 'problem')
+      expect(problems).toEqual([
+        { type: 'problem', message: expect.stringContaining('RangeError: a broken keeper') },
+      ])
+    } finally {
+      await kernel.close()
+    }
+  })
+
+  it('needs a folder with a path that is short enough', async () => {
+    await using host = await throwAwayHost()
+    const folder = join(host.folder, 'x'.repeat(100))
+    const opening = linuxKernel({ host: host.netns, keeper: { ...keeperOf(host), folder } })
+    await expect(opening).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  })
+
+  it('leaves nothing in its folder when it is closed', async () => {
+    await using rig = await kernelRig()
+    await add(rig.kernel, zone)
+    // Nobody but root may talk to it.
+    expect(await rig.host.sh(`stat -c %a ${rig.host.folder}/run/keeper.sock`)).toBe('600\n')
+    await rig.kernel.close()
+    expect(await rig.host.sh(`ls ${rig.host.folder}/run`)).toBe('')
+    expect(await rig.host.sh('ss -H -lntu')).toBe('')
+  })
+})
+
+describe('a kernel without one', () => {
+  it('refuses what would have to be kept, and says so', async () => {
+    await using host = await throwAwayHost()
+    const kernel = await linuxKernel({ host: host.netns })
+    try {
+      await expect(add(kernel, zone)).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringContaining('no keeper'),
+        details: { resource: 'zone:cnm.internal' },
+      })
+      await remove(kernel, zone)
+      expect(await kernel.compare([zone])).toMatchObject([{ state: 'missing' }])
+    } finally {
+      await kernel.close()
+    }
+  })
+})
+
+describe('a zone', () => {
+  it('answers the host, unless somebody else does', async () => {
+    await using rig = await kernelRig()
+    const fd = bindPort(rig.host.netns, {
+      protocol: 'udp',
+      address: '127.0.0.153' as IpAddress,
+      port: 53,
+    })
+    const web = names('api', '10.7.0.2')
+    await add(rig.kernel, zone, web)
+    const [missing] = await rig.kernel.compare([zone])
+    expect(missing).toMatchObject({ state: 'missing' })
+    expect(missing?.detail).toContain(`${ownName()} (process ${process.pid})`)
+    expect(missing?.detail).toContain('127.0.0.153:53/udp')
+    close(fd)
+    await add(rig.kernel, zone)
+    expect(await rig.kernel.compare([zone])).toEqual([])
+    const ports = { from: 53, to: 53 }
+    const any = { protocol: 'udp', address: '0.0.0.0' as IpAddress, ports } as const
+    expect(await rig.kernel.holders([any])).toEqual([])
+    const found = await digAt(rig.host, rig.host.netns, '127.0.0.153', 'api.web.cnm.internal')
+    expect(found.answer).toEqual(['A 10.7.0.2'])
+  })
+
+  it('is missing where its address is none of the host', async () => {
+    await using rig = await kernelRig()
+    const elsewhere: Resource = { ...zone, listen: '192.0.2.1' as IpAddress } as Resource
+    await add(rig.kernel, elsewhere)
+    expect(await rig.kernel.compare([elsewhere])).toMatchObject([{ state: 'missing' }])
+  })
+})
+
+describe('what is asked', () => {
+  it('is counted, and told one by one to who listens', async () => {
+    await using rig = await kernelRig()
+    const box = rig.box('box')
+    const events = keeperEvents(rig.kernel)
+    await add(
+      rig.kernel,
+      { kind: 'namespace', namespace: box },
+      resolver(box),
+      names('api', '10.7.0.2'),
+    )
+    const dig = (name: string) => digAt(rig.host, box.path, '127.0.0.11', name)
+    await dig('api')
+    const counters = () => events.findLast((it) => it.type === 'counters')
+    await eventually(() => counters()?.counters.answered.local === 1)
+    expect(counters()).toMatchObject({ sandbox: 'box', counters: { asked: 1 } })
+
+    const abort = new AbortController()
+    const queries: QueryEvent[] = []
+    const listening = (async () => {
+      for await (const query of rig.kernel.queries(abort.signal)) queries.push(query)
+    })()
+    await eventually(async () => {
+      await dig('db')
+      return queries.length > 0
+    })
+    expect(queries[0]).toMatchObject({ sandbox: 'box', name: 'db.', type: 'A', transport: 'udp' })
+    abort.abort()
+    await listening
+  })
+})

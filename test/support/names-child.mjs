@@ -1,0 +1,28 @@
+// An engine on a throw-away host, until it is killed: `web` with a sandbox that publishes a port at ::1, one
+// beside it, and one that belongs to a process; `back` with another one. Arguments: the host's folder,
+// its namespace, its resolv.conf, and that process. Says where the sandboxes are when all is there.
+import { createController } from '#dist/linux.js'
+
+const [folder, host, resolvConf, pid] = process.argv.slice(2)
+const cnm = await createController({
+  stateDir: `${folder}/state`,
+  runDir: `${folder}/run`,
+  host,
+  dns: { resolvConf },
+})
+await cnm.createNetwork({ name: 'web', subnets: ['10.7.0.0/24', 'fd00:7::/64'] })
+await cnm.createNetwork({ name: 'back', subnets: ['10.8.0.0/24'] })
+const wishes = [
+  { name: 'api', connect: [{ network: 'web', publish: ['[::1]:7777:7777'] }] },
+  { name: 'asker', connect: [{ network: 'web' }] },
+  { name: 'lone', connect: [{ network: 'back' }] },
+  { name: 'guest', pid: Number(pid), connect: [{ network: 'web' }] },
+]
+const places = {}
+for (const wish of wishes) {
+  const box = await cnm.createSandbox(wish)
+  const { ipv4 } = box.endpoints()[0].inspect()
+  places[wish.name] = { path: box.inspect().namespace.path, address: ipv4 }
+}
+process.stdout.write(`${JSON.stringify(places)}\n`)
+setInterval(() => {}, 2 ** 30)
