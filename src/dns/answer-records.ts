@@ -34,10 +34,12 @@ export function writeAddresses(
   return Code.NOERROR
 }
 
-/** All records of a set, each as likely to be the first, or none of them. */
+/**
+ * The records of a set, each as likely to be the first. As many as fit, as there are resolvers that don't ask
+ * again over TCP and make do with those (musl before 1.2.4).
+ */
 function writeSet(view: View, reply: ReplyWriter, records: Uint8Array, size: number): void {
-  if (reply.fits(records.length)) reply.answers(records, size, firstOf(view, records.length / size))
-  else reply.truncate()
+  reply.answers(records, size, firstOf(view, records.length / size))
 }
 
 /** Which of so many is the first. */

@@ -53,6 +53,11 @@ export function answer(
   return close(problem === Code.REFUSED ? 'refused' : 'malformed', problem, asked)
 }
 
+/** Refuses the query that was to be forwarded last, in its place. Returns the answer's length. */
+export function refuse(why: ExtendedError): number {
+  return close('refused', Code.REFUSED, query, why)
+}
+
 function isOne(buffer: Buffer, start: number): boolean {
   return buffer[start + 4] === 0 && buffer[start + 5] === 1
 }

@@ -73,12 +73,18 @@ export class ReplyWriter {
     this.#truncated = true
   }
 
-  /** Whole records of `size` bytes each, as answers; those from number `first` on are the first. */
+  /**
+   * Whole records of `size` bytes each, as answers; those from number `first` on are the first. What
+   * doesn't fit of them is left out, and the reply is truncated then.
+   */
   answers(records: Uint8Array, size: number, first: number): void {
-    const from = first * size
-    this.#copy(records, from, records.length)
-    this.#copy(records, 0, from)
-    this.#answers += records.length / size
+    const all = records.length / size
+    const count = Math.min(all, Math.floor((this.#limit - this.#at) / size))
+    if (count < all) this.#truncated = true
+    const last = first + count
+    this.#copy(records, first * size, Math.min(last, all) * size)
+    this.#copy(records, 0, Math.max(0, last - all) * size)
+    this.#answers += count
   }
 
   /** A record owned by the name that begins there, from the start of the message. */

@@ -22,7 +22,9 @@ it('what glibc passes over is passed over', () => {
   # nameserver 10.0.0.3
 nameserver
 nameserver localhost
-nameserver fe80::1%eth0
+nameserver fe80::1%
+nameserver 10.0.0.4%eth0
+nameserver fd00::1%eth0
 nameservers 10.0.0.4
 nameserver 10.0.0.5 # the good one
 sortlist 10.0.0.0/24
@@ -30,6 +32,14 @@ sortlist 10.0.0.0/24
 nameserver 10.0.0.6\r
 nameserver 10.0.0.7`
   expect(serversOf(text)).toEqual(['10.0.0.5', '10.0.0.6', '10.0.0.7'])
+})
+
+it('a link-local address is one on its link', () => {
+  const text = 'nameserver FE80::1%eth0\nnameserver fe80::1%eth1\nnameserver fe80::0:1%eth0\n'
+  expect(parseResolvConf(text).servers).toEqual([
+    { address: 'fe80::1', port: 53, link: 'eth0' },
+    { address: 'fe80::1', port: 53, link: 'eth1' },
+  ])
 })
 
 it("a local stub is a server like others, our own addresses aren't", () => {

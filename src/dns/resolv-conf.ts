@@ -19,8 +19,7 @@ export function isOurs({ address }: Pick<Upstream, 'address'>): boolean {
 /** What a resolv.conf says. */
 export interface ResolvConf {
   /**
-   * In its order, each once, without addresses of ours. What isn't an address is left out, and so are
-   * addresses with a zone (`fe80::1%eth0`): they mean something on one link only.
+   * In its order, each once, without addresses of ours. What isn't an address is left out.
    */
   readonly servers: readonly Upstream[]
   readonly search: readonly string[]
@@ -40,7 +39,7 @@ export function parseResolvConf(text: string): ResolvConf {
     if (values[0] === undefined) continue
     if (keyword === 'nameserver') {
       const server = serverAt(values[0])
-      if (server !== undefined) servers.set(server.address, server)
+      if (server !== undefined) servers.set(`${server.address}%${server.link}`, server)
     } else if (keyword === 'search') search = values
     else if (keyword === 'domain') search = values.slice(0, 1)
     else if (keyword === 'options') for (const option of values) options.add(option)
@@ -97,7 +96,10 @@ function wordsOf(line: string): string[] {
 
 function serverAt(text: string): Upstream | undefined {
   try {
-    const server = { address: parseAddress(text), port: DNS_PORT }
+    // Home routers announce such ones: `fe80::1%eth0`.
+    const [, plain, link] = /^(fe[89ab][^%]*)%([^%/\s]+)$/i.exec(text) ?? []
+    const address = parseAddress(plain ?? text)
+    const server = { address, port: DNS_PORT, ...(link === undefined ? {} : { link }) }
     return isOurs(server) ? undefined : server
   } catch (error) {
     if (error instanceof CnmError) return undefined

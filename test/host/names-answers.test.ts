@@ -175,7 +175,10 @@ describe('an answer', () => {
     ['of 512 bytes', ['+bufsize=512']],
   ])('that does not fit %s is cut, and whole over TCP', async (_, size) => {
     const cut = await dig(boxes.asker, 'many', ...size, '+ignore')
-    expect([cut.flags.includes('tc'), cut.answer.length]).toEqual([true, 0])
+    expect(cut.flags).toContain('tc')
+    // Who asks no more than that has some all the same.
+    expect(new Set(cut.answer).size).toBeGreaterThanOrEqual(29)
+    expect(cut.answer.length).toBeLessThan(MANY)
     expect((await dig(boxes.asker, 'many', ...size)).answer).toHaveLength(MANY)
   })
 

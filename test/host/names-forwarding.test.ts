@@ -118,6 +118,42 @@ it('asks an IPv6 server, too', async () => {
   expect(six.asked[0]?.from).toBe(uplink.address6)
 })
 
+it('asks a server at a link-local address, over the link that is named', async () => {
+  const { world, box } = await worldWithBox()
+  await using _ = world
+  const { host } = world.rig
+  const names = { 'near.example.test': ['192.0.2.7'] }
+  await using near = await Upstream.start(host.internet, '::', names)
+  const show: [string, ...string[]] = [
+    'ip',
+    '-j',
+    '-6',
+    'addr',
+    'show',
+    'dev',
+    'downlink',
+    'scope',
+    'link',
+  ]
+  const [link] = JSON.parse(await host.inside(host.internet, show))
+  const { local: address } = link.addr_info.find(({ local }: { local?: string }) => local)
+  await world.useServers(`${address}%nowhere`, `${address}%${uplink.link}`)
+  await eventually(async () => (await dig(box, 'near.example.test')).answer.length > 0)
+  expect(near.asked[0]?.from).toMatch(/^fe80:/)
+  expect((await dig(box, '+tcp', 'near.example.test')).answer).toEqual(['A 192.0.2.7'])
+})
+
+it('is not held up by several dead servers', async () => {
+  const { world } = await worldWithBox()
+  await using _ = world
+  const dead = ['198.51.100.50', '198.51.100.51', '198.51.100.52']
+  for (const address of dead) (await world.addUpstream(address)).mood = 'silent'
+  await world.addUpstream('198.51.100.53', { 'a.example.test': ['192.0.2.1'] })
+  const dns = [...dead, '198.51.100.53']
+  const box = await world.cnm.createSandbox({ dns, connect: [{ network: 'web' }] })
+  expect((await dig(box, 'a.example.test')).answer).toEqual(['A 192.0.2.1'])
+})
+
 it('asks the servers of endpoint, network and sandbox from inside', async () => {
   const { world } = await worldWithBox()
   await using _ = world

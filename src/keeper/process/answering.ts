@@ -1,7 +1,9 @@
-import { answer, FORWARD, lastAnswer } from '../../dns/answer.ts'
+import { answer, FORWARD, lastAnswer, refuse } from '../../dns/answer.ts'
 import type { View } from '../../dns/names.ts'
 import type { AnswerSource } from '../../kernel/kernel.ts'
 import { DatagramSlots } from '../../kernel/linux/service/index.ts'
+import type { Backlog } from './backlog.ts'
+import { TOO_MANY } from './forward/forwarded.ts'
 import { type ForwardedQuery, now } from './messages.ts'
 import type { QueryLog } from './query-log.ts'
 import { Tally } from './tally.ts'
@@ -39,14 +41,16 @@ interface Answered {
 /** Answers what is asked over UDP, as far as that can be done from what is known here. */
 export class Answering {
   readonly #log: QueryLog
+  readonly #backlog: Backlog
   readonly #slots = new DatagramSlots(SLOTS, SLOT_BYTES)
   #forwarded: ForwardedQuery[] = []
   #busy = new Set<Desk>()
   /** Whether somebody wants to be told each query. */
   logs = false
 
-  constructor(log: QueryLog) {
+  constructor(log: QueryLog, backlog: Backlog) {
     this.#log = log
+    this.#backlog = backlog
   }
 
   /** Reads what waits at that socket, or a good part of it, and answers. */
@@ -88,7 +92,9 @@ export class Answering {
     let answers = 0
     for (let slot = 0; slot < count; slot++) {
       const start = slot * SLOT_BYTES
-      const length = answer(desk.view, slots.bytes, start, slots.lengthOf(slot), SLOT_BYTES, 'udp')
+      const asked = slots.lengthOf(slot)
+      let length = answer(desk.view, slots.bytes, start, asked, SLOT_BYTES, 'udp')
+      if (length === FORWARD && !this.#backlog.add(desk.id)) length = refuse(TOO_MANY)
       if (length > 0) {
         slots.reply(slot, length)
         answers += 1

@@ -3,6 +3,7 @@ import { openSocketBeside, sendTo } from '../../kernel/linux/service/index.ts'
 import type { KeeperEvent, KeeperOptions } from '../keeper.ts'
 import { Counting } from './counting.ts'
 import { EventClients } from './event-clients.ts'
+import { FairSlots } from './forward/fair-slots.ts'
 import { Forwarder } from './forward/forwarder.ts'
 import { HostUpstreams } from './forward/host-upstreams.ts'
 import { viewOf } from './kept.ts'
@@ -11,12 +12,11 @@ import type { DeskSockets, ForwardedQuery, LoopReport } from './messages.ts'
 import { Problems } from './problems.ts'
 import { QueryLog } from './query-log.ts'
 import { Relays } from './relays/relays.ts'
-import { Slots } from './relays/slots.ts'
 import { SlowAnswers, type SlowDesk } from './slow-answers.ts'
 import { Tally } from './tally.ts'
 import { TcpServer } from './tcp-server.ts'
 
-const MOST_TCP_CONNECTIONS = 1024
+const tcpLimits = { each: 64, all: 1024, reserve: 256 }
 const LOG_EVERY_MS = 50
 
 interface Desk extends SlowDesk {
@@ -29,7 +29,7 @@ interface Desk extends SlowDesk {
 export class KeeperProcess {
   readonly #names = new Names()
   readonly #desks = new Map<number, Desk>()
-  readonly #slots = new Slots(MOST_TCP_CONNECTIONS)
+  readonly #tcpSlots = new FairSlots<number>(tcpLimits)
   readonly #clients = new EventClients(
     (tell) => tell(this.#counting.all()),
     () => this.#sendInterest(),
@@ -82,7 +82,10 @@ export class KeeperProcess {
         this.#change(report)
         break
       case 'forward':
-        for (const query of report.queries) this.#forward(query)
+        for (const query of report.queries) {
+          this.#line.takeForwarded()
+          this.#forward(query)
+        }
         break
       case 'tallies':
         this.#counting.hear(report.tallies)
@@ -115,11 +118,16 @@ export class KeeperProcess {
     const own: SlowDesk = { id, sandbox, udp, tally, view }
     const answer = (query: Buffer) => {
       this.#line.drain()
-      return this.#answers.answerTcp(own, query)
+      const answered = this.#answers.answerTcp(own, query)
+      if (answered instanceof Promise) answered.then(() => this.#tellQueries())
+      else this.#tellQueries()
+      return answered
     }
     const onError = (error: Error) =>
       this.#problems.add(`the resolver can't be asked over TCP: ${error.message}`)
-    this.#desks.set(id, { ...own, server: new TcpServer(tcp, answer, this.#slots, onError) })
+    const slots = this.#tcpSlots
+    const places = { take: () => slots.take(id), give: () => slots.give(id) }
+    this.#desks.set(id, { ...own, server: new TcpServer(tcp, answer, places, onError) })
   }
 
   #close(id: number): void {

@@ -7,6 +7,7 @@ import type { LoopOptions, LoopOrder, LoopReport } from './messages.ts'
 export class LoopLine {
   readonly #port: MessagePort
   readonly #wakeFd = eventfd()
+  readonly #taken = new Int32Array(new SharedArrayBuffer(4))
   readonly #onReport: (report: LoopReport) => void
 
   /** `onExit`: the loop is over; an error, if it wasn't meant to be. */
@@ -18,7 +19,8 @@ export class LoopLine {
     const { port1, port2 } = new MessageChannel()
     this.#port = port1
     this.#onReport = onReport
-    const workerData: LoopOptions = { ...options, port: port2, wakeFd: this.#wakeFd }
+    const own = { port: port2, wakeFd: this.#wakeFd, taken: this.#taken }
+    const workerData: LoopOptions = { ...options, ...own }
     const worker = new Worker(new URL('./loop-worker.js', import.meta.url), {
       workerData,
       transferList: [port2],
@@ -33,6 +35,11 @@ export class LoopLine {
   send(order: LoopOrder): void {
     this.#port.postMessage(order)
     writeSync(this.#wakeFd, one)
+  }
+
+  /** A forwarded query is on its way, or answered: there is room for another one. */
+  takeForwarded(): void {
+    Atomics.add(this.#taken, 0, 1)
   }
 
   /** Hears what the loop has said so far: nothing that is done next may be older than that. */

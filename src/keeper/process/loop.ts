@@ -8,6 +8,7 @@ import {
   setReceiveRoom,
 } from '../../kernel/linux/service/index.ts'
 import { Answering, type Desk } from './answering.ts'
+import { Backlog } from './backlog.ts'
 import { Connections } from './connections.ts'
 import { DeathWatch } from './death-watch.ts'
 import { type Difference, Kept } from './kept.ts'
@@ -29,7 +30,7 @@ export class Loop {
   readonly #epoll = epollCreate()
   readonly #wakeFd: number
   readonly #log = new QueryLog()
-  readonly #answering = new Answering(this.#log)
+  readonly #answering: Answering
   readonly #watch = new DeathWatch(this.#epoll)
   readonly #line: MainLine
   readonly #connections: Connections
@@ -42,9 +43,10 @@ export class Loop {
   #isOver = false
 
   constructor(options: LoopOptions) {
-    const { wakeFd, listenFd, socket } = options
+    const { wakeFd, listenFd, socket, taken } = options
     this.#wakeFd = wakeFd
     this.#line = new MainLine(options)
+    this.#answering = new Answering(this.#log, new Backlog(taken))
     epollAdd(this.#epoll, wakeFd, EPOLLIN)
     this.#connections = new Connections(this.#epoll, listenFd, this)
     const identity = new PathIdentity(socket)

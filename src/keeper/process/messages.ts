@@ -8,6 +8,8 @@ export interface LoopOptions {
   /** To the main thread; whoever sends something to the loop writes to `wakeFd` afterwards. */
   readonly port: import('node:worker_threads').MessagePort
   readonly wakeFd: number
+  /** So many forwarded queries main has taken: see Backlog. */
+  readonly taken: Int32Array
   /** The keeper's own socket, which is listening, and its path. */
   readonly listenFd: number
   readonly socket: string

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { Turns } from './turns.ts'
 
 const IDLE_MS = 10_000
 /** So many queries of one connection wait for an answer, and so many bytes of answers to be read. */
@@ -15,15 +16,20 @@ export type Answer = (query: Buffer) => Buffer | undefined | Promise<Buffer>
 export class TcpConnection {
   readonly #socket: Socket
   readonly #answer: Answer
+  readonly #turns: Turns
   /** What has come of the next query: its length first. */
   #bytes: Buffer = Buffer.alloc(0)
   /** So many queries are being answered by others. */
   #waiting = 0
   #hasEnded = false
+  /** It goes on when it is its turn. */
+  #hasToWait = false
 
-  constructor(socket: Socket, answer: Answer, onClose: () => void) {
+  /** `turns`: it shares them with others that belong to the same sandbox. */
+  constructor(socket: Socket, answer: Answer, turns: Turns, onClose: () => void) {
     this.#socket = socket
     this.#answer = answer
+    this.#turns = turns
     socket.setTimeout(IDLE_MS, () => socket.destroy())
     socket.on('data', (bytes) => this.#receive(bytes))
     socket.on('drain', () => this.#go())
@@ -52,16 +58,17 @@ export class TcpConnection {
 
   /** Answers what there is. */
   #go(): void {
-    while (!this.#isFull && !this.#socket.destroyed) {
+    while (!this.#isFull && !this.#hasToWait && !this.#socket.destroyed) {
       const query = this.#take()
       if (query === undefined) break
       const answer = this.#answer(query)
       if (answer instanceof Promise) this.#wait(answer)
       else if (answer !== undefined) this.#send(answer)
     }
-    if (this.#isFull) this.#socket.pause()
+    if (this.#isFull || this.#hasToWait) this.#socket.pause()
     else if (this.#socket.isPaused()) this.#socket.resume()
-    if (this.#hasEnded && this.#waiting === 0 && !this.#isFull) this.#socket.end()
+    const isBusy = this.#waiting > 0 || this.#isFull || this.#hasToWait
+    if (this.#hasEnded && !isBusy) this.#socket.end()
   }
 
   #wait(answer: Promise<Buffer>): void {
@@ -85,9 +92,17 @@ export class TcpConnection {
     if (this.#bytes.length < LENGTH_BYTES) return undefined
     const end = LENGTH_BYTES + this.#bytes.readUInt16BE()
     if (end > LENGTH_BYTES + MOST_QUERY_BYTES) this.end()
-    if (this.#bytes.length < end) return undefined
+    if (this.#bytes.length < end || !this.#mayTake()) return undefined
     const query = this.#bytes.subarray(LENGTH_BYTES, end)
     this.#bytes = this.#bytes.subarray(end)
     return query
+  }
+
+  #mayTake(): boolean {
+    this.#hasToWait = !this.#turns.take(() => {
+      this.#hasToWait = false
+      this.#go()
+    })
+    return !this.#hasToWait
   }
 }

@@ -1,23 +1,28 @@
 import { createServer, type Socket } from 'node:net'
-import { Slots } from './relays/slots.ts'
 import { type Answer, TcpConnection } from './tcp-connection.ts'
+import { Turns } from './turns.ts'
 
-const MOST_OF_ONE = 64
+/** For connections: how many there may be. */
+export interface TcpPlaces {
+  /** false: there is none. */
+  take(): boolean
+  give(): void
+}
 
 /** DNS over TCP, at a listening socket, as RFC 7766 has it. */
 export class TcpServer {
   readonly #answer: Answer
-  readonly #slots = new Slots(MOST_OF_ONE)
-  readonly #allSlots: Slots
+  readonly #places: TcpPlaces
+  readonly #turns = new Turns()
   readonly #connections = new Set<TcpConnection>()
   readonly #server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
     this.#accept(socket),
   )
 
-  /** `slots`: for connections to all servers together. `onError`: one couldn't be accepted. */
-  constructor(fd: number, answer: Answer, slots: Slots, onError: (error: Error) => void) {
+  /** `onError`: one couldn't be accepted. */
+  constructor(fd: number, answer: Answer, places: TcpPlaces, onError: (error: Error) => void) {
     this.#answer = answer
-    this.#allSlots = slots
+    this.#places = places
     this.#server.on('error', onError)
     this.#server.listen({ fd })
   }
@@ -29,18 +34,13 @@ export class TcpServer {
   }
 
   #accept(socket: Socket): void {
-    const taken = [this.#slots, this.#allSlots].filter((slots) => slots.take())
-    const onClose = () => {
-      for (const slots of taken) slots.give()
-    }
-    if (taken.length < 2) {
-      onClose()
+    if (!this.#places.take()) {
       socket.on('error', () => {}).resetAndDestroy()
       return
     }
-    const connection = new TcpConnection(socket, this.#answer, () => {
+    const connection = new TcpConnection(socket, this.#answer, this.#turns, () => {
       this.#connections.delete(connection)
-      onClose()
+      this.#places.give()
     })
     this.#connections.add(connection)
   }

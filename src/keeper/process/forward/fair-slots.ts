@@ -7,9 +7,9 @@ export interface SlotLimits {
 }
 
 /** How many things may go on at a time, so that nobody who wants many leaves nothing to others. */
-export class FairSlots {
+export class FairSlots<Who extends string | number = string> {
   readonly #limits: SlotLimits
-  readonly #taken = new Map<string, number>()
+  readonly #taken = new Map<Who, number>()
   #all = 0
 
   constructor(limits: SlotLimits) {
@@ -17,7 +17,7 @@ export class FairSlots {
   }
 
   /** false: there is none for it now. */
-  take(who: string): boolean {
+  take(who: Who): boolean {
     const { each, all, reserve } = this.#limits
     const mine = this.#taken.get(who) ?? 0
     if (mine >= each) return false
@@ -29,7 +29,7 @@ export class FairSlots {
     return true
   }
 
-  give(who: string): void {
+  give(who: Who): void {
     const left = this.#taken.get(who)! - 1
     if (left === 0) this.#taken.delete(who)
     else this.#taken.set(who, left)

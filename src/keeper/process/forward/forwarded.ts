@@ -35,7 +35,7 @@ const STALE_TTL = 30
 /** Why an answer is as it is (RFC 8914). */
 const STALE_ANSWER = { code: 3 }
 const STALE_NXDOMAIN = { code: 19 }
-const NOT_READY: ExtendedError = { code: 14, text: 'too many queries at once' }
+export const TOO_MANY: ExtendedError = { code: 14, text: 'too many queries at once' }
 
 /** What an upstream has just said. */
 export function fromUpstream({ question, from }: ClientQuery, answer: UpstreamAnswer): Forwarded {
@@ -68,7 +68,7 @@ export function failed({ bytes }: Pick<ClientQuery, 'bytes'>, why: ExtendedError
 
 /** It and others have asked for too much. */
 export function refused({ bytes }: ClientQuery): Forwarded {
-  const answer = emptyReply(bytes, Code.REFUSED, NOT_READY)
+  const answer = emptyReply(bytes, Code.REFUSED, TOO_MANY)
   return { answer, source: 'refused', code: Code.REFUSED }
 }
 

@@ -128,7 +128,7 @@ export class Forwarder {
         this.#slots.give(sandbox)
         const now = this.#now()
         if ('message' in result) this.#cache.keep(key, result, now)
-        else this.#cache.fail(key, result, now)
+        else if (result !== isGone) this.#cache.fail(key, result, now)
       },
     })
   }

@@ -22,8 +22,8 @@ const DEADLINE_MS = 4000
 const DEAD_DEADLINE_MS = 1500
 /** Late answers tell whether a server is slow or dead. */
 const LINGER_MS = 1000
-/** As many as glibc and Docker ask. */
-const MOST_SERVERS = 3
+/** More than the three that glibc and Docker know: the next one is asked when those before are all late. */
+const MOST_SERVERS = 6
 
 /**
  * Asks servers until one of them knows: the healthiest first, and the next one as soon as that is late, or

@@ -1,4 +1,4 @@
-import { bracketed } from '../../../address/address.ts'
+import { isIPv6 } from 'node:net'
 import { DNS_PORT } from '../../../dns/resolv-conf.ts'
 import type { Upstream } from '../../../kernel/kept-resource.ts'
 
@@ -35,10 +35,12 @@ export class Server {
     this.upstream = upstream
   }
 
-  /** `10.0.0.1`, `10.0.0.1:5353`, `[fd00::1]:5353` */
+  /** `10.0.0.1`, `10.0.0.1:5353`, `[fd00::1]:5353`, `fe80::1%eth0` */
   get name(): string {
-    const { address, port } = this.upstream
-    return port === DNS_PORT ? address : `${bracketed(address)}:${port}`
+    const { port } = this.upstream
+    const host = hostOf(this.upstream)
+    if (port === DNS_PORT) return host
+    return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`
   }
 
   /** Nobody waits for it any more: it is only asked beside others, now and then, until it answers. */
@@ -126,4 +128,9 @@ export class Server {
     this.#tryMs = FIRST_TRY_MS
     this.#tryAt = now + this.#tryMs
   }
+}
+
+/** As sockets are told it. */
+export function hostOf({ address, link }: Upstream): string {
+  return link === undefined ? address : `${address}%${link}`
 }

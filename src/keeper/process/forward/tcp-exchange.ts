@@ -2,6 +2,7 @@ import { closeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import type { Upstream } from '../../../kernel/kept-resource.ts'
 import type { Exchange, ExchangeEvents } from './exchange.ts'
+import { hostOf } from './server.ts'
 
 const LENGTH_BYTES = 2
 
@@ -22,7 +23,7 @@ export class TcpExchange implements Exchange {
     const framed = Buffer.allocUnsafe(LENGTH_BYTES + query.length)
     framed.writeUInt16BE(query.length)
     query.copy(framed, LENGTH_BYTES)
-    this.#socket.connect({ host: to.address, port: to.port })
+    this.#socket.connect({ host: hostOf(to), port: to.port })
     this.#socket.write(framed)
   }
 

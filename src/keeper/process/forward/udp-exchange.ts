@@ -3,6 +3,7 @@ import { closeSync } from 'node:fs'
 import { familyOf } from '../../../address/address.ts'
 import type { Upstream } from '../../../kernel/kept-resource.ts'
 import type { Exchange, ExchangeEvents } from './exchange.ts'
+import { hostOf } from './server.ts'
 
 /**
  * Ports that are in use. Node lets sockets share them (SO_REUSEADDR), so the kernel may choose one twice, and
@@ -57,7 +58,7 @@ export class UdpExchange implements Exchange {
       if (error === undefined) this.#begin(socket.address().port)
       else this.#fail(error)
     }
-    socket.connect(port, address, connected)
+    socket.connect(port, hostOf(this.#to), connected)
   }
 
   #begin(port: number): void {
