@@ -1,5 +1,15 @@
 import { defineConfig } from 'vitest/config'
 
+/** What they find depends on the processors' being free. */
+const alone = ['rate', 'rate-throughput'].map((name) => `test/host/${name}.test.ts`)
+
+const host = {
+  pool: 'forks',
+  globalSetup: 'test/support/leftovers.ts',
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+} as const
+
 export default defineConfig({
   test: {
     projects: [
@@ -8,16 +18,27 @@ export default defineConfig({
           name: 'unit',
           include: ['src/**/*.test.ts', 'test/*.test.ts'],
           testTimeout: 20_000,
+          maxWorkers: '100%',
         },
       },
       {
         test: {
+          ...host,
           name: 'host',
           include: ['test/host/**/*.test.ts'],
-          pool: 'forks',
-          globalSetup: ['test/support/leftovers.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          exclude: alone,
+          // They wait for packets and processes more than they compute.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          ...host,
+          name: 'host-alone',
+          include: alone,
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

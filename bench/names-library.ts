@@ -61,8 +61,13 @@ async function tell(child: ChildProcess, order: EngineOrder): Promise<EngineAnsw
 }
 
 async function answerOf(child: ChildProcess): Promise<EngineAnswer> {
-  const ended = once(child, 'exit').then(() => [undefined])
-  const [answer] = await Promise.race([once(child, 'message'), ended])
+  const answered = new AbortController()
+  const { signal } = answered
+  const ended = once(child, 'exit', { signal }).then(() => [undefined])
+  const [answer] = await Promise.race([once(child, 'message', { signal }), ended])
+  // Or each question would leave two listeners.
+  answered.abort()
+  ended.catch(() => {})
   if (answer === undefined) throw new Error('the engine has ended')
   return answer as EngineAnswer
 }

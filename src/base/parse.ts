@@ -1,5 +1,5 @@
 import type { Static, TSchema } from 'typebox'
-import { Compile } from 'typebox/compile'
+import { Compile } from 'typebox/schema'
 import { CnmError, type ErrorCode } from './errors.ts'
 
 interface Failure {
@@ -21,7 +21,7 @@ export function parser<Schema extends TSchema>(
   const check = Compile(schema)
   return (value) => {
     if (check.Check(value)) return value as Static<Schema>
-    const failures = [...check.Errors(value)] as unknown as Failure[]
+    const [, failures] = check.Errors(value) as unknown as [boolean, Failure[]]
     const failure = failures.find((f) => f.keyword === 'additionalProperties') ?? failures[0]
     const path = (failure?.instancePath ?? '').replaceAll('/', '.').replace(/^\./, '')
     const unknown = failure?.params?.additionalProperties

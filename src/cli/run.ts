@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 import { Command, InvalidArgumentError } from 'commander'
 import { CnmError, isCnmError, throwIfAborted } from '../base/errors.ts'
@@ -139,11 +140,20 @@ async function runInSandbox(
   await using cnm = await createController(engineOptions(flags))
   await using box = await makeSandbox(cnm, flags, signals.signal)
   throwIfAborted(signals.signal, `starting ${argv[0]}`)
-  const { mountEtc = true } = flags
+  const { mountEtc = true, json = false } = flags
+  if (mountEtc && !json && box.inspect().files !== undefined) warnOfNoNames()
   const program = await box.spawn(argv, { stdio: 'inherit', mountEtc })
   signals.relayTo(program)
   const { code, signal } = await program.ended
   return code ?? 128 + constants.signals[signal ?? 'SIGKILL']
+}
+
+/** There is nothing that the sandbox's own could be seen in place of. */
+function warnOfNoNames(): void {
+  if (existsSync('/etc/resolv.conf')) return
+  process.stderr.write(
+    'cnm: this host has no /etc/resolv.conf, so the program finds no names; an empty file is enough\n',
+  )
 }
 
 async function makeSandbox(cnm: Controller, flags: Flags, signal: AbortSignal): Promise<Sandbox> {

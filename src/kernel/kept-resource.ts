@@ -21,6 +21,8 @@ export interface Upstream {
   readonly address: IpAddress
   /** Usually 53. */
   readonly port: number
+  /** Of the host, where a link-local address is: `eth0` of `fe80::1%eth0`. */
+  readonly link?: string
 }
 
 /**
@@ -71,12 +73,16 @@ export interface NamesResource {
 
 /**
  * Answers the host's own programs, over UDP and TCP at `listen`, port 53: `NAME.NETWORK.<name>` for all
- * endpoints of this host. Where somebody has that address and port already, it is left alone, and
- * missing. A kept resource.
+ * endpoints of this host. As in the sandboxes, that port is not taken from others; whoever listens just
+ * there hears nothing. Where the host has no such address, it is missing. A kept resource.
  */
 export interface ZoneResource {
   readonly kind: 'zone'
   /** `cnm.internal` */
   readonly name: string
+  /** A loopback address. */
   readonly listen: IpAddress
 }
+
+/** The table that leads to the zone `x.test` is `inet cnm-zone-x.test`. */
+export const ZONE_TABLES = { family: 'inet', prefix: 'cnm-zone-' } as const

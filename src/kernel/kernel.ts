@@ -216,7 +216,8 @@ export interface Command {
   readonly gid?: number
   /**
    * Files that the program, and what it starts, sees in place of others: it gets a mount namespace of
-   * its own. A target that isn't there is left out. Default: none.
+   * its own. A target that isn't there is left out until it is. Where the host puts another file in its
+   * place, the program sees that for some milliseconds, and then its own again. Default: none.
    */
   readonly mounts?: readonly { readonly source: string; readonly target: string }[]
   /** The host's name as the program sees it. Default: the host's. */

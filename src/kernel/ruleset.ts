@@ -133,6 +133,8 @@ export type Statement =
       readonly ports?: PortRange
     }
   | { readonly notrack: true }
+  /** `th dport set 5353`. Only after a question that leaves one protocol. */
+  | { readonly setPort: 'th sport' | 'th dport'; readonly value: number }
   | { readonly counter: true }
   | { readonly reject: 'tcp reset' | 'port-unreachable' | 'admin-prohibited' }
   | { readonly log: string }

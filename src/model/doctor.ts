@@ -57,7 +57,7 @@ async function mended(engine: Engine, drift: Drift): Promise<readonly Difference
   }
 }
 
-/** Where somebody else answers at its address, a zone stays missing, and nobody is disturbed. */
+/** Where the host hasn't its address, a zone stays missing. */
 async function zonesLeft({ kernel }: Engine, { differences }: Drift): Promise<Difference[]> {
   const zones = differences.filter(({ resource }) => resource.kind === 'zone')
   if (zones.length === 0) return []

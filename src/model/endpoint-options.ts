@@ -1,7 +1,7 @@
-import { Type } from 'typebox'
 import { CnmError } from '../base/errors.ts'
 import { isLinkName, linkNameHint } from '../base/link-name.ts'
 import { parser } from '../base/parse.ts'
+import { Type } from '../base/schema.ts'
 import {
   type Cancellable,
   LabelledValues,

@@ -1,4 +1,4 @@
-import { type IpAddress, isUnspecified, parseAddress } from '../address/address.ts'
+import { contains, type IpAddress, type Prefix, parseAddress } from '../address/address.ts'
 import { CnmError } from '../base/errors.ts'
 import { RESOLVER_ADDRESS, ZONE_ADDRESS } from '../dns/resolv-conf.ts'
 import type { ZoneResource } from '../kernel/kept-resource.ts'
@@ -11,7 +11,10 @@ export interface DnsOptions {
    * they don't. Default: `cnm.internal`.
    */
   readonly zone?: string | false
-  /** The address at which they are answered, port 53. Default: `127.0.0.153`. */
+  /**
+   * The loopback address at which they are answered, port 53; whoever listens just there hears nothing
+   * any more. Default: `127.0.0.153`.
+   */
   readonly listen?: string
   /**
    * The address that `host-gateway` means in `extraHosts`. Default: that of the host on the network
@@ -28,14 +31,16 @@ export interface EngineDns {
 
 const what = 'engine options'
 
+const loopback = ['127.0.0.0/8', '::1/128'] as Prefix[]
+
 /** Errors: INVALID_OPTION, INVALID_ADDRESS. */
 export function parseDns(options: DnsOptions = {}): EngineDns {
   const { zone = 'cnm.internal', listen: at = ZONE_ADDRESS, hostGateway } = options
   const listen = parseAddress(at)
-  if (isUnspecified(listen) || listen === RESOLVER_ADDRESS) {
-    const why = 'at which names can’t be answered'
+  if (listen === RESOLVER_ADDRESS || !loopback.some((prefix) => contains(prefix, listen))) {
+    const why = 'which is no loopback address, or that of the sandboxes’ resolvers'
     throw new CnmError('INVALID_OPTION', `${what}: dns.listen is ${listen}, ${why}`, {
-      hint: 'give one address of the host that nobody uses for names, as 127.0.0.153',
+      hint: 'give a loopback address that nobody uses for names, as 127.0.0.153',
     })
   }
   return {

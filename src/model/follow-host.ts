@@ -1,3 +1,4 @@
+import { ZONE_TABLES } from '../kernel/kept-resource.ts'
 import type { KernelEvent } from '../kernel/kernel.ts'
 import { resourceKey } from '../kernel/resource.ts'
 import type { Engine } from './engine.ts'
@@ -75,12 +76,17 @@ function threatened({ ledger }: Engine, event: KernelEvent): string[] {
       const family = filterFamily(event.table)
       const key = `table:${event.table}`
       const ours = ledger.get(key) === undefined ? [] : [key, ...elementsOf(ledger, event.table)]
-      return [...(family === undefined ? [] : [`consent:${family}`]), ...ours]
+      const zone = zoneOf(event.table)
+      return [
+        ...(family === undefined ? [] : [`consent:${family}`]),
+        ...(zone === undefined ? [] : [zone]),
+        ...ours,
+      ]
     }
     case 'resync':
       return ledger
         .all()
-        .filter(({ kind }) => ['sysctl', 'consent', 'table'].includes(kind))
+        .filter(({ kind }) => ['sysctl', 'consent', 'table', 'zone'].includes(kind))
         .map(resourceKey)
     default:
       return []
@@ -93,6 +99,12 @@ function elementsOf(ledger: Engine['ledger'], name: string): string[] {
     const isThere = each.kind === 'element' && `${each.family} ${each.table}` === name
     return isThere ? [resourceKey(each)] : []
   })
+}
+
+/** Key of the zone to which a table of that name would lead. */
+function zoneOf(table: string): string | undefined {
+  const prefix = `${ZONE_TABLES.family} ${ZONE_TABLES.prefix}`
+  return table.startsWith(prefix) ? `zone:${table.slice(prefix.length)}` : undefined
 }
 
 /** The tables of iptables in which others may have to be asked. */

@@ -55,13 +55,17 @@ export function parseHostname(text: string, where: string): string {
   throw invalid(
     where,
     `hostname is ${JSON.stringify(text)}, which is no name of a host`,
-    `give up to ${longestHostname} characters: labels of letters, digits and "-", with "." between`,
+    `give up to ${longestHostname} characters: labels of letters, digits and "-", with "." between; no address, and not "localhost"`,
   )
 }
 
-/** RFC 1123: labels of letters, digits and, inside, `-`. */
+/** RFC 1123: labels of letters, digits and, inside, `-`. What means something else already is none. */
 export function isHostname(text: string): boolean {
-  return text.length <= longestHostname && text.split('.').every(isHostLabel)
+  return text.length <= longestHostname && text.split('.').every(isHostLabel) && !isTaken(text)
+}
+
+function isTaken(text: string): boolean {
+  return text.toLowerCase() === 'localhost' || addressOf(text) !== undefined
 }
 
 function isHostLabel(label: string): boolean {
@@ -112,7 +116,8 @@ export function parseExtraHosts(texts: readonly string[], where: string): readon
   return texts.map((text) => {
     const [, name = '', at = ''] = /^([^:=]*)[:=](.*)$/.exec(text) ?? []
     const address = at === 'host-gateway' ? at : addressOf(/^\[(.*)\]$/.exec(at)?.[1] ?? at)
-    if (isName(name) && address !== undefined) return { name, address }
+    const isNamed = isName(name) && addressOf(name) === undefined
+    if (isNamed && address !== undefined) return { name, address }
     throw invalid(
       where,
       `extraHosts has ${JSON.stringify(text)}, which is no name with an address`,

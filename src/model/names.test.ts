@@ -232,6 +232,7 @@ describe('the zone of the host', () => {
 
   it.each([
     [{ listen: '127.0.0.99' }, ['# resolver of the host at 127.0.0.99 for cnm.internal']],
+    [{ listen: '::1' }, ['# resolver of the host at ::1 for cnm.internal']],
     [{ zone: 'Box.Test' }, ['# resolver of the host at 127.0.0.153 for box.test']],
     [{ zone: false }, []],
   ] as const)('is another one for an engine that is told %j', async (dns, lines) => {
@@ -244,12 +245,15 @@ describe('the zone of the host', () => {
     expect(rig.problems).toEqual([])
   })
 
-  it.each([{ listen: '0.0.0.0' }, { listen: '127.0.0.11' }, { zone: 'a b' }, { zone: '' }])(
-    'is not %j',
-    async (dns) => {
-      const rig = new MemoryRig()
-      rig.dns = dns
-      await expect(rig.start()).rejects.toMatchObject({ code: 'INVALID_OPTION' })
-    },
-  )
+  it.each([
+    { listen: '0.0.0.0' },
+    { listen: '192.0.2.1' },
+    { listen: '127.0.0.11' },
+    { zone: 'a b' },
+    { zone: '' },
+  ])('is not %j', async (dns) => {
+    const rig = new MemoryRig()
+    rig.dns = dns
+    await expect(rig.start()).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+  })
 })

@@ -1,12 +1,13 @@
-import { Type } from 'typebox'
 import { CnmError } from '../base/errors.ts'
+import { Type } from '../base/schema.ts'
 
 /** Every call can be cancelled; a cancelled call leaves nothing half made. */
 export interface Cancellable {
   readonly signal?: AbortSignal
 }
 
-export const Name = Type.String({ pattern: '^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$' })
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/
+export const Name = Type.String({ pattern: NAME.source })
 export const Labels = Type.Record(Type.String(), Type.String())
 /** Options of a driver or endpoint, by label. */
 export const LabelledValues = Type.Record(
@@ -24,15 +25,24 @@ export function withoutSignal<T extends Cancellable>(value: T): Omit<T, 'signal'
 
 /** A bad name gets a sentence of its own instead of a pattern. */
 export function named<T>(
-  value: Cancellable & { readonly name?: unknown },
+  value: Cancellable & { readonly name?: unknown; readonly aliases?: unknown },
   parse: (value: unknown) => T,
 ): T {
-  const name: unknown = value?.name
-  if (typeof name === 'string' && !/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/.test(name)) {
-    throw new CnmError('INVALID_NAME', `${JSON.stringify(name)} is not a name`, {
-      details: { name },
+  refuseBadNames(value)
+  return parse(withoutSignal(value))
+}
+
+/** Whatever else is wrong with it is the parser's business. */
+export function refuseBadNames(value: {
+  readonly name?: unknown
+  readonly aliases?: unknown
+}): void {
+  const { name, aliases } = value ?? {}
+  for (const each of [name, ...(Array.isArray(aliases) ? aliases : [])]) {
+    if (typeof each !== 'string' || NAME.test(each)) continue
+    throw new CnmError('INVALID_NAME', `${JSON.stringify(each)} is not a name`, {
+      details: { name: each },
       hint: 'a name has up to 128 letters, digits, "_", "." and "-" and starts with a letter or digit',
     })
   }
-  return parse(withoutSignal(value))
 }

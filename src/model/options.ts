@@ -1,6 +1,6 @@
-import { Type } from 'typebox'
 import { CnmError } from '../base/errors.ts'
 import { parser } from '../base/parse.ts'
+import { Type } from '../base/schema.ts'
 import { type ConnectOptions, endpointFields, refuseLinkName, Texts } from './endpoint-options.ts'
 import { withoutGenericLabels } from './generic-labels.ts'
 import {
@@ -9,6 +9,7 @@ import {
   Labels,
   Name,
   named,
+  refuseBadNames,
   strict,
   withoutSignal,
 } from './option-fields.ts'
@@ -206,6 +207,8 @@ export function notA(what: 'network' | 'sandbox', value: unknown): CnmError {
 }
 
 export function parseSandboxOptions(value: SandboxOptions) {
+  const connect: unknown = value?.connect
+  if (Array.isArray(connect)) connect.forEach(refuseBadNames)
   const options = named(value, sandboxParser)
   const ways = [options.netns, options.pid, options.host || undefined].filter(
     (way) => way !== undefined,

@@ -1,7 +1,7 @@
-import { Type } from 'typebox'
 import type { Cidr, IpAddress, MacAddress, Prefix } from '../address/address.ts'
 import type { EndpointId, NetworkId, SandboxId } from '../base/id.ts'
 import { parser } from '../base/parse.ts'
+import { Type } from '../base/schema.ts'
 import type { DriverOptions, PortBinding, PublishedPort, Rate } from '../driver/driver.ts'
 import type { Upstream } from '../kernel/kept-resource.ts'
 import type { NamespaceRef, Resource } from '../kernel/resource.ts'

@@ -84,8 +84,10 @@ describe('a sandbox has', () => {
   it('its short id for a hostname, where no host can be called as it is', async () => {
     const rig = new MemoryRig()
     await using cnm = await rig.start()
-    const box = await cnm.createSandbox({ name: 'my_api' })
-    expect(box.inspect().hostname).toBe(box.id.slice(0, 12))
+    for (const name of ['my_api', '10.7.0.9', 'localhost']) {
+      const box = await cnm.createSandbox({ name })
+      expect(box.inspect().hostname).toBe(box.id.slice(0, 12))
+    }
   })
 
   it('its domain in its hosts file', async () => {
@@ -152,6 +154,15 @@ describe('it is refused', () => {
     await expect(cnm.createSandbox({ connect })).rejects.toMatchObject({
       code: 'NOT_ALLOWED',
       message: expect.stringContaining('so it can have no dns'),
+    })
+  })
+
+  it('aliases where nobody could find them', async () => {
+    await using cnm = await new MemoryRig().start()
+    const connect = [{ network: 'none', aliases: ['db'] }]
+    await expect(cnm.createSandbox({ connect })).rejects.toMatchObject({
+      code: 'NOT_ALLOWED',
+      message: expect.stringContaining('so it can have no aliases'),
     })
   })
 })

@@ -91,6 +91,9 @@ export function filesOf(folder: string, sandbox: SandboxRecord): SandboxFiles | 
   }
 }
 
+/** By these the C library would ask for the host's names, past resolv.conf (nss-resolve, nscd). */
+const bypasses = ['/run/systemd/resolve/io.systemd.Resolve', '/run/nscd/socket']
+
 /** Where its programs expect them. */
 export function etcMounts({
   hosts,
@@ -100,7 +103,13 @@ export function etcMounts({
   return [
     { source: hosts, target: '/etc/hosts' },
     { source: hostname, target: '/etc/hostname' },
-    ...(resolvConf === undefined ? [] : [{ source: resolvConf, target: '/etc/resolv.conf' }]),
+    ...(resolvConf === undefined
+      ? []
+      : [
+          { source: resolvConf, target: '/etc/resolv.conf' },
+          // Nobody listens there: it goes on to ask as resolv.conf says.
+          ...bypasses.map((target) => ({ source: '/dev/null', target })),
+        ]),
   ]
 }
 

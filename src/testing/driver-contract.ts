@@ -11,6 +11,7 @@ import {
 import { publishingCases } from './driver-cases/publishing-cases.ts'
 import {
   type DriverWorld,
+  descriptionScenes,
   memoryWorld,
   type Scene,
   sceneCases,
@@ -48,15 +49,17 @@ export function driverContract(name: string, options: DriverContractOptions): vo
   const apart = alone ?? loneliness(capabilities)
   describe(`${name} keeps the driver contract`, () => {
     const test = sceneCases(scene)
-    describe('options', () => optionCases(test, variants))
+    const described = descriptionScenes(scene, create)
+    const describedApart = descriptionScenes(scene, create, alone)
+    describe('options', () => optionCases(described, variants))
     describe.each(variants)('$title', (variant) => {
-      descriptionCases(test, variant)
-      nameCases(test, sceneCases(scene, alone), variant)
+      descriptionCases(described, variant)
+      nameCases(described, describedApart, variant)
       machineCases(test, variant, create)
       failureCases(sceneCases(scene, skips.faults), variant)
       severalCases(sceneCases(scene, alone), variant)
       joinCases(sceneCases(scene, apart), variant)
-      if (hostAddresses) publishingCases(test, variant)
+      if (hostAddresses) publishingCases(described, test, variant)
       reachCases(sceneCases(scene, apart ?? skips.packets), variant)
     })
   })

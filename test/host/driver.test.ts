@@ -25,8 +25,9 @@ async function world(): Promise<DriverWorld> {
       namespaceDir,
       state: () => hostState(host),
       async reaches({ path }, to) {
-        // Long enough for a lost neighbour solicitation to be sent again, a second later.
-        const ping = ['ping', '-c', '4', '-i', '0.4', '-W', '0.5', to] as const
+        // Until the first answer. Long enough for a lost neighbour solicitation to be sent again, a
+        // second later.
+        const ping = ['ping', '-c', '1', '-i', '0.4', '-w', '2', to] as const
         return host.inside(path, ping).then(
           () => true,
           () => false,

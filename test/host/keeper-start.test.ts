@@ -6,14 +6,12 @@ import { describe, expect, it } from 'vitest'
 import type { IpAddress } from '#dist/address/address.js'
 import { encodeFrame, FrameReader, type KeeperRequest } from '#dist/keeper/keeper.js'
 import type { KernelEvent, QueryEvent } from '#dist/kernel/kernel.js'
-import { close } from '#dist/kernel/linux/ffi/file.js'
 import { linuxKernel } from '#dist/kernel/linux/index.js'
 import type { Resource } from '#dist/kernel/resource.js'
 import { digAt } from '../support/dig.ts'
 import { type ThrowAwayHost, throwAwayHost } from '../support/host.ts'
 import { keeperEvents, keeperPid, names, resolver } from '../support/keeper-rig.ts'
 import { add, keeperOf, kernelRig, remove } from '../support/kernel-rig.ts'
-import { bindPort, ownName } from '../support/ports.ts'
 import { eventually } from '../support/sockets.ts'
 
 const zone: Resource = {
@@ -143,34 +141,12 @@ describe('a kernel without one', () => {
 })
 
 describe('a zone', () => {
-  it('answers the host, unless somebody else does', async () => {
-    await using rig = await kernelRig()
-    const fd = bindPort(rig.host.netns, {
-      protocol: 'udp',
-      address: '127.0.0.153' as IpAddress,
-      port: 53,
-    })
-    const web = names('api', '10.7.0.2')
-    await add(rig.kernel, zone, web)
-    const [missing] = await rig.kernel.compare([zone])
-    expect(missing).toMatchObject({ state: 'missing' })
-    expect(missing?.detail).toContain(`${ownName()} (process ${process.pid})`)
-    expect(missing?.detail).toContain('127.0.0.153:53/udp')
-    close(fd)
-    await add(rig.kernel, zone)
-    expect(await rig.kernel.compare([zone])).toEqual([])
-    const ports = { from: 53, to: 53 }
-    const any = { protocol: 'udp', address: '0.0.0.0' as IpAddress, ports } as const
-    expect(await rig.kernel.holders([any])).toEqual([])
-    const found = await digAt(rig.host, rig.host.netns, '127.0.0.153', 'api.web.cnm.internal')
-    expect(found.answer).toEqual(['A 10.7.0.2'])
-  })
-
   it('is missing where its address is none of the host', async () => {
     await using rig = await kernelRig()
     const elsewhere: Resource = { ...zone, listen: '192.0.2.1' as IpAddress } as Resource
     await add(rig.kernel, elsewhere)
     expect(await rig.kernel.compare([elsewhere])).toMatchObject([{ state: 'missing' }])
+    expect(await rig.host.nft('list ruleset')).toBe('')
   })
 })
 

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, readlink, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, readlink, rename, symlink, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -132,6 +132,36 @@ describe('a program with files of its own', () => {
     expect(await look()).toBe('127.0.0.1\tlocalhost\nlater\n.\n')
     const inside = await readFile(`/proc/${program.pid}/mountinfo`, 'utf8')
     expect(inside).toContain(`${shared}/later`)
+  })
+
+  it('goes on seeing them when the host puts other files there, or any at all', async () => {
+    await using rig = await kernelRig()
+    const { namespace, source } = await box(rig)
+    const at = (name: string) => join(rig.host.folder, name)
+    for (const name of ['replaced', 'one', 'two']) await writeFile(at(name), `${name}\n`)
+    await symlink('one', at('link'))
+    const targets = ['replaced', 'link', 'absent'].map(at)
+    const mounts = targets.map((target) => ({ source, target }))
+    const program = await sh(rig, namespace, 'exec sleep 60', { mounts })
+    await using _ = await running(program)
+    const seen = (name: string) =>
+      readFile(`/proc/${program.pid}/root${at(name)}`, 'utf8').catch(() => 'nothing\n')
+    const all = () => Promise.all(['replaced', 'link', 'absent'].map(seen))
+    expect(await all()).toEqual(['hosts of box\n', 'hosts of box\n', 'nothing\n'])
+    const before = await mountsAt(rig)
+    for (const turn of ['first', 'second']) {
+      await writeFile(at('new'), `${turn}\n`)
+      await rename(at('new'), at('replaced'))
+      await eventually(async () => (await seen('replaced')) === 'hosts of box\n')
+      expect(await readFile(at('replaced'), 'utf8')).toBe(`${turn}\n`)
+    }
+    await symlink('two', at('other'))
+    await rename(at('other'), at('link'))
+    await writeFile(at('absent'), 'there\n')
+    await eventually(async () => (await all()).every((text) => text === 'hosts of box\n'))
+    expect(await readFile(at('link'), 'utf8')).toBe('two\n')
+    expect(await readFile(at('absent'), 'utf8')).toBe('there\n')
+    expect(await mountsAt(rig)).toEqual(before)
   })
 
   it('has the folder the process is in, wherever that goes', async () => {

@@ -10,7 +10,7 @@ import { addressOf, engineRig } from '../support/engine-rig.ts'
 import type { ThrowAwayHost } from '../support/host.ts'
 import { keeperOf, killKeeper } from '../support/keeper-process.ts'
 import { NamesWorld, namespaceOf } from '../support/names-world.ts'
-import { eventually, openUdp } from '../support/sockets.ts'
+import { eventually, openUdp, serveTcp } from '../support/sockets.ts'
 
 type Places = Readonly<Record<'api' | 'asker' | 'lone' | 'guest', Place>>
 interface Place {
@@ -61,8 +61,15 @@ it('without an engine names, isolation and relays go on, and the next one takes 
     expect(await asking.addresses('guest')).toEqual([places.guest.address])
     const over = await digAt(host, asker.path, '127.0.0.11', '+tcp', 'api')
     expect(over.answer).toEqual([`A ${api.address}`])
-    const zone = await digAt(host, host.netns, '127.0.0.153', 'lone.back.cnm.internal')
-    expect(zone.answer).toEqual([`A ${lone.address}`])
+    const expectBothAt53 = async () => {
+      for (const protocol of ['tcp', 'udp'] as const) {
+        const question = [`+${protocol === 'tcp' ? '' : 'no'}tcp`, 'lone.back.cnm.internal']
+        const zone = await digAt(host, host.netns, '127.0.0.153', ...question)
+        expect(zone.answer).toEqual([`A ${lone.address}`])
+        expect(await ask(host.netns, protocol, '127.0.0.1', 53)).toBe('10.7.0.1')
+      }
+    }
+    await expectBothAt53()
     expect(await pings(asker.path, api.address)).toBe(true)
     expect(await pings(asker.path, lone.address)).toBe(false)
     expect(await pings(lone.path, asker.address)).toBe(false)
@@ -79,6 +86,7 @@ it('without an engine names, isolation and relays go on, and the next one takes 
     const cnm = await rig.start({ dns: { resolvConf } })
     expect(cnm.sandboxes().map(({ name }) => name)).toEqual(['api', 'asker', 'lone'])
     expect(await cnm.doctor()).toEqual([])
+    await expectBothAt53()
     const late = await cnm.createSandbox({ name: 'late', connect: [{ network: 'web' }] })
     expect(await asking.addresses('late')).toEqual([addressOf(late)])
     expect(await ask(host.netns, 'tcp', '::1')).toBeDefined()
@@ -142,14 +150,22 @@ it('the keeper ends with its engine, unless it is to stay', async () => {
   expect(await keeperOf(rig)).toBeUndefined()
 })
 
-it('where somebody else answers at the zone’s address, it is told, and the rest works', async () => {
+it('beside whoever has port 53 of the host, the zone answers, and comes back after a crash', async () => {
   await using rig = await engineRig()
-  await using _other = await openUdp(rig.host.netns, '127.0.0.153', 53)
+  const { host } = rig
+  await using _any = await openUdp(host.netns, '0.0.0.0', 53)
+  await using _tcp = await serveTcp(host.netns, '0.0.0.0', 53, (client) => client.end())
   const cnm = await rig.start()
-  await cnm.createNetwork({ name: 'web' })
+  const before = await host.nft('list ruleset')
+  const web = await cnm.createNetwork({ name: 'web' })
   const box = await cnm.createSandbox({ name: 'box', connect: [{ network: 'web' }] })
-  await using asker = await Asker.open(namespaceOf(box))
-  expect(await asker.addresses('box')).toEqual([addressOf(box)])
-  const findings = await cnm.doctor({ fix: true })
-  expect(findings.map(({ detail }) => detail).join()).toContain('127.0.0.153')
+  const answer = async () =>
+    (await digAt(host, host.netns, '127.0.0.153', 'box.web.cnm.internal')).answer
+  expect(await answer()).toEqual([`A ${addressOf(box)}`])
+  await killKeeper(rig)
+  await eventually(async () => (await answer())[0] === `A ${addressOf(box)}`)
+  expect(await cnm.doctor()).toEqual([])
+  await box.delete()
+  await web.delete()
+  expect(await host.nft('list ruleset')).toBe(before)
 })

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -155,6 +155,8 @@ it.each([
   [['run', '--netwrok', 'web', '--', 'true'], 2, 'cnm: unknown option'],
   [['run'], 2, "missing required argument 'command'"],
   [['run', '--name', 'a b', '--', 'true'], 2, '"a b" is not a name'],
+  [['run', '--alias', 'a b', '--', 'true'], 2, '"a b" is not a name'],
+  [['run', '--network', 'none', '--alias', 'a', '--', 'true'], 5, 'so it can have no aliases'],
 ])('answers the mistake %j with a sentence and changes nothing', async (args, status, sentence) => {
   await using host = await throwAwayHost()
   const { code, err } = await cnm(host, ...args)
@@ -240,6 +242,57 @@ it('gives a program the names it is told, in files of its own', async () => {
   expect(await readdir(join(host.folder, 'run', 'sandboxes'))).toEqual([])
 })
 
+it('says that there are no names where the host has no resolv.conf', async () => {
+  await using host = await throwAwayHost()
+  const etc = join(host.folder, 'etc')
+  const folders = `--state-dir ${host.folder}/state --run-dir ${host.folder}/run`
+  const command = `${process.execPath} ${main} run ${folders} -- cat /etc/hostname 2>&1`
+  const without = `cp -a /etc/. ${etc}; rm -f ${etc}/resolv.conf; mount --bind ${etc} /etc; ${command}`
+  const alone = `unshare --mount --propagation private sh -c '${without}'`
+  const name = '[0-9a-f]{12}'
+  expect(await host.sh(`mkdir ${etc}; ${alone}`)).toMatch(
+    new RegExp(`^cnm: this host has no /etc/resolv.conf, .*\\n${name}\\n$`),
+  )
+})
+
+it('keeps it from asking the host’s own services for names, past its resolver', async () => {
+  await using host = await throwAwayHost()
+  const services = ['/run/systemd/resolve/io.systemd.Resolve', '/run/nscd/socket']
+  const script = join(host.folder, 'ask.mjs')
+  await writeFile(
+    script,
+    `import { connect, createServer } from 'node:net'
+     import { execFile } from 'node:child_process'
+     import { promisify } from 'node:util'
+     const paths = ${JSON.stringify(services)}
+     const ask = async () => {
+       for (const path of paths) {
+         const socket = connect(path)
+         await new Promise((done) => socket.once('connect', () => done('heard')).once('error', done))
+           .then((answer) => console.log(answer.code ?? answer))
+         socket.destroy()
+       }
+     }
+     if (process.argv[2] === 'ask') await ask()
+     else {
+       const servers = paths.map((path) => createServer().listen(path))
+       await ask()
+       for (const flag of ['--mount-etc', '--no-mount-etc']) {
+         const child = [process.execPath, process.argv[1], 'ask']
+         const argv = [...process.argv.slice(2), flag, '--', ...child]
+         const { stdout } = await promisify(execFile)(process.execPath, argv)
+         console.log(stdout.trim())
+       }
+       for (const server of servers) server.close()
+     }`,
+  )
+  const folders = `--state-dir ${host.folder}/state --run-dir ${host.folder}/run`
+  const alone = `mount -t tmpfs tmpfs /run; mkdir -p /run/systemd/resolve /run/nscd; ${process.execPath} ${script} ${main} run ${folders}`
+  expect(await host.sh(`unshare --mount --propagation private sh -c '${alone}'`)).toBe(
+    'heard\nheard\nECONNREFUSED\nECONNREFUSED\nheard\nheard\n',
+  )
+})
+
 it('leaves it the files of the host, if it is to', async () => {
   await using host = await throwAwayHost()
   const show = 'hostname; cat /etc/hosts /etc/resolv.conf'
@@ -251,6 +304,7 @@ it.each([
   [['--network', 'host', '--dns', '10.9.0.53'], 'so there can be no dns'],
   [['--dns', '127.0.0.11'], 'would be asked in a loop'],
   [['--hostname', 'a_b'], 'which is no name of a host'],
+  [['--hostname', '10.9.0.9'], 'which is no name of a host'],
   [['--add-host', 'db'], 'which is no name with an address'],
 ])('refuses %j', async (flags, sentence) => {
   await using host = await throwAwayHost()

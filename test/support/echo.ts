@@ -71,9 +71,10 @@ export async function ask(
   path: string,
   protocol: 'tcp' | 'udp',
   address: string,
+  port = PORT,
 ): Promise<string | undefined> {
   const script = 'exec 3<>/dev/$0/$1/$2; [ $0 = tcp ] || echo >&3; head -n 1 <&3'
-  const argv = ['timeout', '1', 'bash', '-c', script, protocol, address, String(PORT)]
+  const argv = ['timeout', '1', 'bash', '-c', script, protocol, address, String(port)]
   return answer(['nsenter', `--net=${path}`, ...argv])
 }
 

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { expect } from 'vitest'
 import { type Controller, createController, type EngineOptions, type Sandbox } from '#dist/linux.js'
 import { type ThrowAwayHost, type ThrowAwayHostOptions, throwAwayHost } from './host.ts'
 
@@ -45,6 +46,16 @@ export async function reaches(from: Sandbox, address: string | undefined): Promi
   // 1: no answer. Anything else is a mistake of the test, or no route at all.
   if (code === 0 || code === 1 || stderr.includes('unreachable')) return code === 0
   throw new Error(`ping ${address}: ${stderr}`)
+}
+
+export type Way = readonly [from: Sandbox, to: string | undefined, expected: boolean]
+
+/** All are tried at once: that nothing comes back takes its time. */
+export async function expectReached(...ways: readonly Way[]): Promise<void> {
+  const tries = ways.map(async ([from, to, expected]) => {
+    expect(await reaches(from, to), `${from.name} to ${to}`).toBe(expected)
+  })
+  await Promise.all(tries)
 }
 
 export function addressOf(box: Sandbox, family: 'ipv4' | 'ipv6' = 'ipv4', index = 0): string {

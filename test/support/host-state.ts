@@ -12,10 +12,6 @@ interface IpLink {
     readonly info_kind?: string
     readonly info_slave_data?: { readonly hairpin?: boolean }
   }
-}
-
-interface IpAddress {
-  readonly ifname: string
   readonly addr_info: readonly {
     readonly local: string
     readonly prefixlen: number
@@ -39,13 +35,16 @@ interface IpRoute {
  * folder, and of each namespace its links, addresses, routes, the sysctls that tests write, the rules,
  * the qdiscs and filters.
  * Left out is what the kernel makes up: indexes, handles, counters, what is left of timeouts, MACs of
- * links that have none given.
+ * links that have none given; and the namespaces at the paths of `without`.
  */
-export async function hostState(host: ThrowAwayHost): Promise<readonly string[]> {
+export async function hostState(
+  host: ThrowAwayHost,
+  without: readonly string[] = [],
+): Promise<readonly string[]> {
   const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n')
   const paths = mounts
     .map((line) => line.split(' ')[4] ?? '')
-    .filter((path) => path.startsWith(`${host.folder}/`))
+    .filter((path) => path.startsWith(`${host.folder}/`) && !without.includes(path))
   const states = await Promise.all(paths.map((path) => namespaceState(host, path)))
   return states.flat().sort()
 }
@@ -61,9 +60,8 @@ const madeUp = new Set(['handle', 'packets', 'bytes', 'expires'])
 
 /** One line for each question, `[]` where `ip` says nothing at all, and one for each sysctl. */
 const script = `
-one() { "$@" | grep . || echo '[]'; }
-one ip -d -j link
-one ip -j addr
+one() { local said=$("$@"); echo "\${said:-[]}"; }
+one ip -d -j addr
 one ip -j route
 one ip -6 -j route
 nft -j list ruleset
@@ -74,12 +72,11 @@ grep '' /proc/sys/net/ipv4/conf/*/{forwarding,medium_id} /proc/sys/net/ipv6/conf
 
 async function namespaceState(host: ThrowAwayHost, path: string): Promise<string[]> {
   const output = await host.inside(path, ['bash', '-c', script])
-  const [links, addresses, routes4, routes6, rules, qdiscs, ...others] = output
+  const [links, routes4, routes6, rules, qdiscs, ...others] = output
     .split('\n')
     .filter((line) => line !== '')
   const lines = [
-    ...parse<IpLink>(links).map(linkLine),
-    ...parse<IpAddress>(addresses).flatMap(addressLines),
+    ...parse<IpLink>(links).flatMap((link) => [linkLine(link), ...addressLines(link)]),
     ...[...parse<IpRoute>(routes4), ...parse<IpRoute>(routes6)].flatMap(routeLines),
     ...ruleLines(rules),
     ...parse<TcQdisc>(qdiscs).flatMap(qdiscLines),
@@ -100,7 +97,7 @@ function linkLine({ ifname, mtu, group, master, address, flags, linkinfo }: IpLi
   return `link ${ifname} ${info_kind} ${up} mtu ${mtu} group ${group}${mac}${port}`
 }
 
-function addressLines({ ifname, addr_info }: IpAddress): readonly string[] {
+function addressLines({ ifname, addr_info }: IpLink): readonly string[] {
   return addr_info
     .filter(({ local }) => !local.startsWith('fe80:'))
     .map(({ local, prefixlen, scope }) => `address ${local}/${prefixlen} ${scope} on ${ifname}`)

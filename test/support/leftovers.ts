@@ -17,6 +17,8 @@ let networkBefore = ''
 let mountsBefore: ReadonlySet<string> = new Set()
 
 export async function setup(): Promise<void> {
+  // Another project of the same run looks after all.
+  if (process.env[marker] !== undefined) return
   networkBefore = await describeNetwork()
   mountsBefore = new Set(mountPoints())
   folder = mkdtempSync(join(tmpdir(), 'cnm-run-'))
@@ -25,6 +27,7 @@ export async function setup(): Promise<void> {
 }
 
 export async function teardown(): Promise<void> {
+  if (folder === '') return
   let left = await leftovers()
   // What was killed or unmounted last is still on its way out.
   for (let tries = 0; left.length > 0 && tries < 50; tries++) {

@@ -1,5 +1,5 @@
-// An engine on a throw-away host, until it is killed: `web` with a sandbox that publishes a port at ::1, one
-// beside it, and one that belongs to a process; `back` with another one. Arguments: the host's folder,
+// An engine on a throw-away host, until it is killed: `web` with a sandbox that publishes a port at ::1 and
+// port 53, one beside it, and one that belongs to a process; `back` with another one. Arguments: the host's folder,
 // its namespace, its resolv.conf, and that process. Says where the sandboxes are when all is there.
 import { createController } from '#dist/linux.js'
 
@@ -12,8 +12,9 @@ const cnm = await createController({
 })
 await cnm.createNetwork({ name: 'web', subnets: ['10.7.0.0/24', 'fd00:7::/64'] })
 await cnm.createNetwork({ name: 'back', subnets: ['10.8.0.0/24'] })
+const publish = ['[::1]:7777:7777', '53:7777', '53:7777/udp']
 const wishes = [
-  { name: 'api', connect: [{ network: 'web', publish: ['[::1]:7777:7777'] }] },
+  { name: 'api', connect: [{ network: 'web', publish }] },
   { name: 'asker', connect: [{ network: 'web' }] },
   { name: 'lone', connect: [{ network: 'back' }] },
   { name: 'guest', pid: Number(pid), connect: [{ network: 'web' }] },

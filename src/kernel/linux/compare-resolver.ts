@@ -1,9 +1,13 @@
-import type { ResolverResource } from '../kept-resource.ts'
+import type { ResolverResource, ZoneResource } from '../kept-resource.ts'
 import type { Difference } from '../kernel.ts'
 import type { Namespaces } from './namespace.ts'
 import { NETLINK_NETFILTER, NetlinkSocket } from './netlink/netlink-socket.ts'
+import { tableTarget } from './nftables/batch.ts'
+import { compareTable } from './nftables/compare.ts'
 import type { Place } from './place.ts'
-import { portsOf, RESOLVER_TABLE, readResolverTable } from './resolver-table.ts'
+import { portsIn, portsOf, RESOLVER_TABLE, readResolverTable } from './resolver-table.ts'
+import type { Ruleset } from './ruleset.ts'
+import { zoneTable, zoneTableName } from './zone-table.ts'
 
 /** The way to a resolver from port 53; whether somebody keeps its sockets is another question. */
 export function compareResolver(
@@ -19,4 +23,21 @@ export function compareResolver(
   if (table === undefined) return { state: 'missing', detail: `no ${where}` }
   if (portsOf(table) !== undefined) return undefined
   return { state: 'different', detail: `${where} is not as we made it` }
+}
+
+/** The same for a zone. */
+export function compareZone(
+  ruleset: Ruleset,
+  zone: ZoneResource,
+): Omit<Difference, 'resource'> | undefined {
+  const name = zoneTableName(zone)
+  const where = `table ${tableTarget(name)}`
+  if (!ruleset.isThere(name)) return { state: 'missing', detail: `no ${where}` }
+  const table = readResolverTable(ruleset.socket, name)
+  const ports = table && portsIn(table)
+  if (ports === undefined) return { state: 'different', detail: `${where} is not as we made it` }
+  const wanted = ruleset.asPossible(zoneTable(zone, ports))
+  const differences = compareTable(ruleset.socket, wanted)
+  if (differences.length === 0) return undefined
+  return { state: 'different', detail: differences.join('; ') }
 }

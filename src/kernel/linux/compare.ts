@@ -17,7 +17,7 @@ import type { Machinery } from './apply/apply.ts'
 import { ElementComparison } from './compare-elements.ts'
 import { compareFile, compareHostsEntry } from './compare-files.ts'
 import { compareKept } from './compare-kept.ts'
-import { compareResolver } from './compare-resolver.ts'
+import { compareResolver, compareZone } from './compare-resolver.ts'
 import { compareConsent } from './docker-user.ts'
 import { isAlive } from './host-view.ts'
 import { compareTable } from './nftables/compare.ts'
@@ -101,8 +101,11 @@ class Comparison {
         return undefined
       case 'relay':
       case 'names':
-      case 'zone':
         return compareKept(this.#machinery, resource)
+      case 'zone': {
+        const { ruleset } = this.#machinery
+        return compareKept(this.#machinery, resource) ?? compareZone(ruleset, resource)
+      }
       case 'resolver':
         return compareKept(this.#machinery, resource) ?? this.#resolver(resource)
       case 'file':

@@ -198,6 +198,7 @@ export class KernelSide implements Operations {
 
   async close(): Promise<void> {
     clearTimeout(this.#givesUp)
+    this.#programs.close()
     this.#machinery.stock.close()
     this.#machinery.announcer.close()
     this.#machinery.ruleset.close()

@@ -3,7 +3,7 @@ import { Lingering } from './lingering.ts'
 import type { Namespaces } from './namespace.ts'
 import { ownPlace, Place } from './place.ts'
 import { openResolverSockets } from './resolver-sockets.ts'
-import { makeResolverTable, replaceResolverTable } from './resolver-table.ts'
+import { makeResolverTable, RESOLVER_ADDRESS, replaceResolverTable } from './resolver-table.ts'
 import { setLink } from './rtnetlink/link.ts'
 
 /**
@@ -94,7 +94,7 @@ class StockPlace extends Place {
 
   /** To be called inside. */
   prepareResolver(lingering: Lingering): void {
-    const { ports, descriptors } = openResolverSockets()
+    const { ports, descriptors } = openResolverSockets(RESOLVER_ADDRESS)
     this.#sockets = descriptors
     lingering.with((socket) => makeResolverTable(socket, ports))
   }

@@ -1,6 +1,7 @@
 import type { IpAddress } from '../../address/address.ts'
 import type { Protocol } from '../../address/port.ts'
-import type { KeptResource } from '../kept-resource.ts'
+import type { KeptResource, RelayResource, ZoneResource } from '../kept-resource.ts'
+import { USUAL_RANGE } from './resolver-sockets.ts'
 
 interface Ear {
   readonly protocol: Protocol
@@ -13,34 +14,31 @@ export class OpenListeners {
   readonly #ears = new Set<string>()
 
   has(ear: Ear): boolean {
-    return this.#ears.has(nameOf(ear))
+    const { address, port } = ear
+    if (this.#ears.has(relayEar(ear))) return true
+    return this.#ears.has(address) && port >= USUAL_RANGE.from && port <= USUAL_RANGE.to
   }
 
   add(resource: KeptResource): void {
-    for (const ear of earsOf(resource)) this.#ears.add(nameOf(ear))
+    if (isListener(resource)) this.#ears.add(earOf(resource))
   }
 
   delete(resource: KeptResource): void {
-    for (const ear of earsOf(resource)) this.#ears.delete(nameOf(ear))
+    if (isListener(resource)) this.#ears.delete(earOf(resource))
   }
 }
 
-/** What a resource listens to on the host. */
-export function earsOf(
-  resource: KeptResource,
-): readonly (Ear & { readonly protocol: 'tcp' | 'udp' })[] {
-  switch (resource.kind) {
-    case 'relay':
-      return [{ protocol: resource.protocol, ...resource.listen }]
-    case 'zone':
-      return (['udp', 'tcp'] as const).map((protocol) => {
-        return { protocol, address: resource.listen, port: 53 }
-      })
-    default:
-      return []
-  }
+function isListener(resource: KeptResource): resource is RelayResource | ZoneResource {
+  return resource.kind === 'relay' || resource.kind === 'zone'
 }
 
-function nameOf({ protocol, address, port }: Ear): string {
+/** What a resource listens to on the host: an address and port, or the resolver's ports of an address. */
+function earOf(resource: RelayResource | ZoneResource): string {
+  if (resource.kind === 'zone') return resource.listen
+  const { protocol, listen } = resource
+  return relayEar({ protocol, ...listen })
+}
+
+function relayEar({ protocol, address, port }: Ear): string {
   return `${protocol} ${address} ${port}`
 }

@@ -1,12 +1,11 @@
-import { constants, realpathSync, writeSync } from 'node:fs'
+import { writeSync } from 'node:fs'
 import { CnmError, isKernelError } from '../../base/errors.ts'
 import type { Command } from '../kernel.ts'
+import { CoveredFiles, coverFiles, type Mounts } from './covered-files.ts'
 import { close, O_RDONLY, open } from './ffi/file.ts'
-import { MS_BIND, MS_REC, MS_SLAVE, mount } from './ffi/mount.ts'
 import { CLONE_FS, CLONE_NEWNS, CLONE_NEWUTS, setnsBack, unshare } from './ffi/namespace.ts'
-import { chroot, fchdir, sethostname } from './ffi/process.ts'
-
-const { O_DIRECTORY } = constants
+import { sethostname } from './ffi/process.ts'
+import { MountHome, MountPlace } from './mount-place.ts'
 
 /** What a program is to see of the machine in place of what there is. */
 export type View = Pick<Command, 'argv' | 'mounts' | 'hostname'>
@@ -20,12 +19,23 @@ export type View = Pick<Command, 'argv' | 'mounts' | 'hostname'>
  * place; a hostname that is none).
  */
 export class ProgramViews {
+  readonly #covered = new CoveredFiles(inOtherPlaces)
   #canMount = false
 
-  start<T>(view: View, start: () => T): T {
+  /** `program` is its number, to be told to `end`, also if it comes to nothing after all. */
+  start<T>(program: number, view: View, start: () => T): T {
     const { mounts = [], hostname } = view
     const named = hostname === undefined ? start : () => this.#withHostname(view, hostname, start)
-    return mounts.length === 0 ? named() : this.#withMounts(view, mounts, named)
+    return mounts.length === 0 ? named() : this.#withMounts(program, view, mounts, named)
+  }
+
+  end(program: number): void {
+    this.#covered.remove(program)
+  }
+
+  /** What is running goes on, and is not looked after any more. */
+  close(): void {
+    this.#covered.close()
   }
 
   #withHostname<T>({ argv }: View, hostname: string, start: () => T): T {
@@ -43,81 +53,42 @@ export class ProgramViews {
     }
   }
 
-  #withMounts<T>({ argv }: View, mounts: NonNullable<View['mounts']>, start: () => T): T {
+  #withMounts<T>(program: number, { argv }: View, mounts: Mounts, start: () => T): T {
     const home = new MountHome()
     try {
-      if (!this.#canMount) allowed('CAP_SYS_ADMIN and CAP_SYS_CHROOT', argv[0], () => home.probe())
+      if (!this.#canMount) allowed('CAP_SYS_ADMIN and CAP_SYS_CHROOT', argv[0], () => probe(home))
       this.#canMount = true
+      this.#covered.watch(mounts)
       allowed('CAP_SYS_ADMIN', argv[0], () => unshare(CLONE_NEWNS))
       try {
-        allowed('CAP_SYS_ADMIN', argv[0], () => prepare(mounts))
+        allowed('CAP_SYS_ADMIN', argv[0], () => coverFiles(mounts))
+        this.#covered.add(program, new MountPlace(), mounts)
         return start()
       } finally {
         comeBack(() => home.enter())
       }
+    } catch (error) {
+      this.end(program)
+      throw error
     } finally {
       home.close()
     }
   }
 }
 
-/** The calling thread's mount namespace, root and working folder. */
-class MountHome {
-  readonly #namespace = open('/proc/thread-self/ns/mnt', O_RDONLY)
-  readonly #root = open('/', O_RDONLY | O_DIRECTORY)
-  readonly #folder = open('.', O_RDONLY | O_DIRECTORY)
-
-  /** Whether there is a way back, before anything is left: that takes more than the way out. */
-  probe(): void {
-    unshare(CLONE_FS)
-    this.enter()
-  }
-
-  enter(): void {
-    setnsBack(this.#namespace, CLONE_NEWNS)
-    // That was to the root of all mounts, and this process may be below.
-    fchdir(this.#root)
-    chroot('.')
-    fchdir(this.#folder)
-  }
-
-  close(): void {
-    for (const fd of [this.#namespace, this.#root, this.#folder]) close(fd)
-  }
+/** Whether there is a way back, before anything is left: that takes more than the way out. */
+function probe(home: MountHome): void {
+  unshare(CLONE_FS)
+  home.enter()
 }
 
-function prepare(mounts: NonNullable<View['mounts']>): void {
-  // What is mounted on the host goes on to be seen inside, and nothing of this outside. The copies of
-  // other sandboxes' mounts keep nothing: they go when the file they are on is unlinked.
-  mount('none', '/', null, MS_REC | MS_SLAVE)
-  for (const { source, target } of mounts) {
-    const real = realPath(target)
-    if (real !== undefined) cover(source, real)
-  }
-}
-
-/** By all symbolic links, as /etc/resolv.conf may be one; undefined: nothing is there. */
-function realPath(target: string): string | undefined {
+function inOtherPlaces(work: () => void): void {
+  const home = new MountHome()
   try {
-    return realpathSync(target)
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) {
-      return undefined
-    }
-    throw error
-  }
-}
-
-function cover(source: string, target: string): void {
-  try {
-    mount(source, target, null, MS_BIND)
-  } catch (error) {
-    if (!['ENOENT', 'ENOTDIR', 'ELOOP'].some((errno) => isKernelError(error, errno))) throw error
-    throw new CnmError('INVALID_ARGUMENT', `${source} can't be seen in place of ${target}`, {
-      details: { source, target },
-      hint: 'both must be there, and both files or both folders',
-      cause: error,
-    })
+    work()
+  } finally {
+    comeBack(() => home.enter())
+    home.close()
   }
 }
 

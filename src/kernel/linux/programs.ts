@@ -28,7 +28,7 @@ export class Programs {
     const ours = pipes && ([pipes[0].write, pipes[1].read, pipes[2].read] as const)
     let child: ChildProcess
     try {
-      child = this.#views.start(command, () => spawnWith(command, theirs ?? [0, 1, 2]))
+      child = this.#views.start(program, command, () => spawnWith(command, theirs ?? [0, 1, 2]))
     } catch (error) {
       for (const fd of ours ?? []) close(fd)
       throw notStarted(error as NodeJS.ErrnoException, command)
@@ -39,11 +39,13 @@ export class Programs {
       new Promise((resolve, reject) => {
         child.once('error', (error) => {
           if (child.pid !== undefined) return
+          this.#views.end(program)
           for (const fd of ours ?? []) close(fd)
           reject(notStarted(error, command))
         })
         child.once('exit', (code, signal) => {
           this.#running.delete(program)
+          this.#views.end(program)
           this.#onEnd(program, { code, signal })
         })
         if (child.pid === undefined) return
@@ -55,6 +57,11 @@ export class Programs {
   /** Only while the program is running: afterwards its number may be another's. */
   kill(program: number, signal: NodeJS.Signals): void {
     this.#running.get(program)?.kill(signal)
+  }
+
+  /** Programs go on running. */
+  close(): void {
+    this.#views.close()
   }
 }
 

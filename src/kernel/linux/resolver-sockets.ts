@@ -1,7 +1,9 @@
+import { familyOf, type IpAddress } from '../../address/address.ts'
+import type { PortRange } from '../../address/port.ts'
 import { isKernelError } from '../../base/errors.ts'
 import { close } from './ffi/file.ts'
 import { SO_RCVBUFFORCE, SOL_SOCKET, setsockopt } from './ffi/socket.ts'
-import { RESOLVER_ADDRESS, type ResolverPorts } from './resolver-table.ts'
+import type { ResolverPorts } from './resolver-table.ts'
 import { listBoundSockets } from './sock-diag.ts'
 import { openListener } from './sockets.ts'
 
@@ -12,6 +14,8 @@ const RANDOM_PORTS = 64
 const FIRST_RANDOM_PORT = 1024
 
 export const USUAL_PORTS: ResolverPorts = { udp: FIRST_PORT, tcp: FIRST_PORT }
+/** They are hardly ever anywhere else. */
+export const USUAL_RANGE: PortRange = { from: FIRST_PORT, to: FIRST_PORT + FIXED_PORTS - 1 }
 
 /** So that nothing is lost while whoever answers does something else. */
 const RECEIVE_BUFFER = 1 << 20
@@ -23,14 +27,14 @@ export interface ResolverSockets {
 }
 
 /**
- * The sockets of a resolver in the namespace the calling thread is in, where `lo` is up. They belong to
- * that namespace for good and keep it alive until they are closed.
+ * The sockets of a resolver at a loopback address of the namespace the calling thread is in, where `lo`
+ * is up. They belong to that namespace for good and keep it alive until they are closed.
  */
-export function openResolverSockets(): ResolverSockets {
-  const udp = openSomewhere('udp')
+export function openResolverSockets(address: IpAddress): ResolverSockets {
+  const udp = openSomewhere('udp', address)
   try {
     setReceiveBuffer(udp.fd)
-    const tcp = openSomewhere('tcp')
+    const tcp = openSomewhere('tcp', address)
     return { ports: { udp: udp.port, tcp: tcp.port }, descriptors: [udp.fd, tcp.fd] }
   } catch (error) {
     close(udp.fd)
@@ -39,16 +43,19 @@ export function openResolverSockets(): ResolverSockets {
 }
 
 /** Where those sockets are that somebody has; undefined: there are none. */
-export function findResolverPorts(): ResolverPorts | undefined {
-  const [udp, tcp] = [findPort('udp'), findPort('tcp')]
+export function findResolverPorts(address: IpAddress): ResolverPorts | undefined {
+  const [udp, tcp] = [findPort('udp', address), findPort('tcp', address)]
   return udp === undefined || tcp === undefined ? undefined : { udp, tcp }
 }
 
-function openSomewhere(type: 'udp' | 'tcp'): { readonly fd: number; readonly port: number } {
+function openSomewhere(
+  type: 'udp' | 'tcp',
+  address: IpAddress,
+): { readonly fd: number; readonly port: number } {
   for (let attempt = 0; ; attempt += 1) {
     const port = attempt < FIXED_PORTS ? FIRST_PORT + attempt : randomPort()
     try {
-      return { fd: openListener({ type, family: 4, address: RESOLVER_ADDRESS, port }), port }
+      return { fd: openListener({ type, family: familyOf(address), address, port }), port }
     } catch (error) {
       const isLast = attempt === FIXED_PORTS + RANDOM_PORTS - 1
       if (isLast || !isKernelError(error, 'EADDRINUSE')) throw error
@@ -61,10 +68,11 @@ function randomPort(): number {
 }
 
 /** The usual one before any other: in somebody's container there may be more resolvers than ours. */
-function findPort(protocol: 'udp' | 'tcp'): number | undefined {
-  const all = listBoundSockets(4, protocol, [{ from: FIRST_RANDOM_PORT, to: 65535 }])
-  const ports = all.filter(({ address }) => address === RESOLVER_ADDRESS).map(({ port }) => port)
-  const isUsual = (port: number) => port >= FIRST_PORT && port < FIRST_PORT + FIXED_PORTS
+function findPort(protocol: 'udp' | 'tcp', at: IpAddress): number | undefined {
+  const range = { from: FIRST_RANDOM_PORT, to: 65535 }
+  const all = listBoundSockets(familyOf(at), protocol, [range])
+  const ports = all.filter(({ address }) => address === at).map(({ port }) => port)
+  const isUsual = (port: number) => port >= USUAL_RANGE.from && port <= USUAL_RANGE.to
   return ports.sort((a, b) => Number(isUsual(b)) - Number(isUsual(a)) || a - b)[0]
 }
 

@@ -1,17 +1,14 @@
-import { addressBytes, type IpAddress } from '../../address/address.ts'
-import type { ChainDefinition } from '../ruleset.ts'
+import { familyOf, type IpAddress } from '../../address/address.ts'
+import type { ChainDefinition, RuleDefinition, TableDefinition } from '../ruleset.ts'
 import { type Message, NLM_F_APPEND, NLM_F_CREATE } from './netlink/message.ts'
 import { NFNL_SUBSYS_NFTABLES } from './netlink/netfilter.ts'
 import type { NetlinkSocket } from './netlink/netlink-socket.ts'
-import { tableTarget } from './nftables/batch.ts'
+import { type TableName, tableTarget } from './nftables/batch.ts'
 import { chainAttributes } from './nftables/chain.ts'
-import { NFT_REG_1 } from './nftables/constants.ts'
-import { cmp, type Expression, immediate, transportStore } from './nftables/expression.ts'
 import { includes } from './nftables/includes.ts'
 import { type ListedChain, type ListedRule, listChains, listRules } from './nftables/list.ts'
 import { chainBody, familyHeader, nftMessage, ruleBody, tableBody } from './nftables/message.ts'
-import { selectorShape } from './nftables/selector.ts'
-import { valueType } from './nftables/value-type.ts'
+import { compileRule } from './nftables/rule.ts'
 
 /** Where programs of a sandbox ask, at port 53. */
 export const RESOLVER_ADDRESS = '127.0.0.11' as IpAddress
@@ -31,36 +28,38 @@ export interface ResolverTable {
 const name = { family: 'ip', name: 'cnm-resolver' } as const
 export const RESOLVER_TABLE = `table ${tableTarget(name)}`
 
-// A NAT chain would switch connection tracking on for all packets of the sandbox.
-const chain: ChainDefinition = {
-  name: 'output',
-  hook: { type: 'filter', hook: 'output', priority: -300 },
-  rules: [],
-}
-
 /**
- * The way from port 53 to these ports, and back. For each protocol, equivalent to:
+ * The way from port 53 of a loopback address to these ports of it, and back. For each protocol,
+ * equivalent to:
  *
  *     ip daddr 127.0.0.11 udp dport 53 notrack udp dport set PORT
  *     ip saddr 127.0.0.11 udp sport PORT notrack udp sport set 53
  */
-export function resolverTable({ udp, tcp }: ResolverPorts): ResolverTable {
-  const rules = [
-    rewriting('udp', 'ip daddr', 'th dport', 53, udp),
-    rewriting('tcp', 'ip daddr', 'th dport', 53, tcp),
-    rewriting('udp', 'ip saddr', 'th sport', udp, 53),
-    rewriting('tcp', 'ip saddr', 'th sport', tcp, 53),
-  ]
+export function wayTo(address: IpAddress, { udp, tcp }: ResolverPorts): ChainDefinition {
+  const there = (protocol: 'udp' | 'tcp', port: number) =>
+    rewriting(protocol, address, ['daddr', 'dport'], 53, port)
+  const back = (protocol: 'udp' | 'tcp', port: number) =>
+    rewriting(protocol, address, ['saddr', 'sport'], port, 53)
   return {
-    chains: [{ name: chain.name, base: chainAttributes(name.family, chain) }],
-    rules: rules.map((expressions) => ({ chain: chain.name, expressions })),
+    name: 'output',
+    // A NAT chain would switch connection tracking on for all packets of the namespace.
+    hook: { type: 'filter', hook: 'output', priority: -300 },
+    rules: [there('udp', udp), there('tcp', tcp), back('udp', udp), back('tcp', tcp)],
   }
 }
 
+/** The table of a sandbox. */
+export function resolverTable(ports: ResolverPorts): ResolverTable {
+  return compiled({ ...name, owned: false, sets: [], chains: [wayTo(RESOLVER_ADDRESS, ports)] })
+}
+
 /** undefined: there is none. */
-export function readResolverTable(socket: NetlinkSocket): ResolverTable | undefined {
-  const chains = listChains(socket, name)
-  return chains.length === 0 ? undefined : { chains, rules: listRules(socket, name) }
+export function readResolverTable(
+  socket: NetlinkSocket,
+  table: TableName = name,
+): ResolverTable | undefined {
+  const chains = listChains(socket, table)
+  return chains.length === 0 ? undefined : { chains, rules: listRules(socket, table) }
 }
 
 /** Where there is none yet. Equivalent to: `nft -f`. */
@@ -84,11 +83,16 @@ export function replaceResolverTable(
 /** They are the same nearly everywhere. */
 let last: (ResolverPorts & { readonly messages: readonly Message[] }) | undefined
 
-/** Whether it leads to some ports, and to which. */
-export function portsOf({ chains, rules }: ResolverTable): ResolverPorts | undefined {
+/** Whether a sandbox's leads to some ports, and to which. */
+export function portsOf(table: ResolverTable): ResolverPorts | undefined {
+  const ports = portsIn(table)
+  return ports !== undefined && isTableFor(table, ports) ? ports : undefined
+}
+
+/** Where it leads to, if it is one of these tables. */
+export function portsIn({ rules }: ResolverTable): ResolverPorts | undefined {
   const [udp, tcp] = [portSet(rules[0]), portSet(rules[1])]
-  if (udp === undefined || tcp === undefined) return undefined
-  return isTableFor({ chains, rules }, { udp, tcp }) ? { udp, tcp } : undefined
+  return udp === undefined || tcp === undefined ? undefined : { udp, tcp }
 }
 
 /** Whether it is just so: leading to these ports, or (undefined) not there. */
@@ -110,26 +114,35 @@ function portSet(rule: ResolverTable['rules'][number] | undefined): number | und
 
 function rewriting(
   protocol: 'udp' | 'tcp',
-  address: 'ip daddr' | 'ip saddr',
-  port: 'th dport' | 'th sport',
+  address: IpAddress,
+  [end, side]: readonly ['daddr', 'dport'] | readonly ['saddr', 'sport'],
   from: number,
   to: number,
-): Expression[] {
-  return [
-    selectorShape(address).load(NFT_REG_1),
-    cmp('eq', NFT_REG_1, addressBytes(RESOLVER_ADDRESS)),
-    selectorShape('meta l4proto').load(NFT_REG_1),
-    cmp('eq', NFT_REG_1, valueType('inet_proto').parse(protocol)),
-    selectorShape(port).load(NFT_REG_1),
-    cmp('eq', NFT_REG_1, portBytes(from)),
-    { is: { kind: 'notrack' } },
-    immediate(NFT_REG_1, portBytes(to)),
-    transportStore(port === 'th sport' ? 0 : 2, 2, NFT_REG_1),
-  ]
+): RuleDefinition {
+  const family = familyOf(address) === 4 ? 'ip' : 'ip6'
+  return {
+    statements: [
+      { match: `${family} ${end}`, value: address },
+      { match: 'meta l4proto', value: protocol },
+      { match: `th ${side}`, value: String(from) },
+      { notrack: true },
+      { setPort: `th ${side}`, value: to },
+    ],
+  }
 }
 
-function portBytes(port: number): Uint8Array {
-  return valueType('inet_service').parse(String(port))
+function compiled(table: TableDefinition): ResolverTable {
+  const { chains } = table
+  return {
+    chains: chains.map((chain) => {
+      return { name: chain.name, base: chainAttributes(table.family, chain) }
+    }),
+    rules: chains.flatMap((chain) =>
+      chain.rules.map((rule) => {
+        return { chain: chain.name, expressions: compileRule(table, rule, () => 0).expressions }
+      }),
+    ),
+  }
 }
 
 const header = familyHeader(name.family)

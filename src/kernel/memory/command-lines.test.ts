@@ -125,6 +125,7 @@ describe('a table is printed', () => {
       'update @quiet { ip saddr timeout 30000ms }',
       { update: 'quiet', key: ['ip saddr'], timeoutMs: 30_000 },
     ],
+    ['th dport set 5353', { setPort: 'th dport', value: 5353 }],
     ['meta mark set 0x10', { setMark: 'meta mark', value: 16 }],
     ['ct mark set ct mark & 0xffffff00 | 0x1', { setMark: 'ct mark', value: 1, mask: 0xff }],
   ])('with the statement %s', (text, statement) => {

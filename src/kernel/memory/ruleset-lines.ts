@@ -79,6 +79,7 @@ function statementText(statement: Statement): string {
     const timeout = timeoutMs === undefined ? '' : ` timeout ${timeoutMs}ms`
     return `update @${statement.update} { ${statement.key.join(' . ')}${timeout} }`
   }
+  if ('setPort' in statement) return `${statement.setPort} set ${statement.value}`
   if ('setMark' in statement) return markText(statement)
   return Object.keys(statement).join(' ')
 }

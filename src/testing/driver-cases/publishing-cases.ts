@@ -22,10 +22,10 @@ const wishes: readonly PublishedPort[] = [
   { protocol: 'tcp', ports: parsePorts('1000-1004'), hostPorts: parsePorts('9000-9004') },
 ]
 
-/** Ports, of drivers that publish some. */
-export function publishingCases(test: SceneCase, variant: Variant): void {
+/** Ports, of drivers that publish some. `describe`: for what is only described. */
+export function publishingCases(describe: SceneCase, test: SceneCase, variant: Variant): void {
   if (variant.internal) {
-    test('publishes nothing of an internal network', (scene) => {
+    describe('publishes nothing of an internal network', (scene) => {
       const network = networkOf(scene, variant)
       const refuse = () => scene.driver.hostAddresses!(network, endpointOf(network), wishes[0]!)
       expect(refuse).toThrow(expect.objectContaining({ code: 'NOT_ALLOWED' }))
@@ -33,7 +33,7 @@ export function publishingCases(test: SceneCase, variant: Variant): void {
     return
   }
 
-  test('publishes once in each family the endpoint has, or at the address given', (scene) => {
+  describe('publishes once in each family the endpoint has, or at the address given', (scene) => {
     const network = networkOf(scene, variant)
     const endpoint = endpointOf(network)
     const ask = (hostAddress?: string) => {
@@ -61,7 +61,7 @@ export function publishingCases(test: SceneCase, variant: Variant): void {
     }
   })
 
-  test('adds what a port needs, and nothing else changes', (scene) => {
+  describe('adds what a port needs, and nothing else changes', (scene) => {
     const network = networkOf(scene, variant)
     const endpoint = endpointOf(network)
     const bare = scene.driver.describeEndpoint(network, endpoint, scene.view)
@@ -80,7 +80,7 @@ export function publishingCases(test: SceneCase, variant: Variant): void {
     }
   })
 
-  test('shares nothing between two endpoints with different ports', (scene) => {
+  describe('shares nothing between two endpoints with different ports', (scene) => {
     const network = networkOf(scene, variant)
     const [one, two] = [endpointOf(network, 1), endpointOf(network, 2)]
     const [first, second, third] = wishes as [PublishedPort, PublishedPort, PublishedPort]

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { expect, it } from 'vitest'
+import { afterAll, expect, it } from 'vitest'
 import type { Cidr, IpAddress, Prefix } from '../../address/address.ts'
 import type { EndpointId, NetworkId } from '../../base/id.ts'
 import type {
@@ -52,6 +52,23 @@ export function sceneCases(open: () => Promise<Scene>, reason?: string): SceneCa
       } finally {
         await scene.world.dispose()
       }
+    })
+  }
+}
+
+/** Such tests that only ask the driver: one host does for all of them, and each has a driver of its own. */
+export function descriptionScenes(
+  open: () => Promise<Scene>,
+  create: () => NetworkDriver,
+  reason?: string,
+): SceneCase {
+  let opened: Promise<Scene> | undefined
+  afterAll(async () => (await opened)?.world.dispose())
+  return (title, run) => {
+    it(title, async (context) => {
+      if (reason !== undefined) context.skip(reason)
+      opened ??= open()
+      await run({ ...(await opened), driver: create() })
     })
   }
 }

@@ -25,7 +25,7 @@ import { restoreSysctls, writeSysctls } from './sysctls.ts'
 import { changeRuleset, removeTables } from './tables.ts'
 import { takeAway } from './take-away.ts'
 import { Transaction } from './transaction.ts'
-import { openZones } from './zones.ts'
+import { openZones, zoneTables } from './zones.ts'
 
 export interface Machinery {
   readonly namespaces: Namespaces
@@ -87,8 +87,9 @@ function perform(
   addReservations(transaction, machinery, plan)
   changeRuleset(transaction, ruleset, plan)
   makeNamespaces(transaction, stock, add.namespaces)
-  keeping.take(openResolvers(transaction, machinery, plan, (key) => keeping.isKept(key)))
-  keeping.take(openZones(transaction, machinery, plan))
+  const isKept = (key: string) => keeping.isKept(key)
+  keeping.take(openResolvers(transaction, machinery, plan, isKept))
+  keeping.take(openZones(transaction, machinery, plan, isKept))
   keeping.tell()
   changeFiles(transaction, plan)
   makeBridges(transaction, add.bridges)
@@ -105,6 +106,6 @@ function perform(
   removeNamespaces(transaction, remove.namespaces, dyingLinks)
   removeFiles(transaction, plan)
   keeping.beforeRelease()
-  removeTables(ruleset, remove.tables)
+  removeTables(ruleset, [...remove.tables.map((it) => it.definition), ...zoneTables(plan)])
   keeping.release()
 }

@@ -1,10 +1,9 @@
 import { familyOf } from '../../../address/address.ts'
 import { isKernelError } from '../../../base/errors.ts'
-import type { KeptResource, RelayResource } from '../../kept-resource.ts'
+import type { RelayResource } from '../../kept-resource.ts'
 import { portInUse } from '../../port-conflict.ts'
 import { resourceKey } from '../../resource.ts'
 import { close } from '../ffi/file.ts'
-import { earsOf } from '../open-listeners.ts'
 import { findConflict } from '../port-search.ts'
 import { openListener } from '../sockets.ts'
 import type { Machinery } from './apply.ts'
@@ -18,23 +17,13 @@ export function openRelays(
   machinery: Machinery,
   { add }: Plan,
 ): KeptSockets {
-  return openAll(add.relays, machinery, (relay) =>
-    transaction.attempt(resourceKey(relay), () => openRelay(transaction, machinery, relay)),
-  )
-}
-
-/** The sockets of all that the keeper has none of yet; of none of them if one can't be opened. */
-export function openAll<R extends KeptResource>(
-  resources: readonly R[],
-  { keeper }: Machinery,
-  open: (resource: R) => readonly number[] | undefined,
-): KeptSockets {
   const opened = new Map<string, readonly number[]>()
   try {
-    for (const resource of resources) {
-      if (keeper?.mirror.hasSocketsOf(resource)) continue
-      const sockets = open(resource)
-      if (sockets !== undefined) opened.set(resourceKey(resource), sockets)
+    for (const relay of add.relays) {
+      if (machinery.keeper?.mirror.hasSocketsOf(relay)) continue
+      const key = resourceKey(relay)
+      const socket = transaction.attempt(key, () => openRelay(transaction, machinery, relay))
+      opened.set(key, [socket])
     }
     return opened
   } catch (error) {
@@ -43,13 +32,9 @@ export function openAll<R extends KeptResource>(
   }
 }
 
-function openRelay(
-  transaction: Transaction,
-  machinery: Machinery,
-  relay: RelayResource,
-): readonly number[] {
+function openRelay(transaction: Transaction, machinery: Machinery, relay: RelayResource): number {
   try {
-    return openEars(transaction, machinery, relay)
+    return openEar(transaction, machinery, relay)
   } catch (error) {
     if (!isKernelError(error, 'EADDRINUSE')) throw error
     const { protocol, listen } = relay
@@ -61,41 +46,37 @@ function openRelay(
   }
 }
 
-/** Listening sockets for what a resource listens to on the host: all of them or none. */
-export function openEars(
+function openEar(
   transaction: Transaction,
   { reservations }: Machinery,
-  resource: KeptResource,
-): readonly number[] {
-  const fds: number[] = []
+  { protocol, listen: { address, port } }: RelayResource,
+): number {
+  const open = () => openListener({ type: protocol, family: familyOf(address), address, port })
+  const socket = unlessInUse(open)
+  if (socket !== undefined) return socket
+  // Ports that were held until their turn came are reserved already, which keeps us off as well.
+  const lifted = reservations.covering({ protocol, address, port })
+  transaction.onRollback(() => reservations.add(lifted))
+  reservations.remove(lifted)
+  let opened: number | undefined
   try {
-    for (const ear of earsOf(resource)) {
-      const { protocol: type, address, port } = ear
-      const open = () => fds.push(openListener({ type, family: familyOf(address), address, port }))
-      if (unlessInUse(open)) continue
-      // Ports that were held until their turn came are reserved already, which keeps us off as well.
-      const lifted = reservations.covering(ear)
-      transaction.onRollback(() => reservations.add(lifted))
-      reservations.remove(lifted)
-      try {
-        open()
-      } finally {
-        reservations.add(lifted)
-      }
+    try {
+      opened = open()
+    } finally {
+      reservations.add(lifted)
     }
-    return fds
+    return opened
   } catch (error) {
-    for (const fd of fds) close(fd)
+    if (opened !== undefined) close(opened)
     throw error
   }
 }
 
-function unlessInUse(open: () => void): boolean {
+function unlessInUse(open: () => number): number | undefined {
   try {
-    open()
-    return true
+    return open()
   } catch (error) {
     if (!isKernelError(error, 'EADDRINUSE')) throw error
-    return false
+    return undefined
   }
 }

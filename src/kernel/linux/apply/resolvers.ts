@@ -9,6 +9,7 @@ import {
   isTableFor,
   makeResolverTable,
   portsOf,
+  RESOLVER_ADDRESS,
   type ResolverPorts,
   type ResolverTable,
   readResolverTable,
@@ -84,7 +85,7 @@ function upPlace({ places }: Transaction, { namespace }: ResolverResource): Plac
 
 function mendTable(transaction: Transaction, machinery: Machinery, place: Place): void {
   changeTable(transaction, machinery, place, (before) => {
-    return findResolverPorts() ?? (before && portsOf(before)) ?? USUAL_PORTS
+    return findResolverPorts(RESOLVER_ADDRESS) ?? (before && portsOf(before)) ?? USUAL_PORTS
   })
 }
 
@@ -93,7 +94,9 @@ function openResolver(
   machinery: Machinery,
   place: Place,
 ): readonly number[] {
-  const { ports, descriptors } = machinery.namespaces.enter(place.fd, openResolverSockets)
+  const { ports, descriptors } = machinery.namespaces.enter(place.fd, () =>
+    openResolverSockets(RESOLVER_ADDRESS),
+  )
   try {
     changeTable(transaction, machinery, place, () => ports)
     return descriptors

@@ -23,7 +23,8 @@ import type { Transaction } from './transaction.ts'
 export function changeRuleset(transaction: Transaction, ruleset: Ruleset, plan: Plan): void {
   for (const table of plan.add.tables) {
     const key = resourceKey(table)
-    transaction.attempt(key, () => makeTable(transaction, ruleset, plan, table, key))
+    const before = (plan.before.get(key) as TableResource | undefined)?.definition
+    transaction.attempt(key, () => makeTable(transaction, ruleset, table.definition, before))
   }
   const flows = flowsChange(plan)
   const unknown = unknownTables(ruleset, [
@@ -106,33 +107,32 @@ function assertElement(
  * Tables in `remove`, all at once. The last thing of a change: nothing could bring back what
  * others, and packets, have put into them.
  */
-export function removeTables(ruleset: Ruleset, tables: readonly TableResource[]): void {
+export function removeTables(ruleset: Ruleset, tables: readonly TableDefinition[]): void {
   if (tables.length === 0) return
-  const there = tables.filter(({ definition }) => ruleset.isThere(definition))
+  const there = tables.filter((definition) => ruleset.isThere(definition))
   const batch = new Batch()
-  for (const { definition } of there) {
+  for (const definition of there) {
     // One that isn't ours alone goes only if nobody has written anything into it.
     const isFree = definition.owned || listRules(ruleset.socket, definition).length === 0
     if (isFree) batch.deleteTable(definition)
   }
   batch.commit(ruleset.socket)
-  for (const { definition } of tables) ruleset.forget(definition)
+  for (const definition of tables) ruleset.forget(definition)
 }
 
-function makeTable(
+/** `before`: what it comes back to when the change fails; without, it stays as it has become. */
+export function makeTable(
   transaction: Transaction,
   ruleset: Ruleset,
-  plan: Plan,
-  { definition }: TableResource,
-  key: string,
+  definition: TableDefinition,
+  before: TableDefinition | undefined,
 ): void {
   const known = ruleset.definition(definition)
-  const before = (plan.before.get(key) as TableResource | undefined)?.definition
   const wanted = ruleset.asPossible(definition)
   const existed = ruleset.isThere(definition)
   if (!existed || compareTable(ruleset.socket, wanted).length > 0) {
     transaction.onRollback(() => {
-      if (!existed) removeTables(ruleset, [{ kind: 'table', definition }])
+      if (!existed) removeTables(ruleset, [definition])
       else if (before !== undefined) ruleset.make(before)
     })
   }

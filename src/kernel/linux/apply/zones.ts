@@ -1,33 +1,76 @@
 import { isKernelError } from '../../../base/errors.ts'
 import type { ZoneResource } from '../../kept-resource.ts'
 import { resourceKey } from '../../resource.ts'
+import type { TableDefinition } from '../../ruleset.ts'
+import { close } from '../ffi/file.ts'
+import {
+  findResolverPorts,
+  openResolverSockets,
+  type ResolverSockets,
+  USUAL_PORTS,
+} from '../resolver-sockets.ts'
+import { portsIn, type ResolverPorts, readResolverTable } from '../resolver-table.ts'
+import type { Ruleset } from '../ruleset.ts'
+import { zoneTable } from '../zone-table.ts'
 import type { Machinery } from './apply.ts'
 import type { KeptSockets } from './keeping.ts'
 import type { Plan } from './plan.ts'
-import { openAll, openEars } from './relays.ts'
+import { makeTable } from './tables.ts'
 import type { Transaction } from './transaction.ts'
 
-/** The sockets of new zones, from the host's namespace, but for those whose address isn't to be had. */
+/**
+ * The sockets of zones that nobody keeps yet, from the host's namespace, and the way to them from port
+ * 53; where they are kept, only that is mended.
+ */
 export function openZones(
   transaction: Transaction,
-  machinery: Machinery,
-  { add }: Plan,
+  { ruleset }: Machinery,
+  plan: Plan,
+  isKept: (key: string) => boolean,
 ): KeptSockets {
-  return openAll(add.zones, machinery, (zone) =>
-    transaction.attempt(resourceKey(zone), () => openIfFree(transaction, machinery, zone)),
-  )
+  const opened = new Map<string, readonly number[]>()
+  try {
+    for (const zone of plan.add.zones) {
+      const key = resourceKey(zone)
+      const before = (plan.before.get(key) as ZoneResource | undefined) ?? zone
+      const lead = (ports: ResolverPorts | undefined) => {
+        const there = tableOf(ruleset, before)
+        const to = ports ?? findResolverPorts(zone.listen) ?? there?.ports ?? USUAL_PORTS
+        makeTable(transaction, ruleset, zoneTable(zone, to), there?.definition)
+      }
+      transaction.attempt(key, () => {
+        if (isKept(key)) return lead(undefined)
+        const sockets = openIfPossible(zone)
+        if (sockets === undefined) return
+        opened.set(key, sockets.descriptors)
+        lead(sockets.ports)
+      })
+    }
+    return opened
+  } catch (error) {
+    for (const fd of [...opened.values()].flat()) close(fd)
+    throw error
+  }
 }
 
-// Somebody else answers there, it is no address of this host, or others may not listen there.
-const notToBeHad = ['EADDRINUSE', 'EADDRNOTAVAIL', 'EACCES']
+/** The tables of zones that go. */
+export function zoneTables({ remove }: Plan): readonly TableDefinition[] {
+  return remove.zones.map((zone) => zoneTable(zone, USUAL_PORTS))
+}
 
-function openIfFree(
-  transaction: Transaction,
-  machinery: Machinery,
-  zone: ZoneResource,
-): readonly number[] | undefined {
+/** What leads to a zone now. */
+function tableOf(ruleset: Ruleset, zone: ZoneResource) {
+  const there = readResolverTable(ruleset.socket, zoneTable(zone, USUAL_PORTS))
+  const ports = there && portsIn(there)
+  return ports && { ports, definition: zoneTable(zone, ports) }
+}
+
+// It is no address of this host, all ports are taken, or others may not listen there.
+const notToBeHad = ['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EADDRINUSE', 'EACCES']
+
+function openIfPossible({ listen }: ZoneResource): ResolverSockets | undefined {
   try {
-    return openEars(transaction, machinery, zone)
+    return openResolverSockets(listen)
   } catch (error) {
     if (notToBeHad.some((errno) => isKernelError(error, errno))) return undefined
     throw error

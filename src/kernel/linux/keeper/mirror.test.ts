@@ -50,8 +50,10 @@ describe('what the keeper is known to have', () => {
   it('says where it listens on the host, as long as it does', () => {
     const kept = mirror()
     const ear = { protocol: 'tcp', ...relay.listen } as const
-    const udp = { protocol: 'udp', address: zone.listen, port: 53 } as const
+    const udp = { protocol: 'udp', address: zone.listen, port: 61053 } as const
+    const theirs = { ...udp, port: 53 }
     expect([kept.listeners.has(ear), kept.listeners.has(udp)]).toEqual([true, true])
+    expect(kept.listeners.has(theirs)).toBe(false)
     kept.set(resourceKey(relay), undefined)
     kept.set(resourceKey(zone), { ...zone, listen: '127.0.0.154' as IpAddress })
     expect([kept.listeners.has(ear), kept.listeners.has(udp)]).toEqual([false, false])

@@ -16,6 +16,7 @@ import {
   immediate,
   inRange,
   registerAt,
+  transportStore,
   verdict,
 } from './expression.ts'
 import { layoutOf } from './layout.ts'
@@ -76,6 +77,7 @@ class RuleCompiler implements CompiledRule {
     else if ('masquerade' in statement) this.#masquerade(statement)
     else if ('nat' in statement) this.#nat(statement)
     else if ('notrack' in statement) this.#add({ is: { kind: 'notrack' } })
+    else if ('setPort' in statement) this.#setPort(statement)
     else if ('counter' in statement) this.#add({ is: { kind: 'counter' } })
     else if ('reject' in statement) this.#reject(statement.reject)
     else if ('log' in statement) this.#add({ is: { kind: 'log', data: { prefix: statement.log } } })
@@ -198,6 +200,11 @@ class RuleCompiler implements CompiledRule {
         data: { set: update, op: NFT_DYNSET_OP_UPDATE, key: NFT_REG_1, timeout },
       },
     })
+  }
+
+  #setPort({ setPort, value }: StatementWith<'setPort'>): void {
+    this.#add(immediate(NFT_REG_1, valueType('inet_service').parse(String(value))))
+    this.#add(transportStore(setPort === 'th sport' ? 0 : 2, 2, NFT_REG_1))
   }
 
   #setMark({ setMark, value, mask }: StatementWith<'setMark'>): void {
