@@ -100,10 +100,7 @@ export class Answering {
         answers += 1
         tally.answered[lastAnswer.source] += 1
         told?.push({ slot, length, source: lastAnswer.source, code: lastAnswer.code })
-      } else if (length === FORWARD) {
-        tally.asked += 1
-        this.#forward(desk, slot)
-      }
+      } else if (length === FORWARD) this.#forward(desk, slot)
     }
     slots.send(desk.udp, count)
     const durationMs = performance.now() - started

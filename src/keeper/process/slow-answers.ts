@@ -52,8 +52,8 @@ export class SlowAnswers {
     query.copy(this.#room)
     const length = answer(view, this.#room, 0, query.length, MOST_BYTES, 'tcp')
     if (length === DROPPED) return undefined
-    desk.tally.asked += 1
     if (length === FORWARD) return this.forward(desk, query, 'tcp', since)
+    desk.tally.asked += 1
     const answered = Buffer.from(this.#room.subarray(0, length))
     this.#count(desk, { answer: answered, ...lastAnswer }, 'tcp', since)
     return answered
@@ -66,6 +66,8 @@ export class SlowAnswers {
     transport: Transport,
     since: number,
   ): Promise<Buffer> {
+    // By the thread that counts the answer: so there are never more answers than questions.
+    desk.tally.asked += 1
     const answered = await this.#ask(desk, query, transport)
     this.#count(desk, answered, transport, since)
     return answered.answer
