@@ -32,7 +32,7 @@ export interface AskReport {
 /** The processor of servers, and the one of the client. */
 const [SERVERS, CLIENT] = ['0', cpus().length > 1 ? '1' : '0'] as const
 
-export const askProgram = fileURLToPath(new URL('ask', import.meta.url))
+const askProgram = fileURLToPath(new URL('ask', import.meta.url))
 export const responderProgram = fileURLToPath(new URL('responder', import.meta.url))
 
 /** Keeps a process, with all its threads, on the servers' processor. */

@@ -1,4 +1,11 @@
-import { HEADER_BYTES, MOST_EDNS_BYTES, OUR_EDNS_BYTES, PLAIN_BYTES, Type } from './constants.ts'
+import {
+  EXTENDED_ERROR,
+  HEADER_BYTES,
+  MOST_EDNS_BYTES,
+  OUR_EDNS_BYTES,
+  PLAIN_BYTES,
+  Type,
+} from './constants.ts'
 import type { Question } from './message.ts'
 import { EDNS_BYTES, type ExtendedError } from './reply-writer.ts'
 import type { UpstreamAnswer } from './upstream-answer.ts'
@@ -18,7 +25,6 @@ const RA = 0x0080
 const AD = 0x0020
 const CD = 0x0010
 const DO = 0x8000
-const EXTENDED_ERROR = 15
 const MOST_TCP_BYTES = 65535
 
 /**

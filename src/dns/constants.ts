@@ -72,11 +72,16 @@ export const Code = {
 export const ExtendedCode = {
   OTHER: 0,
   STALE_ANSWER: 3,
+  NOT_READY: 14,
   PROHIBITED: 18,
+  STALE_NXDOMAIN: 19,
   NOT_AUTHORITATIVE: 20,
   NO_REACHABLE_AUTHORITY: 22,
   NETWORK_ERROR: 23,
 } as const
+
+/** The option of EDNS that says it. */
+export const EXTENDED_ERROR = 15
 
 /** The only class there is. */
 export const CLASS_IN = 1

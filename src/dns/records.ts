@@ -60,7 +60,7 @@ function recordAt(
 }
 
 /** Where the bytes of a name end that begins here; undefined if it can't be read. */
-export function endOfName(message: Buffer, start: number): number | undefined {
+function endOfName(message: Buffer, start: number): number | undefined {
   let at = start
   let end: number | undefined
   let length = 0

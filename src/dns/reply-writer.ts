@@ -1,5 +1,6 @@
 import {
   CLASS_IN,
+  EXTENDED_ERROR,
   HEADER_BYTES,
   MOST_EDNS_BYTES,
   OUR_EDNS_BYTES,
@@ -11,7 +12,6 @@ import type { QuestionScan } from './question-scan.ts'
 /** What an OPT record without options needs. */
 export const EDNS_BYTES = 11
 
-const EXTENDED_ERROR = 15
 const POINTER = 0xc000
 
 /** Why an answer is as it is (RFC 8914). */

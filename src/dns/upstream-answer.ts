@@ -1,4 +1,4 @@
-import { Code, HEADER_BYTES, Type } from './constants.ts'
+import { Code, EXTENDED_ERROR, HEADER_BYTES, Type } from './constants.ts'
 import { findRecords, type RecordPlace } from './records.ts'
 import type { ExtendedError } from './reply-writer.ts'
 import type { UpstreamQuery } from './upstream-query.ts'
@@ -27,7 +27,6 @@ const MOST_SECONDS = 24 * 60 * 60
 /** That something isn't there is believed for a shorter time. */
 const MOST_NEGATIVE_SECONDS = 5 * 60
 
-const EXTENDED_ERROR = 15
 const TC = 0x0200
 const RA = 0x0080
 

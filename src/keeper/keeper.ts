@@ -93,7 +93,7 @@ export interface KeeperOptions {
 }
 
 /** Nobody sends more in one message. */
-export const MOST_FRAME_BYTES = 256 * 1024 * 1024
+const MOST_FRAME_BYTES = 256 * 1024 * 1024
 /** The kernel passes on no more descriptors with one message (SCM_MAX_FD). */
 export const MOST_DESCRIPTORS = 253
 

@@ -1,9 +1,13 @@
 import type { IpAddress, Prefix } from '../address/address.ts'
 import type { PortRange, Protocol } from '../address/port.ts'
-import type { NamespaceRef } from './resource.ts'
+import type { NamespaceRef, Resource } from './resource.ts'
 
 /** What the keeper holds (see keeper/keeper.ts): it goes on when the engine's process has ended. */
 export type KeptResource = RelayResource | ResolverResource | NamesResource | ZoneResource
+
+export function isKept(resource: Resource): resource is KeptResource {
+  return ['relay', 'resolver', 'names', 'zone'].includes(resource.kind)
+}
 
 /**
  * A listener of the host that passes on what it gets, for what the kernel can't forward (`::1`). A kept

@@ -1,5 +1,6 @@
 import type { Difference, PortHolder } from '../kernel/kernel.ts'
 import { holderText } from '../kernel/port-conflict.ts'
+import { resourceKey } from '../kernel/resource.ts'
 import { type Drift, findDrift, orphanText } from './drift.ts'
 import { type Engine, explain } from './engine.ts'
 import { mendOthers } from './mend-all.ts'
@@ -58,11 +59,12 @@ async function mended(engine: Engine, drift: Drift): Promise<readonly Difference
 }
 
 /** Where the host hasn't its address, a zone stays missing. */
-async function zonesLeft({ kernel }: Engine, { differences }: Drift): Promise<Difference[]> {
-  const zones = differences.filter(({ resource }) => resource.kind === 'zone')
+async function zonesLeft({ kernel }: Engine, drift: Drift): Promise<Difference[]> {
+  const zones = drift.differences.filter(({ resource }) => resource.kind === 'zone')
   if (zones.length === 0) return []
-  const left = await kernel.compare(zones.map(({ resource }) => resource))
-  return zones.filter(({ resource }) => left.some((each) => each.resource === resource))
+  const differences = await kernel.compare(zones.map(({ resource }) => resource))
+  const left = new Set(differences.map(({ resource }) => resourceKey(resource)))
+  return zones.filter(({ resource }) => left.has(resourceKey(resource)))
 }
 
 async function blocked({ kernel }: Engine): Promise<Finding[]> {

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { MemoryRig } from '../../test/support/memory-rig.ts'
 import { EventStreams } from '../base/event-streams.ts'
@@ -106,6 +107,31 @@ it('gives a new keeper all that the one before it had, and tells that once', asy
   }
 })
 
+it('says so until a keeper has all, and not one that has ended meanwhile', async () => {
+  const rig = new KeptRig()
+  const { cnm, endpoint } = await connected(rig)
+  await using _ = cnm
+  const dns = () => endpoint.inspect().dns
+  const { compare } = rig.kernel
+  const goOn: (() => void)[] = []
+  rig.kernel.compare = async (resources) => {
+    await new Promise<void>((resolve) => goOn.push(resolve))
+    return compare(resources)
+  }
+  rig.tell({ type: 'keeper', change: 'lost' }, { type: 'keeper', change: 'back' })
+  await expect.poll(() => goOn.length).toBe(1)
+  rig.tell({ type: 'keeper', change: 'lost' }, { type: 'keeper', change: 'back' })
+  // Both are heard of while the first keeper is still given what it had.
+  await turn()
+  goOn[0]!()
+  await expect.poll(() => goOn.length).toBe(2)
+  const meanwhile = dns()
+  goOn[1]!()
+  await expect.poll(dns).toBe('ready')
+  expect(meanwhile).toBe('degraded')
+  expect(rig.problems).toHaveLength(1)
+})
+
 it('gives it the rest where something can’t be kept any more', async () => {
   const rig = new KeptRig()
   rig.kernel.addNamespace('/run/netns/theirs')
@@ -135,7 +161,9 @@ it('gives it the rest where something can’t be kept any more', async () => {
 
 it('leaves an address to whoever has it, and doctor says so', async () => {
   const rig = new MemoryRig()
-  const { apply } = rig.kernel
+  const { apply, compare } = rig.kernel
+  // A kernel that is a thread of its own answers with copies.
+  rig.kernel.compare = async (resources) => structuredClone(await compare(resources))
   rig.kernel.apply = (change) =>
     apply({ ...change, add: change.add.filter(({ kind }) => kind !== 'zone') })
   await using cnm = await rig.start()

@@ -1,7 +1,7 @@
 import { CnmError } from '../base/errors.ts'
 import type { EndpointId, SandboxId } from '../base/id.ts'
+import { isKept } from '../kernel/kept-resource.ts'
 import type { KernelEvent } from '../kernel/kernel.ts'
-import type { Resource } from '../kernel/resource.ts'
 import type { Engine } from './engine.ts'
 import { mendDifferences } from './mend-all.ts'
 
@@ -25,8 +25,9 @@ export function followKeeper(engine: Engine, event: KernelEvent): void {
 
 /** Told once, however often the next ones end as well. */
 function lose(engine: Engine): void {
-  if (engine.names.isLost || engine.closing.signal.aborted) return
+  const isTold = engine.names.isLost
   engine.names.lose()
+  if (isTold || engine.closing.signal.aborted) return
   engine.onProblem(
     new CnmError('KERNEL', 'the keeper has ended, and with it names and relays of all sandboxes', {
       hint: 'it is started again and given all it had; RUN/keeper.log may tell why it ended',
@@ -36,16 +37,13 @@ function lose(engine: Engine): void {
 
 /** Nothing else happens meanwhile: what is compared is what is wanted. */
 async function handOver(engine: Engine): Promise<void> {
+  const { losses } = engine.names
   await engine.queue.runAlone(async () => {
     if (engine.closing.signal.aborted) return
     const kept = engine.ledger.all().filter(isKept)
     const problems: string[] = []
     await mendDifferences(engine, await engine.kernel.compare(kept), problems)
-    engine.names.regain()
+    engine.names.regain(losses)
     for (const problem of problems) engine.onProblem(new CnmError('KERNEL', problem))
   })
-}
-
-function isKept({ kind }: Resource): boolean {
-  return kind === 'resolver' || kind === 'names' || kind === 'zone' || kind === 'relay'
 }

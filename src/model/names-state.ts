@@ -7,6 +7,7 @@ export class NamesState {
   readonly #counters = new Map<SandboxId, ResolverCounters>()
   /** The keeper has ended, and there is no new one that knows all names. */
   #isLost = false
+  #losses = 0
 
   get isLost(): boolean {
     return this.#isLost
@@ -20,12 +21,20 @@ export class NamesState {
     return this.#counters.get(sandbox)
   }
 
-  lose(): void {
-    this.#isLost = true
+  /** How often it has ended. */
+  get losses(): number {
+    return this.#losses
   }
 
-  /** A new keeper has been given everything; it begins to count at 0. */
-  regain(): void {
+  lose(): void {
+    this.#isLost = true
+    this.#losses += 1
+  }
+
+  /** The keeper after so many losses has been given everything; it begins to count at 0. */
+  regain(losses: number): void {
+    // That one has ended meanwhile.
+    if (losses !== this.#losses) return
     this.#isLost = false
     this.#late.clear()
   }

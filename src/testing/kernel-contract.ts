@@ -25,17 +25,23 @@ export type { KernelWorld, OthersInWorld } from './kernel-cases/world.ts'
 export type KernelFeature = 'faults' | 'programs' | 'sockets' | 'reservations' | 'reopening'
 
 export interface KernelContractOptions {
-  /** Called for each case; the world is disposed of after it. */
-  open(): Promise<KernelWorld>
+  /**
+   * Called for each case; the world is disposed of after it. `keeps`: whether relays, resolvers and names
+   * are made in it; where these need a process of their own, other cases can do without that.
+   */
+  open(keeps: boolean): Promise<KernelWorld>
   /** Features it doesn't have, each with the reason, which is shown beside the skipped cases. */
   readonly skips?: Readonly<Partial<Record<KernelFeature, string>>>
 }
 
 /** What every kernel must do, as tests. To be called at the top level of a vitest file. */
 export function kernelContract(name: string, { open, skips = {} }: KernelContractOptions): void {
-  const group = (title: string, cases: (test: Case) => void, feature?: KernelFeature) => {
-    describe(title, () => cases(casesIn(open, feature && skips[feature])))
+  const define = (keeps: boolean) => {
+    return (title: string, cases: (test: Case) => void, feature?: KernelFeature) => {
+      describe(title, () => cases(casesIn(() => open(keeps), feature && skips[feature])))
+    }
   }
+  const [group, keeping] = [define(false), define(true)]
   describe(`${name} keeps the kernel contract`, () => {
     group('apply', applyCases)
     group('changing', changeCases)
@@ -52,10 +58,10 @@ export function kernelContract(name: string, { open, skips = {} }: KernelContrac
     group('reservations', reservationCases, 'reservations')
     group('faults of reservations', reservationFaultCases, 'reservations')
     group('ports of others', portConflictCases)
-    group('relays', relayCases)
-    group('what is kept', keptCases)
-    group('faults of what is kept', keptFaultCases, 'faults')
-    group('what is kept when a kernel ends', reopenedCases, 'reopening')
+    keeping('relays', relayCases)
+    keeping('what is kept', keptCases)
+    keeping('faults of what is kept', keptFaultCases, 'faults')
+    keeping('what is kept when a kernel ends', reopenedCases, 'reopening')
     group('announcements', announcementCases)
     group('rates', rateCases)
     group('faults of rates', rateFaultCases, 'faults')

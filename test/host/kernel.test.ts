@@ -14,12 +14,12 @@ kernelContract('the Linux kernel', {
 })
 
 /** A throw-away host, changed by others with `ip` and read with `ip` and `nft`. */
-async function world(): Promise<KernelWorld> {
+async function world(keeps: boolean): Promise<KernelWorld> {
   const host = await throwAwayHost()
   try {
     const namespaceDir = join(host.folder, 'netns')
     await mkdir(namespaceDir)
-    const options = { host: host.netns, keeper: keeperOf(host) }
+    const options = { host: host.netns, ...(keeps && { keeper: keeperOf(host) }) }
     let kernel = await linuxKernel(options)
     let namespaces = 0
     const bound: number[] = []

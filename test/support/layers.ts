@@ -136,7 +136,7 @@ const doors: readonly {
 ]
 
 /** The area of a file below src/: its folder down to the implementation, and `ffi` by itself. */
-export function areaOf(path: string): string {
+function areaOf(path: string): string {
   const parts = path.split('/').slice(1)
   if (parts.length === 1) return parts[0]!
   if (!new RegExp(`^(${contracts})$`).test(parts[0]!)) return parts[0]!

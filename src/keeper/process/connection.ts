@@ -142,7 +142,7 @@ interface Piece {
 }
 
 /** A message in parts with no more descriptors than go with one. */
-export function piecesOf(frame: Buffer, descriptors: readonly number[]): Piece[] {
+function piecesOf(frame: Buffer, descriptors: readonly number[]): Piece[] {
   const pieces: Piece[] = []
   let rest = descriptors
   let at = 0

@@ -1,6 +1,5 @@
-import { writeSync } from 'node:fs'
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
-import { eventfd } from '../../kernel/linux/service/index.ts'
+import { eventfd, raiseEvent } from '../../kernel/linux/service/index.ts'
 import type { LoopOptions, LoopOrder, LoopReport } from './messages.ts'
 
 /** The main thread's line to the loop, which it starts. */
@@ -34,7 +33,7 @@ export class LoopLine {
 
   send(order: LoopOrder): void {
     this.#port.postMessage(order)
-    writeSync(this.#wakeFd, one)
+    raiseEvent(this.#wakeFd)
   }
 
   /** A forwarded query is on its way, or answered: there is room for another one. */
@@ -51,5 +50,3 @@ export class LoopLine {
     }
   }
 }
-
-const one = new Uint8Array(new BigUint64Array([1n]).buffer)

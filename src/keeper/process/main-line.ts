@@ -1,6 +1,5 @@
-import { readSync } from 'node:fs'
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
-import { close } from '../../kernel/linux/service/index.ts'
+import { clearEvent, close } from '../../kernel/linux/service/index.ts'
 import type { Answering } from './answering.ts'
 import type { Difference } from './kept.ts'
 import type { LoopOptions, LoopOrder, LoopReport } from './messages.ts'
@@ -57,7 +56,7 @@ export class MainLine {
 
   /** What main has said since last time. */
   *orders(): Generator<LoopOrder> {
-    drain(this.#wakeFd)
+    clearEvent(this.#wakeFd)
     for (;;) {
       const received = receiveMessageOnPort(this.#port)
       if (received === undefined) return
@@ -100,19 +99,9 @@ export class MainLine {
       const tallies = answering.takeBusy().map(({ id, tally }) => [id, tally.numbers()] as const)
       this.report({ type: 'tallies', tallies })
     }
-    const log1 = log.isEmpty ? Number.POSITIVE_INFINITY : this.#logAt
-    const tallies1 = answering.isBusy ? this.#talliesAt : Number.POSITIVE_INFINITY
-    const next = Math.min(log1, tallies1)
+    const nextLog = log.isEmpty ? Number.POSITIVE_INFINITY : this.#logAt
+    const nextTallies = answering.isBusy ? this.#talliesAt : Number.POSITIVE_INFINITY
+    const next = Math.min(nextLog, nextTallies)
     return next === Number.POSITIVE_INFINITY ? -1 : Math.ceil(next - time)
-  }
-}
-
-const counter = Buffer.alloc(8)
-
-function drain(wakeFd: number): void {
-  try {
-    readSync(wakeFd, counter)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
   }
 }

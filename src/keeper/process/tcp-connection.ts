@@ -91,7 +91,10 @@ export class TcpConnection {
   #take(): Buffer | undefined {
     if (this.#bytes.length < LENGTH_BYTES) return undefined
     const end = LENGTH_BYTES + this.#bytes.readUInt16BE()
-    if (end > LENGTH_BYTES + MOST_QUERY_BYTES) this.end()
+    if (end > LENGTH_BYTES + MOST_QUERY_BYTES) {
+      this.end()
+      return undefined
+    }
     if (this.#bytes.length < end || !this.#mayTake()) return undefined
     const query = this.#bytes.subarray(LENGTH_BYTES, end)
     this.#bytes = this.#bytes.subarray(end)

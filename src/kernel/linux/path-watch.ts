@@ -34,7 +34,7 @@ export class PathWatch {
   }
 
   #look(): void {
-    const targets = [...this.#paths].map((path) => [path, realPath(path)] as const)
+    const targets = [...this.#paths].map((path) => [path, targetOf(path)] as const)
     const seen = targets.map(([path, target]) => `${path} ${target} ${fileAt(path)}`).join('\n')
     if (seen === this.#seen) return
     this.#seen = seen
@@ -60,6 +60,15 @@ export class PathWatch {
     } catch {
       // Neither is it needed where there is no such folder yet.
     }
+  }
+}
+
+/** What can't be told now may be the next time it is looked. */
+function targetOf(path: string): string | undefined {
+  try {
+    return realPath(path)
+  } catch {
+    return undefined
   }
 }
 

@@ -2,7 +2,6 @@ import { familyOf, type IpAddress } from '../../address/address.ts'
 import type { PortRange } from '../../address/port.ts'
 import { isKernelError } from '../../base/errors.ts'
 import { close } from './ffi/file.ts'
-import { SO_RCVBUFFORCE, SOL_SOCKET, setsockopt } from './ffi/socket.ts'
 import type { ResolverPorts } from './resolver-table.ts'
 import { listBoundSockets } from './sock-diag.ts'
 import { openListener } from './sockets.ts'
@@ -17,9 +16,6 @@ export const USUAL_PORTS: ResolverPorts = { udp: FIRST_PORT, tcp: FIRST_PORT }
 /** They are hardly ever anywhere else. */
 export const USUAL_RANGE: PortRange = { from: FIRST_PORT, to: FIRST_PORT + FIXED_PORTS - 1 }
 
-/** So that nothing is lost while whoever answers does something else. */
-const RECEIVE_BUFFER = 1 << 20
-
 export interface ResolverSockets {
   readonly ports: ResolverPorts
   /** A UDP socket and a listening TCP socket: the caller's from now on. */
@@ -33,7 +29,6 @@ export interface ResolverSockets {
 export function openResolverSockets(address: IpAddress): ResolverSockets {
   const udp = openSomewhere('udp', address)
   try {
-    setReceiveBuffer(udp.fd)
     const tcp = openSomewhere('tcp', address)
     return { ports: { udp: udp.port, tcp: tcp.port }, descriptors: [udp.fd, tcp.fd] }
   } catch (error) {
@@ -74,13 +69,4 @@ function findPort(protocol: 'udp' | 'tcp', at: IpAddress): number | undefined {
   const ports = all.filter(({ address }) => address === at).map(({ port }) => port)
   const isUsual = (port: number) => port >= USUAL_RANGE.from && port <= USUAL_RANGE.to
   return ports.sort((a, b) => Number(isUsual(b)) - Number(isUsual(a)) || a - b)[0]
-}
-
-function setReceiveBuffer(fd: number): void {
-  try {
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
-  } catch (error) {
-    // The usual size does as well, for fewer at once.
-    if (!isKernelError(error, 'EPERM')) throw error
-  }
 }

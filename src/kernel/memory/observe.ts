@@ -1,6 +1,6 @@
 import { cidrPrefix, prefixLength } from '../../address/address.ts'
 import { CnmError } from '../../base/errors.ts'
-import type { KeptResource } from '../kept-resource.ts'
+import { isKept } from '../kept-resource.ts'
 import type {
   AdoptedNamespace,
   Difference,
@@ -55,10 +55,6 @@ export function surveyed(machine: Machine, { namespaceDir, tables }: SurveyQuery
   })
   const kept = [...machine.noted.values()].filter(isKept)
   return { links, namespaces, elements, ...(kept.length === 0 ? {} : { kept }) }
-}
-
-function isKept(resource: Resource): resource is KeptResource {
-  return ['resolver', 'names', 'zone', 'relay'].includes(resource.kind)
 }
 
 function surveyedNamespace(place: Place): SurveyedNamespace {

@@ -35,8 +35,4 @@ export class FairSlots<Who extends string | number = string> {
     else this.#taken.set(who, left)
     this.#all -= 1
   }
-
-  get size(): number {
-    return this.#all
-  }
 }

@@ -1,5 +1,5 @@
 import { clientReply } from '../../../dns/client-reply.ts'
-import { Code, emptyReply, type Question } from '../../../dns/message.ts'
+import { Code, ExtendedCode, emptyReply, type Question } from '../../../dns/message.ts'
 import type { Upstreams } from '../../../dns/names.ts'
 import type { ExtendedError } from '../../../dns/reply-writer.ts'
 import type { UpstreamAnswer } from '../../../dns/upstream-answer.ts'
@@ -32,10 +32,10 @@ export interface Forwarded {
 /** RFC 8767. */
 const STALE_TTL = 30
 
-/** Why an answer is as it is (RFC 8914). */
-const STALE_ANSWER = { code: 3 }
-const STALE_NXDOMAIN = { code: 19 }
-export const TOO_MANY: ExtendedError = { code: 14, text: 'too many queries at once' }
+export const TOO_MANY: ExtendedError = {
+  code: ExtendedCode.NOT_READY,
+  text: 'too many queries at once',
+}
 
 /** What an upstream has just said. */
 export function fromUpstream({ question, from }: ClientQuery, answer: UpstreamAnswer): Forwarded {
@@ -56,7 +56,8 @@ export function fromCache({ question, from }: ClientQuery, found: FoundAnswer): 
 /** Its time is over, but it may still be right. */
 export function fromStale({ question, from }: ClientQuery, { answer }: FoundAnswer): Forwarded {
   const { transport } = from
-  const extended = answer.code === Code.NXDOMAIN ? STALE_NXDOMAIN : STALE_ANSWER
+  const isNoName = answer.code === Code.NXDOMAIN
+  const extended = { code: isNoName ? ExtendedCode.STALE_NXDOMAIN : ExtendedCode.STALE_ANSWER }
   const reply = clientReply(question, answer, { transport, ttl: () => STALE_TTL, extended })
   return { answer: reply, source: 'stale', code: answer.code }
 }

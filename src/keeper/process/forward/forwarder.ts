@@ -1,4 +1,4 @@
-import { type Question, readQuestion } from '../../../dns/message.ts'
+import { ExtendedCode, type Question, readQuestion } from '../../../dns/message.ts'
 import type { ExtendedError } from '../../../dns/reply-writer.ts'
 import type { UpstreamQuestion } from '../../../dns/upstream-query.ts'
 import type { Upstream } from '../../../kernel/kept-resource.ts'
@@ -37,11 +37,16 @@ const PATIENCE_MS = 1800
 const RD = 0x0100
 const CD = 0x0010
 
-/** Codes: RFC 8914. */
-const noServers: ExtendedError = { code: 22, text: "the host's resolv.conf names no server" }
-const onlyOurs: ExtendedError = { code: 22, text: 'its only server is this resolver itself' }
-const isGone: ExtendedError = { code: 0, text: 'the sandbox is gone' }
-const isClosed: ExtendedError = { code: 14, text: 'the resolver ends' }
+const noServers: ExtendedError = {
+  code: ExtendedCode.NO_REACHABLE_AUTHORITY,
+  text: "the host's resolv.conf names no server",
+}
+const onlyOurs: ExtendedError = {
+  code: ExtendedCode.NO_REACHABLE_AUTHORITY,
+  text: 'its only server is this resolver itself',
+}
+const isGone: ExtendedError = { code: ExtendedCode.OTHER, text: 'the sandbox is gone' }
+const isClosed: ExtendedError = { code: ExtendedCode.NOT_READY, text: 'the resolver ends' }
 
 /**
  * Asks upstreams what isn't known here, and remembers what they said: for all sandboxes that ask the host's

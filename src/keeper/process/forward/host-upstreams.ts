@@ -17,7 +17,6 @@ const nothing: readonly Upstream[] = []
 export class HostUpstreams {
   readonly #path: string
   readonly #onChange: () => void
-  readonly #poll = setInterval(() => this.#look(), POLL_MS).unref()
   /** By folder. */
   readonly #watches = new Map<string, FSWatcher>()
   #seen = ''
@@ -33,18 +32,12 @@ export class HostUpstreams {
     this.#seen = identityOf(path)
     this.#take(textOf(path) ?? '')
     this.#watch()
+    setInterval(() => this.#look(), POLL_MS).unref()
   }
 
   /** The same array until they change. */
   get servers(): readonly Upstream[] {
     return this.#servers
-  }
-
-  close(): void {
-    clearInterval(this.#poll)
-    clearTimeout(this.#recheck)
-    for (const watcher of this.#watches.values()) watcher.close()
-    this.#watches.clear()
   }
 
   #look(): void {

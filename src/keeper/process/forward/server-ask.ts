@@ -79,11 +79,8 @@ export class ServerAsk {
 
   start(): void {
     this.#exchange(this.#first)
-    this.#repeatAfter(FIRST_REPEAT_MS)
-  }
-
-  get isOver(): boolean {
-    return this.#isOver
+    // Where no socket can be had, that was all.
+    if (!this.#isOver) this.#repeatAfter(FIRST_REPEAT_MS)
   }
 
   /** It doesn't send again any more, but hears what comes. */

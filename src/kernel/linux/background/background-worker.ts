@@ -1,6 +1,5 @@
-import { readSync } from 'node:fs'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
-import { close } from '../ffi/file.ts'
+import { clearEvent, close } from '../ffi/file.ts'
 import { EPOLLIN, epollAdd, epollCreate, epollWait } from '../ffi/wait.ts'
 import { Namespaces } from '../namespace.ts'
 import { NETLINK_ROUTE, NetlinkSocket } from '../netlink/netlink-socket.ts'
@@ -85,21 +84,11 @@ function run({ host, wakeFd }: BackgroundOptions): void {
 }
 
 function* commands(wakeFd: number): Generator<Command> {
-  drain(wakeFd)
+  clearEvent(wakeFd)
   for (;;) {
     const received = receiveMessageOnPort(port)
     if (received === undefined) return
     yield received.message as Command
-  }
-}
-
-const counter = Buffer.alloc(8)
-
-function drain(wakeFd: number): void {
-  try {
-    readSync(wakeFd, counter)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
   }
 }
 

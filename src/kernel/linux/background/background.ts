@@ -1,10 +1,9 @@
-import { writeSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { CnmError } from '../../../base/errors.ts'
 import { EventStreams } from '../../../base/event-streams.ts'
 import type { KernelEvent } from '../../kernel.ts'
 import type { Forgotten } from '../apply/plan.ts'
-import { close, eventfd } from '../ffi/file.ts'
+import { close, eventfd, raiseEvent } from '../ffi/file.ts'
 import type { Doomed } from '../operations.ts'
 import { fromWire } from '../wire-error.ts'
 import type { BackgroundOptions, Command, Report } from './messages.ts'
@@ -240,7 +239,7 @@ class Thread {
 
   send(command: Command): void {
     this.#worker.postMessage(command)
-    writeSync(this.#wakeFd, one)
+    raiseEvent(this.#wakeFd)
   }
 
   /** Whether the program has to stay alive for it. */
@@ -257,5 +256,3 @@ class Thread {
     await this.#over
   }
 }
-
-const one = new Uint8Array(new BigUint64Array([1n]).buffer)

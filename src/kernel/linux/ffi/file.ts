@@ -1,4 +1,4 @@
-import { constants } from 'node:fs'
+import { constants, readSync, writeSync } from 'node:fs'
 import { check, declare, lastErrno } from './libc.ts'
 
 const O_CLOEXEC = 0o2000000
@@ -43,6 +43,24 @@ export function pipe(): { readonly read: number; readonly write: number } {
 /** A non-blocking event counter. */
 export function eventfd(): number {
   return check(c.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), 'eventfd')
+}
+
+const one = new Uint8Array(new BigUint64Array([1n]).buffer)
+
+/** Makes an eventfd ready to be read, for whoever waits for that. */
+export function raiseEvent(fd: number): void {
+  writeSync(fd, one)
+}
+
+const count = Buffer.alloc(8)
+
+/** It isn't ready any more, until it is raised again. */
+export function clearEvent(fd: number): void {
+  try {
+    readSync(fd, count)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+  }
 }
 
 export const NSFS_MAGIC = 0x6e736673

@@ -42,6 +42,7 @@ export class LateNames {
   #look(): void {
     if (this.#timer !== undefined || this.#late.size === 0) return
     this.#timer = setTimeout(() => {
+      // It rejects only when the kernel is closed.
       this.#take().catch(() => {})
     }, LOOK_EVERY_MS).unref()
   }

@@ -152,6 +152,7 @@ export class KeeperLink {
     const connection = this.#connection
     if (this.#program.stay || !this.isUp) {
       connection?.close()
+      this.#process?.forget()
       return
     }
     // Before its first word there is nothing it would have to put in order.
@@ -169,6 +170,7 @@ export class KeeperLink {
     this.#pending.clear()
     this.#lastNumber = 0
     this.#greeting = undefined
+    this.#process?.forget()
     this.#process = undefined
     if (!this.#find()) this.#start()
   }

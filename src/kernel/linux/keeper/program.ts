@@ -7,6 +7,7 @@ import { close } from '../ffi/file.ts'
 import { pidfdOpen } from '../ffi/namespace.ts'
 import { POLLIN, waitFor } from '../ffi/poll.ts'
 import { closeOnExecFrom } from '../ffi/process.ts'
+import { realPath } from '../path-watch.ts'
 
 /** The host's own, where nothing else is said. */
 export const RESOLV_CONF = '/etc/resolv.conf'
@@ -54,6 +55,8 @@ export interface KeeperProcess {
   kill(): void
   /** Waits for its end; kills it if that takes too long. */
   ended(timeoutMs: number): Promise<void>
+  /** Thinks of it no more. Idempotent. */
+  forget(): void
 }
 
 /**
@@ -104,6 +107,8 @@ class Child implements KeeperProcess {
     await exit
     clearTimeout(timer)
   }
+
+  forget(): void {}
 }
 
 /** One that another engine has started; undefined: it is gone. */
@@ -119,6 +124,7 @@ class Found implements KeeperProcess {
   readonly #pid: number
   /** It is always the same process, whoever gets its number later. */
   readonly #pidfd: number
+  #isForgotten = false
 
   constructor(pid: number, pidfd: number) {
     this.#pid = pid
@@ -134,7 +140,12 @@ class Found implements KeeperProcess {
       this.kill()
       this.#isOver(timeoutMs)
     }
-    close(this.#pidfd)
+    this.forget()
+  }
+
+  forget(): void {
+    if (!this.#isForgotten) close(this.#pidfd)
+    this.#isForgotten = true
   }
 
   #isOver(timeoutMs: number): boolean {
@@ -144,8 +155,9 @@ class Found implements KeeperProcess {
 
 /** Ends a keeper that doesn't answer, known by the log it writes; returns when it is gone. */
 export function killWriterOf(log: string): void {
+  const path = realPath(log) ?? log
   for (const pid of readdirSync('/proc')) {
-    if (!/^\d+$/.test(pid) || !writesTo(pid, log)) continue
+    if (!/^\d+$/.test(pid) || !writesTo(pid, path)) continue
     const keeper = foundKeeper(Number(pid))
     keeper?.kill()
     void keeper?.ended(1000)

@@ -1,6 +1,6 @@
 export { Ends } from '../background/ends.ts'
 export { DatagramSlots, sendTo } from '../ffi/datagrams.ts'
-export { close, eventfd } from '../ffi/file.ts'
+export { clearEvent, close, eventfd, raiseEvent } from '../ffi/file.ts'
 export { accept, receiveWithDescriptors, sendWithDescriptors } from '../ffi/unix-socket.ts'
 export {
   EPOLLIN,

@@ -32,7 +32,12 @@ export function socketKind(fd: number): 'udp' | 'tcp listener' | undefined {
 
 /** So many bytes of datagrams may wait in it, with what the kernel needs for each. */
 export function setReceiveRoom(fd: number, bytes: number): void {
-  setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes)
+  try {
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes)
+  } catch (error) {
+    // The usual size does as well, for fewer at once.
+    if (!isKernelError(error, 'EPERM')) throw error
+  }
 }
 
 function option(fd: number, name: number): number {
