@@ -13,7 +13,7 @@ import type { QueryEvent, ResolverCounters } from '../kernel/kernel.ts'
  *
  * The keeper holds what it was given until it is told otherwise; the engine has all records, and hands
  * over what is missing. So the keeper reads no store and knows no model. When the control connection ends
- * without `end`, it goes on as long as there is a sandbox for it to answer, and its socket is still at
+ * without `end`, it goes on as long as there is a sandbox or a relay that needs it, and its socket is still at
  * its path.
  */
 
