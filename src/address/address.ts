@@ -95,6 +95,11 @@ export function bracketed(address: IpAddress): string {
   return familyOf(address) === 6 ? `[${address}]` : address
 }
 
+/** `10.7.0.2:53`, `[fd00::2]:53`. */
+export function socketText(socket: { readonly address: IpAddress; readonly port: number }): string {
+  return `${bracketed(socket.address)}:${socket.port}`
+}
+
 /** How many bits an address of this family has. */
 export function bitsOf(family: IpFamily): 32 | 128 {
   return family === 4 ? 32 : 128

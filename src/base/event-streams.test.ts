@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { EventStreams } from './event-streams.ts'
 
 async function collect(stream: AsyncIterable<number>): Promise<number[]> {
@@ -43,6 +43,35 @@ it('forgets a stream that nobody reads any more', async () => {
   streams.publish([1, 2, 3])
   for await (const event of stream) if (event === 2) break
   expect(await collect(stream)).toEqual([])
+})
+
+it('forgets a stream that was never read, when its reader goes', async () => {
+  const counts: number[] = []
+  const streams = new EventStreams<number>((count) => counts.push(count))
+  const abort = new AbortController()
+  const removed = vi.spyOn(abort.signal, 'removeEventListener')
+  const iterator = streams.open(abort.signal)[Symbol.asyncIterator]()
+  await iterator.return?.()
+  expect(counts).toEqual([1, 0])
+  expect(removed).toHaveBeenCalledOnce()
+  streams.publish([1])
+  expect(await iterator.next()).toEqual({ value: undefined, done: true })
+})
+
+it('keeps no more than so many for one who does not read, and says what is lost', async () => {
+  const afterLoss = (dropped: readonly number[], next: number) => [-dropped.length, next]
+  const streams = new EventStreams<number>(undefined, { most: 4, afterLoss })
+  const seen = streams.open()[Symbol.asyncIterator]()
+  const read = async (count: number) => {
+    const values: unknown[] = []
+    while (values.length < count) values.push((await seen.next()).value)
+    return values
+  }
+  streams.publish([1, 2, 3, 4])
+  expect(await read(4)).toEqual([1, 2, 3, 4])
+  for (const event of [5, 6, 7, 8]) streams.publish([event])
+  streams.publish([9, 10])
+  expect(await read(3)).toEqual([-4, 9, 10])
 })
 
 it('tells how many listen, whenever somebody comes or goes', async () => {

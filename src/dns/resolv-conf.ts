@@ -1,9 +1,7 @@
 import { type IpAddress, parseAddress } from '../address/address.ts'
 import { CnmError } from '../base/errors.ts'
-import type { Upstream } from '../kernel/kept-resource.ts'
+import { RESOLVER_ADDRESS, type Upstream } from '../kernel/kept-resource.ts'
 
-/** Where sandboxes ask. */
-export const RESOLVER_ADDRESS = '127.0.0.11' as IpAddress
 /** Where the host's own programs may ask, unless its engine is told otherwise. */
 export const ZONE_ADDRESS = '127.0.0.153' as IpAddress
 export const DNS_PORT = 53

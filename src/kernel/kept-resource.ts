@@ -2,6 +2,9 @@ import type { IpAddress, Prefix } from '../address/address.ts'
 import type { PortRange, Protocol } from '../address/port.ts'
 import type { NamespaceRef, Resource } from './resource.ts'
 
+/** Where programs of a sandbox ask, at port 53. */
+export const RESOLVER_ADDRESS = '127.0.0.11' as IpAddress
+
 /** What the keeper holds (see keeper/keeper.ts): it goes on when the engine's process has ended. */
 export type KeptResource = RelayResource | ResolverResource | NamesResource | ZoneResource
 

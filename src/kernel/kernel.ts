@@ -69,7 +69,8 @@ export interface Kernel {
 
   /**
    * What sandboxes' resolvers are asked from now on, one by one; nothing is logged while nobody listens.
-   * At most 1,000 a second, and `skipped` says how many there were besides. Ends on abort and close.
+   * At most 1,000 a second, and the last 10,000 for who doesn't read them; `skipped` says how many there
+   * were besides. Ends on abort and close.
    */
   queries(signal?: AbortSignal): AsyncIterable<QueryEvent>
 
@@ -274,7 +275,10 @@ export type KernelEvent =
   | { readonly type: 'counters'; readonly sandbox: string; readonly counters: ResolverCounters }
   /** The host's resolv.conf has changed. */
   | { readonly type: 'resolv-conf' }
-  /** Something the keeper should have done went wrong, in a sentence; at most a few in a minute. */
+  /**
+   * What went wrong in the keeper, or in what is done for running programs by the way: a sentence. At
+   * most a few in a minute, or once for each cause.
+   */
   | { readonly type: 'problem'; readonly message: string }
   /** Some events were missed; may be the first one, for those before it. */
   | { readonly type: 'resync' }

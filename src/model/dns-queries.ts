@@ -15,13 +15,21 @@ export function dnsQueries(
 ): AsyncIterable<DnsQuery> {
   const { kernel, state, closing } = engine
   const end = signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal])
-  const queries = kernel.queries(end)
-  async function* named(): AsyncGenerator<DnsQuery, void, undefined> {
-    for await (const query of queries) {
-      const { sandbox } = query
-      const name = state.sandboxes.get(sandbox as SandboxId)?.name
-      yield { ...query, sandboxName: name ?? shortId(sandbox) }
-    }
+  const queries = kernel.queries(end)[Symbol.asyncIterator]()
+  const named = (query: QueryEvent): DnsQuery => {
+    const name = state.sandboxes.get(query.sandbox as SandboxId)?.name
+    return { ...query, sandboxName: name ?? shortId(query.sandbox) }
   }
-  return named()
+  // A generator that is never read wouldn't end them.
+  const iterator: AsyncIterator<DnsQuery, void> = {
+    next: async () => {
+      const { done, value } = await queries.next()
+      return done ? { done, value: undefined } : { done: false, value: named(value) }
+    },
+    return: async () => {
+      await queries.return?.()
+      return { done: true, value: undefined }
+    },
+  }
+  return { [Symbol.asyncIterator]: () => iterator }
 }

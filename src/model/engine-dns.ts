@@ -1,7 +1,7 @@
 import { contains, type IpAddress, type Prefix, parseAddress } from '../address/address.ts'
 import { CnmError } from '../base/errors.ts'
-import { RESOLVER_ADDRESS, ZONE_ADDRESS } from '../dns/resolv-conf.ts'
-import type { ZoneResource } from '../kernel/kept-resource.ts'
+import { ZONE_ADDRESS } from '../dns/resolv-conf.ts'
+import { RESOLVER_ADDRESS, type ZoneResource } from '../kernel/kept-resource.ts'
 import { parseDomain } from './name-options.ts'
 
 /** What an engine's user may say of names. */

@@ -132,6 +132,28 @@ it('says so until a keeper has all, and not one that has ended meanwhile', async
   expect(rig.problems).toHaveLength(1)
 })
 
+it('says of what is late in the new keeper as well that it is', async () => {
+  const rig = new KeptRig()
+  const { cnm, box, endpoint } = await connected(rig)
+  await using _ = cnm
+  const other = await box.connect(await cnm.createNetwork({ name: 'other' }))
+  const dns = () => [endpoint, other].map((each) => each.inspect().dns)
+  const tell = (change: 'late' | 'known', ...endpoints: readonly { readonly id: string }[]) =>
+    rig.tell(...endpoints.map(({ id }) => ({ type: 'names' as const, change, endpoint: id })))
+  tell('late', endpoint, other)
+  await expect.poll(dns).toEqual(['degraded', 'degraded'])
+  const { compare } = rig.kernel
+  rig.kernel.compare = async (resources) => {
+    tell('late', other)
+    await turn()
+    return compare(resources)
+  }
+  rig.tell({ type: 'keeper', change: 'lost' }, { type: 'keeper', change: 'back' })
+  await expect.poll(dns).toEqual(['ready', 'degraded'])
+  tell('known', other)
+  await expect.poll(dns).toEqual(['ready', 'ready'])
+})
+
 it('gives it the rest where something can’t be kept any more', async () => {
   const rig = new KeptRig()
   rig.kernel.addNamespace('/run/netns/theirs')

@@ -40,6 +40,7 @@ async function handOver(engine: Engine): Promise<void> {
   const { losses } = engine.names
   await engine.queue.runAlone(async () => {
     if (engine.closing.signal.aborted) return
+    engine.names.beginAgain()
     const kept = engine.ledger.all().filter(isKept)
     const problems: string[] = []
     await mendDifferences(engine, await engine.kernel.compare(kept), problems)

@@ -1,4 +1,4 @@
-import { bracketed, type IpAddress, isUnspecified, parseAddress } from '../address/address.ts'
+import { type IpAddress, isUnspecified, parseAddress, socketText } from '../address/address.ts'
 import { CnmError, isCnmError } from '../base/errors.ts'
 import { DNS_PORT, isOurs, ndotsOf } from '../dns/resolv-conf.ts'
 import type { Upstream } from '../kernel/kept-resource.ts'
@@ -21,13 +21,9 @@ export function parseServers(texts: readonly string[], where: string): readonly 
   const servers = new Map<string, Upstream>()
   for (const text of texts) {
     const server = parseServer(text, where)
-    servers.set(serverText(server), server)
+    servers.set(socketText(server), server)
   }
   return [...servers.values()]
-}
-
-export function serverText({ address, port }: Upstream): string {
-  return `${bracketed(address)}:${port}`
 }
 
 function parseServer(text: string, where: string): Upstream {

@@ -31,12 +31,15 @@ export class NamesState {
     this.#losses += 1
   }
 
+  /** A new keeper is being given everything: what is late from now on is late there. */
+  beginAgain(): void {
+    this.#late.clear()
+  }
+
   /** The keeper after so many losses has been given everything; it begins to count at 0. */
   regain(losses: number): void {
     // That one has ended meanwhile.
-    if (losses !== this.#losses) return
-    this.#isLost = false
-    this.#late.clear()
+    if (losses === this.#losses) this.#isLost = false
   }
 
   follow(event: Extract<KernelEvent, { readonly type: 'names' | 'counters' }>): void {

@@ -1,4 +1,10 @@
-import { isUnspecified, type Prefix, prefixAddress, prefixLength } from '../address/address.ts'
+import {
+  isUnspecified,
+  type Prefix,
+  prefixAddress,
+  prefixLength,
+  socketText,
+} from '../address/address.ts'
 import { CnmError } from '../base/errors.ts'
 import type { NetworkId } from '../base/id.ts'
 import type { HostView } from '../kernel/kernel.ts'
@@ -7,7 +13,7 @@ import { Endpoint } from './endpoint.ts'
 import type { StandaloneEndpointOptions } from './endpoint-options.ts'
 import { createEndpoint } from './endpoints.ts'
 import type { Engine } from './engine.ts'
-import { parseServers, serverText } from './name-options.ts'
+import { parseServers } from './name-options.ts'
 import { deleteNetwork } from './networks.ts'
 import type { Cancellable } from './option-fields.ts'
 import { type NetworkOptions, parseNetworkOptions } from './options.ts'
@@ -83,7 +89,7 @@ export function refuseOther(
 }
 
 function serversText(servers: NetworkRecord['dnsServers']): string | undefined {
-  return servers?.map(serverText).join(', ')
+  return servers?.map(socketText).join(', ')
 }
 
 function wantedServers(name: string, dns: NetworkOptions['dns']): string | undefined {

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import type { IpAddress } from '#dist/address/address.js'
 import type { Change } from '#dist/kernel/kernel.js'
 import type { HostsEntryResource, Resource } from '#dist/kernel/resource.js'
+import { failsAtEveryStep } from '../support/failing-steps.ts'
 import { add, address, type KernelRig, kernelRig, remove } from '../support/kernel-rig.ts'
 import { run } from '../support/run.ts'
 
@@ -170,17 +171,7 @@ describe('a change of files that fails', () => {
       const before = await look()
       await failureOf(files.apply({ remove: change.remove, add: [...change.add, spoiler] }))
       expect(await look()).toBe(before)
-      let failures = 0
-      for (let k = 1; ; k += 1) {
-        await rig.kernel.armFault(k)
-        const error = await failureOf(files.apply(change))
-        await rig.kernel.armFault(Number.POSITIVE_INFINITY)
-        if (error === undefined) break
-        failures += 1
-        expect(error).toMatchObject({ name: 'KernelError', errno: 'EIO' })
-        expect(await look(), `after a failure at step ${k}`).toBe(before)
-      }
-      expect(failures).toBeGreaterThan(0)
+      await failsAtEveryStep(rig.kernel, change, look)
       expect(await look()).not.toBe(before)
     }
   })

@@ -15,6 +15,7 @@ import {
   port,
   remove,
 } from '../support/kernel-rig.ts'
+import { element, table } from '../support/one-table.ts'
 import { run } from '../support/run.ts'
 
 const door = new URL('../../dist/kernel/linux/index.js', import.meta.url).href
@@ -86,25 +87,6 @@ describe('after a crash', () => {
 })
 
 describe('tables', () => {
-  const table: Resource = {
-    kind: 'table',
-    definition: {
-      family: 'inet',
-      name: 'mine',
-      owned: true,
-      sets: [{ name: 'links', key: ['ifname'] }],
-      chains: [],
-    },
-  }
-  const element: Resource = {
-    kind: 'element',
-    family: 'inet',
-    table: 'mine',
-    set: 'links',
-    key: ['eth0'],
-    owner: 'somebody',
-  }
-
   it('are out of reach of others', async () => {
     await using rig = await kernelRig()
     await add(rig.kernel, table, element)

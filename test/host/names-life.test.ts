@@ -18,11 +18,20 @@ interface Place {
   readonly address: string
 }
 
+interface Started extends AsyncDisposable {
+  readonly child: ChildProcess
+}
+
+/** It is killed at the end, whatever happens. */
+function started(child: ChildProcess): Started {
+  return { child, [Symbol.asyncDispose]: () => kill(child) }
+}
+
 /** A process with a network namespace of its own. */
-async function startGuest(): Promise<ChildProcess> {
+async function startGuest(): Promise<Started> {
   const guest = spawn('unshare', ['--net', 'sh', '-c', 'echo ready; exec sleep 600'])
   await once(guest.stdout, 'data')
-  return guest
+  return started(guest)
 }
 
 async function kill(child: ChildProcess): Promise<void> {
@@ -32,13 +41,13 @@ async function kill(child: ChildProcess): Promise<void> {
   await ended
 }
 
-async function startEngine(host: ThrowAwayHost, resolvConf: string, guest: ChildProcess) {
+async function startEngine(host: ThrowAwayHost, resolvConf: string, { child: guest }: Started) {
   const program = fileURLToPath(new URL('../support/names-child.mjs', import.meta.url))
   const argv = [program, host.folder, host.netns, resolvConf, String(guest.pid)]
   const engine = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = once(engine, 'exit').then(() => ['it has ended'])
   const [said] = await Promise.race([once(engine.stdout, 'data'), ended])
-  return { engine, places: JSON.parse(String(said)) as Places }
+  return { ...started(engine), places: JSON.parse(String(said)) as Places }
 }
 
 const countLinks = async (host: ThrowAwayHost) => (await host.ip<unknown[]>('-j link')).length
@@ -48,56 +57,52 @@ it('without an engine names, isolation and relays go on, and the next one takes 
   const { host } = rig
   const resolvConf = `${host.folder}/resolv.conf`
   await writeFile(resolvConf, '')
-  const guest = await startGuest()
-  const { engine, places } = await startEngine(host, resolvConf, guest)
+  await using guest = await startGuest()
+  await using engine = await startEngine(host, resolvConf, guest)
+  const { places } = engine
   const { api, asker, lone } = places
-  try {
-    await using asking = await Asker.open(asker.path)
-    await using _echo = await startEcho(api.path)
-    const again = asking.again('api', [api.address])
-    await kill(engine)
-    await host.nft('flush ruleset')
+  await using asking = await Asker.open(asker.path)
+  await using _echo = await startEcho(api.path)
+  const again = asking.again('api', [api.address])
+  await kill(engine.child)
+  await host.nft('flush ruleset')
 
-    expect(await asking.addresses('guest')).toEqual([places.guest.address])
-    const over = await digAt(host, asker.path, '127.0.0.11', '+tcp', 'api')
-    expect(over.answer).toEqual([`A ${api.address}`])
-    const expectBothAt53 = async () => {
-      for (const protocol of ['tcp', 'udp'] as const) {
-        const question = [`+${protocol === 'tcp' ? '' : 'no'}tcp`, 'lone.back.cnm.internal']
-        const zone = await digAt(host, host.netns, '127.0.0.153', ...question)
-        expect(zone.answer).toEqual([`A ${lone.address}`])
-        expect(await ask(host.netns, protocol, '127.0.0.1', 53)).toBe('10.7.0.1')
-      }
+  expect(await asking.addresses('guest')).toEqual([places.guest.address])
+  const over = await digAt(host, asker.path, '127.0.0.11', '+tcp', 'api')
+  expect(over.answer).toEqual([`A ${api.address}`])
+  const expectBothAt53 = async () => {
+    for (const protocol of ['tcp', 'udp'] as const) {
+      const question = [`+${protocol === 'tcp' ? '' : 'no'}tcp`, 'lone.back.cnm.internal']
+      const zone = await digAt(host, host.netns, '127.0.0.153', ...question)
+      expect(zone.answer).toEqual([`A ${lone.address}`])
+      expect(await ask(host.netns, protocol, '127.0.0.1', 53)).toBe('10.7.0.1')
     }
-    await expectBothAt53()
-    expect(await pings(asker.path, api.address)).toBe(true)
-    expect(await pings(asker.path, lone.address)).toBe(false)
-    expect(await pings(lone.path, asker.address)).toBe(false)
-    expect(await ask(host.netns, 'tcp', '::1')).toBeDefined()
-
-    // It dies, and nobody is there to see it but the keeper.
-    const links = await countLinks(host)
-    await kill(guest)
-    const died = performance.now()
-    await eventually(async () => (await countLinks(host)) === links - 1)
-    expect(performance.now() - died).toBeLessThan(2000)
-    await eventually(async () => (await asking.ask('guest'))?.addresses.length === 0)
-
-    const cnm = await rig.start({ dns: { resolvConf } })
-    expect(cnm.sandboxes().map(({ name }) => name)).toEqual(['api', 'asker', 'lone'])
-    expect(await cnm.doctor()).toEqual([])
-    await expectBothAt53()
-    const late = await cnm.createSandbox({ name: 'late', connect: [{ network: 'web' }] })
-    expect(await asking.addresses('late')).toEqual([addressOf(late)])
-    expect(await ask(host.netns, 'tcp', '::1')).toBeDefined()
-    await again.stop()
-    expect(again.asked).toBeGreaterThan(100)
-    expect(again.wrong).toEqual([])
-    expect(rig.problems).toEqual([])
-  } finally {
-    await kill(engine)
-    await kill(guest)
   }
+  await expectBothAt53()
+  expect(await pings(asker.path, api.address)).toBe(true)
+  expect(await pings(asker.path, lone.address)).toBe(false)
+  expect(await pings(lone.path, asker.address)).toBe(false)
+  expect(await ask(host.netns, 'tcp', '::1')).toBeDefined()
+
+  // It dies, and nobody is there to see it but the keeper.
+  const links = await countLinks(host)
+  await kill(guest.child)
+  const died = performance.now()
+  await eventually(async () => (await countLinks(host)) === links - 1)
+  expect(performance.now() - died).toBeLessThan(2000)
+  await eventually(async () => (await asking.ask('guest'))?.addresses.length === 0)
+
+  const cnm = await rig.start({ dns: { resolvConf } })
+  expect(cnm.sandboxes().map(({ name }) => name)).toEqual(['api', 'asker', 'lone'])
+  expect(await cnm.doctor()).toEqual([])
+  await expectBothAt53()
+  const late = await cnm.createSandbox({ name: 'late', connect: [{ network: 'web' }] })
+  expect(await asking.addresses('late')).toEqual([addressOf(late)])
+  expect(await ask(host.netns, 'tcp', '::1')).toBeDefined()
+  await again.stop()
+  expect(again.asked).toBeGreaterThan(100)
+  expect(again.wrong).toEqual([])
+  expect(rig.problems).toEqual([])
 })
 
 it('a keeper that dies is followed by one that knows the same', async () => {

@@ -5,15 +5,17 @@ import {
   EPOLLOUT,
   epollAdd,
   epollChange,
-  epollDelete,
   receiveWithDescriptors,
   sendWithDescriptors,
 } from '../../kernel/linux/service/index.ts'
 import { encodeFrame, FrameReader, type KeeperReply, MOST_DESCRIPTORS } from '../keeper.ts'
+import type { Rests } from './rests.ts'
 
 /** So much of one connection is read before others have their turn. */
 const MOST_READS = 16
 const buffer = Buffer.alloc(64 * 1024)
+/** Errors of sending after which nobody reads it any more. */
+const ended = ['EPIPE', 'ECONNRESET', 'ENOTCONN']
 
 /** A message with the descriptors that came with it: the receiver's. */
 export interface Incoming {
@@ -25,17 +27,20 @@ export interface Incoming {
 export class Connection {
   readonly fd: number
   readonly #epoll: number
+  readonly #rests: Rests
   readonly #reader = new FrameReader()
   /** Came with parts of a message that isn't there as a whole yet. */
   #descriptors: number[] = []
   #unsent: Piece[] = []
+  #toClose: number[] = []
   #waitsForRoom = false
   #isClosed = false
   /** All that came, as long as nobody knows what kind of connection it is. */
   #received: Buffer[] | undefined = []
 
-  constructor(epoll: number, fd: number) {
+  constructor(epoll: number, rests: Rests, fd: number) {
     this.#epoll = epoll
+    this.#rests = rests
     this.fd = fd
     epollAdd(epoll, fd, EPOLLIN)
   }
@@ -91,7 +96,7 @@ export class Connection {
 
   /** Gives the connection away, with all that has come. */
   giveAway(): { readonly fd: number; readonly received: Buffer } {
-    epollDelete(this.#epoll, this.fd)
+    this.#rests.remove(this.fd)
     return { fd: this.fd, received: Buffer.concat(this.#received ?? []) }
   }
 
@@ -102,19 +107,38 @@ export class Connection {
     if (!this.#waitsForRoom) this.flush()
   }
 
-  /** There is room again. */
+  /** Closes these as soon as nothing that is to be sent refers to them. */
+  closeLater(descriptors: readonly number[]): void {
+    this.#toClose.push(...descriptors)
+    if (this.isIdle) this.#closeUnused()
+  }
+
+  /** There may be room again. */
   flush(): void {
-    for (;;) {
-      const piece = this.#unsent[0]
-      if (piece === undefined) break
-      const sent = this.#send(piece)
-      if (sent === undefined) break
-      if (sent === piece.bytes.length) this.#unsent.shift()
-      else this.#unsent[0] = { bytes: piece.bytes.subarray(sent), descriptors: [] }
+    try {
+      this.#sendAll()
+    } catch (error) {
+      if (!isKernelError(error)) throw error
+      // Too many descriptors are on their way (ETOOMANYREFS), or there is no memory.
+      this.#waitsForRoom = true
+      this.#rests.begin(this.fd, EPOLLIN | EPOLLOUT)
+      return
     }
+    if (this.isIdle) this.#closeUnused()
     if (this.isIdle !== this.#waitsForRoom) return
     this.#waitsForRoom = !this.isIdle
     epollChange(this.#epoll, this.fd, this.#waitsForRoom ? EPOLLIN | EPOLLOUT : EPOLLIN)
+  }
+
+  /** As much as there is room for. */
+  #sendAll(): void {
+    for (;;) {
+      const piece = this.#unsent[0]
+      const sent = piece && this.#send(piece)
+      if (piece === undefined || sent === undefined) return
+      if (sent === piece.bytes.length) this.#unsent.shift()
+      else this.#unsent[0] = { bytes: piece.bytes.subarray(sent), descriptors: [] }
+    }
   }
 
   /** undefined: there is no room. */
@@ -122,17 +146,21 @@ export class Connection {
     try {
       return sendWithDescriptors(this.fd, bytes, descriptors, { wait: false })
     } catch (error) {
-      if (!isKernelError(error)) throw error
-      // Nobody reads it any more.
+      if (!ended.some((errno) => isKernelError(error, errno))) throw error
       return bytes.length
     }
   }
 
   close(): void {
     this.#isClosed = true
-    epollDelete(this.#epoll, this.fd)
+    this.#rests.remove(this.fd)
     close(this.fd)
     for (const fd of this.#descriptors.splice(0)) close(fd)
+    this.#closeUnused()
+  }
+
+  #closeUnused(): void {
+    for (const fd of this.#toClose.splice(0)) close(fd)
   }
 }
 

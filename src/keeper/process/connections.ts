@@ -1,11 +1,9 @@
 import { isKernelError } from '../../base/errors.ts'
-import { accept, close, EPOLLIN, epollAdd, epollDelete } from '../../kernel/linux/service/index.ts'
+import { accept, close, EPOLLIN, epollAdd } from '../../kernel/linux/service/index.ts'
 import { Connection, type Incoming } from './connection.ts'
 import { Control, type ControlTarget, Held } from './control.ts'
 import { asInterest } from './requests.ts'
-
-/** After a connection couldn't be accepted. */
-const RETRY_MS = 1000
+import type { Rests } from './rests.ts'
 
 export interface ConnectionsTarget extends ControlTarget {
   /** A connection for events, with what has been read from it. */
@@ -16,6 +14,7 @@ export interface ConnectionsTarget extends ControlTarget {
 /** Everybody who is connected to the keeper's socket, but for those who want to be told events. */
 export class Connections {
   readonly #epoll: number
+  readonly #rests: Rests
   readonly #listenFd: number
   readonly #target: ConnectionsTarget
   readonly #held = new Held()
@@ -23,10 +22,10 @@ export class Connections {
   readonly #open = new Map<number, { readonly connection: Connection; control?: Control }>()
   /** The one that counts. */
   #control: Control | undefined
-  #acceptAt: number | undefined
 
-  constructor(epoll: number, listenFd: number, target: ConnectionsTarget) {
+  constructor(epoll: number, rests: Rests, listenFd: number, target: ConnectionsTarget) {
     this.#epoll = epoll
+    this.#rests = rests
     this.#listenFd = listenFd
     this.#target = target
     epollAdd(epoll, listenFd, EPOLLIN)
@@ -50,26 +49,24 @@ export class Connections {
     this.#read(connection)
   }
 
-  /** Answers in how many milliseconds it has to be called again; -1: when something is ready. */
-  step(): number {
-    if (this.#acceptAt === undefined) return -1
-    const wait = this.#acceptAt - performance.now()
-    if (wait > 0) return Math.ceil(wait)
-    this.#acceptAt = undefined
-    epollAdd(this.#epoll, this.#listenFd, EPOLLIN)
-    return -1
-  }
-
   #accept(): void {
     try {
       const fd = accept(this.#listenFd)
-      if (fd !== undefined) this.#open.set(fd, { connection: new Connection(this.#epoll, fd) })
+      if (fd !== undefined) this.#add(fd)
     } catch (error) {
       if (!isKernelError(error)) throw error
       this.#target.tellProblem(`the keeper can't accept a connection: ${error.message}`)
       // It would be ready again at once.
-      epollDelete(this.#epoll, this.#listenFd)
-      this.#acceptAt = performance.now() + RETRY_MS
+      this.#rests.begin(this.#listenFd, EPOLLIN)
+    }
+  }
+
+  #add(fd: number): void {
+    try {
+      this.#open.set(fd, { connection: new Connection(this.#epoll, this.#rests, fd) })
+    } catch (error) {
+      close(fd)
+      throw error
     }
   }
 

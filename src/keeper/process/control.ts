@@ -1,16 +1,18 @@
+import { isKernelError } from '../../base/errors.ts'
 import { close } from '../../kernel/linux/service/index.ts'
 import { KEEPER_VERSION, type KeeperReply, type KeeperRequest } from '../keeper.ts'
 import type { Connection, Incoming } from './connection.ts'
-import type { Difference, Kept } from './kept.ts'
+import type { Change, Kept } from './kept.ts'
 import { asRequest, numberOf } from './requests.ts'
-
-type Change = Extract<KeeperRequest, { op: 'change' }>
 
 /** What the control connection can bring about in the loop. */
 export interface ControlTarget {
   readonly kept: Kept
-  /** Makes a difference known; what is called when everybody has heard of it. */
-  serve(difference: Difference, onDone: () => void): void
+  /**
+   * Does what has no fault; `onDone`: when everybody has heard of it. Throws a KernelError where nothing
+   * of it could be done.
+   */
+  change(change: Change, descriptors: readonly number[], onDone: () => void): void
   /** The keeper has been told to end. */
   end(): void
 }
@@ -19,10 +21,12 @@ export interface ControlTarget {
 export class Held {
   readonly #held = new Map<string, readonly number[]>()
 
-  set(label: string, descriptors: readonly number[]): void {
-    for (const fd of this.#held.get(label) ?? []) close(fd)
+  /** Answers with those it had under that label: they are the caller's now. */
+  set(label: string, descriptors: readonly number[]): readonly number[] {
+    const before = this.#held.get(label) ?? []
     if (descriptors.length > 0) this.#held.set(label, descriptors)
     else this.#held.delete(label)
+    return before
   }
 
   get counts(): readonly { readonly label: string; readonly count: number }[] {
@@ -88,10 +92,10 @@ export class Control {
         this.#hello(number, request.version)
         break
       case 'change':
-        this.#change(request, descriptors)
+        this.#change(number, request, descriptors)
         break
       case 'hold':
-        this.#held.set(request.label, descriptors)
+        this.connection.closeLater(this.#held.set(request.label, descriptors))
         this.#reply({ number })
         break
       case 'end':
@@ -100,14 +104,20 @@ export class Control {
     }
   }
 
-  #change(request: Change, descriptors: readonly number[]): void {
-    const { number } = request
+  #change(number: number, change: Change, descriptors: readonly number[]): void {
     const slot: { reply: KeeperReply | undefined } = { reply: undefined }
     this.#replies.push(slot)
-    this.#target.serve(this.#target.kept.change(request, descriptors), () => {
-      slot.reply = { number }
+    const done = (reply: KeeperReply) => {
+      slot.reply = reply
       this.#sendReplies()
-    })
+    }
+    try {
+      this.#target.change(change, descriptors, () => done({ number }))
+    } catch (error) {
+      if (!isKernelError(error)) throw error
+      for (const fd of descriptors) close(fd)
+      done({ number, error: error.message })
+    }
   }
 
   #hello(number: number, version: number): void {

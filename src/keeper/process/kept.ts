@@ -6,7 +6,8 @@ import { Desk } from './answering.ts'
 import { socketFault } from './handed-sockets.ts'
 import type { RelayChange } from './messages.ts'
 
-type Change = Extract<KeeperRequest, { op: 'change' }>
+/** What an engine wants to be different. */
+export type Change = Omit<Extract<KeeperRequest, { op: 'change' }>, 'op' | 'number'>
 
 /** What has become different, for those who serve it. */
 export interface Difference {
@@ -62,10 +63,7 @@ export class Kept {
   }
 
   /** To be called with what has no fault. */
-  change(
-    { remove, add }: Omit<Change, 'op' | 'number'>,
-    descriptors: readonly number[],
-  ): Difference {
+  change({ remove, add }: Change, descriptors: readonly number[]): Difference {
     const added = add.map(({ resource }) => resource)
     const stay = new Set(added.map(resourceKey))
     const removed = remove.filter((key) => this.#resources.has(key) && !stay.has(key))
@@ -130,6 +128,17 @@ export class Kept {
   #viewOf(resource: ResolverResource | ZoneResource): View {
     return viewOf(this.#names, resource)
   }
+}
+
+/** Where that change's resolvers and zones are asked from now on. */
+export function udpSocketsOf({ add }: Change, descriptors: readonly number[]): readonly number[] {
+  let used = 0
+  return add.flatMap(({ resource, sockets }) => {
+    const at = used
+    used += sockets
+    const isAsked = resource.kind === 'resolver' || resource.kind === 'zone'
+    return isAsked && sockets > 0 ? [descriptors[at]!] : []
+  })
 }
 
 /** What may be asked there. It is there as long as that resource is among the names. */

@@ -3,7 +3,6 @@ import {
   EPOLLIN,
   epollAdd,
   epollCreate,
-  epollDelete,
   epollWait,
   setReceiveRoom,
 } from '../../kernel/linux/service/index.ts'
@@ -11,12 +10,13 @@ import { Answering, type Desk } from './answering.ts'
 import { Backlog } from './backlog.ts'
 import { Connections } from './connections.ts'
 import { DeathWatch } from './death-watch.ts'
-import { type Difference, Kept } from './kept.ts'
+import { type Change, type Difference, Kept, udpSocketsOf } from './kept.ts'
 import { Lifetime } from './lifetime.ts'
 import { MainLine } from './main-line.ts'
 import type { LoopOptions, LoopOrder } from './messages.ts'
 import { PathIdentity } from './path-identity.ts'
 import { QueryLog } from './query-log.ts'
+import { Rests } from './rests.ts'
 
 /** While something else is done, so many bytes of queries of a sandbox may wait. */
 const RECEIVE_BYTES = 512 * 1024
@@ -32,6 +32,7 @@ export class Loop {
   readonly #log = new QueryLog()
   readonly #answering: Answering
   readonly #watch = new DeathWatch(this.#epoll)
+  readonly #rests = new Rests(this.#epoll)
   readonly #line: MainLine
   readonly #connections: Connections
   readonly #lifetime: Lifetime
@@ -48,7 +49,7 @@ export class Loop {
     this.#line = new MainLine(options)
     this.#answering = new Answering(this.#log, new Backlog(taken))
     epollAdd(this.#epoll, wakeFd, EPOLLIN)
-    this.#connections = new Connections(this.#epoll, listenFd, this)
+    this.#connections = new Connections(this.#epoll, this.#rests, listenFd, this)
     const identity = new PathIdentity(socket)
     this.#lifetime = new Lifetime(() => identity.isSame())
   }
@@ -69,8 +70,9 @@ export class Loop {
   }
 
   /** For the control connection: see ControlTarget. */
-  serve(difference: Difference, onDone: () => void): void {
-    this.#serve(difference, [], onDone)
+  change(change: Change, descriptors: readonly number[], onDone: () => void): void {
+    this.#admit(udpSocketsOf(change, descriptors))
+    this.#serve(this.kept.change(change, descriptors), [], onDone)
   }
 
   end(): void {
@@ -94,7 +96,7 @@ export class Loop {
     return soonest(
       left,
       this.#watch.step(),
-      this.#connections.step(),
+      this.#rests.step(),
       this.#line.step(this.#answering, this.#log),
     )
   }
@@ -113,7 +115,7 @@ export class Loop {
       const who = desk.sandbox === undefined ? 'the zone' : `sandbox ${desk.sandbox}`
       this.tellProblem(`the resolver of ${who} has failed: ${error}`)
       // It would be ready again at once. All others go on.
-      if (isKernelError(error)) this.#close(desk)
+      if (isKernelError(error)) this.#rests.begin(desk.udp, EPOLLIN)
     }
   }
 
@@ -139,6 +141,22 @@ export class Loop {
     this.#serve(this.kept.change({ remove, add: [] }, []), remove, () => {})
   }
 
+  /** Waits for what comes at these sockets, or (it throws) at none of them. */
+  #admit(sockets: readonly number[]): void {
+    const admitted: number[] = []
+    try {
+      for (const fd of sockets) {
+        setReceiveRoom(fd, RECEIVE_BYTES)
+        epollAdd(this.#epoll, fd, EPOLLIN)
+        admitted.push(fd)
+      }
+    } catch (error) {
+      for (const fd of admitted) this.#rests.remove(fd)
+      throw error
+    }
+  }
+
+  /** The sockets of what is opened have been admitted. */
   #serve(difference: Difference, gone: readonly string[], onDone: () => void): void {
     for (const desk of difference.closed) {
       this.#watch.forget(desk.id)
@@ -146,9 +164,7 @@ export class Loop {
       this.#close(desk)
     }
     for (const { desk, resource } of difference.opened) {
-      setReceiveRoom(desk.udp, RECEIVE_BYTES)
       this.#desks.set(desk.udp, desk)
-      epollAdd(this.#epoll, desk.udp, EPOLLIN)
       if (resource.kind !== 'resolver') continue
       this.#watch.watch(desk.id, resource.namespace.path, desk.udp)
     }
@@ -157,7 +173,7 @@ export class Loop {
 
   /** Nothing is read from it any more. */
   #close(desk: Desk): void {
-    if (this.#desks.delete(desk.udp)) epollDelete(this.#epoll, desk.udp)
+    if (this.#desks.delete(desk.udp)) this.#rests.remove(desk.udp)
   }
 }
 

@@ -1,4 +1,4 @@
-import { bracketed, type IpAddress } from '../../address/address.ts'
+import { socketText } from '../../address/address.ts'
 import type { KeptResource } from '../kept-resource.ts'
 import type { Difference } from '../kernel.ts'
 import { resourceKey } from '../resource.ts'
@@ -20,20 +20,20 @@ export function compareKept(
 function nameOf(resource: KeptResource): string {
   switch (resource.kind) {
     case 'relay':
-      return `relay ${resource.protocol} ${socketName(resource.listen)}`
+      return `relay ${resource.protocol} ${socketText(resource.listen)}`
     case 'resolver':
       return `resolver in ${resource.namespace.path}`
     case 'names':
       return `names of endpoint ${resource.endpoint}`
     case 'zone':
-      return `resolver for ${resource.name} at ${socketName({ address: resource.listen, port: 53 })}`
+      return `resolver for ${resource.name} at ${socketText({ address: resource.listen, port: 53 })}`
   }
 }
 
 /** What is, and what should be. */
 function differenceOf(kept: KeptResource, wanted: KeptResource): string {
   if (kept.kind === 'relay' && wanted.kind === 'relay') {
-    return `leads to ${socketName(kept.to)}, not ${socketName(wanted.to)}`
+    return `leads to ${socketText(kept.to)}, not ${socketText(wanted.to)}`
   }
   const [is, shouldBe] = [kept, wanted] as unknown as Record<string, unknown>[]
   const names = [...new Set([...Object.keys(is!), ...Object.keys(shouldBe!)])]
@@ -41,8 +41,4 @@ function differenceOf(kept: KeptResource, wanted: KeptResource): string {
   const text = (value: unknown) => (value === undefined ? 'none' : JSON.stringify(value))
   const parts = different.map((name) => `${name} ${text(is![name])}, not ${text(shouldBe![name])}`)
   return `has ${parts.join('; ')}`
-}
-
-function socketName({ address, port }: { readonly address: IpAddress; readonly port: number }) {
-  return `${bracketed(address)}:${port}`
 }

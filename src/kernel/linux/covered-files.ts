@@ -15,10 +15,16 @@ export class CoveredFiles {
   readonly #running = new Map<number, { readonly place: MountPlace; readonly mounts: Mounts }>()
   readonly #watch = new PathWatch(() => this.#coverAgain())
   readonly #comeBack: (work: () => void) => void
+  readonly #onProblem: (message: string) => void
+  readonly #told = new Set<string>()
 
-  /** `comeBack` does some work in other mount namespaces and brings the thread back. */
-  constructor(comeBack: (work: () => void) => void) {
+  /**
+   * `comeBack` does some work in other mount namespaces and brings the thread back. `onProblem`: what
+   * couldn't be mounted again, once for each cause.
+   */
+  constructor(comeBack: (work: () => void) => void, onProblem: (message: string) => void) {
     this.#comeBack = comeBack
+    this.#onProblem = onProblem
   }
 
   /** To be called in the host's mount namespace, before anything is covered: no change is missed then. */
@@ -35,7 +41,9 @@ export class CoveredFiles {
   remove(program: number): void {
     this.#running.get(program)?.place.close()
     this.#running.delete(program)
-    if (this.#running.size === 0) this.#watch.stop()
+    if (this.#running.size > 0) return
+    this.#watch.stop()
+    this.#told.clear()
   }
 
   close(): void {
@@ -44,12 +52,29 @@ export class CoveredFiles {
 
   #coverAgain(): void {
     if (this.#running.size === 0) return
-    this.#comeBack(() => {
-      for (const { place, mounts } of this.#running.values()) {
+    this.#attempt(() => this.#comeBack(() => this.#coverAll()))
+  }
+
+  #coverAll(): void {
+    for (const { place, mounts } of this.#running.values()) {
+      this.#attempt(() => {
         place.enter()
-        for (const { source, target } of mounts) coverIfNeeded(source, target)
-      }
-    })
+        for (const each of mounts) this.#attempt(() => coverIfNeeded(each), each.target)
+      })
+    }
+  }
+
+  /** The program goes on without it. It is tried again when the host's file changes next. */
+  #attempt(work: () => void, target = 'files'): void {
+    try {
+      work()
+    } catch (error) {
+      const cause = (error as Error).message
+      const message = `a running program sees the host's ${target} in place of its own: ${cause}`
+      if (this.#told.has(message)) return
+      this.#told.add(message)
+      this.#onProblem(message)
+    }
   }
 }
 
@@ -77,12 +102,8 @@ function cover(source: string, target: string): void {
   }
 }
 
-/** The program goes on without it where that can't be done: a sandbox may be gone before its program. */
-function coverIfNeeded(source: string, target: string): void {
-  try {
-    const real = realPath(target)
-    if (real !== undefined && fileAt(real) !== fileAt(source)) cover(source, real)
-  } catch {
-    // Tried again when the host's file changes next.
-  }
+function coverIfNeeded({ source, target }: Mounts[number]): void {
+  const [real, own] = [realPath(target), fileAt(source)]
+  // A sandbox may be gone before its program.
+  if (real !== undefined && own !== undefined && fileAt(real) !== own) cover(source, real)
 }

@@ -59,7 +59,11 @@ export class KernelSide implements Operations {
   /** Cookies of the namespaces no sandbox may have: the host's, and the one this process is in. */
   readonly #hostCookies: ReadonlySet<string>
 
-  constructor(options: ThreadOptions, onEnd: (program: number, ended: Ended) => void) {
+  constructor(
+    options: ThreadOptions,
+    onEnd: (program: number, ended: Ended) => void,
+    onProblem: (message: string) => void,
+  ) {
     this.#options = options
     const outside = ownPlace()
     this.#namespaces = new Namespaces(options.host)
@@ -82,7 +86,7 @@ export class KernelSide implements Operations {
     this.#givesUp = setTimeout(() => {
       this.#machinery.reservations.giveUpInherited()
     }, INHERITED_MS).unref()
-    this.#programs = new Programs(onEnd)
+    this.#programs = new Programs(onEnd, onProblem)
   }
 
   ready(): Ready {
@@ -96,9 +100,11 @@ export class KernelSide implements Operations {
   apply(change: Change): Applied {
     const { doomed, late, error } = apply(this.#machinery, change)
     const missed = this.#machinery.ruleset.listener.takeMissed()
-    const problems = this.#machinery.keeper?.takeProblems() ?? []
+    const { keeper } = this.#machinery
+    const problems = keeper?.takeProblems() ?? []
+    const owes = keeper?.link.owes ?? false
     const wire = error === undefined ? undefined : toWire(error)
-    return { doomed, late, problems, missed, error: wire }
+    return { doomed, late, owes, problems, missed, error: wire }
   }
 
   /** Told when an operation has been answered: nobody waits for what is done now. */

@@ -27,6 +27,9 @@ import { KeeperWatch } from './keeper/watch.ts'
 import { KernelThread } from './thread.ts'
 import { fromWire } from './wire-error.ts'
 
+/** Of those that are told, for one who doesn't read them: some ten seconds. */
+const MOST_QUERIES = 10_000
+
 export interface LinuxKernelOptions {
   /** Path of a network namespace that plays the host. Default: the one this process is in. */
   readonly host?: string
@@ -60,14 +63,17 @@ export async function linuxKernel(options: LinuxKernelOptions = {}): Promise<Lin
   // libuv's pool threads stay in the namespace in which the first piece of work for them comes up.
   await stat('/')
   const { host, persist = true, reservePorts = true, forceForwarding = true, keeper } = options
-  const { thread, ready } = await KernelThread.start({
+  const threadOptions = {
     persist,
     reservePorts,
     forceForwarding,
     ...(host === undefined ? {} : { host }),
     ...(keeper === undefined ? {} : { keeper }),
-  })
-  const background = new Background(host, (fd) => {
+  }
+  const { thread, ready } = await KernelThread.start(threadOptions, (message) =>
+    background.publish([{ type: 'problem', message }]),
+  )
+  const background: Background = new Background(host, (fd) => {
     // One that is closed changes nothing any more.
     thread.call('listening', fd).catch(() => {})
   })
@@ -86,9 +92,10 @@ class ThreadedKernel implements LinuxKernel {
   constructor(thread: KernelThread, background: Background, keeper: KeeperProgram | undefined) {
     this.#thread = thread
     this.#background = background
-    this.#queries = new EventStreams((count) => {
+    const onCount = (count: number) => {
       if (this.#keeper !== undefined) this.#keeper.log = count > 0
-    })
+    }
+    this.#queries = new EventStreams(onCount, { most: MOST_QUERIES, afterLoss: withSkipped })
     const onEvents = (events: readonly KernelEvent[]) => background.publish(events)
     this.#late = new LateNames({
       news: () => thread.call('keeperNews'),
@@ -109,7 +116,9 @@ class ThreadedKernel implements LinuxKernel {
 
   async apply(change: Change): Promise<void> {
     if (change.add.length > 0) this.#background.takeCare()
-    const { doomed, late, problems, missed, error } = await this.#thread.call('apply', change)
+    const applied = await this.#thread.call('apply', change)
+    const { doomed, late, owes, problems, missed, error } = applied
+    if (owes) this.#late.awaitAnswers()
     if (missed) this.#background.missed()
     this.#background.publish(problems.map((message) => ({ type: 'problem', message })))
     // Before what is deleted, for which nobody waits.
@@ -223,4 +232,9 @@ class ThreadedKernel implements LinuxKernel {
     await this.#background.settled()
     await this.#background.close()
   }
+}
+
+function withSkipped(dropped: readonly QueryEvent[], next: QueryEvent): QueryEvent[] {
+  const skipped = dropped.reduce((sum, each) => sum + 1 + each.skipped, next.skipped)
+  return [{ ...next, skipped }]
 }

@@ -7,8 +7,14 @@ const { O_DIRECTORY } = constants
 
 /** The mount namespace and the root that the calling thread has when this is made. */
 export class MountPlace {
-  readonly #namespace = open('/proc/thread-self/ns/mnt', O_RDONLY)
-  readonly #root = open('/', O_RDONLY | O_DIRECTORY)
+  readonly #namespace: number
+  readonly #root: number
+
+  constructor() {
+    const namespace = open('/proc/thread-self/ns/mnt', O_RDONLY)
+    this.#root = openFolder('/', () => close(namespace))
+    this.#namespace = namespace
+  }
 
   /** The calling thread has a root of its own (CLONE_FS). Its working folder is that root then. */
   enter(): void {
@@ -26,8 +32,14 @@ export class MountPlace {
 
 /** The same with the working folder: to come back to. */
 export class MountHome {
-  readonly #place = new MountPlace()
-  readonly #folder = open('.', O_RDONLY | O_DIRECTORY)
+  readonly #place: MountPlace
+  readonly #folder: number
+
+  constructor() {
+    const place = new MountPlace()
+    this.#folder = openFolder('.', () => place.close())
+    this.#place = place
+  }
 
   enter(): void {
     this.#place.enter()
@@ -37,5 +49,15 @@ export class MountHome {
   close(): void {
     this.#place.close()
     close(this.#folder)
+  }
+}
+
+/** `undo`: if that can't be done. */
+function openFolder(path: string, undo: () => void): number {
+  try {
+    return open(path, O_RDONLY | O_DIRECTORY)
+  } catch (error) {
+    undo()
+    throw error
   }
 }

@@ -1,9 +1,10 @@
+import { RESOLVER_ADDRESS } from '../kept-resource.ts'
 import { close } from './ffi/file.ts'
 import { Lingering } from './lingering.ts'
 import type { Namespaces } from './namespace.ts'
 import { ownPlace, Place } from './place.ts'
 import { openResolverSockets } from './resolver-sockets.ts'
-import { makeResolverTable, RESOLVER_ADDRESS, replaceResolverTable } from './resolver-table.ts'
+import { makeResolverTable, replaceResolverTable } from './resolver-table.ts'
 import { setLink } from './rtnetlink/link.ts'
 
 /**

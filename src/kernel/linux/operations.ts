@@ -53,6 +53,8 @@ export interface Applied {
   readonly doomed: Doomed
   /** Endpoints whose names may not be known everywhere yet. */
   readonly late: readonly string[]
+  /** Whether the keeper hasn't answered everything it was asked. */
+  readonly owes: boolean
   /** What the keeper couldn't do, in sentences. */
   readonly problems: readonly string[]
   /** Others may have changed the ruleset meanwhile without its being told. */
@@ -99,11 +101,15 @@ export interface Request {
   readonly args: readonly unknown[]
 }
 
-/** What the thread says: an answer (number 0: it is ready), or that a program has ended. */
+/**
+ * What the thread says: an answer (number 0: it is ready), that a program has ended, or what went wrong
+ * in its own time, in a sentence.
+ */
 export type Reply =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: WireError }
   | { readonly program: number; readonly ended: Ended }
+  | { readonly problem: string }
 
 export interface Ready {
   /** Links that a crash has left in the condemned group. */

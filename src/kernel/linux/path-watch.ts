@@ -4,7 +4,10 @@ import { dirname } from 'node:path'
 /** For what no watch tells: a folder that is replaced, a chain of links, a kernel that has no more watches. */
 const POLL_MS = 750
 
-/** Tells when paths lead to other files than before, or to any at all. Nothing of it keeps the process alive. */
+/**
+ * Tells when paths lead to other files than before, or to any at all, whoever changes them and however:
+ * in place, by another file under their names, by where they link to. Nothing of it keeps the process alive.
+ */
 export class PathWatch {
   readonly #onChange: () => void
   readonly #paths = new Set<string>()
@@ -35,7 +38,7 @@ export class PathWatch {
 
   #look(): void {
     const targets = [...this.#paths].map((path) => [path, targetOf(path)] as const)
-    const seen = targets.map(([path, target]) => `${path} ${target} ${fileAt(path)}`).join('\n')
+    const seen = targets.map(([path, target]) => `${path} ${target} ${stateAt(path)}`).join('\n')
     if (seen === this.#seen) return
     this.#seen = seen
     const all = targets.flatMap(([path, target = path]) => [path, target])
@@ -80,6 +83,16 @@ export function realPath(path: string): string | undefined {
     const { code = '' } = error as NodeJS.ErrnoException
     if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(code)) return undefined
     throw error
+  }
+}
+
+/** Changes whenever the file does, or another one takes its place. */
+function stateAt(path: string): string | undefined {
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true })
+    return `${dev} ${ino} ${size} ${mtimeNs} ${ctimeNs}`
+  } catch {
+    return undefined
   }
 }
 

@@ -19,8 +19,13 @@ export type View = Pick<Command, 'argv' | 'mounts' | 'hostname'>
  * place; a hostname that is none).
  */
 export class ProgramViews {
-  readonly #covered = new CoveredFiles(inOtherPlaces)
+  readonly #covered: CoveredFiles
   #canMount = false
+
+  /** `onProblem`: what a program that is running doesn't see any more. */
+  constructor(onProblem: (message: string) => void) {
+    this.#covered = new CoveredFiles(inOtherPlaces, onProblem)
+  }
 
   /** `program` is its number, to be told to `end`, also if it comes to nothing after all. */
   start<T>(program: number, view: View, start: () => T): T {

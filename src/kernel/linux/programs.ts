@@ -10,11 +10,15 @@ import { ProgramViews } from './program-view.ts'
 /** Programs started by the calling thread: a child is born in the network namespace of its parent. */
 export class Programs {
   readonly #running = new Map<number, ChildProcess>()
-  readonly #views = new ProgramViews()
+  readonly #views: ProgramViews
   readonly #onEnd: (program: number, ended: Ended) => void
 
-  constructor(onEnd: (program: number, ended: Ended) => void) {
+  constructor(
+    onEnd: (program: number, ended: Ended) => void,
+    onProblem: (message: string) => void,
+  ) {
     this.#onEnd = onEnd
+    this.#views = new ProgramViews(onProblem)
   }
 
   /**

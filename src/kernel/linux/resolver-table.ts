@@ -1,4 +1,5 @@
 import { familyOf, type IpAddress } from '../../address/address.ts'
+import { RESOLVER_ADDRESS } from '../kept-resource.ts'
 import type { ChainDefinition, RuleDefinition, TableDefinition } from '../ruleset.ts'
 import { type Message, NLM_F_APPEND, NLM_F_CREATE } from './netlink/message.ts'
 import { NFNL_SUBSYS_NFTABLES } from './netlink/netfilter.ts'
@@ -9,9 +10,6 @@ import { includes } from './nftables/includes.ts'
 import { type ListedChain, type ListedRule, listChains, listRules } from './nftables/list.ts'
 import { chainBody, familyHeader, nftMessage, ruleBody, tableBody } from './nftables/message.ts'
 import { compileRule } from './nftables/rule.ts'
-
-/** Where programs of a sandbox ask, at port 53. */
-export const RESOLVER_ADDRESS = '127.0.0.11' as IpAddress
 
 /** Where the sockets of a resolver are, as port 53 belongs to the sandbox's programs. */
 export interface ResolverPorts {

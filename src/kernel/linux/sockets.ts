@@ -1,4 +1,4 @@
-import { bracketed } from '../../address/address.ts'
+import { socketText } from '../../address/address.ts'
 import type { SocketRequest } from '../kernel.ts'
 import { faultPoint } from './ffi/fault.ts'
 import { close } from './ffi/file.ts'
@@ -57,8 +57,8 @@ export function openUnboundSocket(
   return socket(family === 4 ? AF_INET : AF_INET6, type === 'udp' ? SOCK_DGRAM : SOCK_STREAM, 0)
 }
 
-function target({ type, address, port }: SocketRequest): string {
-  return `${type} ${bracketed(address)}:${port}`
+function target(request: SocketRequest): string {
+  return `${request.type} ${socketText(request)}`
 }
 
 /** Whether nobody is in the way of binding that. It is tried, without SO_REUSEADDR, and undone. */

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { KernelSide } from './kernel-side.ts'
-import type { Operations, Reply, Request, ThreadOptions } from './operations.ts'
+import type { Ended, Operations, Reply, Request, ThreadOptions } from './operations.ts'
 import { THREAD_NAME } from './ours.ts'
 import { toWire } from './wire-error.ts'
 
@@ -17,7 +17,8 @@ function start(options: ThreadOptions): void {
   let side: KernelSide
   try {
     writeFileSync('/proc/thread-self/comm', THREAD_NAME)
-    side = new KernelSide(options, (program, ended) => reply({ program, ended }))
+    const onEnd = (program: number, ended: Ended) => reply({ program, ended })
+    side = new KernelSide(options, onEnd, (problem) => reply({ problem }))
     reply({ id: 0, value: side.ready() })
   } catch (error) {
     reply({ id: 0, error: toWire(error) })

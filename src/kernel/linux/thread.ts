@@ -28,11 +28,13 @@ export class KernelThread {
   readonly #answers = new Map<number, Pending<unknown>>()
   readonly #programs = new Map<number, Pending<Ended>>()
   readonly #over: Promise<void>
+  readonly #onProblem: (message: string) => void
   #lastId = 0
   #closed: CnmError | undefined
 
-  private constructor(worker: Worker) {
+  private constructor(worker: Worker, onProblem: (message: string) => void) {
     this.#worker = worker
+    this.#onProblem = onProblem
     worker.on('message', (reply: Reply) => this.#receive(reply))
     worker.on('error', (error) => this.#end(error))
     this.#over = new Promise((resolve) => {
@@ -43,16 +45,20 @@ export class KernelThread {
     })
   }
 
-  /** Resolves when the thread is in its namespace, with what it found there. */
+  /**
+   * Resolves when the thread is in its namespace, with what it found there. `onProblem`: what went wrong
+   * there that is no answer to anything.
+   */
   static async start(
     options: ThreadOptions,
+    onProblem: (message: string) => void,
   ): Promise<{ readonly thread: KernelThread; readonly ready: Ready }> {
     const worker = new Worker(new URL('./thread-worker.js', import.meta.url), {
       workerData: options,
       execArgv: [],
       name: 'cnm kernel',
     })
-    const thread = new KernelThread(worker)
+    const thread = new KernelThread(worker, onProblem)
     const ready = await thread.#answer<Ready>(0)
     return { thread, ready }
   }
@@ -106,7 +112,8 @@ export class KernelThread {
   }
 
   #receive(reply: Reply): void {
-    if ('program' in reply) {
+    if ('problem' in reply) this.#onProblem(reply.problem)
+    else if ('program' in reply) {
       this.#programs.get(reply.program)?.resolve(reply.ended)
       this.#programs.delete(reply.program)
     } else {

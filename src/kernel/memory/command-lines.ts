@@ -1,4 +1,4 @@
-import { bracketed, familyOf } from '../../address/address.ts'
+import { bracketed, familyOf, socketText } from '../../address/address.ts'
 import { portsText } from '../../address/port.ts'
 import type { NamesResource, Upstream } from '../kept-resource.ts'
 import type {
@@ -54,7 +54,7 @@ function notedLine(resource: Noted): string {
       const { protocol, listen, to } = resource
       const kind = protocol.toUpperCase()
       const from = `${kind}-LISTEN:${listen.port},bind=${bracketed(listen.address)},fork`
-      return `socat ${from} ${kind}:${bracketed(to.address)}:${to.port}`
+      return `socat ${from} ${kind}:${socketText(to)}`
     }
     case 'rate': {
       const { link, toSandbox, fromSandbox } = resource
@@ -95,7 +95,7 @@ function namesLine({ names, addresses, network, own, outside, servers }: NamesRe
 
 function serversNote(servers: readonly Upstream[] | undefined): string {
   if (servers === undefined) return ''
-  return `, asks ${servers.map(({ address, port }) => `${bracketed(address)}:${port}`).join(' ')}`
+  return `, asks ${servers.map(socketText).join(' ')}`
 }
 
 /** The command without our mark, as it would be for somebody else's route. */

@@ -1,6 +1,6 @@
-import { closeSync } from 'node:fs'
-import { Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Upstream } from '../../../kernel/kept-resource.ts'
+import { tcpSocketOn } from '../node-sockets.ts'
 import type { Exchange, ExchangeEvents } from './exchange.ts'
 import { hostOf } from './server.ts'
 
@@ -16,7 +16,7 @@ export class TcpExchange implements Exchange {
 
   constructor(open: () => number, to: Upstream, query: Buffer, events: ExchangeEvents) {
     this.#events = events
-    this.#socket = socketOn(open())
+    this.#socket = tcpSocketOn(open())
     this.#socket.on('data', (bytes) => this.#receive(bytes))
     this.#socket.on('error', (error) => this.#fail(error))
     this.#socket.on('close', () => this.#fail(new Error('it has closed the connection')))
@@ -66,15 +66,5 @@ export class TcpExchange implements Exchange {
     if (this.#isClosed) return
     this.close()
     this.#events.onError(error)
-  }
-}
-
-function socketOn(fd: number): Socket {
-  try {
-    // Left to itself, Node reads from a given descriptor at once.
-    return new Socket({ fd, manualStart: true } as ConstructorParameters<typeof Socket>[0]).unref()
-  } catch (error) {
-    closeSync(fd)
-    throw error
   }
 }

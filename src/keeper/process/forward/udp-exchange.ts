@@ -1,7 +1,6 @@
-import { createSocket, type Socket } from 'node:dgram'
-import { closeSync } from 'node:fs'
-import { familyOf } from '../../../address/address.ts'
+import type { Socket } from 'node:dgram'
 import type { Upstream } from '../../../kernel/kept-resource.ts'
+import { udpSocketOn } from '../node-sockets.ts'
 import type { Exchange, ExchangeEvents } from './exchange.ts'
 import { hostOf } from './server.ts'
 
@@ -44,7 +43,7 @@ export class UdpExchange implements Exchange {
   #connect(): void {
     const { address, port } = this.#to
     this.#choices += 1
-    const socket = socketOn(this.#open(), address)
+    const socket = udpSocketOn(this.#open(), address)
     this.#socket = socket
     socket.on('message', (message) => {
       if (this.#socket === socket) this.#events.onMessage(message)
@@ -92,17 +91,5 @@ export class UdpExchange implements Exchange {
     this.#port = undefined
     this.#socket?.close()
     this.#socket = undefined
-  }
-}
-
-function socketOn(fd: number, address: Upstream['address']): Socket {
-  const socket = createSocket(familyOf(address) === 4 ? 'udp4' : 'udp6')
-  try {
-    socket.bind({ fd })
-    return socket.unref()
-  } catch (error) {
-    socket.close()
-    closeSync(fd)
-    throw error
   }
 }

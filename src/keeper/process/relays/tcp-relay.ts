@@ -1,10 +1,8 @@
-import { createServer, Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { familyOf } from '../../../address/address.ts'
 import type { RelayResource } from '../../../kernel/kept-resource.ts'
+import { tcpSocketOn } from '../node-sockets.ts'
 import type { Relay, RelaySupport } from './relay.ts'
-
-/** Left to itself, Node reads from a given descriptor at once. */
-const unconnected = { allowHalfOpen: true, manualStart: true }
 
 /** Passes on bytes both ways, and the end of each way, for every connection to a listening socket. */
 export class TcpRelay implements Relay {
@@ -55,7 +53,7 @@ export class TcpRelay implements Relay {
   #connect(client: Socket, connection: Set<Socket>): void {
     const { address: host, port } = this.#to
     const fd = this.#support.openClient('tcp', familyOf(host))
-    const target = new Socket({ fd, ...unconnected })
+    const target = tcpSocketOn(fd, { allowHalfOpen: true })
     this.#hold(target, connection)
     pass(client, target)
     pass(target, client)

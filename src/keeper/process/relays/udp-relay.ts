@@ -1,6 +1,7 @@
-import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import type { RemoteInfo, Socket } from 'node:dgram'
 import { familyOf, type IpAddress } from '../../../address/address.ts'
 import type { RelayResource } from '../../../kernel/kept-resource.ts'
+import { udpSocketOn } from '../node-sockets.ts'
 import type { Relay, RelaySupport } from './relay.ts'
 
 /** So long a client is remembered that neither sends nor gets anything. */
@@ -121,9 +122,6 @@ class Client {
 }
 
 function socketOf(fd: number, address: IpAddress): Socket {
-  const socket = createSocket(familyOf(address) === 4 ? 'udp4' : 'udp6')
   // That nobody listens where it leads to, say: somebody may, later.
-  socket.on('error', () => {})
-  socket.bind({ fd })
-  return socket.unref()
+  return udpSocketOn(fd, address).on('error', () => {})
 }

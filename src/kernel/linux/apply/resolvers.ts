@@ -1,5 +1,5 @@
 import { isCnmError } from '../../../base/errors.ts'
-import type { ResolverResource } from '../../kept-resource.ts'
+import { RESOLVER_ADDRESS, type ResolverResource } from '../../kept-resource.ts'
 import { type NamespaceRef, resourceKey } from '../../resource.ts'
 import { close } from '../ffi/file.ts'
 import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
@@ -9,7 +9,6 @@ import {
   isTableFor,
   makeResolverTable,
   portsOf,
-  RESOLVER_ADDRESS,
   type ResolverPorts,
   type ResolverTable,
   readResolverTable,

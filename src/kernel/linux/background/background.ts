@@ -10,6 +10,8 @@ import type { BackgroundOptions, Command, Report } from './messages.ts'
 
 /** So much may wait to be deleted before removing waits, too: deleting is slower than making. */
 const MOST_WAITING = 256
+/** For those who don't read them. */
+const MOST_EVENTS = 100_000
 
 interface Waiting {
   resolve(): void
@@ -23,7 +25,10 @@ interface Waiting {
 export class Background {
   readonly #host: string | undefined
   readonly #onListening: (fd: number) => void
-  readonly #streams = new EventStreams<KernelEvent>()
+  readonly #streams = new EventStreams<KernelEvent>(undefined, {
+    most: MOST_EVENTS,
+    afterLoss: (_, next) => [{ type: 'resync' }, next],
+  })
   readonly #ends = new Map<number, Waiting>()
   readonly #rooms = new Map<Waiting, number>()
   readonly #forgetting = new Map<number, Waiting>()

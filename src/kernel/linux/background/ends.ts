@@ -86,12 +86,24 @@ export class Ends {
       else this.#poll(watched)
       return
     }
-    if (isThere(watched)) {
-      this.#processes.set(pidfd, watched)
-      epollAdd(this.#epoll, pidfd, EPOLLIN)
-    } else {
+    if (!isThere(watched)) {
       close(pidfd)
       this.#onEnd(watched.id)
+    } else if (this.#add(pidfd, EPOLLIN)) this.#processes.set(pidfd, watched)
+    else {
+      close(pidfd)
+      this.#poll(watched)
+    }
+  }
+
+  /** false: the kernel has no room for one more to wait for. */
+  #add(fd: number, mask: number): boolean {
+    try {
+      epollAdd(this.#epoll, fd, mask)
+      return true
+    } catch (error) {
+      if (!isKernelError(error)) throw error
+      return false
     }
   }
 
@@ -109,12 +121,24 @@ export class Ends {
   }
 
   #awaitMount(watched: Watched): void {
-    if (this.#mountTable === undefined) {
-      this.#mountTable = open('/proc/thread-self/mountinfo', O_RDONLY)
-      epollAdd(this.#epoll, this.#mountTable, EPOLLPRI)
+    this.#mountTable ??= this.#openMountTable()
+    if (!isThere(watched)) this.#onEnd(watched.id)
+    else if (this.#mountTable === undefined) this.#poll(watched)
+    else this.#mounts.set(watched.id, watched)
+  }
+
+  /** undefined: it can't be watched now. */
+  #openMountTable(): number | undefined {
+    let table: number
+    try {
+      table = open('/proc/thread-self/mountinfo', O_RDONLY)
+    } catch (error) {
+      if (!isKernelError(error)) throw error
+      return undefined
     }
-    if (isThere(watched)) this.#mounts.set(watched.id, watched)
-    else this.#onEnd(watched.id)
+    if (this.#add(table, EPOLLPRI)) return table
+    close(table)
+    return undefined
   }
 }
 

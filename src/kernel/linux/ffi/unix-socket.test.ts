@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -20,7 +22,7 @@ describe('unix sockets', () => {
 
   it('carry bytes and descriptors', () => {
     const listener = listenUnix(join(folder, 'a.sock'))
-    const client = connectUnix(join(folder, 'a.sock'))
+    const client = connectUnix(join(folder, 'a.sock'), 1000)
     const server = accept(listener)!
     const files = ['one', 'two'].map((name) => {
       writeFileSync(join(folder, name), name)
@@ -44,11 +46,11 @@ describe('unix sockets', () => {
   })
 
   it('say so if there is nobody, or too much', () => {
-    expect(() => connectUnix(join(folder, 'nobody.sock'))).toThrow('ENOENT')
-    expect(() => connectUnix(`/${'x'.repeat(200)}`)).toThrow('too long for a unix socket')
+    expect(() => connectUnix(join(folder, 'nobody.sock'), 1000)).toThrow('ENOENT')
+    expect(() => connectUnix(`/${'x'.repeat(200)}`, 1000)).toThrow('too long for a unix socket')
     const listener = listenUnix(join(folder, 'b.sock'))
     expect(() => listenUnix(join(folder, 'b.sock'))).toThrow('EADDRINUSE')
-    const client = connectUnix(join(folder, 'b.sock'))
+    const client = connectUnix(join(folder, 'b.sock'), 1000)
     const chunk = Buffer.alloc(1 << 16)
     let sent: number | undefined = 0
     for (let at = 0; at < 100 && sent !== undefined; at++) {
@@ -56,6 +58,22 @@ describe('unix sockets', () => {
     }
     expect(sent).toBeUndefined()
     for (const fd of [client, listener]) close(fd)
-    expect(() => connectUnix(join(folder, 'b.sock'))).toThrow('ECONNREFUSED')
+    expect(() => connectUnix(join(folder, 'b.sock'), 1000)).toThrow('ECONNREFUSED')
+  })
+
+  it('say so if there is no room for a connection in time', async () => {
+    const path = join(folder, 'c.sock')
+    const server = createServer().listen({ path, backlog: 1 })
+    await once(server, 'listening')
+    const connected: number[] = []
+    // Nothing is accepted meanwhile: that would take a turn of the event loop.
+    const connectAll = () => {
+      for (let times = 0; times < 10; times += 1) connected.push(connectUnix(path, 20))
+    }
+    expect(connectAll).toThrow('EAGAIN')
+    expect(connected.length).toBeGreaterThan(0)
+    for (const fd of connected) close(fd)
+    server.close()
+    await once(server, 'close')
   })
 })

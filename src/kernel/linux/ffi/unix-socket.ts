@@ -6,6 +6,7 @@ import { bind, connect, listen, SOCK_STREAM, SOL_SOCKET, socket } from './socket
 
 const AF_UNIX = 1
 const SCM_RIGHTS = 1
+const SO_SNDTIMEO = 21
 const SOCK_CLOEXEC = 0o2000000
 const MSG_CTRUNC = 8
 const MSG_DONTWAIT = 0x40
@@ -24,11 +25,21 @@ const c = {
   recvmsg: declare<(fd: number, message: Uint8Array, flags: number) => number>(
     'intptr_t recvmsg(int, void *, int)',
   ),
+  setsockopt: declare<
+    (fd: number, level: number, option: number, value: Uint8Array, length: number) => number
+  >('int setsockopt(int, int, int, const void *, uint32_t)'),
 }
 
-/** A connection to whoever listens at that path. Errors: ENOENT, ECONNREFUSED. */
-export function connectUnix(path: string): number {
-  return opened((fd) => connect(fd, unixAddress(path), path))
+/**
+ * A connection to whoever listens at that path. Errors: ENOENT, ECONNREFUSED; EAGAIN: so many wait there
+ * already that there was no room for one more in time.
+ */
+export function connectUnix(path: string, timeoutMs: number): number {
+  return opened((fd) => {
+    setSendTimeout(fd, timeoutMs)
+    connect(fd, unixAddress(path), path)
+    setSendTimeout(fd, 0)
+  })
 }
 
 /** A socket that listens at that path, where nothing may be yet, for its owner. Errors: EADDRINUSE. */
@@ -119,6 +130,15 @@ function receivedDescriptors(): number[] {
 function describeControl(length: number): void {
   message.writeBigUInt64LE(length === 0 ? 0n : koffi.address(control), 32)
   message.writeBigUInt64LE(BigInt(length), 40)
+}
+
+/** Of sending, and of connecting; 0: none. */
+function setSendTimeout(fd: number, timeoutMs: number): void {
+  // `struct timeval`.
+  const seconds = Math.floor(timeoutMs / 1000)
+  const value = new BigInt64Array([BigInt(seconds), BigInt(timeoutMs - seconds * 1000) * 1000n])
+  const bytes = new Uint8Array(value.buffer)
+  check(c.setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, bytes, bytes.length), 'setsockopt')
 }
 
 function opened(prepare: (fd: number) => void): number {

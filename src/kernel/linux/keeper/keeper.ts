@@ -11,7 +11,7 @@ export interface ToldChange {
   /** Endpoints whose names it is about. */
   readonly endpoints: readonly string[]
   /** What was kept under the keys it is about. */
-  readonly before: ReadonlyMap<string, KeptResource | undefined>
+  readonly before: Map<string, KeptResource | undefined>
 }
 
 /** What has become of what the keeper was asked, since this was last taken. */
@@ -20,13 +20,21 @@ export interface KeeperNews {
   readonly known: readonly string[]
   readonly problems: readonly string[]
   readonly isUp: boolean
+  /** Whether something it was asked has no answer yet. */
+  readonly owes: boolean
 }
+
+/** One that has missed a long deadline is waited for no longer than that until it answers. */
+const HASTE_MS = 100
 
 /** The keeper, as the kernel thread knows it. */
 export class Keeper {
   readonly mirror = new Mirror()
   readonly link: KeeperLink
   readonly #late = new Set<ToldChange>()
+  /** In the order in which they were told, which is that of the answers. */
+  readonly #unanswered = new Set<ToldChange>()
+  #isSlow = false
   #known: string[] = []
   #problems: string[] = []
 
@@ -40,6 +48,8 @@ export class Keeper {
         // Whoever wants it kept hands it over to the next one.
         this.mirror.clear()
         this.#late.clear()
+        this.#unanswered.clear()
+        this.#isSlow = false
       },
       onProblem: (message) => this.#problems.push(message),
     })
@@ -63,14 +73,19 @@ export class Keeper {
       this.#answered(change, error)
     })
     const change: ToldChange = { asked, endpoints, before }
-    if (link.isUp) for (const key of keys) mirror.set(key, added.get(key))
+    if (!link.isUp) return change
+    this.#unanswered.add(change)
+    for (const key of keys) mirror.set(key, added.get(key))
     return change
   }
 
   /** Waits for that; false: its names may be late. */
   done(change: ToldChange, timeoutMs: number): boolean {
-    if (this.link.answered(change.asked, timeoutMs)) return true
-    if (this.link.isUp) this.#late.add(change)
+    const wait = this.#isSlow ? Math.min(timeoutMs, HASTE_MS) : timeoutMs
+    if (this.link.answered(change.asked, wait)) return true
+    if (!this.link.isUp) return false
+    if (wait > HASTE_MS) this.#isSlow = true
+    this.#late.add(change)
     return false
   }
 
@@ -79,11 +94,14 @@ export class Keeper {
     for (const key of keys) this.mirror.set(key, undefined)
   }
 
+  /** Ends a keeper that answers nothing for too long. */
   takeNews(): KeeperNews {
     this.link.drain()
+    this.link.endIfHung()
     const known = this.#known
     this.#known = []
-    return { known, problems: this.takeProblems(), isUp: this.link.isUp }
+    const { isUp, owes } = this.link
+    return { known, problems: this.takeProblems(), isUp, owes }
   }
 
   takeProblems(): readonly string[] {
@@ -93,12 +111,18 @@ export class Keeper {
   }
 
   #answered(change: ToldChange, error: string | undefined): void {
+    this.#isSlow = false
+    this.#unanswered.delete(change)
     const wasLate = this.#late.delete(change)
     if (error === undefined) {
       if (wasLate) this.#known.push(...change.endpoints)
       return
     }
-    for (const [key, resource] of change.before) this.mirror.set(key, resource)
+    for (const [key, resource] of change.before) {
+      const newer = [...this.#unanswered].find(({ before }) => before.has(key))
+      if (newer === undefined) this.mirror.set(key, resource)
+      else newer.before.set(key, resource)
+    }
     this.#problems.push(`the keeper couldn't do what it was told: ${error}`)
   }
 }

@@ -5,7 +5,7 @@ import type { KeeperNews } from './keeper.ts'
 import { LateNames } from './late-names.ts'
 
 const names = (endpoint: string) => ({ kind: 'names', endpoint }) as unknown as NamesResource
-const quiet: KeeperNews = { known: [], problems: [], isUp: true }
+const quiet: KeeperNews = { known: [], problems: [], isUp: true, owes: false }
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -41,8 +41,20 @@ function setUp() {
   }
 }
 
+it('asks as long as an answer is owed', async () => {
+  const { late, told, asked, say } = setUp()
+  say({ owes: true })
+  late.awaitAnswers()
+  await vi.advanceTimersByTimeAsync(1000)
+  expect(asked()).toBe(10)
+  say({ isUp: false })
+  await vi.advanceTimersByTimeAsync(1000)
+  expect(asked()).toBe(11)
+  expect(told).toEqual(['lost'])
+})
+
 describe('late names', () => {
-  it('are told once, and again when they are known; nobody is asked before and after', async () => {
+  it('are told, and again when they are known; nobody is asked before and after', async () => {
     const { late, told, asked, say } = setUp()
     late.follow({ remove: [], add: [names('a')] }, [])
     await vi.advanceTimersByTimeAsync(1000)
@@ -50,12 +62,12 @@ describe('late names', () => {
     late.follow({ remove: [], add: [names('a'), names('b')] }, ['a', 'b'])
     late.follow({ remove: [], add: [names('a')] }, ['a'])
     await vi.advanceTimersByTimeAsync(250)
-    expect(told).toEqual(['a late', 'b late'])
+    expect(told).toEqual(['a late', 'b late', 'a late'])
     say({ known: ['a'] })
     await vi.advanceTimersByTimeAsync(100)
     say({ known: ['b'], problems: ['it went wrong'] })
     await vi.advanceTimersByTimeAsync(100)
-    expect(told.slice(2)).toEqual(['a known', 'b known', 'it went wrong'])
+    expect(told.slice(3)).toEqual(['a known', 'b known', 'it went wrong'])
     const before = asked()
     await vi.advanceTimersByTimeAsync(1000)
     expect(asked()).toBe(before)

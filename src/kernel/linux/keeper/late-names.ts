@@ -12,10 +12,14 @@ export interface LateNamesOptions {
   onLoss(): void
 }
 
-/** Endpoints whose names the keeper hadn't acknowledged in time, until it has. Keeps nothing alive. */
+/**
+ * Endpoints whose names the keeper hadn't acknowledged in time, until it has. As long as it owes any
+ * answer, it is looked after. Keeps nothing alive.
+ */
 export class LateNames {
   readonly #options: LateNamesOptions
   readonly #late = new Set<string>()
+  #owes = false
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: LateNamesOptions) {
@@ -26,11 +30,17 @@ export class LateNames {
   follow(change: Change, late: readonly string[]): void {
     const named = new Set(endpointsOf(change.add))
     for (const each of endpointsOf(change.remove)) if (!named.has(each)) this.#late.delete(each)
-    const fresh = late.filter((each) => !this.#late.has(each))
     for (const each of late) named.delete(each)
     this.#known([...named])
-    for (const each of fresh) this.#late.add(each)
-    this.#tell('late', fresh)
+    for (const each of late) this.#late.add(each)
+    // Those that were late already are so with another keeper, perhaps.
+    this.#tell('late', late)
+    this.#look()
+  }
+
+  /** The keeper hasn't answered everything. */
+  awaitAnswers(): void {
+    this.#owes = true
     this.#look()
   }
 
@@ -40,7 +50,7 @@ export class LateNames {
   }
 
   #look(): void {
-    if (this.#timer !== undefined || this.#late.size === 0) return
+    if (this.#timer !== undefined || (this.#late.size === 0 && !this.#owes)) return
     this.#timer = setTimeout(() => {
       // It rejects only when the kernel is closed.
       this.#take().catch(() => {})
@@ -48,8 +58,9 @@ export class LateNames {
   }
 
   async #take(): Promise<void> {
-    const { known, problems, isUp } = await this.#options.news()
+    const { known, problems, isUp, owes } = await this.#options.news()
     this.#timer = undefined
+    this.#owes = owes
     this.#known(known)
     this.#options.onEvents(problems.map((message) => ({ type: 'problem', message })))
     // Without one, whoever hands everything over to the next says it again.

@@ -21,6 +21,12 @@ const FOUND_MS = 2000
 /** A new one has to load its code first. */
 const STARTED_MS = 5000
 const END_MS = 2000
+/** One that answers nothing for so long is of no use to anybody. */
+const HUNG_MS = 5000
+/** Until it has said its first word. */
+const HUNG_AT_FIRST_MS = 30_000
+/** Whatever has stopped it may have stopped this process as well: it hasn't had its time then. */
+const LAST_CHANCE_MS = 500
 /** What fits into a `struct sockaddr_un`. */
 const MOST_PATH_BYTES = 107
 
@@ -43,6 +49,7 @@ export interface LinkEvents {
 
 type Pending = { -readonly [Key in keyof Asked]: Asked[Key] } & {
   readonly number: number
+  readonly since: number
   readonly onAnswer: (error: string | undefined) => void
 }
 
@@ -60,6 +67,7 @@ export class KeeperLink {
   /** Of a keeper that was started and hasn't said a word yet. */
   #greeting: Asked | undefined
   #lastNumber = 0
+  #heardAt = 0
 
   constructor(program: KeeperProgram, events: LinkEvents) {
     this.#program = program
@@ -74,6 +82,11 @@ export class KeeperLink {
     return this.#connection?.isOpen === true
   }
 
+  /** Whether something has no answer yet. */
+  get owes(): boolean {
+    return this.#pending.size > 0
+  }
+
   /** Asks, with duplicates of descriptors; the answer comes later. */
   ask(
     question: Unnumbered<KeeperRequest>,
@@ -82,7 +95,8 @@ export class KeeperLink {
   ): Asked {
     this.#lastNumber += 1
     const number = this.#lastNumber
-    const pending: Pending = { number, isAnswered: false, error: undefined, onAnswer }
+    const since = performance.now()
+    const pending: Pending = { number, since, isAnswered: false, error: undefined, onAnswer }
     if (!this.isUp) return pending
     this.#pending.set(number, pending)
     this.#connection!.send({ ...question, number } as KeeperRequest, descriptors)
@@ -131,6 +145,21 @@ export class KeeperLink {
     this.#inherited.clear()
   }
 
+  /** A keeper that hangs is killed, and lost then. */
+  endIfHung(): void {
+    const [oldest] = this.#pending.values()
+    if (oldest === undefined || !this.isUp) return
+    // The first is hello.
+    const patience = oldest.number === 1 ? HUNG_AT_FIRST_MS : HUNG_MS
+    const since = Math.max(oldest.since, this.#heardAt)
+    if (performance.now() - since < patience || this.answered(oldest, LAST_CHANCE_MS)) return
+    this.#events.onProblem(`the keeper has not answered for ${patience / 1000} s: it is replaced`)
+    if (this.#process === undefined) killWriterOf(logOf(this.#program))
+    else this.#process.kill()
+    this.#connection!.close()
+    this.#noticeLoss()
+  }
+
   /** When the keeper is lost: finds or starts another. Throws if that one ends at once. */
   restore(): void {
     this.drain()
@@ -177,12 +206,13 @@ export class KeeperLink {
 
   /** false: there is none, or one that this engine can't talk to, which is ended. */
   #find(): boolean {
-    const fd = connect(socketOf(this.#program))
+    const deadline = performance.now() + FOUND_MS
+    const fd = this.#connect()
     if (fd === undefined) return false
     const connection = new Connection(fd)
     this.#lastNumber = 1
     connection.send({ op: 'hello', number: 1, version: KEEPER_VERSION })
-    const reply = connection.receive(performance.now() + FOUND_MS)
+    const reply = connection.receive(deadline)
     if (reply === undefined || 'error' in reply || reply.version !== KEEPER_VERSION) {
       if (reply !== undefined) connection.send({ op: 'end', number: 2 })
       const hasEnded = connection.waitForEnd(performance.now() + (reply ? END_MS : 0))
@@ -200,6 +230,17 @@ export class KeeperLink {
     return true
   }
 
+  /** undefined: nobody is there, or somebody who takes no connections, who is ended. */
+  #connect(): number | undefined {
+    try {
+      return connectUnix(socketOf(this.#program), FOUND_MS)
+    } catch (error) {
+      if (isKernelError(error, 'EAGAIN')) killWriterOf(logOf(this.#program))
+      else if (!isKernelError(error, 'ENOENT') && !isKernelError(error, 'ECONNREFUSED')) throw error
+      return undefined
+    }
+  }
+
   /** Doesn't wait for it: what is said waits in its socket. */
   #start(): void {
     const path = socketOf(this.#program)
@@ -208,7 +249,7 @@ export class KeeperLink {
     const listening = listenUnix(path)
     try {
       this.#process = startKeeper(this.#program, listening)
-      this.#connection = new Connection(connectUnix(path))
+      this.#connection = new Connection(connectUnix(path, STARTED_MS))
     } finally {
       close(listening)
     }
@@ -236,6 +277,7 @@ export class KeeperLink {
     const pending = this.#pending.get(reply.number)
     if (pending === undefined) return
     this.#pending.delete(reply.number)
+    this.#heardAt = performance.now()
     pending.isAnswered = true
     pending.error = 'error' in reply ? reply.error : undefined
     pending.onAnswer(pending.error)
@@ -246,16 +288,6 @@ export class KeeperLink {
     this.#connection = undefined
     this.#pending.clear()
     this.#events.onLoss()
-  }
-}
-
-/** undefined: nobody is there. */
-function connect(path: string): number | undefined {
-  try {
-    return connectUnix(path)
-  } catch (error) {
-    if (isKernelError(error, 'ENOENT') || isKernelError(error, 'ECONNREFUSED')) return undefined
-    throw error
   }
 }
 

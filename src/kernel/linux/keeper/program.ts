@@ -50,8 +50,12 @@ export function lastWords(program: KeeperProgram): string {
 // All it has to know comes with its arguments.
 const inherited = ['PATH', 'TZ', 'LANG']
 
+/** One that is killed is gone within so long, as a rule. */
+const KILLED_MS = 1000
+
 /** A keeper's process. */
 export interface KeeperProcess {
+  /** Returns when it is gone, and with it all it has held. */
   kill(): void
   /** Waits for its end; kills it if that takes too long. */
   ended(timeoutMs: number): Promise<void>
@@ -94,7 +98,8 @@ class Child implements KeeperProcess {
   }
 
   kill(): void {
-    this.#child.kill('SIGKILL')
+    // Until Node has laid it to rest, its number is no other's.
+    if (this.#child.kill('SIGKILL')) void foundKeeper(this.#child.pid!)?.ended(KILLED_MS)
   }
 
   async ended(timeoutMs: number): Promise<void> {
@@ -132,14 +137,13 @@ class Found implements KeeperProcess {
   }
 
   kill(): void {
-    if (!this.#isOver(0)) process.kill(this.#pid, 'SIGKILL')
+    if (this.#isOver(0)) return
+    process.kill(this.#pid, 'SIGKILL')
+    this.#isOver(KILLED_MS)
   }
 
   async ended(timeoutMs: number): Promise<void> {
-    if (!this.#isOver(timeoutMs)) {
-      this.kill()
-      this.#isOver(timeoutMs)
-    }
+    if (!this.#isOver(timeoutMs)) this.kill()
     this.forget()
   }
 
@@ -160,7 +164,7 @@ export function killWriterOf(log: string): void {
     if (!/^\d+$/.test(pid) || !writesTo(pid, path)) continue
     const keeper = foundKeeper(Number(pid))
     keeper?.kill()
-    void keeper?.ended(1000)
+    keeper?.forget()
   }
 }
 

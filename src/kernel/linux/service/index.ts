@@ -11,5 +11,6 @@ export {
   epollDelete,
   epollWait,
 } from '../ffi/wait.ts'
+export { PathWatch } from '../path-watch.ts'
 export { namespaceOf, openSocketBeside } from './namespace-of.ts'
 export { setReceiveRoom, socketKind } from './socket-kind.ts'

@@ -1,0 +1,49 @@
+import { isKernelError } from '../../base/errors.ts'
+import { epollAdd, epollDelete } from '../../kernel/linux/service/index.ts'
+
+const REST_MS = 1000
+
+/**
+ * Descriptors that are ready, and yet the kernel couldn't do what they are ready for: nobody looks at
+ * them for a second. What is in its way (no memory, no descriptors) may be over then.
+ */
+export class Rests {
+  readonly #epoll: number
+  /** By descriptor, the one that began first at first. */
+  readonly #resting = new Map<number, { readonly mask: number; readonly until: number }>()
+
+  constructor(epoll: number) {
+    this.#epoll = epoll
+  }
+
+  /** `mask`: what is waited for afterwards. */
+  begin(fd: number, mask: number): void {
+    this.remove(fd)
+    this.#resting.set(fd, { mask, until: performance.now() + REST_MS })
+  }
+
+  /** From now on nothing is waited for at that descriptor, whether it rests or not. */
+  remove(fd: number): void {
+    if (!this.#resting.delete(fd)) epollDelete(this.#epoll, fd)
+  }
+
+  /** Answers in how many milliseconds it has to be called again; -1: when something is ready. */
+  step(): number {
+    const now = performance.now()
+    for (const [fd, { mask, until }] of this.#resting) {
+      if (until > now) return Math.ceil(until - now)
+      this.#resting.delete(fd)
+      this.#end(fd, mask)
+    }
+    return -1
+  }
+
+  #end(fd: number, mask: number): void {
+    try {
+      epollAdd(this.#epoll, fd, mask)
+    } catch (error) {
+      if (!isKernelError(error)) throw error
+      this.#resting.set(fd, { mask, until: performance.now() + REST_MS })
+    }
+  }
+}
