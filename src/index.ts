@@ -10,6 +10,16 @@
 export * from './address/address.ts'
 export { macFor, parseMac } from './address/mac.ts'
 export type { PortRange, Protocol } from './address/port.ts'
+export type {
+  ConnectOptions,
+  EndpointOptions,
+  PublishOptions,
+  RateOptions,
+  StandaloneEndpointOptions,
+  UpdateOptions,
+} from './api/endpoint-options.ts'
+export type { Cancellable } from './api/option-fields.ts'
+export type { NetworkOptions, SandboxOptions, SubnetOptions } from './api/options.ts'
 export {
   CnmError,
   type ErrorCode,
@@ -29,20 +39,11 @@ export { Controller, type ControllerOptions, createController } from './model/co
 export type { DnsQuery } from './model/dns-queries.ts'
 export type { Finding } from './model/doctor.ts'
 export { Endpoint, type EndpointInfo, type PublishedBinding } from './model/endpoint.ts'
-export type {
-  ConnectOptions,
-  EndpointOptions,
-  RateOptions,
-  StandaloneEndpointOptions,
-  UpdateOptions,
-} from './model/endpoint-options.ts'
 export type { DnsOptions } from './model/engine-dns.ts'
-export type { CnmEvent } from './model/event-bus.ts'
+export type { CnmEvent, ListenOptions } from './model/event-bus.ts'
 export type { ExtraHost } from './model/name-options.ts'
 export { Network } from './model/network.ts'
-export type { Cancellable } from './model/option-fields.ts'
-export type { NetworkOptions, SandboxOptions, SubnetOptions } from './model/options.ts'
-export type { ExposedPort, PublishOptions } from './model/port-spec.ts'
+export type { ExposedPort } from './model/port-spec.ts'
 export type { NameSettings, NetworkRecord, PoolRecord } from './model/records.ts'
 export {
   type ExecOptions,
@@ -52,4 +53,10 @@ export {
   type SpawnOptions,
 } from './model/sandbox.ts'
 export type { SandboxFiles } from './model/sandbox-names.ts'
+export type {
+  EndpointStatistics,
+  NetworkStatistics,
+  Statistics,
+  Traffic,
+} from './model/statistics.ts'
 export type * from './store/store.ts'

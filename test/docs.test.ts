@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Command } from 'commander'
 import { describe, expect, it } from 'vitest'
 import { errorCodes } from '../src/base/errors.ts'
 import { program } from '../src/cli/program.ts'
@@ -9,6 +10,7 @@ import { anchors, codeBlocks, links, pages, root } from './support/documentation
 import { pageWithTable, reachabilityPage } from './support/reachability-table.ts'
 
 const all = pages()
+const cnm = await program()
 const page = (path: string) => all.find((one) => one.path === path)?.text ?? ''
 
 describe('the error codes', () => {
@@ -29,25 +31,49 @@ describe('the error codes', () => {
 describe('the commands', () => {
   const sections = new Map(
     page('docs/reference/cli.md')
-      .split(/^## /m)
-      .map((section) => [/^`cnm ([a-z]+)/.exec(section)?.[1] ?? '', section]),
+      .split(/^##+ /m)
+      .map((section) => [
+        /^`(cnm( [a-z]+)+)/.exec(section)?.[1] ?? section.split('\n')[0],
+        section,
+      ]),
   )
-  const { commands } = program()
+  const optionsIn = (section = '') => new Set(section.match(/--[a-z][a-z0-9-]*/g) ?? [])
+  const common = optionsIn(sections.get('What commands have in common'))
+  const commands = leaves(cnm, [])
 
   it('are documented, and none that there is not', () => {
-    const documented = [...sections.keys()].filter((name) => name !== '')
-    expect(documented.sort()).toEqual(commands.map((command) => command.name()).sort())
+    const groups = [...commands.keys()].map((path) => path.split(' ').slice(0, -1).join(' '))
+    const documented = [...sections.keys()].filter((name) => /^cnm /.test(name ?? ''))
+    const expected = new Set([...commands.keys(), ...groups.filter((group) => group !== 'cnm')])
+    expect(documented.sort()).toEqual([...expected].sort())
   })
 
-  it.each(commands.map((command) => [command.name(), command] as const))(
-    '%s: with all its options, and none that it has not',
-    (name, command) => {
-      const documented = sections.get(name)?.match(/--[a-z][a-z0-9-]*/g) ?? []
-      const options = command.options.filter(({ hidden }) => !hidden).map(({ long }) => long)
-      expect([...new Set(documented)].sort()).toEqual(options.sort())
-    },
-  )
+  it.each([...commands])('%s: with all its options, and none that it has not', (path, command) => {
+    const options = command.options.filter(({ hidden }) => !hidden).map(({ long }) => long ?? '')
+    const documented = [...optionsIn(sections.get(path))]
+    const own = options.filter((option) => !common.has(option))
+    expect(documented.filter((option) => !common.has(option)).sort()).toEqual(own.sort())
+  })
+
+  it.each([...commands])('%s: has help with examples, and says what it takes', (_, command) => {
+    let help = ''
+    command.configureOutput({ writeOut: (text) => (help += text) }).outputHelp()
+    expect(help).toMatch(/^Examples:\n {2}\S/m)
+    expect(command.description()).not.toBe('')
+    for (const option of command.options) expect(option.description).not.toBe('')
+  })
 })
+
+/** The commands that do something, by their whole names. */
+function leaves(command: Command, path: readonly string[]): ReadonlyMap<string, Command> {
+  const whole = [...path, command.name()]
+  const below = command
+    .createHelp()
+    .visibleCommands(command)
+    .filter((each) => each.name() !== 'help')
+  if (below.length === 0) return new Map([[whole.join(' '), command]])
+  return new Map(below.flatMap((each) => [...leaves(each, whole)]))
+}
 
 describe('the table of who reaches what', () => {
   it('is the one that is tried with packets (`vitest run -u` renews it)', async () => {

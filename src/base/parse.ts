@@ -1,13 +1,6 @@
-import type { Static, TSchema } from 'typebox'
-import { Compile } from 'typebox/schema'
+import { failuresOf } from './check.ts'
 import { CnmError, type ErrorCode } from './errors.ts'
-
-interface Failure {
-  readonly keyword: string
-  readonly instancePath: string
-  readonly message: string
-  readonly params: Record<string, unknown>
-}
+import type { Static, TSchema } from './schema.ts'
 
 /**
  * Makes a parser from a schema: a typed value, or one CnmError whose message names `what`, the path
@@ -18,17 +11,15 @@ export function parser<Schema extends TSchema>(
   what: string,
   code: ErrorCode = 'INVALID_ARGUMENT',
 ): (value: unknown) => Static<Schema> {
-  const check = Compile(schema)
   return (value) => {
-    if (check.Check(value)) return value as Static<Schema>
-    const [, failures] = check.Errors(value) as unknown as [boolean, Failure[]]
-    const failure = failures.find((f) => f.keyword === 'additionalProperties') ?? failures[0]
-    const path = (failure?.instancePath ?? '').replaceAll('/', '.').replace(/^\./, '')
-    const unknown = failure?.params?.additionalProperties
-    if (Array.isArray(unknown) && unknown.length > 0) {
+    const failures = failuresOf(schema, value)
+    if (failures.length === 0) return value as Static<Schema>
+    const failure = failures.find(({ unknown }) => unknown !== undefined) ?? failures[0]
+    const path = (failure?.path ?? '').replaceAll('/', '.').replace(/^\./, '')
+    if (failure?.unknown !== undefined) {
       const where = path === '' ? '' : ` in ${path}`
-      throw new CnmError(code, `${what}: unknown key ${quoteAll(unknown)}${where}`, {
-        details: { path, unknown },
+      throw new CnmError(code, `${what}: unknown key ${quoteAll(failure.unknown)}${where}`, {
+        details: { path, unknown: failure.unknown },
       })
     }
     const where = path === '' ? '' : `${path} `

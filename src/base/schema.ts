@@ -1,57 +1,47 @@
-import type { TSchema, Type as TypeBox } from 'typebox'
+import type { Type as Typebox } from 'typebox'
 
-/** Of TypeBox's builder what is used here. Loading all of it takes longer than starting Node. */
-type Builder = Pick<
-  typeof TypeBox,
-  | 'Array'
-  | 'Boolean'
-  | 'Integer'
-  | 'Literal'
-  | 'Number'
-  | 'Object'
-  | 'Optional'
-  | 'Record'
-  | 'String'
-  | 'Undefined'
-  | 'Union'
-  | 'Unknown'
->
+export type { Static, TSchema } from 'typebox'
 
-type Properties = Readonly<Record<string, TSchema>>
+/**
+ * What typebox makes of its types at run time: schemas as plain data, of the sorts that are used here. Its
+ * own code takes 150 ms to load, which is more than a command may need to start; its types cost nothing.
+ */
 
-const optional = new WeakSet<TSchema>()
+type Schema = Readonly<Record<string, unknown>>
 
-const simple = (type: string) => (options?: object) => ({ type, ...options })
+/** As typebox marks it: not enumerable, so that it isn't written as JSON. */
+const optional = '~optional'
 
-/** Makes JSON schemas, and the types of what they describe. */
-export const Type = {
-  Boolean: simple('boolean'),
-  Integer: simple('integer'),
-  Number: simple('number'),
-  String: simple('string'),
-  Undefined: simple('undefined'),
-  Unknown: (options?: object) => ({ ...options }),
-  Array: (items: TSchema, options?: object) => ({ type: 'array', items, ...options }),
-  Literal: (value: string | number | boolean) => ({ type: typeof value, const: value }),
-  Union: (anyOf: readonly TSchema[], options?: object) => ({ anyOf, ...options }),
-  Object(properties: Properties, options?: object) {
-    const required = Object.keys(properties).filter((key) => !optional.has(properties[key]!))
-    return {
-      type: 'object',
-      ...(required.length > 0 && { required }),
-      properties,
-      ...options,
-    }
-  },
-  Optional(schema: TSchema) {
-    const copy = { ...schema }
-    optional.add(copy)
-    return copy
-  },
-  /** Keys are any strings. */
-  Record: (_: TSchema, value: TSchema, options?: object) => ({
+function objectOf(properties: Readonly<Record<string, Schema>>, more: Schema = {}): Schema {
+  const required = Object.keys(properties).filter((key) => !(optional in (properties[key] ?? {})))
+  return {
     type: 'object',
-    patternProperties: { '^.*$': value },
-    ...options,
+    ...(required.length === 0 ? {} : { required }),
+    properties,
+    ...more,
+  }
+}
+
+const light = {
+  Object: objectOf,
+  Optional: (schema: Schema): Schema =>
+    Object.defineProperty({ ...schema }, optional, { value: true }),
+  String: (more: Schema = {}): Schema => ({ type: 'string', ...more }),
+  Number: (more: Schema = {}): Schema => ({ type: 'number', ...more }),
+  Integer: (more: Schema = {}): Schema => ({ type: 'integer', ...more }),
+  Boolean: (more: Schema = {}): Schema => ({ type: 'boolean', ...more }),
+  Null: (): Schema => ({ type: 'null' }),
+  Undefined: (): Schema => ({ type: 'undefined' }),
+  Unknown: (more: Schema = {}): Schema => more,
+  Literal: (value: string | number | boolean): Schema => ({ type: typeof value, const: value }),
+  Array: (items: Schema, more: Schema = {}): Schema => ({ type: 'array', items, ...more }),
+  Union: (anyOf: readonly Schema[], more: Schema = {}): Schema => ({ anyOf, ...more }),
+  /** With any key. */
+  Record: (_: Schema, values: Schema, more: Schema = {}): Schema => ({
+    type: 'object',
+    patternProperties: { '^.*$': values },
+    ...more,
   }),
-} as unknown as Builder
+}
+
+export const Type = light as unknown as Pick<typeof Typebox, keyof typeof light>

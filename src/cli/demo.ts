@@ -8,7 +8,6 @@ import { fileURLToPath } from 'node:url'
 import { Command, Option } from 'commander'
 import { DemoHost } from './demo-host.ts'
 import { DemoLog } from './demo-log.ts'
-import { tellStory } from './demo-story.ts'
 import { guarded } from './fail.ts'
 
 const throwAway = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc']
@@ -16,6 +15,7 @@ const throwAway = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mou
 export function demoCommand(): Command {
   return new Command('demo')
     .description('show on a throw-away host what this is, with times; changes nothing here')
+    .addHelpText('after', '\nExamples:\n  cnm demo')
     .addOption(new Option('--inside', 'this process is on the throw-away host').hideHelp())
     .action(guarded(demo))
 }
@@ -34,6 +34,8 @@ async function demo({ inside }: { readonly inside?: boolean }): Promise<number> 
 }
 
 async function show(): Promise<number> {
+  // Other commands start sooner without the engine.
+  const { tellStory } = await import('./demo-story.ts')
   const folder = await mkdtemp(join(tmpdir(), 'cnm-demo-'))
   const log = new DemoLog()
   try {

@@ -1,34 +1,39 @@
 import { Command } from 'commander'
-import { createController } from '../linux.ts'
-import { type EngineFlags, engineOptions, withEngineOptions } from './engine-options.ts'
+import type { FindingInfo } from '../api/reports.ts'
+import { type ClientFlags, withClientOptions, withDaemon } from './client.ts'
 import { guarded } from './fail.ts'
+import { printJson, printLine } from './output.ts'
 
 export function doctorCommand(): Command {
-  return withEngineOptions(new Command('doctor'))
+  return withClientOptions(new Command('doctor'))
     .description('say how the machine differs from what is recorded')
     .option('--fix', 'make it as recorded')
-    .option('--json', 'as JSON, a line for each finding')
     .addHelpText(
       'after',
       `
-Starting the engine mends what an earlier one left behind, so an idle host has no findings.
-Exit status: 0 if nothing is left to be mended, 1 otherwise.`,
+With --json each finding is an object on a line of its own. Exit status: 0 if nothing is left to be mended,
+1 otherwise.
+
+Examples:
+  cnm doctor
+  cnm doctor --fix`,
     )
     .action(guarded(doctor))
 }
 
-async function doctor(
-  flags: EngineFlags & { readonly fix?: boolean; readonly json?: boolean },
-): Promise<number> {
-  await using cnm = await createController(engineOptions(flags))
-  const findings = await cnm.doctor({ fix: flags.fix ?? false })
-  for (const finding of findings) {
-    const { kind, detail, mended, remedy } = finding
-    const line = flags.json
-      ? JSON.stringify(finding)
-      : `${kind}${mended ? ' (mended)' : ''}: ${detail}${remedy ? `\n  mend it with: ${remedy}` : ''}`
-    process.stdout.write(`${line}\n`)
-  }
-  if (findings.length === 0 && !flags.json) process.stdout.write('all is as recorded\n')
-  return findings.every(({ mended }) => mended) ? 0 : 1
+async function doctor(flags: ClientFlags & { readonly fix?: boolean }): Promise<number> {
+  return withDaemon(flags, async (cnm) => {
+    const findings = await cnm.doctor({ fix: flags.fix ?? false })
+    for (const finding of findings) {
+      if (flags.json) printJson(finding)
+      else printLine(findingText(finding))
+    }
+    if (findings.length === 0 && !flags.json) printLine('all is as recorded')
+    return findings.every(({ mended }) => mended) ? 0 : 1
+  })
+}
+
+function findingText({ kind, detail, mended, remedy }: FindingInfo): string {
+  const tail = remedy === undefined ? '' : `\n  mend it with: ${remedy}`
+  return `${kind}${mended ? ' (mended)' : ''}: ${detail}${tail}`
 }

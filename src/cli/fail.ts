@@ -28,13 +28,13 @@ export function guarded<Args extends unknown[]>(
     } catch (error) {
       const last = args.at(-1)
       const json = last instanceof Command && last.opts().json === true
-      process.exitCode = fail(error, json)
+      process.exitCode = report(error, json)
     }
   }
 }
 
 /** Says what went wrong on stderr and answers with the exit status. */
-function fail(error: unknown, json: boolean): number {
+export function report(error: unknown, json: boolean): number {
   const known = isCnmError(error)
     ? error
     : new CnmError('INTERNAL', error instanceof Error ? error.message : String(error))
@@ -46,4 +46,18 @@ function fail(error: unknown, json: boolean): number {
     if (known.kind === 'internal' && process.env.CNM_DEBUG) console.error(error)
   }
   return shellCodes[known.code] ?? exitCodes[known.kind]
+}
+
+/** What is wrong with the command line itself, in the same form. */
+export function usageError(text: string, write: (text: string) => void): void {
+  const message = text.replace(/^error: /, '')
+  if (wantsJson(process.argv)) {
+    write(`${JSON.stringify(new CnmError('INVALID_ARGUMENT', message.trim()))}\n`)
+  } else write(`cnm: ${message}`)
+}
+
+/** Behind `--` it is meant for another program. */
+function wantsJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--')
+  return argv.slice(0, end === -1 ? undefined : end).includes('--json')
 }

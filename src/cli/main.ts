@@ -1,4 +1,22 @@
 #!/usr/bin/env node
 import { program } from './program.ts'
 
-await program().parseAsync()
+/** As Docker's command line takes them: commander has no `--ipv4=false`. */
+function switches(argv: readonly string[]): string[] {
+  return argv.flatMap((word) => {
+    const [, name, value] = /^--(ipv4|ipv6|internal|force)=(true|false)$/.exec(word) ?? []
+    if (name === undefined) return [word]
+    if (value === 'true') return [`--${name}`]
+    return name.startsWith('ipv') ? [`--no-${name}`] : []
+  })
+}
+
+// Whoever has read enough of it needs no more: `cnm network ls | head -1`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(0)
+})
+
+const [, , command] = process.argv
+const argv = command === 'network' ? switches(process.argv) : process.argv
+await (await program(command)).parseAsync(argv)

@@ -1,23 +1,54 @@
 import { Command, type CommanderError } from 'commander'
-import { demoCommand } from './demo.ts'
-import { doctorCommand } from './doctor.ts'
-import { runCommand } from './run.ts'
-import { versionCommand } from './version.ts'
+import { usageError } from './fail.ts'
 
-/** The command tree. Help and completions come from here. */
-export function program(): Command {
+/** Each is loaded when it is needed: reading the code of all of them takes longer than most take to run. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  run: async () => (await import('./run.ts')).runCommand(),
+  network: async () => (await import('./network/network.ts')).networkCommand(),
+  sandbox: async () => (await import('./sandbox/sandbox.ts')).sandboxCommand(),
+  endpoint: async () => (await import('./endpoint/endpoint.ts')).endpointCommand(),
+  status: async () => (await import('./status.ts')).statusCommand(),
+  events: async () => (await import('./events.ts')).eventsCommand(),
+  doctor: async () => (await import('./doctor.ts')).doctorCommand(),
+  down: async () => (await import('./down.ts')).downCommand(),
+  daemon: async () => (await import('./daemon.ts')).daemonCommand(),
+  keeper: async () => (await import('./keeper.ts')).keeperCommand(),
+  demo: async () => (await import('./demo.ts')).demoCommand(),
+  version: async () => (await import('./version.ts')).versionCommand(),
+  completion: async () => (await import('./completion.ts')).completionCommand(),
+}
+
+/** For shells and for the build. */
+const hidden: typeof commands = {
+  __complete: async () => (await import('./complete.ts')).completeCommand(program),
+  __man: async () => (await import('./man.ts')).manCommand(program),
+}
+
+/**
+ * The command tree, from which help, completions and man pages come; if `only` is the name of a command,
+ * with that one alone.
+ */
+export async function program(only = ''): Promise<Command> {
   const root = new Command('cnm')
   root
     .description('Container networking: networks, sandboxes and endpoints on this host')
     .enablePositionalOptions()
     .showSuggestionAfterError()
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'cnm: ')) })
-    .configureHelp({ sortSubcommands: true })
+    .configureOutput({ outputError: usageError })
+    .configureHelp({ sortSubcommands: true, optionDescription: ({ description }) => description })
     .exitOverride(exitOn)
-  for (const command of [runCommand(), demoCommand(), doctorCommand(), versionCommand()]) {
-    root.addCommand(command.exitOverride(exitOn).copyInheritedSettings(root))
+  const load = commands[only] ?? hidden[only]
+  const loaders = load === undefined ? Object.values(commands) : [load]
+  for (const command of await Promise.all(loaders.map((load) => load()))) {
+    root.addCommand(command, { hidden: only in hidden })
   }
+  settle(root)
   return root
+}
+
+/** What holds for the root holds for all below it. */
+function settle(parent: Command): void {
+  for (const command of parent.commands) settle(command.copyInheritedSettings(parent))
 }
 
 /** Usage errors end with 2, help with 0; what they say was printed already. */

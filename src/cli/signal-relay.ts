@@ -1,4 +1,10 @@
-import type { Program } from '../linux.ts'
+import { constants } from 'node:os'
+import { isCnmError } from '../base/errors.ts'
+
+/** Something that signals can be passed on to. */
+export interface Signalled {
+  kill(signal: NodeJS.Signals): void
+}
 
 /**
  * Passes signals on to the program; one that comes before it is being started cancels that. What a
@@ -15,7 +21,7 @@ export class SignalRelay {
   readonly #abort = new AbortController()
   /** The first one that came before there was a program. */
   early: NodeJS.Signals | undefined
-  #program: Program | undefined
+  #program: Signalled | undefined
 
   constructor() {
     for (const signal of this.#signals) process.on(signal, this.#receive)
@@ -26,7 +32,7 @@ export class SignalRelay {
     return this.#abort.signal
   }
 
-  relayTo(program: Program): void {
+  relayTo(program: Signalled): void {
     this.#program = program
     if (this.early !== undefined) program.kill(this.early)
   }
@@ -41,5 +47,19 @@ export class SignalRelay {
       this.early ??= signal
       this.#abort.abort()
     } else if (!fromTerminal) this.#program.kill(signal)
+  }
+}
+
+/** Answers with the exit status; that of the signal, if one came before there was a program. */
+export async function relaying(work: (signals: SignalRelay) => Promise<number>): Promise<number> {
+  const signals = new SignalRelay()
+  try {
+    return await work(signals)
+  } catch (error) {
+    if (signals.early === undefined || !isCnmError(error, 'CANCELLED')) throw error
+    return 128 + constants.signals[signals.early]
+  } finally {
+    // Not before all is cleaned up: another signal would end that half-way.
+    signals.stop()
   }
 }

@@ -1,20 +1,53 @@
 import { readFile } from 'node:fs/promises'
 import { Command } from 'commander'
+import type { StatusInfo } from '../api/reports.ts'
+import { isCnmError } from '../base/errors.ts'
+import { type ClientFlags, withClientOptions, withDaemon } from './client.ts'
 import { guarded } from './fail.ts'
+import { printJson, printLine } from './output.ts'
 
 export function versionCommand(): Command {
-  return new Command('version')
-    .description('print the version')
-    .option('--json', 'as JSON')
+  return withClientOptions(new Command('version'))
+    .description('print the versions of this command and of the daemon')
+    .addHelpText(
+      'after',
+      `
+That no daemon answers is no error.
+
+Examples:
+  cnm version
+  cnm version --json | jq -r .cnm`,
+    )
     .action(guarded(version))
 }
 
-async function version(options: { readonly json?: boolean }): Promise<number> {
-  const file = new URL('../../package.json', import.meta.url)
-  const { version: cnm } = JSON.parse(await readFile(file, 'utf8')) as { version: string }
+async function version(flags: ClientFlags): Promise<number> {
+  const cnm = await ownVersion()
   const { node } = process.versions
-  process.stdout.write(
-    options.json ? `${JSON.stringify({ cnm, node })}\n` : `cnm ${cnm}, Node ${node}\n`,
-  )
+  const daemon = await daemonStatus(flags)
+  if (flags.json) {
+    printJson({ cnm, node, daemon: daemon && { version: daemon.version, pid: daemon.pid } })
+    return 0
+  }
+  printLine(`cnm ${cnm}, Node ${node}`)
+  printLine(daemon ? `daemon ${daemon.version}, process ${daemon.pid}` : 'no daemon answers')
   return 0
+}
+
+export async function ownVersion(): Promise<string> {
+  const file = new URL('../../package.json', import.meta.url)
+  return (JSON.parse(await readFile(file, 'utf8')) as { version: string }).version
+}
+
+/** null: none answers. */
+async function daemonStatus(flags: ClientFlags): Promise<StatusInfo | null> {
+  let found: StatusInfo | null = null
+  try {
+    await withDaemon(flags, async (cnm) => {
+      found = await cnm.status()
+    })
+  } catch (error) {
+    if (!isCnmError(error, 'DAEMON_UNREACHABLE')) throw error
+  }
+  return found
 }

@@ -90,6 +90,8 @@ export interface KeeperOptions {
   readonly socket: string
   /** The host's resolv.conf, which is followed. */
   readonly resolvConf: string
+  /** It goes on though there is nobody to answer. */
+  readonly stays?: boolean
 }
 
 /** Nobody sends more in one message. */

@@ -40,6 +40,12 @@ export interface Kernel {
    */
   holders(ports: readonly Omit<ReservationResource, 'kind'>[]): Promise<readonly PortHolder[]>
 
+  /**
+   * What has passed through each of the host's links, ours and others', since it was made. One question,
+   * however many links there are.
+   */
+  statistics(): Promise<readonly LinkStatistics[]>
+
   /** What others' rules do to packets that are forwarded to and from our bridges. */
   obstacles(): Promise<readonly Obstacle[]>
 
@@ -151,6 +157,20 @@ export interface HostView {
   readonly dockerUser: readonly ('ip' | 'ip6')[]
   /** What the host's own resolv.conf says besides its servers. */
   readonly resolver: { readonly search: readonly string[]; readonly options: readonly string[] }
+}
+
+/** As the link sees it: what the host's end of a veth has received, its sandbox has sent. */
+export interface LinkStatistics {
+  readonly name: string
+  readonly received: TrafficCounters
+  readonly sent: TrafficCounters
+}
+
+export interface TrafficCounters {
+  readonly bytes: number
+  readonly packets: number
+  readonly dropped: number
+  readonly errors: number
 }
 
 /** A socket of the host that holds a port. */

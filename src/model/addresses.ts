@@ -5,11 +5,11 @@ import {
   parseAddress,
   parsePrefix,
 } from '../address/address.ts'
+import type { SubnetOptions } from '../api/options.ts'
 import { CnmError } from '../base/errors.ts'
 import type { ParsedOptions } from '../driver/driver.ts'
 import type { Ipam, PoolId } from '../ipam/ipam.ts'
 import type { HostView } from '../kernel/kernel.ts'
-import type { SubnetOptions } from './options.ts'
 import type { NetworkRecord, PoolRecord } from './records.ts'
 import type { NetworkState } from './state.ts'
 

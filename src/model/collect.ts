@@ -51,7 +51,10 @@ export function watchSandbox(engine: Engine, record: SandboxRecord): void {
   const place = livesOn(record)
   if (place === undefined) return
   const gone = engine.kernel.gone(place, engine.closing.signal).then(async () => {
-    if (engine.closing.signal.aborted || !engine.state.sandboxes.get(record.id)) return
+    const now = engine.state.sandboxes.get(record.id)
+    if (engine.closing.signal.aborted || now === undefined) return
+    // It goes with another one by now.
+    if (record.program !== undefined && record.program !== now.program) return
     await deleteSandbox(engine, record.id)
   })
   inBackground(engine, gone)

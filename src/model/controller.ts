@@ -1,3 +1,5 @@
+import type { Cancellable } from '../api/option-fields.ts'
+import type { NetworkOptions, SandboxOptions } from '../api/options.ts'
 import { CnmError, isCnmError, throwIfAborted } from '../base/errors.ts'
 import type { NetworkDriver } from '../driver/driver.ts'
 import type { Ipam } from '../ipam/ipam.ts'
@@ -8,15 +10,15 @@ import { doctor, type Finding } from './doctor.ts'
 import { Endpoint } from './endpoint.ts'
 import { Engine, explain } from './engine.ts'
 import { type DnsOptions, parseDns } from './engine-dns.ts'
-import type { CnmEvent } from './event-bus.ts'
+import type { CnmEvent, ListenOptions } from './event-bus.ts'
 import { followHost } from './follow-host.ts'
 import { Network, refuseOther } from './network.ts'
 import { createNetwork } from './networks.ts'
-import type { Cancellable } from './option-fields.ts'
-import type { NetworkOptions, SandboxOptions } from './options.ts'
 import { Sandbox } from './sandbox.ts'
 import { createSandbox } from './sandboxes.ts'
 import { start } from './start.ts'
+import { readStatistics, type Statistics } from './statistics.ts'
+import { pruneNetworks, tearDown } from './tear-down.ts'
 
 export interface ControllerOptions {
   readonly kernel: Kernel
@@ -36,6 +38,8 @@ export interface ControllerOptions {
    * `auto`.
    */
   readonly coexist?: 'auto' | 'off'
+  /** How many events are kept for `events({ since })`, at least. Default: 10,000. */
+  readonly eventsKept?: number
   /** Told of what fails in the background. Default: a process warning. */
   readonly onProblem?: (problem: unknown) => void
   /** Called last when the controller closes. */
@@ -140,9 +144,30 @@ export class Controller implements AsyncDisposable {
     return new Endpoint(this.#open(), this.#engine.state.endpoints.find(id).id)
   }
 
-  /** What happens from now on, until the signal fires or the controller closes. */
-  events(options: Cancellable = {}): AsyncIterable<CnmEvent> & AsyncDisposable {
-    return this.#open().events.listen(options.signal)
+  endpoints(): Endpoint[] {
+    return this.#open()
+      .state.endpoints.all()
+      .filter(({ state }) => state !== 'creating')
+      .map(({ id }) => new Endpoint(this.#engine, id))
+  }
+
+  /**
+   * What happens from now on, or after the event of the number `since`, until the signal fires or the
+   * controller closes. Errors: EVENTS_LOST (not all since then is known any more, or `instance` says that
+   * the number is another controller's), also for who reads so slowly that events would have to be left out.
+   */
+  events(options: ListenOptions = {}): AsyncIterable<CnmEvent> & AsyncDisposable {
+    return this.#open().events.listen(options)
+  }
+
+  /** Another one for each controller: numbers of events begin anew. */
+  get instance(): string {
+    return this.#engine.events.instance
+  }
+
+  /** The number of the last event. */
+  get sequence(): number {
+    return this.#engine.events.sequence
   }
 
   /**
@@ -153,10 +178,32 @@ export class Controller implements AsyncDisposable {
     return dnsQueries(this.#open(), options.signal)
   }
 
+  /**
+   * Bytes, packets, drops and errors of all endpoints and networks since their links were made. One
+   * question to the kernel, however many there are.
+   */
+  async statistics(options: Cancellable = {}): Promise<Statistics> {
+    throwIfAborted(options.signal, 'reading statistics')
+    return readStatistics(this.#open())
+  }
+
   /** How the machine differs from the records; with `fix` the difference is mended. */
   async doctor(options: Cancellable & { readonly fix?: boolean } = {}): Promise<Finding[]> {
     throwIfAborted(options.signal, 'doctor')
     return doctor(this.#open(), this.#problems, options.fix ?? false)
+  }
+
+  /** Deletes all networks without endpoints. Answers with their names. */
+  async prune(options: Cancellable = {}): Promise<string[]> {
+    return pruneNetworks(this.#open(), options.signal)
+  }
+
+  /**
+   * Deletes all sandboxes, endpoints and networks. Resolves when they are really gone; an error names
+   * everything that couldn't be deleted.
+   */
+  async down(options: Cancellable = {}): Promise<void> {
+    await tearDown(this.#open(), options.signal)
   }
 
   /** Resolves when everything deleted so far is really gone from the kernel. */

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { MemoryRig } from '../../test/support/memory-rig.ts'
+import type { EndpointOptions } from '../api/endpoint-options.ts'
 import type { Resource } from '../kernel/resource.ts'
 import type { Controller } from './controller.ts'
-import type { EndpointOptions } from './endpoint-options.ts'
 
 async function onWeb(rig: MemoryRig, options: object = {}): Promise<Controller> {
   const cnm = await rig.start()

@@ -1,13 +1,13 @@
-import { CnmError, isCnmError } from '../base/errors.ts'
-import { type EndpointId, type NetworkId, newId, type SandboxId } from '../base/id.ts'
-import { parseEndpointAddresses, releaseAddresses, takeAddresses } from './addresses.ts'
-import { collectNetwork, watchIdle } from './collect.ts'
 import {
   type EndpointOptions,
   parseEndpointOptions,
   parseStandaloneOptions,
   type StandaloneEndpointOptions,
-} from './endpoint-options.ts'
+} from '../api/endpoint-options.ts'
+import { CnmError, isCnmError } from '../base/errors.ts'
+import { type EndpointId, type NetworkId, newId, type SandboxId } from '../base/id.ts'
+import { parseEndpointAddresses, releaseAddresses, takeAddresses } from './addresses.ts'
+import { collectNetwork, watchIdle } from './collect.ts'
 import { endpointSettings } from './endpoint-settings.ts'
 import { drop, type Engine, put } from './engine.ts'
 import { publicationOf, withHostPorts, withPorts } from './host-ports.ts'

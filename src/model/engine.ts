@@ -30,6 +30,8 @@ export interface EngineOptions {
   readonly coexist: 'auto' | 'off'
   /** Told of what fails in the background, where nobody waits for it. */
   readonly onProblem: (problem: unknown) => void
+  /** How many events are kept for those who come back. */
+  readonly eventsKept?: number
 }
 
 /** One change of the model, as it goes: decide → record → do → record. */
@@ -66,7 +68,7 @@ export class Engine {
   /** Where the search for any free port goes on. */
   nextPort = 0
   readonly queue = new KeyedQueue()
-  readonly events = new EventBus()
+  readonly events: EventBus
   /** Fires when the controller closes; ends everything that waits. */
   readonly closing = new AbortController()
   /** When endpoints that nobody has joined are collected. */
@@ -85,6 +87,7 @@ export class Engine {
     this.idleMs = options.idleMs
     this.coexist = options.coexist
     this.onProblem = options.onProblem
+    this.events = new EventBus(options.eventsKept)
     this.drivers = new Map(options.drivers.map((driver) => [driver.name, driver]))
     this.ipams = new Map(options.ipams.map((ipam) => [ipam.name, ipam]))
   }

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { MemoryRig } from '../../test/support/memory-rig.ts'
+import type { EndpointOptions } from '../api/endpoint-options.ts'
+import type { NetworkOptions, SandboxOptions } from '../api/options.ts'
 import type { NamesResource } from '../kernel/kept-resource.ts'
 import type { Resource } from '../kernel/resource.ts'
 import type { Controller } from './controller.ts'
-import type { EndpointOptions } from './endpoint-options.ts'
-import type { NetworkOptions, SandboxOptions } from './options.ts'
 import type { Sandbox } from './sandbox.ts'
 
 const web: NetworkOptions = { name: 'web', subnets: ['10.7.0.0/24', 'fd00:7::/64'] }

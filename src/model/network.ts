@@ -5,19 +5,20 @@ import {
   prefixLength,
   socketText,
 } from '../address/address.ts'
+import type { StandaloneEndpointOptions } from '../api/endpoint-options.ts'
+import type { Cancellable } from '../api/option-fields.ts'
+import { type NetworkOptions, parseNetworkOptions } from '../api/options.ts'
 import { CnmError } from '../base/errors.ts'
 import type { NetworkId } from '../base/id.ts'
 import type { HostView } from '../kernel/kernel.ts'
 import { parseSubnets } from './addresses.ts'
 import { Endpoint } from './endpoint.ts'
-import type { StandaloneEndpointOptions } from './endpoint-options.ts'
 import { createEndpoint } from './endpoints.ts'
 import type { Engine } from './engine.ts'
 import { parseServers } from './name-options.ts'
 import { deleteNetwork } from './networks.ts'
-import type { Cancellable } from './option-fields.ts'
-import { type NetworkOptions, parseNetworkOptions } from './options.ts'
 import type { NetworkRecord } from './records.ts'
+import { deleteNetworkByForce } from './tear-down.ts'
 
 /** A network: a group of endpoints that can talk to each other and to nobody else. */
 export class Network {
@@ -51,9 +52,10 @@ export class Network {
     return new Endpoint(this.#engine, id)
   }
 
-  /** Errors: NETWORK_IN_USE, naming the endpoints. */
-  async delete(options: Cancellable = {}): Promise<void> {
-    await deleteNetwork(this.#engine, this.id, options.signal)
+  /** With `force` its endpoints leave and go first. Errors: NETWORK_IN_USE, naming the endpoints. */
+  async delete(options: Cancellable & { readonly force?: boolean } = {}): Promise<void> {
+    const work = options.force ? deleteNetworkByForce : deleteNetwork
+    await work(this.#engine, this.id, options.signal)
   }
 }
 

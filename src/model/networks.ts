@@ -1,10 +1,10 @@
+import { type NetworkOptions, parseNetworkOptions } from '../api/options.ts'
 import { CnmError } from '../base/errors.ts'
 import { type NetworkId, newId } from '../base/id.ts'
 import type { HostView } from '../kernel/kernel.ts'
 import { parseSubnets, releasePools, takePool, wantedSubnet } from './addresses.ts'
 import { drop, type Engine, put } from './engine.ts'
 import { parseServers } from './name-options.ts'
-import { type NetworkOptions, parseNetworkOptions } from './options.ts'
 import type { NetworkRecord } from './records.ts'
 import type { NetworkState } from './state.ts'
 import { applied, networkResources } from './zone.ts'
@@ -163,6 +163,7 @@ function chooseFamilies(
   return { ipv4, ipv6 }
 }
 
+/** Errors: NETWORK_IN_USE, NOT_ALLOWED (it is always there). */
 export async function deleteNetwork(
   engine: Engine,
   id: NetworkId,
@@ -194,10 +195,18 @@ async function remove(engine: Engine, id: NetworkId, signal: AbortSignal | undef
   emit(engine, record, 'delete')
 }
 
+/** Whether the network is always there, and nobody's to delete. */
+export function isPredefined(engine: Engine, { driver }: NetworkRecord): boolean {
+  return engine.drivers.get(driver)?.capabilities.single === true
+}
+
+export function refusePredefined(engine: Engine, record: NetworkRecord): void {
+  if (!isPredefined(engine, record)) return
+  throw new CnmError('NOT_ALLOWED', `network "${record.name}" is always there`)
+}
+
 function refuseUsed(engine: Engine, record: NetworkRecord): void {
-  if (engine.driver(record.driver).capabilities.single) {
-    throw new CnmError('NOT_ALLOWED', `network "${record.name}" is always there`)
-  }
+  refusePredefined(engine, record)
   const endpoints = engine.state.endpointsOf(record.id)
   if (endpoints.length === 0) return
   const names = endpoints.slice(0, 5).map(({ name }) => name)
@@ -207,7 +216,7 @@ function refuseUsed(engine: Engine, record: NetworkRecord): void {
     `network "${record.name}" has ${endpoints.length} endpoint${endpoints.length === 1 ? '' : 's'} (${names.join(', ')}${more})`,
     {
       details: { network: record.name, endpoints: endpoints.map(({ id, name }) => ({ id, name })) },
-      hint: 'disconnect them first',
+      hint: 'disconnect them first, or delete it by force',
     },
   )
 }

@@ -1,22 +1,8 @@
 import { bracketed, parseAddress } from '../address/address.ts'
 import { type PortRange, type Protocol, parsePorts, portCount, portsText } from '../address/port.ts'
+import type { PublishOptions } from '../api/endpoint-options.ts'
 import { CnmError, isCnmError } from '../base/errors.ts'
 import type { PublishedPort } from '../driver/driver.ts'
-
-/** `-p 127.0.0.1:8080-8090:80-90/udp`, as data. */
-export interface PublishOptions {
-  /** Inside the sandbox: `80`, `'80-90'`. */
-  readonly ports: number | string | PortRange
-  /** Default: tcp. */
-  readonly protocol?: Protocol
-  /** Default: the network's, usually all addresses of the host. */
-  readonly hostAddress?: string
-  /**
-   * As many as `ports`, one to one; for a single port several, of which the first free one is taken.
-   * Default: free ones are chosen, those of a range in a row.
-   */
-  readonly hostPorts?: number | string | PortRange
-}
 
 /** A port that a program listens on, published or not. */
 export type ExposedPort = Pick<PublishedPort, 'protocol' | 'ports'>

@@ -1,19 +1,20 @@
-import { CnmError } from '../base/errors.ts'
-import type { EndpointId } from '../base/id.ts'
-import type { PortBinding, PublishedPort } from '../driver/driver.ts'
-import { resourceKey } from '../kernel/resource.ts'
-import { cutBindings, remainingWishes } from './bindings.ts'
+import type { PublishOptions } from '../api/endpoint-options.ts'
 import {
   parsePublishList,
   parseUnpublishList,
   parseUpdateOptions,
   type UpdateOptions,
-} from './endpoint-options.ts'
+} from '../api/endpoint-options.ts'
+import { CnmError } from '../base/errors.ts'
+import type { EndpointId } from '../base/id.ts'
+import type { PortBinding, PublishedPort } from '../driver/driver.ts'
+import { resourceKey } from '../kernel/resource.ts'
+import { cutBindings, remainingWishes } from './bindings.ts'
 import { type Engine, put } from './engine.ts'
 import { releasePorts, withHostPorts } from './host-ports.ts'
 import { emitMember, planOf } from './members.ts'
 import { planSandbox } from './plan.ts'
-import { mergePublished, type PublishOptions, parsePublished, publishedText } from './port-spec.ts'
+import { mergePublished, parsePublished, publishedText } from './port-spec.ts'
 import { parseRate } from './rate.ts'
 import type { EndpointRecord, SandboxRecord } from './records.ts'
 

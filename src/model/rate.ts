@@ -1,6 +1,6 @@
+import type { RateOptions } from '../api/endpoint-options.ts'
 import { CnmError } from '../base/errors.ts'
 import type { Rate } from '../driver/driver.ts'
-import type { RateOptions } from './endpoint-options.ts'
 
 const units: Readonly<Record<string, number>> = { bit: 1, kbit: 1e3, mbit: 1e6, gbit: 1e9 }
 const least = 8e3

@@ -1,4 +1,12 @@
 import type { Cidr, IpAddress, MacAddress, Prefix } from '../address/address.ts'
+import {
+  bindingFields,
+  endpointFields,
+  exposedFields,
+  NetworkShape,
+  StateShape,
+  sandboxFields,
+} from '../api/shapes.ts'
 import type { EndpointId, NetworkId, SandboxId } from '../base/id.ts'
 import { parser } from '../base/parse.ts'
 import { Type } from '../base/schema.ts'
@@ -126,136 +134,30 @@ export interface SandboxRecord extends NameSettings {
   readonly links: readonly string[]
   /** Families in which it had a default route of its own, which it keeps. */
   readonly gateways: readonly (4 | 6)[]
-  /** Goes with the first program started in it, or with the engine if there was none. */
+  /** Goes with its program, the first one started in it or another, or with the engine if there was none. */
   readonly ephemeral: boolean
   /** The pid of that program. */
   readonly program?: number
+  /** That process is on the host, and about to start a program inside that takes its place. */
+  readonly creator?: true
   readonly resources: readonly Resource[]
 }
 
-const Labelled = Type.Record(Type.String(), Type.String())
-const Values = Type.Record(
-  Type.String(),
-  Type.Union([Type.String(), Type.Number(), Type.Boolean()]),
-)
-const StateName = Type.Union([
-  Type.Literal('creating'),
-  Type.Literal('ready'),
-  Type.Literal('deleting'),
-])
 const Resources = Type.Array(Type.Object({ kind: Type.String() }))
 
-const Pool = Type.Object({
-  subnet: Type.String(),
-  range: Type.Optional(Type.String()),
-  gateway: Type.Optional(Type.String()),
-  auxAddresses: Type.Optional(Labelled),
-})
-
-const Servers = Type.Array(Type.Object({ address: Type.String(), port: Type.Integer() }))
-const Strings = Type.Array(Type.String())
-
-const Network = Type.Object({
-  id: Type.String({ pattern: '^[0-9a-f]{64}$' }),
-  name: Type.String(),
-  driver: Type.String(),
-  ipam: Type.String(),
-  created: Type.String(),
-  internal: Type.Boolean(),
-  ephemeral: Type.Boolean(),
-  labels: Labelled,
-  options: Values,
-  ipv4: Type.Optional(Pool),
-  ipv6: Type.Optional(Pool),
-  dnsServers: Type.Optional(Servers),
-})
-
-const Ports = Type.Object({ from: Type.Integer(), to: Type.Integer() })
-const exposedFields = { protocol: Type.String(), ports: Ports }
-
 const Endpoint = Type.Object({
-  id: Type.String(),
-  name: Type.String(),
-  network: Type.String(),
-  state: StateName,
-  created: Type.String(),
-  labels: Labelled,
-  aliases: Strings,
-  gwPriority: Type.Integer(),
-  attached: Type.Boolean(),
-  persistent: Type.Boolean(),
-  ipv4: Type.Optional(Type.String()),
-  ipv6: Type.Optional(Type.String()),
-  mac: Type.Optional(Type.String()),
-  interfaceName: Type.Optional(Type.String()),
-  publish: Type.Optional(
-    Type.Array(
-      Type.Object({
-        ...exposedFields,
-        hostAddress: Type.Optional(Type.String()),
-        hostPorts: Type.Optional(Ports),
-      }),
-    ),
-  ),
-  ports: Type.Optional(
-    Type.Array(
-      Type.Object({
-        ...exposedFields,
-        family: Type.Union([Type.Literal(4), Type.Literal(6)]),
-        hostAddress: Type.String(),
-        hostPorts: Type.Optional(Ports),
-      }),
-    ),
-  ),
+  ...endpointFields,
+  ports: Type.Optional(Type.Array(Type.Object(bindingFields))),
   exposed: Type.Optional(Type.Array(Type.Object(exposedFields))),
-  links: Type.Optional(Strings),
-  linkNames: Type.Optional(Type.Record(Type.String(), Strings)),
-  dnsServers: Type.Optional(Servers),
-  linkLocal: Type.Optional(Strings),
-  rate: Type.Optional(
-    Type.Object({
-      toSandbox: Type.Optional(Type.Number()),
-      fromSandbox: Type.Optional(Type.Number()),
-    }),
-  ),
-  sysctls: Type.Optional(Labelled),
-  moved: Type.Optional(Type.Boolean()),
-  joined: Type.Optional(
-    Type.Object({ sandbox: Type.String(), link: Type.Optional(Type.String()) }),
-  ),
   resources: Resources,
   adding: Type.Optional(Resources),
 })
 
-const Sandbox = Type.Object({
-  id: Type.String(),
-  name: Type.String(),
-  state: StateName,
-  created: Type.String(),
-  labels: Labelled,
-  namespace: Type.Optional(
-    Type.Object({ path: Type.String(), cookie: Type.Optional(Type.String()) }),
-  ),
-  origin: Type.Union([Type.Literal('own'), Type.Literal('adopted'), Type.Literal('host')]),
-  links: Strings,
-  gateways: Type.Array(Type.Union([Type.Literal(4), Type.Literal(6)])),
-  ephemeral: Type.Boolean(),
-  program: Type.Optional(Type.Integer()),
-  hostname: Type.Optional(Type.String()),
-  domainname: Type.Optional(Type.String()),
-  dnsServers: Type.Optional(Servers),
-  dnsSearch: Type.Optional(Strings),
-  dnsOptions: Type.Optional(Strings),
-  extraHosts: Type.Optional(
-    Type.Array(Type.Object({ name: Type.String(), address: Type.String() })),
-  ),
-  resolver: Type.Optional(Type.Literal(false)),
-  resources: Resources,
-})
+const Sandbox = Type.Object({ ...sandboxFields, resources: Resources })
 
-const parseNetwork = parser(Network, 'stored network', 'INTERNAL')
+const parseNetwork = parser(NetworkShape, 'stored network', 'INTERNAL')
 const parseApplied = parser(
-  Type.Object({ state: StateName, network: Network, resources: Resources }),
+  Type.Object({ state: StateShape, network: NetworkShape, resources: Resources }),
   'stored state of a network',
   'INTERNAL',
 )

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { MemoryRig } from '../../test/support/memory-rig.ts'
+import type { SandboxOptions } from '../api/options.ts'
 import { type MemoryKernel, memoryKernel } from '../kernel/memory/index.ts'
 import type { Resource } from '../kernel/resource.ts'
-import type { SandboxOptions } from './options.ts'
 import type { Sandbox } from './sandbox.ts'
 
 function resourcesOf(rig: MemoryRig, { id }: Sandbox): readonly Resource[] {

@@ -1,8 +1,9 @@
+import type { parseSandboxOptions } from '../api/options.ts'
 import { CnmError } from '../base/errors.ts'
 import { shortId } from '../base/id.ts'
 import { hostsText } from '../dns/hosts-file.ts'
 import { ndotsOf, resolvConfText } from '../dns/resolv-conf.ts'
-import type { Command, HostView } from '../kernel/kernel.ts'
+import type { HostView } from '../kernel/kernel.ts'
 import type { NamespaceRef, Resource } from '../kernel/resource.ts'
 import type { EngineDns } from './engine-dns.ts'
 import {
@@ -14,7 +15,6 @@ import {
   parseSearch,
   parseServers,
 } from './name-options.ts'
-import type { parseSandboxOptions } from './options.ts'
 import type { NameSettings, SandboxRecord } from './records.ts'
 
 /** Files that are there for a sandbox, to be mounted over those of the same names in /etc. */
@@ -89,28 +89,6 @@ export function filesOf(folder: string, sandbox: SandboxRecord): SandboxFiles | 
     hostname: path('hostname'),
     ...(sandbox.resolver === false ? {} : { resolvConf: path('resolv.conf') }),
   }
-}
-
-/** By these the C library would ask for the host's names, past resolv.conf (nss-resolve, nscd). */
-const bypasses = ['/run/systemd/resolve/io.systemd.Resolve', '/run/nscd/socket']
-
-/** Where its programs expect them. */
-export function etcMounts({
-  hosts,
-  hostname,
-  resolvConf,
-}: SandboxFiles): NonNullable<Command['mounts']> {
-  return [
-    { source: hosts, target: '/etc/hosts' },
-    { source: hostname, target: '/etc/hostname' },
-    ...(resolvConf === undefined
-      ? []
-      : [
-          { source: resolvConf, target: '/etc/resolv.conf' },
-          // Nobody listens there: it goes on to ask as resolv.conf says.
-          ...bypasses.map((target) => ({ source: '/dev/null', target })),
-        ]),
-  ]
 }
 
 /** All that a sandbox itself has; what its endpoints have is theirs. */

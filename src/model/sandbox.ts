@@ -1,13 +1,14 @@
-import { text } from 'node:stream/consumers'
+import type { EndpointOptions } from '../api/endpoint-options.ts'
+import { etcMounts } from '../api/etc-mounts.ts'
+import type { Cancellable } from '../api/option-fields.ts'
 import { cancelled, isCnmError, throwIfAborted } from '../base/errors.ts'
 import type { SandboxId } from '../base/id.ts'
 import type { Command, Program, ResolverCounters } from '../kernel/kernel.ts'
+import { bindFirstProgram, bindProgram } from './bind-program.ts'
 import { Endpoint } from './endpoint.ts'
-import type { EndpointOptions } from './endpoint-options.ts'
 import { connect, readySandbox } from './endpoints.ts'
 import { type Engine, explain } from './engine.ts'
 import { Network } from './network.ts'
-import type { Cancellable } from './option-fields.ts'
 import {
   type ExecOptions,
   notA,
@@ -15,10 +16,11 @@ import {
   parseExecOptions,
   parseSpawnOptions,
   type SpawnOptions,
-} from './options.ts'
+} from './program-options.ts'
+import { outputOf } from './program-output.ts'
 import type { SandboxRecord } from './records.ts'
-import { etcMounts, filesOf, hostnameOf, type SandboxFiles } from './sandbox-names.ts'
-import { bindProgram, deleteSandbox } from './sandboxes.ts'
+import { filesOf, hostnameOf, type SandboxFiles } from './sandbox-names.ts'
+import { deleteSandbox } from './sandboxes.ts'
 
 /** What is known of a sandbox. */
 export interface SandboxInfo extends Omit<SandboxRecord, 'resources'> {
@@ -35,7 +37,7 @@ export interface SandboxInfo extends Omit<SandboxRecord, 'resources'> {
   }
 }
 
-export type { ExecOptions, SpawnOptions } from './options.ts'
+export type { ExecOptions, SpawnOptions } from './program-options.ts'
 
 export interface ExecResult {
   /** The exit status; null if a signal ended it. */
@@ -103,7 +105,7 @@ export class Sandbox implements AsyncDisposable {
     throwIfAborted(options.signal, `starting ${argv[0]} in sandbox "${name}"`)
     try {
       const program = await this.#engine.kernel.spawn(namespace, command)
-      await bindProgram(this.#engine, this.id, program.pid)
+      await bindFirstProgram(this.#engine, this.id, program.pid)
       return program
     } catch (error) {
       throw explain(error, `starting ${argv[0]} in sandbox "${name}"`)
@@ -115,7 +117,7 @@ export class Sandbox implements AsyncDisposable {
    * killed, and what it left behind is not waited for.
    */
   async exec(argv: readonly [string, ...string[]], options: ExecOptions = {}): Promise<ExecResult> {
-    const { input, ...rest } = parseExecOptions(options)
+    const { input, maxOutputBytes, ...rest } = parseExecOptions(options)
     const { signal } = options
     const program = await this.spawn(argv, signal ? { ...rest, signal } : rest)
     let kill = () => {}
@@ -137,16 +139,27 @@ export class Sandbox implements AsyncDisposable {
       program.stdin?.on('error', () => {})
       program.stdin?.end(input)
       const done = Promise.all([
-        program.stdout ? text(program.stdout) : '',
-        program.stderr ? text(program.stderr) : '',
+        outputOf(program.stdout, maxOutputBytes),
+        outputOf(program.stderr, maxOutputBytes),
         program.ended,
       ])
       const [stdout, stderr, ended] = await Promise.race([done, killed])
       if (signal?.aborted) throw cancelled(`running ${argv[0]}`, signal)
       return { ...ended, stdout, stderr }
+    } catch (error) {
+      program.kill('SIGKILL')
+      throw error
     } finally {
       signal?.removeEventListener('abort', kill)
     }
+  }
+
+  /**
+   * The process that this ephemeral sandbox goes with from now on: one inside it, or, before there was
+   * such a one, one of the host that is about to start it. Errors: NAMESPACE_NOT_FOUND, NOT_ALLOWED.
+   */
+  async bindProgram(pid: number, options: Cancellable = {}): Promise<void> {
+    await bindProgram(this.#engine, this.id, pid, options.signal)
   }
 
   /** Deletes it with its endpoints. An adopted namespace stays, without our links. */

@@ -1,12 +1,13 @@
+import { parseSandboxOptions, type SandboxOptions } from '../api/options.ts'
 import { CnmError } from '../base/errors.ts'
 import { newId, type SandboxId, shortId } from '../base/id.ts'
 import type { Resource } from '../kernel/resource.ts'
+import { withProgram } from './bind-program.ts'
 import { collectNetwork, watchSandbox } from './collect.ts'
 import { discardDraft, draftEndpoint, readyNetwork } from './endpoints.ts'
 import { drop, type Engine, explain, put } from './engine.ts'
 import { publicationOf, withHostPorts, withPorts } from './host-ports.ts'
 import { planJoin, planMembers, settleMembers } from './members.ts'
-import { parseSandboxOptions, type SandboxOptions } from './options.ts'
 import type { PlannedEndpoint } from './plan.ts'
 import type { EndpointRecord, SandboxRecord } from './records.ts'
 import { nameSettings, sandboxResources } from './sandbox-names.ts'
@@ -35,7 +36,9 @@ export async function createSandbox(engine: Engine, given: SandboxOptions): Prom
   }
   engine.state.putSandbox(draft)
   try {
-    const record = await placed(engine, draft, options)
+    const place = await placed(engine, draft, options)
+    const { program } = options
+    const record = program === undefined ? place : await withProgram(engine, place, program)
     await engine.queue.run([id], () => establish(engine, record, options, given.signal))
   } catch (error) {
     engine.state.sandboxes.drop(id)
@@ -177,17 +180,4 @@ async function remove(
 
 function claim(sandbox: SandboxRecord, from: readonly Resource[], to: readonly Resource[]) {
   return { owner: sandbox.id, from, to }
-}
-
-/** The first program of an ephemeral sandbox: the sandbox goes when it has ended. */
-export async function bindProgram(engine: Engine, id: SandboxId, pid: number): Promise<void> {
-  if (!engine.state.sandboxes.get(id)?.ephemeral) return
-  await engine.queue.run([id], async () => {
-    const sandbox = engine.state.sandboxes.get(id)
-    if (sandbox === undefined || sandbox.program !== undefined) return
-    const bound = { ...sandbox, program: pid }
-    await engine.store.commit([put('sandbox', bound)])
-    engine.state.putSandbox(bound)
-    watchSandbox(engine, bound)
-  })
 }

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import { isCnmError } from '../base/errors.ts'
 import type { NetworkId } from '../base/id.ts'
 import { type Resource, resourceKey } from '../kernel/resource.ts'
 import type { StoredRecord, Write } from '../store/store.ts'
 import { retakePools, takeAddresses } from './addresses.ts'
 import { adoptLost, recallForwarding } from './adopt.ts'
+import { cookieOf, hasItsProgram } from './bind-program.ts'
 import { collectNetwork, watchIdle, watchSandbox } from './collect.ts'
 import { surveyMachine } from './drift.ts'
 import { drop, type Engine, explain, put } from './engine.ts'
@@ -215,25 +215,10 @@ async function isAlive(
   const { origin, namespace, ephemeral, program } = sandbox
   if (ephemeral && program === undefined) return false
   if (origin === 'own' && !mounted.has(namespace?.path ?? '')) return false
-  const cookie = namespace && (await cookieOf(engine, { path: namespace.path }))
+  const cookie = namespace && (await cookieOf(engine, namespace.path))
   if (namespace !== undefined && cookie === undefined) return false
   if (origin === 'adopted' && cookie !== namespace?.cookie) return false
-  // A process of that number in another namespace is another process.
-  return program === undefined || (await cookieOf(engine, { pid: program })) === (cookie ?? 'host')
-}
-
-/** undefined: it is gone. */
-async function cookieOf(
-  engine: Engine,
-  target: Parameters<Engine['kernel']['adopt']>[0],
-): Promise<string | undefined> {
-  try {
-    return (await engine.kernel.adopt(target)).namespace.cookie
-  } catch (error) {
-    if (isCnmError(error, 'HOST_NAMESPACE')) return 'host'
-    if (isCnmError(error, 'NAMESPACE_NOT_FOUND')) return undefined
-    throw error
-  }
+  return hasItsProgram(engine, sandbox, cookie)
 }
 
 /** An endpoint that goes on, or what is left of one that doesn't. */

@@ -17,6 +17,7 @@ import {
   reservationFaultCases,
 } from './kernel-cases/reservation-cases.ts'
 import { addressCases, rulesetCases, sysctlCases } from './kernel-cases/setting-cases.ts'
+import { statisticsCases } from './kernel-cases/statistics-cases.ts'
 import { type Case, casesIn, type KernelWorld } from './kernel-cases/world.ts'
 
 export type { KernelWorld, OthersInWorld } from './kernel-cases/world.ts'
@@ -71,6 +72,7 @@ export function kernelContract(name: string, { open, skips = {} }: KernelContrac
     group('faults of consents', consentFaultCases, 'faults')
     group('forwarding', forwardingCases)
     group('observing', observeCases)
+    group('statistics', statisticsCases)
     group('adopting', adoptCases)
     group('gone', goneCases)
     group('events', eventCases)

@@ -1,12 +1,10 @@
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import { close } from '#dist/kernel/linux/ffi/file.js'
 import { type Controller, type Endpoint, type IpAddress, isCnmError } from '#dist/linux.js'
+import { cliHost } from '../support/cli-host.ts'
 import { type EngineRig, engineRig } from '../support/engine-rig.ts'
 import { bindPort, canReservePorts, ownName } from '../support/ports.ts'
 
-const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 const reserving = canReservePorts()
 
 async function onWeb(cnm: Controller, publish: readonly string[] = []): Promise<Endpoint> {
@@ -134,17 +132,15 @@ it('gives the link its sysctls and further addresses', async () => {
 })
 
 it('publishes for "cnm run" on its first network, whatever the others are called', async () => {
-  await using rig = await engineRig()
-  const { folder } = rig.host
-  const folders = ['--state-dir', join(folder, 'state'), '--run-dir', join(folder, 'run')]
-  const node = `${process.execPath} ${main} run ${folders.join(' ')}`
+  await using cli = await cliHost()
   const list = 'nsenter --net=/proc/$PPID/ns/net nft list map inet cnm published4'
-  const options = '--network web --network a -p 8080:80 -p 8081-8082:81 --expose 53/udp -P'
-  const output = await rig.host.sh(`${node} ${options} -- sh -c '${list}'`)
+  const networks = ['--network', 'web', '--network', 'a']
+  const ports = ['-p', '8080:80', '-p', '8081-8082:81', '--expose', '53/udp', '-P']
+  const output = await cli.ok('run', ...networks, ...ports, '--', 'sh', '-c', list)
   expect(output).toMatch(/tcp \. 8080 .*: 10\.\d+\.\d+\.\d+ \. 80\b/)
   expect(output).toMatch(/tcp \. 8081 .*: 10\.\d+\.\d+\.\d+ \. 81\b/)
   expect(output).toMatch(/udp \. 3\d\d\d\d .*: 10\.\d+\.\d+\.\d+ \. 53\b/)
-  const wrong = await rig.host.sh(`${node} -p ::1:80:80 -- true 2>&1 || echo status $?`)
-  expect(wrong).toContain('cnm: "::1:80:80" can\'t be published')
-  expect(wrong).toContain('status 2')
+  const { code, err } = await cli.cnm('run', '-p', '::1:80:80', '--', 'true')
+  expect(err).toContain('cnm: "::1:80:80" can\'t be published')
+  expect(code).toBe(2)
 })

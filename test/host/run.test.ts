@@ -1,55 +1,23 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
-import { type Controller, createController, type EngineOptions } from '#dist/linux.js'
-import { type ThrowAwayHost, throwAwayHost } from '../support/host.ts'
-
-const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
-
-/** Module code that runs in the process of the command before the command itself. */
-interface Preload {
-  readonly preload?: string
-}
-
-function start(host: ThrowAwayHost, args: readonly string[], { preload = '' }: Preload = {}) {
-  const folders = ['--state-dir', join(host.folder, 'state'), '--run-dir', join(host.folder, 'run')]
-  const node = [process.execPath, '--import', `data:text/javascript,${encodeURIComponent(preload)}`]
-  const [command, ...rest] = args
-  const argv = [`--net=${host.netns}`, ...node, main, String(command), ...folders, ...rest]
-  const child = spawn('nsenter', argv, { timeout: 20_000 })
-  const ended = once(child, 'close').then(([code]) => code as number | null)
-  return { child, ended }
-}
-
-async function cnm(host: ThrowAwayHost, ...args: string[]) {
-  return outcome(start(host, args))
-}
-
-/** Something done to the state of the host by an engine in this process. */
-async function onEngine<T>(host: ThrowAwayHost, work: (engine: Controller) => Promise<T>) {
-  const [stateDir, runDir] = [join(host.folder, 'state'), join(host.folder, 'run')]
-  await using engine = await createController({ stateDir, runDir, host: host.netns })
-  return await work(engine)
-}
-
-async function outcome({ child, ended }: ReturnType<typeof start>) {
-  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)])
-  return { code: await ended, out, err }
-}
+import { createController, type EngineOptions } from '#dist/linux.js'
+import { cliHost, hasEnded, main, outcome, until } from '../support/cli-host.ts'
 
 it('gives a program a network of its own, and leaves nothing', async () => {
-  await using host = await throwAwayHost()
+  await using cli = await cliHost()
+  const { host } = cli
   const before = [await host.ip('addr'), await host.nft('list ruleset')]
-  const { code, out } = await cnm(host, 'run', '--network', 'web', '--', 'ip', '-j', 'addr')
+  const { code, out } = await cli.cnm('run', '--network', 'web', '--', 'ip', '-j', 'addr')
   expect(code).toBe(0)
   const links = JSON.parse(out) as { ifname: string; addr_info: { local: string }[] }[]
   expect(links.map(({ ifname }) => ifname)).toEqual(['lo', 'eth0'])
   expect(links[1]?.addr_info[0]?.local).toMatch(/^10\./)
+  await cli.alone()
+  expect(await host.ip('addr')).toEqual(before[0])
+  await cli.stop()
   expect([await host.ip('addr'), await host.nft('list ruleset')]).toEqual(before)
 })
 
@@ -59,14 +27,15 @@ it.each([
   [['no-such-program'], 127],
   [['/etc/passwd'], 126],
 ])('passes on how %j ended', async (command, status) => {
-  await using host = await throwAwayHost()
-  expect((await cnm(host, 'run', '--', ...command)).code).toBe(status)
+  await using cli = await cliHost()
+
+  expect((await cli.cnm('run', '--', ...command)).code).toBe(status)
 })
 
 it('passes signals on and cleans up', async () => {
-  await using host = await throwAwayHost()
+  await using cli = await cliHost()
   const script = 'trap "echo caught; exit 3" TERM; echo ready; while :; do sleep 0.05; done'
-  const { child, ended } = start(host, ['run', '--network', 'web', '--', 'sh', '-c', script])
+  const { child, ended } = cli.start(['run', '--network', 'web', '--', 'sh', '-c', script])
   let output = ''
   for await (const chunk of child.stdout) {
     output += chunk
@@ -74,26 +43,29 @@ it('passes signals on and cleans up', async () => {
   }
   expect(output).toBe('ready\ncaught\n')
   expect(await ended).toBe(3)
-  expect((await host.ip('-j link')) as unknown[]).toHaveLength(1)
+  await cli.alone()
 })
 
 it.each(['SIGTERM', 'SIGINT'] as const)(
   'can be stopped with %s while it starts',
   async (signal) => {
-    await using host = await throwAwayHost()
+    await using cli = await cliHost()
+    const { host } = cli
+    await cli.daemon()
     const preload = `process.on('newListener', (event) => {
     if (event === '${signal}') setImmediate(() => process.kill(process.pid, event))
   })`
     const args = ['run', '--network', 'web', '--network', 'db', '--', 'echo', 'started']
-    const { code, out } = await outcome(start(host, args, { preload }))
+    const { code, out } = await outcome(cli.start(args, { preload }))
     expect({ code, out }).toEqual({ code: 128 + constants.signals[signal], out: '' })
-    expect((await host.ip('-j link')) as unknown[]).toHaveLength(1)
+    await cli.alone()
     expect(await readdir(join(host.folder, 'run', 'netns'))).toEqual([])
   },
 )
 
 it('cleans up to the end, whatever signals come meanwhile', async () => {
-  await using host = await throwAwayHost()
+  await using cli = await cliHost()
+  const { host } = cli
   const over = join(host.folder, 'over')
   const preload = `import { existsSync, readdirSync } from 'node:fs'
   setInterval(() => {
@@ -102,52 +74,81 @@ it('cleans up to the end, whatever signals come meanwhile', async () => {
   }, 1).unref()`
   const script = `trap '' TERM; echo > ${over}`
   const args = ['run', '--network', 'web', '--', 'sh', '-c', script]
-  expect((await outcome(start(host, args, { preload }))).code).toBe(0)
-  expect((await host.ip('-j link')) as unknown[]).toHaveLength(1)
+  expect((await outcome(cli.start(args, { preload }))).code).toBe(0)
+  await cli.alone()
 })
 
 it('takes no network for another whose id begins with its name', async () => {
-  await using host = await throwAwayHost()
-  const { id, name } = await onEngine(host, async (engine) => {
-    const { id, name } = await engine.createNetwork({ name: 'web' })
-    return { id, name }
-  })
-  const args = ['ip', '-j', '-4', 'route']
-  const routes = async (network: string) =>
-    (await cnm(host, 'run', '--network', network, '--', ...args)).out
-  expect(await routes(id)).toBe(await routes(name))
-  expect(await routes(id.slice(0, 8))).not.toBe(await routes(name))
+  await using cli = await cliHost()
+  await cli.daemon()
+  const { id, name } = await cli.json<{ id: string; name: string }>('network', 'create', 'web')
+  const gateway = async (network: string) => {
+    const out = await cli.ok('run', '--network', network, '--', 'ip', '-j', '-4', 'route')
+    return (JSON.parse(out) as { gateway?: string }[])[0]?.gateway
+  }
+  expect(await gateway(id)).toBe(await gateway(name))
+  expect(await gateway(id.slice(0, 8))).not.toBe(await gateway(name))
 })
 
 it('tells what was wrong, though the network it made has gone with it', async () => {
-  await using host = await throwAwayHost()
+  await using cli = await cliHost()
+  const { host } = cli
   const before = await host.ip('addr')
   const ports = ['-p', '8080:80', '-p', '8080:81']
-  const { code, err } = await cnm(host, 'run', '--network', 'web', ...ports, '--', 'true')
+  const { code, err } = await cli.cnm('run', '--network', 'web', ...ports, '--', 'true')
   expect(err).toContain('port 8080/tcp is asked for twice')
   expect(code).toBe(4)
+  await cli.alone()
   expect(await host.ip('addr')).toBe(before)
 })
 
-it('collects at the next start what a killed one has left', async () => {
-  await using host = await throwAwayHost()
-  const { child, ended } = start(host, [
-    'run',
-    '--network',
-    'web',
-    '--',
-    'sh',
-    '-c',
-    'echo $$; exec sleep 60',
+it('lets the program go on when it is killed itself, and the sandbox goes with it', async () => {
+  await using cli = await cliHost()
+  const { child, ended } = cli.start([
+    ...['run', '--network', 'web', '--name', 'box', '--'],
+    ...['sh', '-c', 'echo $$; exec sleep 60'],
   ])
-  const [pid] = (await once(child.stdout, 'data')) as [Buffer]
+  const [line] = (await once(child.stdout, 'data')) as [Buffer]
+  const program = Number(String(line))
+  const bound = async () => {
+    const [box] = await cli.json<{ program: number }[]>('sandbox', 'inspect', 'box')
+    return box?.program === program
+  }
+  await until(bound, 'the sandbox does not go with the program')
   child.kill('SIGKILL')
-  // The program has outlived it, and holds its output open.
-  process.kill(Number(String(pid)), 'SIGKILL')
+  await once(child, 'exit')
+  expect(hasEnded(program)).toBe(false)
+  expect(await cli.ok('sandbox', 'exec', 'box', '--', 'ip', '-br', 'link')).toContain('eth0')
+  process.kill(program, 'SIGKILL')
+  await cli.alone()
   await ended
-  expect((await host.ip('-j link')) as unknown[]).toHaveLength(3)
-  expect(await cnm(host, 'doctor')).toEqual({ code: 0, out: 'all is as recorded\n', err: '' })
-  expect((await host.ip('-j link')) as unknown[]).toHaveLength(1)
+  expect(await cli.cnm('doctor')).toEqual({ code: 0, out: 'all is as recorded\n', err: '' })
+})
+
+it('passes on how the program ended, though the daemon was killed meanwhile', async () => {
+  await using cli = await cliHost()
+  const daemon = await cli.daemon()
+  const run = cli.start(['run', '--network', 'web', '--', 'sh', '-c', 'echo ready; read x; exit 5'])
+  await once(run.child.stdout, 'data')
+  daemon.kill('SIGKILL')
+  await daemon.ended
+  run.child.stdin.end('go\n')
+  expect(await run.ended).toBe(5)
+  await cli.daemon()
+  expect(await cli.json('sandbox', 'ls')).toEqual([])
+  await cli.alone()
+})
+
+it('starts one daemon, however many are started at once', async () => {
+  await using cli = await cliHost()
+  const runs = [1, 2, 3, 4].map((number) =>
+    outcome(cli.start(['run', '--network', 'web', '--', 'sh', '-c', `echo ${number}`])),
+  )
+  const outcomes = await Promise.all(runs)
+  expect(outcomes).toEqual([1, 2, 3, 4].map((n) => ({ code: 0, out: `${n}\n`, err: '' })))
+  const log = await readFile(join(cli.runDir, 'daemon.log'), 'utf8')
+  expect(log.match(/"msg":"ready"/g)).toHaveLength(1)
+  await cli.alone()
 })
 
 it.each([
@@ -158,12 +159,11 @@ it.each([
   [['run', '--alias', 'a b', '--', 'true'], 2, '"a b" is not a name'],
   [['run', '--network', 'none', '--alias', 'a', '--', 'true'], 5, 'so it can have no aliases'],
 ])('answers the mistake %j with a sentence and changes nothing', async (args, status, sentence) => {
-  await using host = await throwAwayHost()
-  const { code, err } = await cnm(host, ...args)
+  await using cli = await cliHost()
+  const { code, err } = await cli.cnm(...args)
   expect(err).toContain(sentence)
   expect(code).toBe(status)
-  expect((await host.ip('-j link')) as unknown[]).toHaveLength(1)
-  expect(await host.nft('list ruleset')).toBe('')
+  await cli.alone()
 })
 
 it.each([
@@ -172,8 +172,9 @@ it.each([
   ['--run-dir', '/dev/null'],
   ['--state-dir', '/dev/null/below'],
 ])('ends at once where no folder can be made: %s %s', async (option, folder) => {
-  await using host = await throwAwayHost()
-  const { code, err } = await cnm(host, 'run', option, folder, '--json', '--', 'true')
+  await using cli = await cliHost()
+
+  const { code, err } = await cli.cnm('run', option, folder, '--json', '--', 'true')
   expect(JSON.parse(err)).toMatchObject({
     code: 'STORE_UNAVAILABLE',
     hint: expect.stringMatching(/another folder/),
@@ -185,8 +186,9 @@ it.each([
   ['no-such-program', 127, 'COMMAND_NOT_FOUND'],
   ['/etc/passwd', 126, 'COMMAND_NOT_EXECUTABLE'],
 ])('says as JSON why %s is not run', async (command, status, error) => {
-  await using host = await throwAwayHost()
-  const { code, err } = await cnm(host, 'run', '--json', '--', command)
+  await using cli = await cliHost()
+
+  const { code, err } = await cli.cnm('run', '--json', '--', command)
   expect(JSON.parse(err)).toMatchObject({ code: error })
   expect(code).toBe(status)
 })
@@ -223,12 +225,14 @@ const resolving = ['--dns-search', 'example.org', '--dns-option', 'rotate', '--d
 const look = 'hostname; cat /etc/hostname /etc/hosts /etc/resolv.conf; getent ahostsv4 backend'
 
 it('gives a program the names it is told, in files of its own', async () => {
-  await using host = await throwAwayHost()
+  await using cli = await cliHost()
+  const { host } = cli
   const hosts = ['--add-host', 'db:10.9.0.9', '--add-host', 'gate:host-gateway']
   const network = ['--network', 'web', '--ip', '10.7.0.7']
-  await onEngine(host, (cnm) => cnm.createNetwork({ name: 'web', subnets: ['10.7.0.0/24'] }))
+  await cli.daemon()
+  await cli.ok('network', 'create', '--subnet', '10.7.0.0/24', 'web')
   const flags = [...network, ...named, ...resolving, ...hosts]
-  const { code, out, err } = await cnm(host, 'run', ...flags, '--', 'sh', '-c', look)
+  const { code, out, err } = await cli.cnm('run', ...flags, '--', 'sh', '-c', look)
   expect({ code, err }).toEqual({ code: 0, err: '' })
   const lines = out.split('\n')
   expect(lines.slice(0, 2)).toEqual(['api', 'api'])
@@ -243,7 +247,8 @@ it('gives a program the names it is told, in files of its own', async () => {
 })
 
 it('says that there are no names where the host has no resolv.conf', async () => {
-  await using host = await throwAwayHost()
+  await using cli = await cliHost()
+  const { host } = cli
   const etc = join(host.folder, 'etc')
   const folders = `--state-dir ${host.folder}/state --run-dir ${host.folder}/run`
   const command = `${process.execPath} ${main} run ${folders} -- cat /etc/hostname 2>&1`
@@ -256,7 +261,8 @@ it('says that there are no names where the host has no resolv.conf', async () =>
 })
 
 it('keeps it from asking the host’s own services for names, past its resolver', async () => {
-  await using host = await throwAwayHost()
+  await using cli = await cliHost()
+  const { host } = cli
   const services = ['/run/systemd/resolve/io.systemd.Resolve', '/run/nscd/socket']
   const script = join(host.folder, 'ask.mjs')
   await writeFile(
@@ -294,9 +300,10 @@ it('keeps it from asking the host’s own services for names, past its resolver'
 })
 
 it('leaves it the files of the host, if it is to', async () => {
-  await using host = await throwAwayHost()
+  await using cli = await cliHost()
+  const { host } = cli
   const show = 'hostname; cat /etc/hosts /etc/resolv.conf'
-  const { out } = await cnm(host, 'run', ...named, '--no-mount-etc', '--', 'sh', '-c', show)
+  const { out } = await cli.cnm('run', ...named, '--no-mount-etc', '--', 'sh', '-c', show)
   expect(out).toBe(await host.sh(show))
 })
 
@@ -304,23 +311,29 @@ it.each([
   [['--network', 'host', '--dns', '10.9.0.53'], 'so there can be no dns'],
   [['--dns', '127.0.0.11'], 'would be asked in a loop'],
   [['--hostname', 'a_b'], 'which is no name of a host'],
-  [['--hostname', '10.9.0.9'], 'which is no name of a host'],
   [['--add-host', 'db'], 'which is no name with an address'],
 ])('refuses %j', async (flags, sentence) => {
-  await using host = await throwAwayHost()
-  const { code, err } = await cnm(host, 'run', ...flags, '--', 'true')
+  await using cli = await cliHost()
+  const { code, err } = await cli.cnm('run', ...flags, '--', 'true')
   expect(code).toBe(2)
   expect(err).toContain(sentence)
-  expect((await host.ip('-j link')) as unknown[]).toHaveLength(1)
+  await cli.alone()
 })
 
-it('refuses a second engine on the host, naming the first', async () => {
-  await using host = await throwAwayHost()
-  const first = start(host, ['run', '--', 'sh', '-c', 'echo ready; read line'])
-  await once(first.child.stdout, 'data')
-  const second = await cnm(host, 'run', '--', 'true')
-  expect(second.code).toBe(4)
-  expect(second.err).toMatch(/cnm: process \d+ is the engine/)
-  first.child.stdin.end('\n')
-  expect(await first.ended).toBe(0)
+it('uses no host whose engine is another program, and names that', async () => {
+  await using cli = await cliHost()
+  const { host, stateDir, runDir } = cli
+  await using _ = await createController({ stateDir, runDir, host: host.netns })
+  const { code, err } = await cli.cnm('run', '--', 'true')
+  expect(code).toBe(4)
+  expect(err).toContain(`process ${process.pid} is the engine`)
+})
+
+it('starts no daemon where a socket is named', async () => {
+  await using cli = await cliHost()
+  const { code, err } = await cli.cnm('run', '--host', '/run/no.sock', '--', 'true')
+  expect({ code, err }).toEqual({
+    code: 6,
+    err: expect.stringMatching(/^cnm: no daemon answers at \/run\/no.sock\nhint: start it with/),
+  })
 })

@@ -56,7 +56,7 @@ const layers: readonly Layer[] = [
   },
   {
     areas: /^model$/,
-    uses: new RegExp(`^(${foundation}|${contracts}|dns)$`),
+    uses: new RegExp(`^(${foundation}|${contracts}|dns|api)$`),
     why: 'the model decides through contracts; which implementation is used is the business of linux.ts',
   },
   {
@@ -71,7 +71,9 @@ const layers: readonly Layer[] = [
   },
   {
     areas: /^cli$/,
-    uses: new RegExp(`^(${foundation}|client|api|index\\.ts|linux\\.ts)$`),
+    uses: new RegExp(
+      `^(${foundation}|client|api|index\\.ts|linux(-daemon|-keeper|-program)?\\.ts)$`,
+    ),
     why: 'a command uses the client or the public library, as any user could',
   },
   {
@@ -96,10 +98,10 @@ const layers: readonly Layer[] = [
   },
   {
     areas: /^index\.ts$/,
-    uses: new RegExp(`^(${foundation}|${contracts}|model)$`),
+    uses: new RegExp(`^(${foundation}|${contracts}|model|api)$`),
     why: 'the public face has no implementation, so that importing it loads no FFI',
   },
-  { areas: /^linux\.ts$/, uses: /./, why: 'the composition root' },
+  { areas: /^linux(-daemon|-keeper|-program)?\.ts$/, uses: /./, why: 'the composition roots' },
 ]
 
 /** The folder, below which nobody but its own files may import anything but its index.ts. */
@@ -111,8 +113,20 @@ const serviceIndex = `${linuxFolder}service/index.ts`
 const packages: Readonly<Record<string, { readonly areas: RegExp; readonly why: string }>> = {
   koffi: { areas: /^kernel\/linux\/ffi$/, why: 'one folder holds all foreign calls' },
   lmdb: { areas: /^store\/local$/, why: 'only the local store knows what its records are kept in' },
+  fastify: {
+    areas: /^(daemon|front)$/,
+    why: 'only the daemon and the fronts speak HTTP as servers',
+  },
+  pino: {
+    areas: /^linux-daemon\.ts$/,
+    why: 'where it is put together, it is chosen who writes the log',
+  },
+  'prom-client': { areas: /^daemon$/, why: 'only the daemon tells its figures' },
   commander: { areas: /^cli$/, why: 'only the command line parses arguments' },
-  typebox: { areas: /./, why: '' },
+  typebox: {
+    areas: /^base$/,
+    why: 'its code takes long to load: base/schema.ts has what is needed of it',
+  },
   vitest: { areas: /^testing$/, why: 'contract suites and tests only' },
   'fast-check': { areas: /^testing$/, why: 'contract suites and tests only' },
 }
@@ -130,7 +144,7 @@ const doors: readonly {
   {
     modules: /^node:(fs|fs\/promises|net|dgram|http|http2|https|tls|worker_threads|os|cluster)$/,
     areas:
-      /^(kernel\/linux|store\/local|store\/etcd|.+\/remote|plugin|keeper|daemon|client|cli|front|testing|linux\.ts)(\/|$)/,
+      /^(kernel\/linux|store\/local|store\/etcd|.+\/remote|plugin|keeper|daemon|client|cli|front|testing|linux(-daemon|-keeper|-program)?\.ts)(\/|$)/,
     why: 'whatever asks or changes the machine goes through the door, so this part does no I/O',
   },
 ]

@@ -7,7 +7,11 @@ import { local } from '../../src/ipam/local/local.ts'
 import { nullIpam } from '../../src/ipam/null/null.ts'
 import type { Kernel } from '../../src/kernel/kernel.ts'
 import { type MemoryKernel, memoryKernel } from '../../src/kernel/memory/index.ts'
-import { type Controller, createController } from '../../src/model/controller.ts'
+import {
+  type Controller,
+  type ControllerOptions,
+  createController,
+} from '../../src/model/controller.ts'
 import type { DnsOptions } from '../../src/model/engine-dns.ts'
 import { type MemoryContents, memory } from '../../src/store/memory/memory.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -37,7 +41,12 @@ export class MemoryRig {
     idleMs = 60_000,
     coexist: 'auto' | 'off' = 'auto',
   ): Promise<Controller> {
-    return createController({
+    return createController({ ...this.parts(life), idleMs, coexist })
+  }
+
+  /** What an engine is made of. */
+  parts(life: Life = new Life()): ControllerOptions {
+    return {
       kernel: life.kernel(this.kernel),
       store: life.store(memory(this.contents)),
       drivers: [bridge(), host(), nothing()],
@@ -45,10 +54,8 @@ export class MemoryRig {
       namespaceDir: '/run/cnm/netns',
       sandboxDir: '/run/cnm/sandboxes',
       dns: this.dns,
-      idleMs,
-      coexist,
       onProblem: (problem) => this.problems.push(problem),
-    })
+    }
   }
 
   /** Machine and records together, to be compared. Versions are left out: they only count. */
@@ -84,6 +91,7 @@ export class Life {
       survey: (query) => this.#spend(() => inner.survey(query)),
       view: () => this.#spend(() => inner.view()),
       holders: (ports) => this.#spend(() => inner.holders(ports)),
+      statistics: () => this.#spend(() => inner.statistics()),
       obstacles: () => this.#spend(() => inner.obstacles()),
       adopt: (target) => this.#spend(() => inner.adopt(target)),
       spawn: (namespace, command) => this.#spend(() => inner.spawn(namespace, command)),

@@ -57,8 +57,8 @@ export class KeeperProcess {
       upstreams: () => this.#upstreams.servers,
     })
     this.#answers = new SlowAnswers(this.#forwarder, this.#counting, this.#log)
-    const { socket } = options
-    this.#line = new LoopLine({ listenFd, socket }, (report) => this.#hear(report), onEnd)
+    const { socket, stays = false } = options
+    this.#line = new LoopLine({ listenFd, socket, stays }, (report) => this.#hear(report), onEnd)
   }
 
   /** Ends it, by and by. */

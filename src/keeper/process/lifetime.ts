@@ -4,17 +4,19 @@ const LOOK_EVERY_MS = 1000
 
 /**
  * How long the keeper goes on: while an engine is connected; otherwise, as long as there is somebody to
- * answer, and its socket is where the next engine looks for it.
+ * answer (or for ever, if it stays), and its socket is where the next engine looks for it.
  */
 export class Lifetime {
   readonly #isFound: () => boolean
+  readonly #stays: boolean
   readonly #now: () => number
   #lookAt: number | undefined
   #idleSince: number | undefined
 
   /** `isFound`: whether what connects to its path still comes here. */
-  constructor(isFound: () => boolean, now: () => number = () => performance.now()) {
+  constructor(isFound: () => boolean, stays: boolean, now = () => performance.now()) {
     this.#isFound = isFound
+    this.#stays = stays
     this.#now = now
   }
 
@@ -26,7 +28,7 @@ export class Lifetime {
       return -1
     }
     const time = this.#now()
-    if (needed) this.#idleSince = undefined
+    if (needed || this.#stays) this.#idleSince = undefined
     else this.#idleSince ??= time
     this.#lookAt ??= time + LOOK_EVERY_MS
     if (time < this.#lookAt) return Math.ceil(this.#lookAt - time)

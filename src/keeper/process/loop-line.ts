@@ -11,7 +11,7 @@ export class LoopLine {
 
   /** `onExit`: the loop is over; an error, if it wasn't meant to be. */
   constructor(
-    options: Pick<LoopOptions, 'listenFd' | 'socket'>,
+    options: Pick<LoopOptions, 'listenFd' | 'socket' | 'stays'>,
     onReport: (report: LoopReport) => void,
     onExit: (error: Error | undefined) => void,
   ) {

@@ -46,7 +46,7 @@ beforeEach(() => {
   const listenFd = listenUnix(path)
   open = [wakeFd, listenFd]
   const taken = new Int32Array(new SharedArrayBuffer(4))
-  loop = new Loop({ port: port2, wakeFd, taken, listenFd, socket: path })
+  loop = new Loop({ port: port2, wakeFd, taken, listenFd, socket: path, stays: false })
 })
 
 afterEach(() => {

@@ -44,14 +44,14 @@ export class Loop {
   #isOver = false
 
   constructor(options: LoopOptions) {
-    const { wakeFd, listenFd, socket, taken } = options
+    const { wakeFd, listenFd, socket, stays, taken } = options
     this.#wakeFd = wakeFd
     this.#line = new MainLine(options)
     this.#answering = new Answering(this.#log, new Backlog(taken))
     epollAdd(this.#epoll, wakeFd, EPOLLIN)
     this.#connections = new Connections(this.#epoll, this.#rests, listenFd, this)
     const identity = new PathIdentity(socket)
-    this.#lifetime = new Lifetime(() => identity.isSame())
+    this.#lifetime = new Lifetime(() => identity.isSame(), stays)
   }
 
   /** Until it is over. */

@@ -13,6 +13,8 @@ export interface LoopOptions {
   /** The keeper's own socket, which is listening, and its path. */
   readonly listenFd: number
   readonly socket: string
+  /** It goes on though there is nobody to answer. */
+  readonly stays: boolean
 }
 
 /** The sockets of a resolver or a zone. */

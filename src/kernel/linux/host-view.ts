@@ -91,6 +91,6 @@ export function hostRoutes(
   })
 }
 
-export function isAlive({ group }: Link): boolean {
+export function isAlive({ group }: Pick<Link, 'group'>): boolean {
   return group !== CONDEMNED_GROUP && group !== DYING_GROUP
 }

@@ -42,6 +42,7 @@ import { listLinks } from './rtnetlink/link.ts'
 import { listRoutes, RTN_UNICAST } from './rtnetlink/route.ts'
 import { Ruleset } from './ruleset.ts'
 import { openBoundSocket } from './sockets.ts'
+import { type PackedStatistics, packedStatistics } from './statistics.ts'
 import { survey } from './survey.ts'
 import { toWire } from './wire-error.ts'
 
@@ -126,6 +127,10 @@ export class KernelSide implements Operations {
 
   holders(ports: readonly Omit<ReservationResource, 'kind'>[]): PortHolder[] {
     return findHolders(ports, this.#machinery.listeners)
+  }
+
+  statistics(): PackedStatistics {
+    return packedStatistics(this.#host)
   }
 
   obstacles(): Obstacle[] {

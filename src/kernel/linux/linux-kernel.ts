@@ -10,6 +10,7 @@ import type {
   HostView,
   Kernel,
   KernelEvent,
+  LinkStatistics,
   Obstacle,
   PortHolder,
   Program,
@@ -24,6 +25,7 @@ import { Background } from './background/background.ts'
 import { LateNames } from './keeper/late-names.ts'
 import { type KeeperProgram, socketOf } from './keeper/program.ts'
 import { KeeperWatch } from './keeper/watch.ts'
+import { unpackedStatistics } from './statistics.ts'
 import { KernelThread } from './thread.ts'
 import { fromWire } from './wire-error.ts'
 
@@ -144,6 +146,10 @@ class ThreadedKernel implements LinuxKernel {
 
   holders(ports: readonly Omit<ReservationResource, 'kind'>[]): Promise<readonly PortHolder[]> {
     return this.#thread.call('holders', ports)
+  }
+
+  async statistics(): Promise<readonly LinkStatistics[]> {
+    return unpackedStatistics(await this.#thread.call('statistics'))
   }
 
   obstacles(): Promise<readonly Obstacle[]> {

@@ -13,6 +13,7 @@ import type {
 import type { NamespaceRef, ReservationResource, Resource } from '../resource.ts'
 import type { KeeperNews } from './keeper/keeper.ts'
 import type { KeeperProgram } from './keeper/program.ts'
+import type { PackedStatistics } from './statistics.ts'
 import type { WireError } from './wire-error.ts'
 
 /**
@@ -25,6 +26,7 @@ export interface Operations {
   survey(query: SurveyQuery): Survey
   view(): HostView
   holders(ports: readonly Omit<ReservationResource, 'kind'>[]): PortHolder[]
+  statistics(): PackedStatistics
   obstacles(): Obstacle[]
   adopt(target: { readonly pid: number } | { readonly path: string }): AdoptedNamespace
   /** Programs are known by a number the caller gives: a process id may be somebody else's later. */

@@ -1,6 +1,6 @@
 import type { Cidr, IpAddress, MacAddress, Prefix } from '../../address/address.ts'
 import { CnmError, KernelError } from '../../base/errors.ts'
-import type { KernelEvent, Obstacle, PortHolder } from '../kernel.ts'
+import type { KernelEvent, LinkStatistics, Obstacle, PortHolder } from '../kernel.ts'
 import { holdsOneOf, type WantedPorts } from '../port-conflict.ts'
 import type {
   BridgeResource,
@@ -19,6 +19,8 @@ export interface Link {
   readonly mtu: number
   readonly mac?: MacAddress
   readonly ipv6: boolean
+  /** What has passed through it; absent: nothing. */
+  readonly traffic?: Partial<Omit<LinkStatistics, 'name'>>
   /** What it was made from (an inner end: its host end's). Absent: it is somebody else's. */
   readonly resource?: BridgeResource | VethResource
 }
@@ -57,6 +59,10 @@ export interface Table {
   readonly elements: Map<string, ElementResource>
 }
 
+export function processPath(pid: number | string): string {
+  return `/proc/${pid}/ns/net`
+}
+
 /** A network namespace with nothing but `lo`. */
 function newPlace(path: string, cookie: string, ours: boolean): Place {
   return {
@@ -86,6 +92,8 @@ export class Machine {
   /** By where they are. */
   readonly obstacles = new Map<string, Obstacle>()
   readonly host: Place = newPlace('', '1', true)
+  /** In which place a process is, by the path that it has there. */
+  readonly processes = new Map<string, Place>()
   /** Whether it has the sysctls `net/ipv6/conf/…/force_forwarding`. */
   readonly forceForwarding6: boolean
   /** The resource that is being worked on: a failure is about it. */
@@ -98,6 +106,7 @@ export class Machine {
 
   constructor(forceForwarding6: boolean) {
     this.forceForwarding6 = forceForwarding6
+    for (const pid of ['self', 1, process.pid]) this.processes.set(processPath(pid), this.host)
   }
 
   addPlace(path: string, ours: boolean): void {
@@ -108,7 +117,8 @@ export class Machine {
   /** Undefined where the namespace is gone, or its path means another one by now. */
   find(namespace: NamespaceRef | undefined): Place | undefined {
     if (namespace === undefined) return this.host
-    const place = this.places.get(namespace.path)
+    const { path } = namespace
+    const place = this.places.get(path) ?? this.processes.get(path)
     const { cookie } = namespace
     return cookie === undefined || cookie === place?.cookie ? place : undefined
   }

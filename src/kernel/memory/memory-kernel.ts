@@ -9,6 +9,7 @@ import {
   differences,
   holdersOf,
   hostView,
+  linkStatistics,
   stateLines,
   surveyed,
 } from './observe.ts'
@@ -92,6 +93,7 @@ export function memoryKernel(options: MemoryKernelOptions = {}): MemoryKernel {
     survey: (query) => ask(() => surveyed(machine, query)),
     view: () => ask(() => hostView(machine)),
     holders: (ports) => ask(() => holdersOf(machine, ports)),
+    statistics: () => ask(() => linkStatistics(machine)),
     obstacles: () => ask(() => [...machine.obstacles.values()]),
     adopt: (target) => ask(() => adoptedNamespace(machine, target)),
     spawn: (_, { argv }) => ask(() => refuse(`"${argv[0]}" can't be started`)),

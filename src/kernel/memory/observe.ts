@@ -7,6 +7,7 @@ import type {
   HostRoute,
   HostView,
   Kernel,
+  LinkStatistics,
   PortHolder,
   Survey,
   SurveyedLink,
@@ -17,7 +18,7 @@ import type { NamespaceRef, Resource } from '../resource.ts'
 import { readSysctl } from './addressing.ts'
 import { findThere, same } from './apply.ts'
 import { commandLines, routeLine } from './command-lines.ts'
-import type { Link, Machine, Place } from './machine.ts'
+import { type Link, type Machine, type Place, processPath } from './machine.ts'
 import { tableName } from './ruleset.ts'
 
 export function differences(machine: Machine, resources: readonly Resource[]): Difference[] {
@@ -94,6 +95,15 @@ export function hostView({ host, forceForwarding6, userChains }: Machine): HostV
   }
 }
 
+export function linkStatistics({ host }: Machine): readonly LinkStatistics[] {
+  const nothing = { bytes: 0, packets: 0, dropped: 0, errors: 0 }
+  return [...host.links.values()].map(({ name, traffic }) => ({
+    name,
+    received: traffic?.received ?? nothing,
+    sent: traffic?.sent ?? nothing,
+  }))
+}
+
 export function holdersOf(
   machine: Machine,
   ports: Parameters<Kernel['holders']>[0],
@@ -114,14 +124,15 @@ export function adoptedNamespace(
   machine: Machine,
   target: Parameters<Kernel['adopt']>[0],
 ): AdoptedNamespace {
-  const path = 'path' in target ? target.path : `/proc/${target.pid}/ns/net`
-  if (['self', '1', process.pid].some((pid) => path === `/proc/${pid}/ns/net`)) {
+  const path = 'path' in target ? target.path : processPath(target.pid)
+  const place = machine.enter({ path })
+  if (place === machine.host) {
     throw new CnmError('HOST_NAMESPACE', `${path} is the host's own network namespace`, {
       details: { path },
       hint: 'Name the namespace of a container or sandbox.',
     })
   }
-  const { cookie, links, routes } = machine.enter({ path })
+  const { cookie, links, routes } = place
   const gateways = ([4, 6] as const).filter((family) =>
     routes.has(family === 4 ? '0.0.0.0/0' : '::/0'),
   )

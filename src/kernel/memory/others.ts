@@ -1,21 +1,27 @@
 import type { Cidr, MacAddress } from '../../address/address.ts'
-import type { HostRoute, Obstacle, PortHolder } from '../kernel.ts'
+import type { HostRoute, LinkStatistics, Obstacle, PortHolder } from '../kernel.ts'
 import { holdsOneOf } from '../port-conflict.ts'
 import type { NamespaceRef } from '../resource.ts'
 import { addressKey, readSysctl } from './addressing.ts'
 import { removeLink, removePlace } from './links.ts'
-import type { Machine, Place } from './machine.ts'
+import { type Machine, type Place, processPath } from './machine.ts'
 
 /** What somebody else does to the machine. */
 export interface OthersHands {
   /** `/proc/<pid>/ns/net` is that of a process. */
   addNamespace(path: string): void
   removeNamespace(path: string): void
+  /** A process is started on the host, or in that namespace. */
+  addProcess(pid: number, namespace?: NamespaceRef): void
+  /** It ends. */
+  removeProcess(pid: number): void
   addLink(link: OthersLink): void
   addAddress(link: string, address: Cidr): void
   /** Any link, ours too. */
   removeLink(name: string, namespace?: NamespaceRef): void
   addRoute(route: HostRoute): void
+  /** Packets pass: what a link of the host has counted from now on. */
+  countTraffic(link: string, traffic: Partial<Omit<LinkStatistics, 'name'>>): void
   /** A process of the host binds a port. EADDRINUSE if it is reserved. */
   bindPort(holder: PortHolder): void
   /** What dockerd does at its start: a chain DOCKER-USER in table `filter`. */
@@ -46,6 +52,11 @@ export function othersHands(machine: Machine, transact: (work: () => void) => vo
 
     removeNamespace: (path) => transact(() => removePlace(machine, machine.enter({ path }))),
 
+    addProcess: (pid, namespace) =>
+      transact(() => machine.set(machine.processes, processPath(pid), machine.enter(namespace))),
+
+    removeProcess: (pid) => transact(() => machine.delete(machine.processes, processPath(pid))),
+
     addLink: (link) => transact(() => addLink(machine, link)),
 
     addAddress: (link, address) => transact(() => addAddress(machine, machine.host, link, address)),
@@ -57,6 +68,13 @@ export function othersHands(machine: Machine, transact: (work: () => void) => vo
       transact(() => {
         machine.set(machine.host.routes, route.destination, { ...route, ours: false })
         machine.note({ type: 'route', change: 'set', route })
+      }),
+
+    countTraffic: (name, traffic) =>
+      transact(() => {
+        const link = machine.host.links.get(name)
+        if (link === undefined) throw machine.refusal('send', 'ENODEV', 'no such link', name)
+        machine.set(machine.host.links, name, { ...link, traffic })
       }),
 
     bindPort: (holder) => transact(() => bindPort(machine, holder)),

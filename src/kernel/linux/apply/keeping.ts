@@ -70,7 +70,9 @@ export class Keeping {
         ? each.kind === 'names' || this.#sockets.has(resourceKey(each))
         : mirror.hasSocketsOf(each)
     const add = keptOf(this.#plan.add).filter((each) => isInPlace(each) && !mirror.hasSame(each))
-    const remove = this.#there(this.#plan.remove.names)
+    // Where something is closed at the end the keeper has to be asked again: one question does for both.
+    const names = this.#there(this.#plan.remove.names)
+    const remove = this.#released().length > names.length ? [] : names
     const [first] = [...add.map(resourceKey), ...remove]
     if (first === undefined) return
     this.#transaction.attempt(first, () => faultPoint('keeper', first))

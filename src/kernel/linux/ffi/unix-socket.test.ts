@@ -5,11 +5,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { close } from './file.ts'
+import { bind, recv, SOCK_DGRAM, socket } from './socket.ts'
 import {
   accept,
   connectUnix,
   listenUnix,
+  peerCredentials,
   receiveWithDescriptors,
+  sendDatagram,
   sendWithDescriptors,
 } from './unix-socket.ts'
 
@@ -75,5 +78,28 @@ describe('unix sockets', () => {
     for (const fd of connected) close(fd)
     server.close()
     await once(server, 'close')
+  })
+
+  it('tell who is at the other end', () => {
+    const listener = listenUnix(join(folder, 'c.sock'))
+    const client = connectUnix(join(folder, 'c.sock'), 1000)
+    const server = accept(listener)!
+    expect(peerCredentials(server)).toEqual({ pid: process.pid, uid: process.getuid?.() })
+    for (const fd of [server, client, listener]) close(fd)
+  })
+
+  it.each([
+    ['a path', (name: string) => join(folder, name)],
+    ['an abstract address', (name: string) => `@${folder}/${name}`],
+  ])('get a datagram at %s', (_, addressOf) => {
+    const address = addressOf('d.sock')
+    const receiver = socket(1, SOCK_DGRAM, 0)
+    bind(receiver, Buffer.from(`\x01\0${address.replace('@', '\0')}`))
+    sendDatagram(address, 'READY=1')
+    const buffer = Buffer.alloc(100)
+    const length = recv(receiver, buffer)
+    expect(buffer.toString('utf8', 0, length)).toBe('READY=1')
+    close(receiver)
+    expect(() => sendDatagram(join(folder, 'nobody'), 'x')).toThrow('ENOENT')
   })
 })

@@ -2,10 +2,21 @@ import { fchmodSync } from 'node:fs'
 import koffi from 'koffi'
 import { close } from './file.ts'
 import { check, declare, lastErrno } from './libc.ts'
-import { bind, connect, listen, SOCK_STREAM, SOL_SOCKET, socket } from './socket.ts'
+import {
+  bind,
+  connect,
+  getsockopt,
+  listen,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+  SOL_SOCKET,
+  send,
+  socket,
+} from './socket.ts'
 
 const AF_UNIX = 1
 const SCM_RIGHTS = 1
+const SO_PEERCRED = 17
 const SO_SNDTIMEO = 21
 const SOCK_CLOEXEC = 0o2000000
 const MSG_CTRUNC = 8
@@ -58,6 +69,26 @@ export function accept(fd: number): number | undefined {
   if (connection >= 0) return connection
   if (lastErrno() === 'EAGAIN' || lastErrno() === 'ECONNABORTED') return undefined
   return check(connection, 'accept4')
+}
+
+const credentials = Buffer.alloc(12)
+
+/** Who connected, or listens, at the other end: as it was then, and as this process sees it. */
+export function peerCredentials(fd: number): { readonly pid: number; readonly uid: number } {
+  getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials)
+  return { pid: credentials.readInt32LE(0), uid: credentials.readUInt32LE(4) }
+}
+
+/** One datagram to a socket at a path, or with `@` at its beginning, at an abstract address. */
+export function sendDatagram(path: string, text: string): void {
+  const fd = socket(AF_UNIX, SOCK_DGRAM, 0)
+  try {
+    connect(fd, path.startsWith('@') ? abstractAddress(path.slice(1)) : unixAddress(path), path)
+    const bytes = Buffer.from(text)
+    send(fd, bytes, bytes.length)
+  } finally {
+    close(fd)
+  }
 }
 
 // `struct msghdr`, one `struct iovec`, and a `struct cmsghdr` with descriptors behind it.
@@ -159,5 +190,12 @@ function unixAddress(path: string): Uint8Array {
     throw new Error(`${path} is too long for a unix socket: at most ${PATH_BYTES - 1} bytes`)
   }
   bytes.write(path, 2)
+  return bytes
+}
+
+/** Its length counts, and there is no NUL at its end. */
+function abstractAddress(name: string): Uint8Array {
+  const bytes = Buffer.from(`..\0${name}`)
+  bytes.writeUInt16LE(AF_UNIX, 0)
   return bytes
 }

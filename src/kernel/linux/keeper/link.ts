@@ -3,13 +3,13 @@ import { CnmError, isKernelError, KernelError } from '../../../base/errors.ts'
 import { KEEPER_VERSION, type KeeperReply, type KeeperRequest } from '../../../keeper/keeper.ts'
 import type { KeptResource } from '../../kept-resource.ts'
 import { close } from '../ffi/file.ts'
-import { connectUnix, listenUnix } from '../ffi/unix-socket.ts'
+import { connectUnix, listenUnix, peerCredentials } from '../ffi/unix-socket.ts'
 import { Connection } from './connection.ts'
 import {
   foundKeeper,
   type KeeperProcess,
   type KeeperProgram,
-  killWriterOf,
+  killKeepersOf,
   lastWords,
   logOf,
   socketOf,
@@ -66,6 +66,8 @@ export class KeeperLink {
   #process: KeeperProcess | undefined
   /** Of a keeper that was started and hasn't said a word yet. */
   #greeting: Asked | undefined
+  /** The socket is systemd's, which starts a keeper for who connects. */
+  #isActivated = false
   #lastNumber = 0
   #heardAt = 0
 
@@ -154,7 +156,7 @@ export class KeeperLink {
     const since = Math.max(oldest.since, this.#heardAt)
     if (performance.now() - since < patience || this.answered(oldest, LAST_CHANCE_MS)) return
     this.#events.onProblem(`the keeper has not answered for ${patience / 1000} s: it is replaced`)
-    if (this.#process === undefined) killWriterOf(logOf(this.#program))
+    if (this.#process === undefined) killKeepersOf(this.#program)
     else this.#process.kill()
     this.#connection!.close()
     this.#noticeLoss()
@@ -190,7 +192,7 @@ export class KeeperLink {
     if (this.#process === undefined) connection!.waitForEnd(performance.now() + END_MS)
     await this.#process?.ended(END_MS)
     connection!.close()
-    rmSync(socketOf(this.#program), { force: true })
+    if (!this.#isActivated) rmSync(socketOf(this.#program), { force: true })
     const log = logOf(this.#program)
     if (statSync(log, { throwIfNoEntry: false })?.size === 0) rmSync(log, { force: true })
   }
@@ -201,24 +203,30 @@ export class KeeperLink {
     this.#greeting = undefined
     this.#process?.forget()
     this.#process = undefined
-    if (!this.#find()) this.#start()
+    if (this.#find()) return
+    // One that had to be ended has a successor soon.
+    if (this.#isActivated && this.#find()) return
+    this.#start()
   }
 
   /** false: there is none, or one that this engine can't talk to, which is ended. */
   #find(): boolean {
+    this.#isActivated = false
     const deadline = performance.now() + FOUND_MS
     const fd = this.#connect()
     if (fd === undefined) return false
+    this.#isActivated = isActivated(fd)
     const connection = new Connection(fd)
     this.#lastNumber = 1
     connection.send({ op: 'hello', number: 1, version: KEEPER_VERSION })
-    const reply = connection.receive(deadline)
+    // One that systemd has to start first takes longer.
+    const reply = connection.receive(deadline + (this.#isActivated ? STARTED_MS : 0))
     if (reply === undefined || 'error' in reply || reply.version !== KEEPER_VERSION) {
       if (reply !== undefined) connection.send({ op: 'end', number: 2 })
       const hasEnded = connection.waitForEnd(performance.now() + (reply ? END_MS : 0))
       connection.close()
       // Or the tables would never be another's.
-      if (!hasEnded) killWriterOf(logOf(this.#program))
+      if (!hasEnded) killKeepersOf(this.#program)
       return false
     }
     for (const { label, count } of reply.held ?? []) {
@@ -235,7 +243,7 @@ export class KeeperLink {
     try {
       return connectUnix(socketOf(this.#program), FOUND_MS)
     } catch (error) {
-      if (isKernelError(error, 'EAGAIN')) killWriterOf(logOf(this.#program))
+      if (isKernelError(error, 'EAGAIN')) killKeepersOf(this.#program)
       else if (!isKernelError(error, 'ENOENT') && !isKernelError(error, 'ECONNREFUSED')) throw error
       return undefined
     }
@@ -244,6 +252,7 @@ export class KeeperLink {
   /** Doesn't wait for it: what is said waits in its socket. */
   #start(): void {
     const path = socketOf(this.#program)
+    this.#isActivated = false
     mkdirSync(this.#program.folder, { recursive: true, mode: 0o755 })
     rmSync(path, { force: true })
     const listening = listenUnix(path)
@@ -289,6 +298,12 @@ export class KeeperLink {
     this.#pending.clear()
     this.#events.onLoss()
   }
+}
+
+/** Who listens there is process 1, or one outside. */
+function isActivated(fd: number): boolean {
+  const { pid } = peerCredentials(fd)
+  return pid <= 1 && pid !== process.pid
 }
 
 function tooLong(path: string): CnmError {

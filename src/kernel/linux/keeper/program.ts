@@ -47,6 +47,9 @@ export function lastWords(program: KeeperProgram): string {
   }
 }
 
+/** SO_ACCEPTCON, as /proc/net/unix shows it. */
+const LISTENING = '00010000'
+
 // All it has to know comes with its arguments.
 const inherited = ['PATH', 'TZ', 'LANG']
 
@@ -157,21 +160,49 @@ class Found implements KeeperProcess {
   }
 }
 
-/** Ends a keeper that doesn't answer, known by the log it writes; returns when it is gone. */
-export function killWriterOf(log: string): void {
-  const path = realPath(log) ?? log
-  for (const pid of readdirSync('/proc')) {
-    if (!/^\d+$/.test(pid) || !writesTo(pid, path)) continue
+/**
+ * Ends keepers that don't answer, known by the log that one started by an engine writes, or by the socket on
+ * which they listen; returns when they are gone.
+ */
+export function killKeepersOf(program: KeeperProgram): void {
+  const log = realPath(logOf(program)) ?? logOf(program)
+  const sockets = listeningAt(socketOf(program))
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    // systemd keeps the sockets that it hands on.
+    if (pid === '1' || pid === String(process.pid)) continue
+    if (targetOf(pid, '2') !== log && !hasOneOf(pid, sockets)) continue
     const keeper = foundKeeper(Number(pid))
     keeper?.kill()
     keeper?.forget()
   }
 }
 
-function writesTo(pid: string, log: string): boolean {
+/** Sockets that listen there, as descriptors show them: those of the host, and of where this process is. */
+function listeningAt(path: string): ReadonlySet<string> {
+  const found = new Set<string>()
+  for (const table of ['/proc/thread-self/net/unix', '/proc/self/net/unix']) {
+    for (const line of readFileSync(table, 'utf8').split('\n')) {
+      const [, , , flags, , , inode, ...name] = line.trim().split(/ +/)
+      if (flags === LISTENING && name.join(' ') === path) found.add(`socket:[${inode}]`)
+    }
+  }
+  return found
+}
+
+function hasOneOf(pid: string, sockets: ReadonlySet<string>): boolean {
+  if (sockets.size === 0) return false
   try {
-    return readlinkSync(`/proc/${pid}/fd/2`) === log
+    return readdirSync(`/proc/${pid}/fd`).some((fd) => sockets.has(targetOf(pid, fd) ?? ''))
   } catch {
     return false
+  }
+}
+
+/** undefined: it has gone, or been closed. */
+function targetOf(pid: string, fd: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/fd/${fd}`)
+  } catch {
+    return undefined
   }
 }

@@ -4,7 +4,7 @@ import { body, padding, schema, struct, type ValueOf, variant } from '../netlink
 // linux/if_link.h, linux/veth.h
 
 const IFLA_ADDRESS = 1
-const IFLA_IFNAME = 3
+export const IFLA_IFNAME = 3
 const IFLA_MTU = 4
 const IFLA_LINK = 5
 const IFLA_MASTER = 10
@@ -12,7 +12,7 @@ const IFLA_OPERSTATE = 16
 const IFLA_LINKINFO = 18
 const IFLA_IFALIAS = 20
 const IFLA_AF_SPEC = 26
-const IFLA_GROUP = 27
+export const IFLA_GROUP = 27
 const IFLA_NET_NS_FD = 28
 const IFLA_EXT_MASK = 29
 const IFLA_LINK_NETNSID = 37

@@ -176,6 +176,11 @@ export interface LinkFilter {
   readonly group?: number
 }
 
+/** The question for all links there are. */
+export function everyLink(): Message {
+  return message('RTM_GETLINK', 0, undefined, {}, { extMask: RTEXT_FILTER_SKIP_STATS })
+}
+
 /** Equivalent to: `ip -details link show [type KIND] [master BRIDGE] [group GROUP]`. */
 export function listLinks(socket: NetlinkSocket, filter: LinkFilter = {}): Link[] {
   const { kind, master, group } = filter

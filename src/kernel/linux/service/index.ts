@@ -1,7 +1,14 @@
 export { Ends } from '../background/ends.ts'
 export { DatagramSlots, sendTo } from '../ffi/datagrams.ts'
 export { clearEvent, close, eventfd, raiseEvent } from '../ffi/file.ts'
-export { accept, receiveWithDescriptors, sendWithDescriptors } from '../ffi/unix-socket.ts'
+export {
+  accept,
+  connectUnix,
+  listenUnix,
+  receiveWithDescriptors,
+  sendDatagram,
+  sendWithDescriptors,
+} from '../ffi/unix-socket.ts'
 export {
   EPOLLIN,
   EPOLLOUT,

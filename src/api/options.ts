@@ -1,7 +1,7 @@
 import { CnmError } from '../base/errors.ts'
 import { parser } from '../base/parse.ts'
 import { Type } from '../base/schema.ts'
-import { type ConnectOptions, endpointFields, refuseLinkName, Texts } from './endpoint-options.ts'
+import { ConnectBody, type ConnectOptions, refuseLinkName, Texts } from './endpoint-options.ts'
 import { withoutGenericLabels } from './generic-labels.ts'
 import {
   type Cancellable,
@@ -11,7 +11,6 @@ import {
   named,
   refuseBadNames,
   strict,
-  withoutSignal,
 } from './option-fields.ts'
 
 export interface NetworkOptions extends Cancellable {
@@ -64,8 +63,13 @@ export interface SandboxOptions extends Cancellable {
   readonly pid?: number
   /** The host's own stack, for the `host` network. */
   readonly host?: boolean
-  /** The sandbox goes with the first program started in it; default: false. */
+  /** The sandbox goes with the first program started in it, or with `program`; default: false. */
   readonly ephemeral?: boolean
+  /**
+   * The process that an ephemeral sandbox goes with, until `bindProgram` names another: of the host, about
+   * to start a program inside.
+   */
+  readonly program?: number
   readonly labels?: Readonly<Record<string, string>>
   /**
    * The name it has for itself, and is found by on its networks. Default: its name, or the short id where
@@ -91,27 +95,6 @@ export interface SandboxOptions extends Cancellable {
   readonly connect?: readonly ConnectOptions[]
 }
 
-/** How a program is started. */
-export interface SpawnOptions extends Cancellable {
-  readonly cwd?: string
-  /** The whole environment; default: this process's. */
-  readonly env?: Readonly<Record<string, string | undefined>>
-  /** 'inherit': this process's own 0, 1 and 2. Default: 'pipe'. */
-  readonly stdio?: 'inherit' | 'pipe'
-  /**
-   * It sees the sandbox's hosts, resolv.conf and hostname in /etc, in a mount namespace of its own, and
-   * has the sandbox's hostname. Default: true; the host's sandboxes have none.
-   */
-  readonly mountEtc?: boolean
-}
-
-export interface ExecOptions extends Omit<SpawnOptions, 'stdio'> {
-  /** What the program reads from its standard input. */
-  readonly input?: string
-}
-
-const NoNul = Type.String({ pattern: '^[^\\0]*$' })
-
 const Subnet = Type.Object(
   {
     subnet: Type.String(),
@@ -122,7 +105,7 @@ const Subnet = Type.Object(
   strict,
 )
 
-const Network = Type.Object(
+export const NetworkBody = Type.Object(
   {
     name: Name,
     driver: Type.Optional(Type.String()),
@@ -139,13 +122,14 @@ const Network = Type.Object(
   strict,
 )
 
-const Sandbox = Type.Object(
+export const SandboxBody = Type.Object(
   {
     name: Type.Optional(Name),
     netns: Type.Optional(Type.String({ minLength: 1 })),
     pid: Type.Optional(Type.Integer({ minimum: 1 })),
     host: Type.Optional(Type.Boolean()),
     ephemeral: Type.Optional(Type.Boolean()),
+    program: Type.Optional(Type.Integer({ minimum: 1 })),
     labels: Type.Optional(Labels),
     hostname: Type.Optional(Type.String()),
     domainname: Type.Optional(Type.String()),
@@ -154,57 +138,16 @@ const Sandbox = Type.Object(
     dnsOptions: Type.Optional(Texts),
     extraHosts: Type.Optional(Texts),
     resolver: Type.Optional(Type.Boolean()),
-    connect: Type.Optional(
-      Type.Array(Type.Object({ ...endpointFields, network: Type.String() }, strict)),
-    ),
+    connect: Type.Optional(Type.Array(ConnectBody)),
   },
   strict,
 )
 
-const programFields = {
-  cwd: Type.Optional(NoNul),
-  env: Type.Optional(Type.Record(Type.String(), Type.Union([NoNul, Type.Undefined()]))),
-  mountEtc: Type.Optional(Type.Boolean()),
-}
-const Spawn = Type.Object(
-  {
-    ...programFields,
-    stdio: Type.Optional(Type.Union([Type.Literal('inherit'), Type.Literal('pipe')])),
-  },
-  strict,
-)
-const Exec = Type.Object({ ...programFields, input: Type.Optional(Type.String()) }, strict)
-
-const networkParser = parser(Network, 'network options')
-const sandboxParser = parser(Sandbox, 'sandbox options')
+const networkParser = parser(NetworkBody, 'network options')
+const sandboxParser = parser(SandboxBody, 'sandbox options')
 
 export const parseNetworkOptions = (value: NetworkOptions) =>
   withoutGenericLabels(named(value, networkParser))
-
-const spawnParser = parser(Spawn, 'program options')
-const execParser = parser(Exec, 'program options')
-export const parseSpawnOptions = (value: SpawnOptions) => spawnParser(withoutSignal(value))
-export const parseExecOptions = (value: ExecOptions) => execParser(withoutSignal(value))
-
-/** A program and its arguments, as the kernel can take them. */
-export function parseArgv(value: readonly string[]): readonly [string, ...string[]] {
-  const ok =
-    Array.isArray(value) &&
-    value.every((each) => typeof each === 'string' && !each.includes('\0')) &&
-    Boolean(value[0])
-  if (ok) return value as unknown as [string, ...string[]]
-  throw new CnmError('INVALID_ARGUMENT', 'argv is no list of a program and its arguments', {
-    hint: 'give strings without NUL, the program first: ["ip", "link"]',
-  })
-}
-
-/** Who isn't helped by types hands in a name, or nothing. */
-export function notA(what: 'network' | 'sandbox', value: unknown): CnmError {
-  const is = typeof value === 'string' ? JSON.stringify(value) : String(value)
-  return new CnmError('INVALID_ARGUMENT', `${is} is no ${what} of a controller`, {
-    hint: `give what the controller's ${what}(name) returns`,
-  })
-}
 
 export function parseSandboxOptions(value: SandboxOptions) {
   const connect: unknown = value?.connect

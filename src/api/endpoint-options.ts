@@ -1,3 +1,4 @@
+import type { PortRange, Protocol } from '../address/port.ts'
 import { CnmError } from '../base/errors.ts'
 import { isLinkName, linkNameHint } from '../base/link-name.ts'
 import { parser } from '../base/parse.ts'
@@ -11,7 +12,6 @@ import {
   strict,
   withoutSignal,
 } from './option-fields.ts'
-import type { PublishOptions } from './port-spec.ts'
 
 export interface EndpointOptions extends Cancellable {
   /** Unique on its network; default: the name of the sandbox. */
@@ -51,6 +51,21 @@ export interface EndpointOptions extends Cancellable {
   readonly sysctls?: Readonly<Record<string, string>>
   /** The same by Docker's labels: `com.docker.network.endpoint.ifname`, `.sysctls`, `.macaddress`. */
   readonly options?: Readonly<Record<string, string | number | boolean>>
+}
+
+/** `-p 127.0.0.1:8080-8090:80-90/udp`, as data. */
+export interface PublishOptions {
+  /** Inside the sandbox: `80`, `'80-90'`. */
+  readonly ports: number | string | PortRange
+  /** Default: tcp. */
+  readonly protocol?: Protocol
+  /** Default: the network's, usually all addresses of the host. */
+  readonly hostAddress?: string
+  /**
+   * As many as `ports`, one to one; for a single port several, of which the first free one is taken.
+   * Default: free ones are chosen, those of a range in a row.
+   */
+  readonly hostPorts?: number | string | PortRange
 }
 
 /** Bits per second as a number, or `800kbit`, `100mbit`, `1.5gbit`: from 8 kbit to 100 gbit. */
@@ -95,9 +110,11 @@ const publishedFields = {
   hostAddress: Type.Optional(Type.String()),
   hostPorts: Type.Optional(Ports),
 }
-const Publish = Type.Array(Type.Union([Type.String(), Type.Object(publishedFields, strict)]))
+export const PublishList = Type.Array(
+  Type.Union([Type.String(), Type.Object(publishedFields, strict)]),
+)
 /** What `publish` and `inspect` answer with will do, too. */
-const Unpublish = Type.Array(
+export const UnpublishList = Type.Array(
   Type.Union([
     Type.String(),
     Type.Object(
@@ -113,7 +130,7 @@ const Unpublish = Type.Array(
 
 export const Texts = Type.Array(Type.String())
 
-export const endpointFields = {
+const endpointFields = {
   name: Type.Optional(Name),
   aliases: Type.Optional(Type.Array(Name)),
   ip: Type.Optional(Type.String()),
@@ -122,7 +139,7 @@ export const endpointFields = {
   interfaceName: Type.Optional(Type.String()),
   gwPriority: Type.Optional(Type.Integer()),
   labels: Type.Optional(Labels),
-  publish: Type.Optional(Publish),
+  publish: Type.Optional(PublishList),
   expose: Type.Optional(Texts),
   publishAll: Type.Optional(Type.Boolean()),
   links: Type.Optional(Texts),
@@ -133,23 +150,26 @@ export const endpointFields = {
   options: Type.Optional(LabelledValues),
 }
 
-const StandaloneEndpoint = Type.Object(
+export const EndpointBody = Type.Object(
   { ...endpointFields, name: Name, persistent: Type.Optional(Type.Boolean()) },
   strict,
 )
 
+export const ConnectBody = Type.Object({ ...endpointFields, network: Type.String() }, strict)
+export const UpdateBody = Type.Object({ rate: Type.Optional(Rate) }, strict)
+
 const what = 'endpoint options'
 const endpointParser = parser(Type.Object(endpointFields, strict), what)
-const standaloneParser = parser(StandaloneEndpoint, what)
-const updateParser = parser(Type.Object({ rate: Type.Optional(Rate) }, strict), what)
+const standaloneParser = parser(EndpointBody, what)
+const updateParser = parser(UpdateBody, what)
 
 export const parseEndpointOptions = (value: EndpointOptions) =>
   refuseLinkName(named(value, endpointParser))
 export const parseStandaloneOptions = (value: StandaloneEndpointOptions) =>
   refuseLinkName(named(value, standaloneParser))
 export const parseUpdateOptions = (value: UpdateOptions) => updateParser(withoutSignal(value))
-export const parsePublishList = parser(Publish, 'ports to publish')
-export const parseUnpublishList = parser(Unpublish, 'ports to unpublish')
+export const parsePublishList = parser(PublishList, 'ports to publish')
+export const parseUnpublishList = parser(UnpublishList, 'ports to unpublish')
 
 export function refuseLinkName<T extends { readonly interfaceName?: string }>(options: T): T {
   const { interfaceName: name } = options

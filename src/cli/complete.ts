@@ -1,0 +1,14 @@
+import { Command } from 'commander'
+import { candidates } from './candidates.ts'
+import { printLine } from './output.ts'
+
+/** What the scripts ask. It never fails: a shell has no place to say so. */
+export function completeCommand(program: () => Promise<Command>): Command {
+  return new Command('__complete')
+    .argument('[words...]', 'the command line up to the cursor, the last word perhaps empty')
+    .passThroughOptions()
+    .action(async (words: readonly string[]) => {
+      const found = await candidates(await program(), words).catch(() => [])
+      for (const { word, description } of found) printLine(`${word}\t${description}`)
+    })
+}

@@ -1,0 +1,32 @@
+import { Command } from 'commander'
+import { type ClientFlags, withClientOptions, withDaemon } from './client.ts'
+import { guarded } from './fail.ts'
+import { printJson, printLine } from './output.ts'
+import { confirmed } from './several.ts'
+
+export function downCommand(): Command {
+  return withClientOptions(new Command('down'))
+    .description('remove all sandboxes, endpoints and networks, and nothing that is not ours')
+    .option('-y, --yes', 'do not ask')
+    .addHelpText(
+      'after',
+      `
+The daemon goes on. Programs in sandboxes go on too, without a network.
+
+Examples:
+  cnm down
+  cnm down --yes`,
+    )
+    .action(guarded(down))
+}
+
+async function down(flags: ClientFlags & { readonly yes?: boolean }): Promise<number> {
+  return withDaemon(flags, async (cnm) => {
+    const { networks, endpoints, sandboxes } = await cnm.status()
+    const all = `${sandboxes} sandboxes, ${endpoints} endpoints and ${networks} networks`
+    if (!flags.yes && !(await confirmed(`Remove ${all}?`, '--yes'))) return
+    await cnm.down()
+    if (flags.json) printJson({ sandboxes, endpoints, networks })
+    else printLine(`removed ${all}`)
+  })
+}

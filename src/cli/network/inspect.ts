@@ -1,0 +1,12 @@
+import type { Command } from 'commander'
+import { endpointInfos } from '../infos.ts'
+import { inspectCommandOf } from '../inspecting.ts'
+
+export function inspectCommand(): Command {
+  const examples =
+    "  cnm network inspect web\n  cnm network inspect web back | jq '.[].ipv4.subnet'"
+  return inspectCommandOf('network', examples, async (cnm, name) => {
+    const { info: network } = await cnm.network(name)
+    return { ...network, endpoints: await endpointInfos(cnm, { network: network.id }) }
+  })
+}

@@ -1,0 +1,57 @@
+import { Command } from 'commander'
+import { type ClientFlags, withClientOptions, withDaemon } from '../client.ts'
+import { guarded } from '../fail.ts'
+import { given, type Pairs, pair, wholeNumber } from '../option-values.ts'
+import { printJson, printLine } from '../output.ts'
+import {
+  connections,
+  nameOptions,
+  type SandboxFlags,
+  withNameOptions,
+  withNetworkOptions,
+} from '../sandbox-options.ts'
+
+interface Flags extends ClientFlags, SandboxFlags {
+  readonly netns?: string
+  readonly pid?: number
+  readonly hostStack?: boolean
+  readonly domainname?: string
+  readonly resolver: boolean
+  readonly label: Pairs
+}
+
+export function createCommand(): Command {
+  const command = withClientOptions(new Command('create'))
+  return withNameOptions(withNetworkOptions(command, 'none'))
+    .description('make a sandbox, or adopt a network namespace as one, and print its id')
+    .argument('[name]', 'what it is to be called (default: its short id)')
+    .option('--netns <path>', "somebody else's network namespace: /run/netns/x, /proc/1234/ns/net")
+    .option('--pid <pid>', 'the network namespace of that process', wholeNumber)
+    .option('--host-stack', "the host's own stack, for the network host")
+    .option('--domainname <name>', 'comes behind the hostname in its hosts file')
+    .option('--no-resolver', 'its programs have a resolver of their own')
+    .option('--label <label>', 'KEY=VALUE; may be repeated', pair, {})
+    .addHelpText(
+      'after',
+      `
+Examples:
+  cnm sandbox create --network web api
+  cnm sandbox create --netns /run/netns/blue --network web --ip 10.7.0.5 blue
+  cnm sandbox create --pid 4711 --network web -p 8080:80`,
+    )
+    .action(guarded(create))
+}
+
+async function create(name: string | undefined, flags: Flags): Promise<number> {
+  const { netns, pid, hostStack, domainname, resolver, label, json } = flags
+  return withDaemon(flags, async (cnm) => {
+    const sandbox = await cnm.createSandbox({
+      ...given({ name, netns, pid, host: hostStack, domainname, labels: label }),
+      ...nameOptions(flags),
+      ...(resolver ? {} : { resolver }),
+      ...given({ connect: connections(flags, flags.network) }),
+    })
+    if (json) printJson(sandbox.info)
+    else printLine(sandbox.id)
+  })
+}

@@ -1,0 +1,12 @@
+import type { Command } from 'commander'
+import { endpointInfos } from '../infos.ts'
+import { inspectCommandOf } from '../inspecting.ts'
+
+export function inspectCommand(): Command {
+  const examples =
+    "  cnm sandbox inspect api\n  cnm sandbox inspect api | jq -r '.[].namespace.path'"
+  return inspectCommandOf('sandbox', examples, async (cnm, name) => {
+    const { info: sandbox } = await cnm.sandbox(name)
+    return { ...sandbox, endpoints: await endpointInfos(cnm, { sandbox: sandbox.id }) }
+  })
+}

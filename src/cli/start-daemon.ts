@@ -1,0 +1,182 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { errorFrom } from '../api/problem.ts'
+import { CnmError, cancelled, isCnmError, throwIfAborted } from '../base/errors.ts'
+import type { RemoteController } from '../client/client.ts'
+
+interface Flags {
+  readonly host?: string
+  readonly stateDir?: string
+  readonly runDir?: string
+}
+
+const patienceMs = 10_000
+const pollMs = 20
+const longestPollMs = 200
+const idleExit = '30s'
+
+/**
+ * The daemon that answers, or one that is started, unless a socket was named. Of several that are started at
+ * once one gets to be the engine of this host, and the others' starters use that one. Errors:
+ * DAEMON_UNREACHABLE, CANCELLED, and those the daemon itself ends with.
+ */
+export async function daemonAt(flags: Flags, signal: AbortSignal): Promise<RemoteController> {
+  const { connectController } = await import('../client/client.ts')
+  const runDir = resolve(flags.runDir ?? '/run/cnm')
+  const own = join(runDir, 'cnm.sock')
+  const elsewhere = flags.host ?? (flags.runDir === undefined ? process.env.CNM_HOST : undefined)
+  const connect = () => connectController({ socket: elsewhere || own, signal })
+  try {
+    return await connect()
+  } catch (error) {
+    if (!isCnmError(error, 'DAEMON_UNREACHABLE') || elsewhere || isRefused(error)) throw error
+  }
+  throwIfAborted(signal, 'starting the daemon')
+  return startedDaemon({ ...flags, runDir }, connect, signal)
+}
+
+/** It is there, but not for us. */
+function isRefused({ cause }: CnmError): boolean {
+  return (cause as NodeJS.ErrnoException | undefined)?.code === 'EACCES'
+}
+
+async function startedDaemon(
+  flags: Flags & { readonly runDir: string },
+  connect: () => Promise<RemoteController>,
+  signal: AbortSignal,
+): Promise<RemoteController> {
+  const log = new DaemonLog(flags.runDir)
+  let daemon = launch(flags, log)
+  const deadline = performance.now() + patienceMs
+  for (let waitMs = pollMs; ; waitMs = Math.min(waitMs * 1.5, longestPollMs)) {
+    // Looked at first: one that ends afterwards has perhaps answered before.
+    const isOver = daemon.exitCode !== null || daemon.signalCode !== null
+    try {
+      return await connect()
+    } catch (error) {
+      if (!isCnmError(error, 'DAEMON_UNREACHABLE')) throw error
+    }
+    if (isOver && !lostTo(daemon, log)) daemon = launch(flags, log)
+    if (performance.now() > deadline) throw tooLate(log)
+    await pause(waitMs, undefined, { signal }).catch(() => {
+      throw cancelled('starting the daemon', signal)
+    })
+  }
+}
+
+/** On its own from now on: neither this terminal's signals nor its end reach it. */
+function launch({ stateDir, runDir }: Flags, log: DaemonLog): ChildProcess {
+  const main = fileURLToPath(new URL('./main.js', import.meta.url))
+  const folders = [
+    ...(stateDir === undefined ? [] : ['--state-dir', resolve(stateDir)]),
+    ...(runDir === undefined ? [] : ['--run-dir', runDir]),
+  ]
+  const fd = log.open()
+  try {
+    const args = [main, 'daemon', '--json', '--idle-exit', idleExit, ...folders]
+    const stdio = ['ignore', fd, fd] as const
+    const daemon = spawn(process.execPath, args, { detached: true, cwd: '/', stdio: [...stdio] })
+    daemon.on('error', () => {})
+    daemon.unref()
+    return daemon
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/**
+ * Whether it lost to another daemon, which will answer; false: that one was about to end, and has. Throws
+ * what keeps any daemon from starting.
+ */
+function lostTo({ exitCode, signalCode }: ChildProcess, log: DaemonLog): boolean {
+  const problem = log.problem()
+  if (!isCnmError(problem, 'ENGINE_RUNNING')) {
+    throw problem ?? ended(log, exitCode === null ? `by ${signalCode}` : `with status ${exitCode}`)
+  }
+  const argv = argvOf(problem.details.pid)
+  if (argv === undefined) return false
+  // Somebody's program that is the engine itself never answers.
+  if (!argv.includes('daemon')) throw problem
+  return true
+}
+
+/** undefined: it is gone. */
+function argvOf(pid: unknown): readonly string[] | undefined {
+  try {
+    return readFileSync(`/proc/${Number(pid)}/cmdline`, 'utf8').split('\0')
+  } catch {
+    return undefined
+  }
+}
+
+function ended({ path }: DaemonLog, how: string): CnmError {
+  return new CnmError('DAEMON_UNREACHABLE', `the daemon that was started ended ${how}`, {
+    hint: `${path} says why`,
+  })
+}
+
+function tooLate({ path }: DaemonLog): CnmError {
+  const what = `the daemon that was started doesn't answer within ${patienceMs / 1000} s`
+  return new CnmError('DAEMON_UNREACHABLE', what, { hint: `${path} says how far it got` })
+}
+
+/** What daemons say that nobody watches; several may write there at once. */
+class DaemonLog {
+  readonly path: string
+  readonly #runDir: string
+  #start = 0
+
+  constructor(runDir: string) {
+    this.#runDir = runDir
+    this.path = join(runDir, 'daemon.log')
+  }
+
+  /** For one to write to. Errors: STORE_UNAVAILABLE. */
+  open(): number {
+    try {
+      makeFolder(this.#runDir)
+      const fd = openSync(this.path, 'a', 0o640)
+      this.#start = statSync(this.path).size
+      return fd
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException
+      throw new CnmError('STORE_UNAVAILABLE', `${this.path} can't be written (${code})`, {
+        details: { path: this.path },
+        hint: 'run it as root, or give another folder with --run-dir',
+        cause,
+      })
+    }
+  }
+
+  /** The error that a daemon has ended with since then, if any. */
+  problem(): CnmError | undefined {
+    const text = readFileSync(this.path).subarray(this.#start).toString()
+    const problems = text.split('\n').map(problemIn)
+    return problems.findLast((problem) => problem !== undefined)
+  }
+}
+
+/** Not by `recursive`, which never ends below /proc. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, 0o755)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST') return
+    if (code !== 'ENOENT' || dirname(path) === path) throw error
+    makeFolder(dirname(path))
+    mkdirSync(path, 0o755)
+  }
+}
+
+function problemIn(line: string): CnmError | undefined {
+  if (!line.startsWith('{"code":')) return undefined
+  try {
+    return errorFrom(JSON.parse(line), 503)
+  } catch {
+    return undefined
+  }
+}

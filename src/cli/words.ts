@@ -1,0 +1,48 @@
+import type { BindingInfo, EndpointInfo, NetworkInfo } from '../api/shapes.ts'
+
+/** How things are written for people. */
+
+export function subnetsOf({ ipv4, ipv6 }: NetworkInfo): string {
+  return [ipv4, ipv6].flatMap((pool) => (pool ? [pool.subnet] : [])).join(', ')
+}
+
+export function addressesOf({ ipv4, ipv6 }: EndpointInfo): string {
+  return [ipv4, ipv6].filter((address) => address !== undefined).join(', ')
+}
+
+/** `0.0.0.0:8080->80/tcp, [::]:8080->80/tcp` */
+export function portsOf({ ports }: Pick<EndpointInfo, 'ports'>): string {
+  return ports.map(bindingText).join(', ')
+}
+
+export function bindingText(binding: BindingInfo): string {
+  const { family, hostAddress, hostPorts, ports, protocol, state } = binding
+  const address = family === 6 ? `[${hostAddress}]` : hostAddress
+  const inside = `${range(ports)}/${protocol}`
+  const text = hostPorts === undefined ? inside : `${address}:${range(hostPorts)}->${inside}`
+  return state === 'pending' ? `${text} (pending)` : text
+}
+
+/** `100mbit in, 1.5gbit out` */
+export function rateOf({ rate }: Pick<EndpointInfo, 'rate'>): string {
+  if (rate === undefined) return ''
+  const { toSandbox, fromSandbox } = rate
+  return [
+    ...(toSandbox === undefined ? [] : [`${bits(toSandbox)} in`]),
+    ...(fromSandbox === undefined ? [] : [`${bits(fromSandbox)} out`]),
+  ].join(', ')
+}
+
+function bits(rate: number): string {
+  const units = [
+    [1e9, 'gbit'],
+    [1e6, 'mbit'],
+    [1e3, 'kbit'],
+  ] as const
+  const [size, unit] = units.find(([size]) => rate >= size) ?? [1, 'bit']
+  return `${Number((rate / size).toFixed(2))}${unit}`
+}
+
+function range({ from, to }: { readonly from: number; readonly to: number }): string {
+  return from === to ? String(from) : `${from}-${to}`
+}

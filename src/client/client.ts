@@ -1,0 +1,54 @@
+/**
+ * libcnm/client: the library's verbs, asked of a daemon over its socket. Importing it loads no native code.
+ *
+ * @packageDocumentation
+ */
+
+import type { Cancellable } from '../api/option-fields.ts'
+import { Connection } from './connection.ts'
+import { RemoteController } from './remote-controller.ts'
+import { socketPath } from './socket-path.ts'
+
+export type {
+  ConnectOptions,
+  EndpointOptions,
+  PublishOptions,
+  RateOptions,
+  StandaloneEndpointOptions,
+  UpdateOptions,
+} from '../api/endpoint-options.ts'
+export type { Cancellable } from '../api/option-fields.ts'
+export type { NetworkOptions, SandboxOptions, SubnetOptions } from '../api/options.ts'
+export type {
+  EventInfo,
+  ExecAnswer,
+  FindingInfo,
+  QueryInfo,
+  StatisticsInfo,
+  StatusInfo,
+} from '../api/reports.ts'
+export type { BindingInfo, EndpointInfo, NetworkInfo, SandboxInfo } from '../api/shapes.ts'
+export { CnmError, type ErrorCode, type ErrorKind, isCnmError } from '../base/errors.ts'
+export { shortId } from '../base/id.ts'
+export { RemoteController } from './remote-controller.ts'
+export { RemoteEndpoint } from './remote-endpoint.ts'
+export { RemoteNetwork } from './remote-network.ts'
+export { type ExecOptions, RemoteSandbox } from './remote-sandbox.ts'
+export type { EventStream, EventsOptions, RemoteStream } from './remote-stream.ts'
+
+export interface ClientOptions extends Cancellable {
+  /** The daemon's socket: a path, or `unix://` and a path. Default: what CNM_HOST says, else `/run/cnm/cnm.sock`. */
+  readonly socket?: string
+}
+
+/** Finds the daemon. Errors: DAEMON_UNREACHABLE, INVALID_ARGUMENT (no socket can be called so). */
+export async function connectController(options: ClientOptions = {}): Promise<RemoteController> {
+  const controller = new RemoteController(new Connection(socketPath(options.socket)))
+  try {
+    await controller.status(options)
+    return controller
+  } catch (error) {
+    await controller.close()
+    throw error
+  }
+}

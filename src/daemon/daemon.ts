@@ -1,0 +1,164 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { CnmError } from '../base/errors.ts'
+import type { Controller } from '../model/controller.ts'
+import { Activity } from './activity.ts'
+import type { About } from './answers.ts'
+import type { Listener } from './listener.ts'
+import type { Log } from './log.ts'
+import { NativeApi } from './native-api.ts'
+import { type Peer, Service } from './service.ts'
+
+export type { About } from './answers.ts'
+export type { Listener } from './listener.ts'
+export type { Log } from './log.ts'
+export type { Peer } from './service.ts'
+
+export interface DaemonOptions {
+  /** It is not closed with the daemon. */
+  readonly controller: Controller
+  /** Of the native API. */
+  readonly listeners: readonly Listener[]
+  /** Other APIs on the same engine. */
+  readonly fronts?: readonly Front[]
+  readonly log: Log
+  readonly about: About
+  /** Who is at the other end of a connection. */
+  readonly peerOf?: (socket: Socket) => Peer | undefined
+  /** It ends when there has been no sandbox, no request and no stream for so long. Default: never. */
+  readonly idleExitMs?: number
+  /** How long requests that go on may take when it is closed. Default: 10 s. */
+  readonly graceMs?: number
+  /** How long the reader of a stream may take nothing. Default: a minute. */
+  readonly stallMs?: number
+}
+
+/** Another API, on sockets of its own. */
+export interface Front {
+  readonly listeners: readonly Listener[]
+  handle(request: IncomingMessage, response: ServerResponse): void
+  /** The JSON of an error, in its words. */
+  refusal(status: number, message: string): string
+  /** Streams end. */
+  close(): Promise<void>
+}
+
+export interface Daemon {
+  /** Takes no more requests, lets those that go on come to their end, and ends streams. Idempotent. */
+  close(): Promise<void>
+  /** Resolves when it is closed, by whomever. */
+  readonly closed: Promise<void>
+}
+
+/** Puts an engine on the wire. Errors: those of `listen`. */
+export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+  const daemon = new RunningDaemon(options)
+  try {
+    await daemon.start()
+    return daemon
+  } catch (error) {
+    await daemon.close()
+    throw error
+  }
+}
+
+class RunningDaemon implements Daemon {
+  readonly closed: Promise<void>
+  readonly #options: DaemonOptions
+  readonly #activity: Activity
+  readonly #stopping = new AbortController()
+  readonly #services: Service[] = []
+  #api: NativeApi | undefined
+  #closing: Promise<void> | undefined
+  #settle = () => {}
+
+  constructor(options: DaemonOptions) {
+    const { controller, idleExitMs, log } = options
+    this.#options = options
+    this.closed = new Promise((resolve) => {
+      this.#settle = resolve
+    })
+    this.#activity = new Activity({
+      ...(idleExitMs === undefined ? {} : { idleMs: idleExitMs }),
+      isBusy: () => controller.sandboxes().length > 0,
+      onIdle: () => {
+        log.info({ idleExitMs }, 'nothing is going on any more')
+        this.close().catch((error: unknown) => log.error({ err: error }, 'closing'))
+      },
+    })
+  }
+
+  async start(): Promise<void> {
+    const { controller, about, log, listeners, fronts = [], stallMs = 60_000 } = this.#options
+    const api = await NativeApi.make({
+      controller,
+      about,
+      log,
+      stallMs,
+      stopping: this.#stopping.signal,
+      peerOf: (request) => this.#peerOf(request),
+    })
+    this.#api = api
+    this.#watchSandboxes()
+    const native = { listeners, refusal, handle: api.handle.bind(api) }
+    for (const front of [native, ...fronts]) {
+      for (const listener of front.listeners)
+        this.#services.push(await this.#serve(front, listener))
+    }
+    this.#activity.touch()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const { fronts = [], graceMs = 10_000 } = this.#options
+    this.#activity.stop()
+    this.#stopping.abort()
+    const stopped = this.#services.map((service) => service.stop(graceMs))
+    await Promise.all([...stopped, ...fronts.map((front) => front.close())])
+    await this.#api?.close()
+    this.#settle()
+  }
+
+  #serve(front: Omit<Front, 'close'>, listener: Listener): Promise<Service> {
+    const { log, peerOf } = this.#options
+    return Service.start({
+      listener,
+      handle: (request, response) => front.handle(request, response),
+      refusal: (status, message) => front.refusal(status, message),
+      activity: this.#activity,
+      log,
+      ...(peerOf === undefined ? {} : { peerOf }),
+    })
+  }
+
+  #peerOf(request: IncomingMessage): Peer | undefined {
+    for (const service of this.#services) {
+      const peer = service.peerOf(request)
+      if (peer !== undefined) return peer
+    }
+    return undefined
+  }
+
+  /** The last one that goes may be what this waits for. */
+  #watchSandboxes(): void {
+    const { controller, log, idleExitMs } = this.#options
+    if (idleExitMs === undefined) return
+    const { signal } = this.#stopping
+    const follow = async () => {
+      for await (const { type, action } of controller.events({ signal })) {
+        if (type === 'sandbox' && action === 'delete') this.#activity.touch()
+      }
+    }
+    follow().catch((error: unknown) => log.error({ err: error }, 'following events'))
+  }
+}
+
+/** To a client, a daemon that is being stopped is one that doesn't answer: another may be started. */
+function refusal(status: number, message: string): string {
+  const code = status === 503 ? 'DAEMON_UNREACHABLE' : 'INVALID_ARGUMENT'
+  return JSON.stringify(new CnmError(code, message))
+}

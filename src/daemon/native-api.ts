@@ -1,0 +1,198 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerOptions,
+} from 'fastify'
+import { openapi } from '../api/openapi.ts'
+import { type Route, statusOf } from '../api/route.ts'
+import { type RouteName, routes } from '../api/routes.ts'
+import { isCnmError } from '../base/errors.ts'
+import { Type } from '../base/schema.ts'
+import type { Controller } from '../model/controller.ts'
+import { type About, type Answers, answers } from './answers.ts'
+import { taker } from './bodies.ts'
+import { Gate } from './gate.ts'
+import { sendLines } from './lines.ts'
+import type { Log } from './log.ts'
+import { Metrics } from './metrics.ts'
+import { queryParser } from './query.ts'
+import { bodyLimit, type Refusal, refusalOf, unknownRoute } from './refusal.ts'
+import type { Peer } from './service.ts'
+
+export interface NativeApiOptions {
+  readonly controller: Controller
+  readonly about: About
+  readonly log: Log
+  /** Fires when the daemon is being stopped: streams end. */
+  readonly stopping: AbortSignal
+  readonly peerOf: (request: IncomingMessage) => Peer | undefined
+  /** How long the reader of a stream may take nothing. */
+  readonly stallMs: number
+}
+
+/** The model parses, and answers are what it says: no schema is given to fastify, and its compilers aren't loaded. */
+const compilersFactory = {
+  buildValidator: () => () => () => true,
+  buildSerializer: () => () => JSON.stringify,
+} as unknown as NonNullable<FastifyServerOptions['schemaController']>['compilersFactory']
+
+/** What may take as long as it likes has a gate of its own, or it would keep out all the rest. */
+const long: readonly RouteName[] = ['events', 'queries', 'execInSandbox']
+const Nothing = Type.Object({}, { additionalProperties: false })
+
+/** The native API on fastify: each route of the table, and what is no JSON. */
+export class NativeApi {
+  readonly #options: NativeApiOptions
+  readonly #app: FastifyInstance
+  readonly #metrics: Metrics
+  // What waits has sent its head only, so many may. What may never end is refused instead.
+  readonly #gate = new Gate({ most: 256, mostWaiting: 1024 })
+  readonly #longGate = new Gate({ most: 256, mostWaiting: 0 })
+
+  private constructor(options: NativeApiOptions) {
+    this.#options = options
+    this.#metrics = new Metrics(options.controller, options.about, options.log)
+    this.#app = fastify({
+      bodyLimit,
+      exposeHeadRoutes: false,
+      logger: false,
+      schemaController: { compilersFactory },
+      routerOptions: { maxParamLength: 16_384 },
+      frameworkErrors: (error, _, reply) => refuse(reply, refusalOf(error)),
+    })
+    this.#prepare()
+    const all = answers(options.controller, options.about)
+    for (const name of Object.keys(routes) as RouteName[]) this.#add(name, routes[name], all)
+  }
+
+  static async make(options: NativeApiOptions): Promise<NativeApi> {
+    const api = new NativeApi(options)
+    await api.#app.ready()
+    return api
+  }
+
+  handle(request: IncomingMessage, response: ServerResponse): void {
+    this.#app.routing(request, response)
+  }
+
+  async close(): Promise<void> {
+    this.#metrics.close()
+    await this.#app.close()
+  }
+
+  #prepare(): void {
+    const app = this.#app
+    app.removeAllContentTypeParsers()
+    const parse = app.getDefaultJsonParser('error', 'ignore')
+    app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+      if (body === '') done(null, undefined)
+      else parse(request, body as string, done)
+    })
+    app.setErrorHandler((error, _, reply) => refuse(reply, refusalOf(error)))
+    app.setNotFoundHandler(({ method, url }, reply) => refuse(reply, unknownRoute(method, url)))
+    const document = openapi(this.#options.about.version)
+    app.get('/v1/openapi.json', async () => document)
+    app.get('/metrics', async (_, reply) => {
+      reply.header('content-type', this.#metrics.contentType)
+      return this.#metrics.text()
+    })
+  }
+
+  #add(name: RouteName, route: Route, all: Answers): void {
+    const parseQuery = queryParser(route.query)
+    const takeNothing = taker(Nothing)
+    const gate = long.includes(name) ? this.#longGate : this.#gate
+    this.#app.route({
+      method: route.method,
+      url: route.path.replace(/\{(\w+)\}/g, ':$1'),
+      // Before the body is read.
+      onRequest: async (_, reply) => {
+        const leave = await gate.enter(signalOf(reply))
+        reply.raw.once('close', leave)
+        if (reply.raw.closed) leave()
+      },
+      handler: async (request, reply) => {
+        const body = request.body ?? {}
+        const question: Asked = {
+          parameters: request.params as Record<string, string>,
+          query: parseQuery(request.query as Record<string, unknown>),
+          body: route.body === undefined ? takeNothing(body) : body,
+          signal: signalOf(reply),
+        }
+        if (name === 'events' || name === 'queries') return this.#stream(name, question, reply)
+        // The table says that question and answer belong together.
+        const answer = all[name] as (question: Asked) => Promise<unknown>
+        const result = await this.#told(name, request, () => answer(question))
+        return reply.code(statusOf(route)).send(result)
+      },
+    })
+  }
+
+  /** Does the work; tells how long it took and what came of it. */
+  async #told<T>(name: RouteName, request: FastifyRequest, work: () => Promise<T>): Promise<T> {
+    const begin = performance.now()
+    const tell = (code: string, error?: unknown) => {
+      const ms = Math.round((performance.now() - begin) * 10) / 10
+      this.#metrics.observe(name, code, ms / 1000)
+      const peer = this.#options.peerOf(request.raw)
+      const facts = { ...(request.params as object), code, ms, ...peer }
+      const { log } = this.#options
+      if (code === 'INTERNAL' || code === 'KERNEL') log.error({ ...facts, err: error }, name)
+      else if (routes[name].method === 'GET') log.debug(facts, name)
+      else log.info(facts, name)
+    }
+    try {
+      const result = await work()
+      tell('ok')
+      return result
+    } catch (error) {
+      tell(isCnmError(error) ? error.code : 'INTERNAL', error)
+      throw error
+    }
+  }
+
+  async #stream(
+    name: 'events' | 'queries',
+    { query, signal }: Asked,
+    reply: FastifyReply,
+  ): Promise<void> {
+    const { controller, stopping, stallMs, log } = this.#options
+    const options = { ...query, signal: AbortSignal.any([signal, stopping]) }
+    const values = name === 'events' ? controller.events(options) : controller.queries(options)
+    const { instance, sequence } = controller
+    const headers = { 'cnm-instance': instance, 'cnm-sequence': String(query.since ?? sequence) }
+    reply.hijack()
+    await sendLines(reply.raw, values, headers, stallMs).catch((error: unknown) => {
+      log.warn({ err: error }, `${name}: the stream was ended`)
+    })
+  }
+}
+
+interface Asked {
+  readonly parameters: Readonly<Record<string, string>>
+  readonly query: Readonly<Record<string, unknown>>
+  readonly body: unknown
+  readonly signal: AbortSignal
+}
+
+function refuse(reply: FastifyReply, { status, error }: Refusal): void {
+  reply.code(status).send(error.toJSON())
+}
+
+const signals = new WeakMap<ServerResponse, AbortSignal>()
+
+/** Fires when who asked has gone away before the answer. */
+function signalOf({ raw }: FastifyReply): AbortSignal {
+  const known = signals.get(raw)
+  if (known !== undefined) return known
+  const abort = new AbortController()
+  const leave = () => {
+    if (!raw.writableFinished) abort.abort()
+  }
+  if (raw.closed) leave()
+  else raw.once('close', leave)
+  signals.set(raw, abort.signal)
+  return abort.signal
+}

@@ -1,0 +1,101 @@
+import type { Controller } from '../../model/controller.ts'
+import type { CnmEvent } from '../../model/event-bus.ts'
+
+/** An event as Docker tells it. */
+export interface DockerEvent {
+  readonly action: string
+  /** The network; empty: it is about none. */
+  readonly id: string
+  readonly attributes: Readonly<Record<string, string>>
+  /** Nanoseconds since 1970; no two are the same. */
+  readonly time: bigint
+}
+
+/** As many as Docker remembers. */
+const remembered = 256
+
+/** What happens to networks, in Docker's words, and the last of what happened. */
+export class EventLog {
+  readonly #past: DockerEvent[] = []
+  readonly #listeners = new Set<(event: DockerEvent) => void>()
+  /** Events carry names; Docker's carry ids too. */
+  readonly #networks = new Map<string, { readonly id: string; readonly driver: string }>()
+  readonly #sandboxes = new Map<string, string>()
+  #last = 0n
+
+  constructor(controller: Controller, signal: AbortSignal, onProblem: (error: unknown) => void) {
+    const events = controller.events({ signal })
+    for (const network of controller.networks()) {
+      const { id, name, driver } = network.inspect()
+      this.#networks.set(name, { id, driver })
+    }
+    for (const { id, name } of controller.sandboxes()) this.#sandboxes.set(name, id)
+    this.#follow(events).catch(onProblem)
+  }
+
+  /** What has happened from then, until then. */
+  between(since: bigint | undefined, until: bigint | undefined): readonly DockerEvent[] {
+    return this.#past.filter(({ time }) => {
+      return (since === undefined || time >= since) && (!until || time <= until)
+    })
+  }
+
+  /** Told of what happens from now on, until the function that it answers with is called. */
+  listen(listener: (event: DockerEvent) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  add(
+    action: string,
+    id: string,
+    attributes: Readonly<Record<string, string>>,
+    timeMs = Date.now(),
+  ): void {
+    const time = BigInt(timeMs) * 1_000_000n
+    this.#last = time > this.#last ? time : this.#last + 1n
+    const event = { action, id, attributes, time: this.#last }
+    this.#past.push(event)
+    if (this.#past.length > remembered) this.#past.shift()
+    for (const listener of this.#listeners) listener(event)
+  }
+
+  /** Resolves when all that the engine has told so far is in the log: it takes microtasks only. */
+  async settled(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+
+  async #follow(events: AsyncIterable<CnmEvent>): Promise<void> {
+    for await (const event of events) this.#take(event)
+  }
+
+  #take({ type, action, id, name, attributes, time }: CnmEvent): void {
+    const timeMs = Date.parse(time)
+    if (type === 'network') this.#takeNetwork(action, id, name, attributes, timeMs)
+    if (type === 'sandbox' && action === 'create') this.#sandboxes.set(name, id)
+    if (type === 'sandbox' && action === 'delete') this.#sandboxes.delete(name)
+    if (type !== 'endpoint' || (action !== 'join' && action !== 'leave')) return
+    const { network = '', sandbox = '' } = attributes
+    const of = this.#networks.get(network)
+    if (of === undefined) return
+    this.add(
+      action === 'join' ? 'connect' : 'disconnect',
+      of.id,
+      { container: this.#sandboxes.get(sandbox) ?? sandbox, name: network, type: of.driver },
+      timeMs,
+    )
+  }
+
+  #takeNetwork(
+    action: CnmEvent['action'],
+    id: string,
+    name: string,
+    { driver = '' }: CnmEvent['attributes'],
+    timeMs: number,
+  ): void {
+    if (action !== 'create' && action !== 'delete') return
+    if (action === 'create') this.#networks.set(name, { id, driver })
+    else this.#networks.delete(name)
+    this.add(action === 'create' ? 'create' : 'destroy', id, { name, type: driver }, timeMs)
+  }
+}

@@ -1,0 +1,36 @@
+import type { Controller } from '../../model/controller.ts'
+import type { Network } from '../../model/network.ts'
+import type { Sandbox } from '../../model/sandbox.ts'
+import { DockerError, invalid } from './docker-error.ts'
+
+interface Named {
+  readonly id: string
+  readonly name: string
+}
+
+/** By full id, unique name, or the beginning of one id, in this order. */
+export function findNetwork(controller: Controller, text: string): Network {
+  const found = find(controller.networks(), text, 'network')
+  if (found === undefined) throw new DockerError(404, `network ${text} not found`)
+  return found
+}
+
+/** A sandbox, which stands where Docker has a container. Docker shows names with `/` before them. */
+export function findContainer(controller: Controller, text: string): Sandbox {
+  if (text === '') throw invalid('invalid name or ID supplied: ""')
+  const found = find(controller.sandboxes(), text.replace(/^\//, ''), 'container')
+  if (found === undefined) throw new DockerError(404, `No such container: ${text}`)
+  return found
+}
+
+function find<T extends Named>(all: readonly T[], text: string, what: string): T | undefined {
+  const exact = all.find(({ id }) => id === text) ?? all.find(({ name }) => name === text)
+  if (exact !== undefined) return exact
+  const matches = all.filter(({ id }) => id.startsWith(text))
+  if (matches.length > 1) {
+    throw invalid(
+      `${what} ${text} is ambiguous (${matches.length} matches found based on ID prefix)`,
+    )
+  }
+  return matches[0]
+}

@@ -1,0 +1,40 @@
+import { writeSync } from 'node:fs'
+import type { KeeperOptions } from '../keeper.ts'
+import { KeeperProcess } from './keeper-process.ts'
+
+const PATIENCE_MS = 1000
+
+/**
+ * Makes a keeper of this process, that listens on that descriptor, until it is told to end: by an engine, by
+ * SIGTERM, or because nobody needs it. The process ends with it; `onEnd` is called before.
+ */
+export function runKeeper(options: KeeperOptions, listenFd: number, onEnd = () => {}): void {
+  let keeper: KeeperProcess | undefined
+  process.title = 'cnm keeper'
+
+  /** Its threads may be waiting for something that never comes. */
+  function fail(error: unknown): void {
+    const text = error instanceof Error ? error.stack : String(error)
+    writeSync(2, `${new Date().toISOString()} the keeper has failed: ${text}\n`)
+    process.exitCode = 1
+    keeper?.end()
+    setTimeout(() => process.kill(process.pid, 'SIGKILL'), PATIENCE_MS)
+  }
+
+  process.on('uncaughtException', fail)
+  process.on('unhandledRejection', fail)
+  process.on('SIGTERM', () => keeper?.end())
+  // A terminal's: not for it.
+  process.on('SIGINT', () => {})
+  process.on('SIGHUP', () => {})
+
+  keeper = new KeeperProcess(options, listenFd, (error) => {
+    if (error !== undefined) {
+      const text = error.stack ?? error.message
+      writeSync(2, `${new Date().toISOString()} the keeper's resolver has failed: ${text}\n`)
+      process.exitCode = 1
+    }
+    onEnd()
+    process.exit()
+  })
+}

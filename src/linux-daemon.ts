@@ -1,0 +1,131 @@
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import type { Socket } from 'node:net'
+import { join, resolve } from 'node:path'
+import { pino } from 'pino'
+import { CnmError } from './base/errors.ts'
+import { type Config, type ConfigSources, milliseconds, readConfig } from './daemon/config.ts'
+import { type Daemon, type Front, type Listener, type Log, startDaemon } from './daemon/daemon.ts'
+import { inheritedSockets } from './daemon/inherited-sockets.ts'
+import { dockerApi } from './front/docker/docker.ts'
+import { peerCredentials, sendDatagram } from './kernel/linux/index.ts'
+import { type Controller, createController } from './linux.ts'
+
+export type { ConfigSources } from './daemon/config.ts'
+
+/**
+ * The engine of this host as a service: runs until SIGTERM or SIGINT, or until it is idle. What runs on the
+ * host goes on. Errors: those of `createController`; INVALID_ARGUMENT (the configuration).
+ */
+export async function runDaemon(sources: ConfigSources = {}): Promise<void> {
+  const environment = sources.environment ?? process.env
+  const config = await readConfig({ ...sources, environment })
+  const sockets = inheritedSockets(environment)
+  const notify = notifier(environment)
+  const destination = pino.destination({ dest: 2, sync: false })
+  const log = pino({ level: config.logLevel ?? 'info', base: null }, destination)
+  const signal = Promise.race(['SIGTERM', 'SIGINT'].map((name) => once(process, name)))
+  // Whoever closes the terminal of a daemon doesn't mean it.
+  process.on('SIGHUP', () => {})
+  try {
+    await using controller = await startEngine(config, log)
+    const daemon = await serve(config, controller, sockets, log)
+    log.info({ pid: process.pid, instance: controller.instance }, 'ready')
+    notify('READY=1')
+    await Promise.race([signal, daemon.closed])
+    log.info({}, 'stopping')
+    notify('STOPPING=1')
+    await daemon.close()
+  } finally {
+    destination.flushSync()
+  }
+}
+
+function startEngine(config: Config, log: Log): Promise<Controller> {
+  const { host, coexist, dns, endpointIdle } = config
+  return createController({
+    ...folders(config),
+    ...(host === undefined ? {} : { host }),
+    ...(coexist === undefined ? {} : { coexist }),
+    ...(dns === undefined ? {} : { dns }),
+    ...(endpointIdle === undefined ? {} : { idleMs: milliseconds(endpointIdle) }),
+    keeper: { stay: true },
+    onProblem: (problem) => log.warn({ err: asError(problem) }, 'problem'),
+  })
+}
+
+async function serve(
+  config: Config,
+  controller: Controller,
+  sockets: ReadonlyMap<string, readonly number[]>,
+  log: Log,
+): Promise<Daemon> {
+  const { docker = true, group = 'cnm', idleExit } = config
+  const { stateDir, runDir } = folders(config)
+  const version = await ownVersion()
+  const at = (name: string): Listener[] => {
+    const given = sockets.get(name) ?? []
+    if (given.length > 0) return given.map((fd) => ({ fd }))
+    return [{ path: join(runDir, name), group }]
+  }
+  return startDaemon({
+    controller,
+    listeners: at('cnm.sock'),
+    fronts: docker ? [dockerFront(controller, version, at('docker.sock'), log)] : [],
+    log,
+    about: { version, stateDir, runDir },
+    peerOf,
+    ...(idleExit === undefined ? {} : { idleExitMs: milliseconds(idleExit) }),
+  })
+}
+
+/** Its networks are made when somebody first asks: a host without Docker's clients needs none of them. */
+function dockerFront(
+  controller: Controller,
+  version: string,
+  listeners: readonly Listener[],
+  log: Log,
+): Front {
+  const onProblem = (problem: unknown) => log.warn({ err: asError(problem) }, 'docker')
+  const api = dockerApi({ controller, version, onProblem })
+  return {
+    listeners,
+    handle: (request, response) => {
+      api
+        .ready()
+        .catch(onProblem)
+        .then(() => api.handle(request, response))
+    },
+    refusal: (_, message) => JSON.stringify({ message }),
+    close: () => api.close(),
+  }
+}
+
+function folders({ stateDir = '/var/lib/cnm', runDir = '/run/cnm' }: Config) {
+  return { stateDir: resolve(stateDir), runDir: resolve(runDir) }
+}
+
+function peerOf(socket: Socket): { readonly pid: number; readonly uid: number } | undefined {
+  // Node has no name for it.
+  const { _handle } = socket as unknown as { readonly _handle?: { readonly fd?: number } }
+  const fd = _handle?.fd ?? -1
+  return fd < 0 ? undefined : peerCredentials(fd)
+}
+
+/** Tells systemd how far this is. */
+function notifier(environment: NodeJS.ProcessEnv): (state: string) => void {
+  const { NOTIFY_SOCKET: path } = environment
+  delete environment.NOTIFY_SOCKET
+  return (state) => {
+    if (path) sendDatagram(path, state)
+  }
+}
+
+async function ownVersion(): Promise<string> {
+  const text = await readFile(new URL('../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { readonly version: string }).version
+}
+
+function asError(problem: unknown): Error {
+  return problem instanceof Error ? problem : new CnmError('INTERNAL', String(problem))
+}

@@ -1,0 +1,178 @@
+import { spawn } from 'node:child_process'
+import { lstat, rename, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { askAt, DaemonProcess, runDir } from '../support/daemon-process.ts'
+import { throwAwayHost } from '../support/host.ts'
+
+interface Box {
+  readonly id: string
+  readonly name: string
+  readonly namespace: { readonly path: string }
+}
+
+async function twoBoxes(daemon: DaemonProcess): Promise<readonly [Box, Box]> {
+  await daemon.ask('POST /v1/networks', { name: 'web', subnets: ['10.7.0.0/24'] })
+  const make = (name: string) =>
+    daemon.ask<Box>('POST /v1/sandboxes', { name, connect: [{ network: 'web' }] })
+  return [await make('a'), await make('b')]
+}
+
+const everything = ['networks', 'sandboxes', 'endpoints'] as const
+
+async function seen(daemon: DaemonProcess): Promise<unknown[]> {
+  return Promise.all(everything.map((what) => daemon.ask(`GET /v1/${what}`)))
+}
+
+async function end(daemon: DaemonProcess): Promise<void> {
+  await daemon.ask('POST /v1/down')
+  expect(await daemon.stop()).toBe(0)
+}
+
+it('is killed and comes back, and everything has gone on', async () => {
+  await using host = await throwAwayHost({ internet: true })
+  const first = await new DaemonProcess(host).ready()
+  const [a, b] = await twoBoxes(first)
+  await first.ask(`POST /v1/sandboxes/${a.id}/exec`, { argv: ['true'] })
+  const before = await seen(first)
+  first.kill('SIGKILL')
+  expect(await first.ended).toBe('SIGKILL')
+  const ping = () => host.inside(a.namespace.path, ['ping', '-c1', '-W2', '10.7.0.3'])
+  await ping()
+  const second = await new DaemonProcess(host).ready()
+  await ping()
+  expect(await seen(second)).toEqual(before)
+  expect(await second.ask('POST /v1/doctor', {})).toEqual([])
+  const result = await second.ask(`POST /v1/sandboxes/${b.name}/exec`, {
+    argv: ['sh', '-c', 'cat; hostname; env | sed "s/=.*//" | sort; exit 3'],
+    input: 'hello\n',
+    env: { PATH: process.env.PATH, ONE: '1' },
+  })
+  expect(result).toEqual({
+    code: 3,
+    signal: null,
+    stdout: 'hello\nb\nONE\nPATH\nPWD\n',
+    stderr: '',
+  })
+  await end(second)
+  expect(await host.ip('-j link show type bridge')).toEqual([])
+})
+
+it('leaves sandboxes as they are when it is stopped', async () => {
+  await using host = await throwAwayHost()
+  const first = await new DaemonProcess(host).ready()
+  const [a] = await twoBoxes(first)
+  const before = await seen(first)
+  first.kill('SIGHUP')
+  expect(await first.stop()).toBe(0)
+  await expect(lstat(join(runDir(host), 'cnm.sock'))).rejects.toMatchObject({ code: 'ENOENT' })
+  await host.inside(a.namespace.path, ['ping', '-c1', '-W2', '10.7.0.3'])
+  expect(first.log.map(({ msg }) => msg)).toContain('stopping')
+  const second = await new DaemonProcess(host).ready()
+  expect(await seen(second)).toEqual(before)
+  await end(second)
+})
+
+it('is the only one of its folder, and of its host', async () => {
+  await using host = await throwAwayHost()
+  const first = await new DaemonProcess(host).ready()
+  const second = new DaemonProcess(host)
+  await expect(second.ready()).rejects.toThrow(`process ${first.pid}`)
+  expect(await second.ended).toBe(4)
+  expect(await first.ask('GET /v1/status')).toMatchObject({ pid: first.pid, networks: 2 })
+  await end(first)
+})
+
+it('has a socket for its group, and logs who connects', async () => {
+  await using host = await throwAwayHost()
+  const daemon = await new DaemonProcess(host, ['--log-level', 'debug']).ready()
+  const { mode, uid } = await lstat(join(runDir(host), 'cnm.sock'))
+  expect([(mode & 0o777).toString(8), uid]).toEqual(['660', process.getuid?.()])
+  await daemon.ask('POST /v1/networks', { name: 'web' })
+  const peer = { pid: process.pid, uid: process.getuid?.() }
+  await expect
+    .poll(() => daemon.log)
+    .toContainEqual(expect.objectContaining({ msg: 'connection', ...peer }))
+  await expect
+    .poll(() => daemon.log)
+    .toContainEqual(expect.objectContaining({ msg: 'createNetwork', ...peer }))
+  await end(daemon)
+})
+
+it('ends by itself when nothing goes on, and not while a sandbox is there', async () => {
+  await using host = await throwAwayHost()
+  const daemon = await new DaemonProcess(host, ['--idle-exit', '500ms']).ready()
+  const sleeper = spawn('nsenter', [`--net=${host.netns}`, 'sleep', '60'])
+  await daemon.ask('POST /v1/sandboxes', { name: 'box', ephemeral: true, program: sleeper.pid })
+  const waited = new Promise((resolve) => setTimeout(resolve, 1000, 'waited'))
+  expect(await Promise.race([daemon.ended, waited])).toBe('waited')
+  sleeper.kill('SIGKILL')
+  expect(await daemon.ended).toBe(0)
+})
+
+it('lets a sandbox go with its program, and not with who has started it', async () => {
+  await using host = await throwAwayHost()
+  const daemon = await new DaemonProcess(host).ready()
+  const creator = spawn('nsenter', [`--net=${host.netns}`, 'sleep', '60'])
+  const box = await daemon.ask<Box>('POST /v1/sandboxes', {
+    name: 'box',
+    ephemeral: true,
+    program: creator.pid,
+  })
+  const program = spawn('nsenter', [`--net=${box.namespace.path}`, 'sleep', '60'])
+  const bound = async () => {
+    await daemon.ask('POST /v1/sandboxes/box/program', { pid: program.pid })
+    return daemon.ask('GET /v1/sandboxes/box')
+  }
+  // Until it has got inside it is a process of the host.
+  await expect.poll(bound).not.toHaveProperty('creator')
+  creator.kill('SIGKILL')
+  daemon.kill('SIGKILL')
+  await daemon.ended
+  const second = await new DaemonProcess(host).ready()
+  expect(await second.ask('GET /v1/sandboxes')).toMatchObject([{ program: program.pid }])
+  program.kill('SIGKILL')
+  await expect.poll(() => second.ask('GET /v1/sandboxes')).toEqual([])
+  await end(second)
+})
+
+it('takes sockets that were made for it', async () => {
+  await using host = await throwAwayHost()
+  const path = join(host.folder, 'given.sock')
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(join(host.folder, 'made'), resolve))
+  // Or closing it here would take it away.
+  await rename(join(host.folder, 'made'), path)
+  const { fd } = (server as unknown as { _handle: { fd: number } })._handle
+  const env = { LISTEN_FDS: '1', LISTEN_FDNAMES: 'cnm.sock' }
+  const daemon = await new DaemonProcess(host, [], { env, descriptors: [fd] }).ready()
+  server.close()
+  expect(await askAt(path, 'GET /v1/networks')).toMatchObject({ status: 200 })
+  await expect(lstat(join(runDir(host), 'cnm.sock'))).rejects.toMatchObject({ code: 'ENOENT' })
+  expect(await daemon.stop()).toBe(0)
+  expect((await lstat(path)).isSocket()).toBe(true)
+})
+
+it("serves Docker's API, and makes Docker's network when somebody asks for it", async () => {
+  await using host = await throwAwayHost()
+  const daemon = await new DaemonProcess(host).ready()
+  expect(await daemon.ask('GET /v1/networks')).toHaveLength(2)
+  const socket = join(runDir(host), 'docker.sock')
+  expect(await askAt(socket, 'GET /_ping')).toEqual({ status: 200, body: 'OK' })
+  const names = (await daemon.ask<{ name: string }[]>('GET /v1/networks')).map(({ name }) => name)
+  expect(names).toContain('bridge')
+  await end(daemon)
+  const without = await new DaemonProcess(host, ['--no-docker']).ready()
+  await expect(lstat(socket)).rejects.toMatchObject({ code: 'ENOENT' })
+  expect(await without.stop()).toBe(0)
+})
+
+it('says what is wrong with its configuration', async () => {
+  await using host = await throwAwayHost()
+  const config = join(host.folder, 'daemon.json')
+  await writeFile(config, '{ "dns": { "zones": 1 } }')
+  const daemon = new DaemonProcess(host, ['--config', config])
+  await expect(daemon.ready()).rejects.toThrow(`cnm: ${config}: unknown key "zones" in dns`)
+  expect(await daemon.ended).toBe(2)
+})
