@@ -14,9 +14,16 @@ const unconnected = { allowHalfOpen: true, manualStart: true }
 export async function connectIn(path: string, address: string, port: number): Promise<Socket> {
   const family = familyOf(parseAddress(address))
   const fd = inNamespace(path, () => openUnboundSocket('tcp', family))
+  let error: Error | undefined
   const socket = new Socket({ fd, ...unconnected }).connect({ host: address, port })
-  await once(socket, 'connect')
-  return socket.on('error', () => {})
+  socket.once('error', (why) => {
+    error = why
+  })
+  socket.on('error', () => {})
+  await new Promise((resolve) => socket.once('connect', resolve).once('close', resolve))
+  // One that is cut off as soon as it is there may never have been told that it was.
+  if (error !== undefined && !('code' in error && error.code === 'ECONNRESET')) throw error
+  return socket
 }
 
 /** Listens; whoever connects is passed on, and cut off at the end. */

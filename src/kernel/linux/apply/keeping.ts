@@ -70,9 +70,7 @@ export class Keeping {
         ? each.kind === 'names' || this.#sockets.has(resourceKey(each))
         : mirror.hasSocketsOf(each)
     const add = keptOf(this.#plan.add).filter((each) => isInPlace(each) && !mirror.hasSame(each))
-    // Where something is closed at the end the keeper has to be asked again: one question does for both.
-    const names = this.#there(this.#plan.remove.names)
-    const remove = this.#released().length > names.length ? [] : names
+    const remove = this.#there(this.#plan.remove.names)
     const [first] = [...add.map(resourceKey), ...remove]
     if (first === undefined) return
     this.#transaction.attempt(first, () => faultPoint('keeper', first))
@@ -108,7 +106,15 @@ export class Keeping {
     if (keeper === undefined || keys.length === 0) return
     // With new sockets, or not at all where there are none to be had.
     const moved = this.#moved().filter((each) => this.#sockets.has(resourceKey(each)))
-    keeper.done(this.#change(keeper, keys, moved), CLOSED_MS)
+    const told = this.#change(keeper, keys, moved)
+    if (keys.some((key) => !this.#isDying(key))) keeper.done(told, CLOSED_MS)
+  }
+
+  /** Goes with its sandbox: its names are gone already, and nobody wants its port. */
+  #isDying(key: string): boolean {
+    const { remove, dying } = this.#plan
+    const resolver = remove.resolvers.find((each) => resourceKey(each) === key)
+    return resolver !== undefined && dying.has(resolver.namespace.path)
   }
 
   /** The keeper has duplicates of what it was given. */
