@@ -1,8 +1,9 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { expect, it } from 'vitest'
-import { type CliHost, cliHost, outcome } from '../support/cli-host.ts'
+import { type CliHost, cliHost, main, outcome } from '../support/cli-host.ts'
 import { run } from '../support/run.ts'
 
 /** A daemon with two networks, and a sandbox on one of them. */
@@ -131,7 +132,7 @@ it('goes on after one of several that fails, and ends with its status', async ()
   expect({ code, out }).toEqual({ code: 4, out: 'back\n' })
   expect(err).toContain('cnm: network "web" has 1 endpoint')
   expect(err).toContain('nothing')
-  expect(await cli.ok('network', 'rm', '--force', 'web', 'nothing')).toBe('web\nnothing\n')
+  expect(await cli.ok('network', 'rm', '--force', 'web', 'nothing')).toBe('web\n')
 })
 
 it('prunes networks without endpoints, by label too, and asks nobody', async () => {
@@ -177,10 +178,48 @@ it('tells what happens, and what has happened', async () => {
 
 it('takes everything down, if it is told so', async () => {
   await using cli = await world()
-  expect(await cli.cnm('down')).toMatchObject({ code: 2 })
+  expect(await cli.cnm('down')).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('nobody to be asked'),
+  })
   expect(names(await cli.json('sandbox', 'ls'))).toEqual(['api'])
-  expect(await cli.ok('down', '--yes')).toMatch(/^removed 1 sandboxes, 1 endpoints and \d networks/)
+  expect(await cli.ok('down', '--yes')).toBe('removed 1 sandboxes, 1 endpoints and 2 networks\n')
   await cli.alone()
+})
+
+it.each([
+  [['network', 'ls', '--format', 'yaml'], 'Use table or json'],
+  [['sandbox', 'create', '-p', '8080:80'], '--publish is about a network, and none is given'],
+  [['sandbox', 'create', '--gw-priority', '1'], '--gw-priority is about a network'],
+  [['network', 'create'], 'hint: "cnm network create --help" says how it is used'],
+  [['nonsense'], 'hint: "cnm --help" says how it is used'],
+])('refuses the line %j', async (args, sentence) => {
+  await using cli = await cliHost()
+  const { code, out, err } = await cli.cnm(...args)
+  expect(err).toMatch(/^cnm: /)
+  expect(err).toContain(sentence)
+  expect({ code, out }).toEqual({ code: 2, out: '' })
+})
+
+it('refuses a line as JSON, if JSON is asked for', async () => {
+  await using cli = await cliHost()
+  const { code, err } = await cli.cnm('network', 'create', '--json')
+  expect(JSON.parse(err)).toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    hint: '"cnm network create --help" says how it is used',
+  })
+  expect(code).toBe(2)
+})
+
+it('says in a sentence that nothing can be written', async () => {
+  const argv = ['-c', '"$0" "$1" version >/dev/full', process.execPath, main]
+  const child = spawn('sh', argv, { timeout: 20_000, killSignal: 'SIGKILL' })
+  const ended = once(child, 'close').then(([code]) => code as number | null)
+  const { code, err } = await outcome({ child, ended })
+  expect({ code, err }).toEqual({
+    code: 1,
+    err: "cnm: standard output can't be written: ENOSPC\n",
+  })
 })
 
 it('completes commands, options and names', async () => {
@@ -211,7 +250,7 @@ it('says where it looked, and how to start a daemon, if none answers', async () 
   expect(code).toBe(6)
   expect(err).toContain(`cnm: no daemon answers at ${cli.socket}`)
   expect(err).toContain('hint: start it with "cnm daemon"')
-  expect(await cli.ok('version')).toMatch(/^cnm \S+, Node \S+\nno daemon answers\n$/)
+  expect(await cli.ok('version')).toMatch(/^cnm \S+, Node \S+\nno daemon answers at \/\S+\n$/)
 })
 
 it('ends quietly when nobody reads any more', async () => {

@@ -176,3 +176,16 @@ it('says what is wrong with its configuration', async () => {
   await expect(daemon.ready()).rejects.toThrow(`cnm: ${config}: unknown key "zones" in dns`)
   expect(await daemon.ended).toBe(2)
 })
+
+it('watches many programs without a word', async () => {
+  await using host = await throwAwayHost()
+  const daemon = await new DaemonProcess(host).ready()
+  const sleeper = spawn('nsenter', [`--net=${host.netns}`, 'sleep', '60'])
+  for (let made = 0; made < 12; made += 1) {
+    await daemon.ask('POST /v1/sandboxes', { ephemeral: true, program: sleeper.pid })
+  }
+  sleeper.kill('SIGKILL')
+  await expect.poll(() => daemon.ask('GET /v1/sandboxes')).toEqual([])
+  await end(daemon)
+  expect(daemon.said).toBe('')
+})

@@ -329,6 +329,17 @@ it('uses no host whose engine is another program, and names that', async () => {
   expect(err).toContain(`process ${process.pid} is the engine`)
 })
 
+it('ends at once where the engine of the host has other folders', async () => {
+  await using cli = await cliHost()
+  const { host } = cli
+  const folders = { stateDir: join(host.folder, 'state-2'), runDir: join(host.folder, 'run-2') }
+  await using controller = await createController({ ...folders, host: host.netns })
+  await controller.createNetwork({ name: 'web' })
+  const { code, err } = await cli.cnm('run', '--json', '--', 'true')
+  expect(JSON.parse(err)).toMatchObject({ code: 'ENGINE_RUNNING' })
+  expect(code).toBe(4)
+})
+
 it('starts no daemon where a socket is named', async () => {
   await using cli = await cliHost()
   const { code, err } = await cli.cnm('run', '--host', '/run/no.sock', '--', 'true')

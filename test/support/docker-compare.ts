@@ -22,9 +22,15 @@ export async function compare(
   const found = [
     { at: 'exit', ours: ours.code, theirs: theirs.code },
     { at: 'stderr', ours: plain(ours.stderr), theirs: plain(theirs.stderr) },
-    ...outputs(ours.stdout, theirs.stdout),
+    ...outputs(inOrder(command, ours.stdout), inOrder(command, theirs.stdout)),
   ]
   return found.filter((each) => each.ours !== each.theirs).map((each) => ({ command, ...each }))
+}
+
+/** dockerd prunes in no order: what is said of that is compared line by line, whichever comes first. */
+function inOrder(command: string, text: string): string {
+  const isOfPrune = command.startsWith('network prune') || command.includes('event=prune')
+  return isOfPrune ? text.split('\n').sort().join('\n') : text
 }
 
 async function ask(docker: string, socket: string, command: string) {
