@@ -22,6 +22,8 @@ export interface Failure {
   readonly path: string
   /** `must be string` */
   readonly message: string
+  /** The one value that it may be, by this schema. */
+  readonly constant?: unknown
   /** Keys that there must not be. */
   readonly unknown?: readonly string[]
 }
@@ -41,7 +43,9 @@ function check(schema: Schema, value: unknown, path: string, failures: Failure[]
   else if (Array.isArray(value)) checkArray(schema, value, path, failures)
   else if (typeof value === 'string') checkString(schema, value, fail)
   else if (typeof value === 'number') checkNumber(schema, value, fail)
-  if ('const' in schema && value !== schema.const) fail('must be equal to constant')
+  if ('const' in schema && value !== schema.const) {
+    failures.push({ path, message: 'must be equal to constant', constant: schema.const })
+  }
   if (schema.anyOf !== undefined) checkAnyOf(schema.anyOf, value, path, failures)
 }
 

@@ -1,4 +1,4 @@
-import { failuresOf } from './check.ts'
+import { type Failure, failuresOf } from './check.ts'
 import { CnmError, type ErrorCode } from './errors.ts'
 import type { Static, TSchema } from './schema.ts'
 
@@ -23,10 +23,23 @@ export function parser<Schema extends TSchema>(
       })
     }
     const where = path === '' ? '' : `${path} `
-    throw new CnmError(code, `${what}: ${where}${failure?.message ?? 'is not valid'}`, {
+    throw new CnmError(code, `${what}: ${where}${expectation(failures, failure)}`, {
       details: { path },
     })
   }
+}
+
+/** Of values that are told one by one, all of them. */
+function expectation(failures: readonly Failure[], failure: Failure | undefined): string {
+  const values = failures.filter(({ path }) => path === failure?.path).filter(isConstant)
+  if (failure === undefined || values.length === 0) return failure?.message ?? 'is not valid'
+  const all = quoteAll(values.map(({ constant }) => constant))
+  if (!isConstant(failure)) return `${failure.message}, or ${all}`
+  return values.length === 1 ? `must be ${all}` : `must be one of ${all}`
+}
+
+function isConstant(failure: Failure): boolean {
+  return 'constant' in failure
 }
 
 function quoteAll(keys: readonly unknown[]): string {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command, Option } from 'commander'
+import { CnmError } from '../base/errors.ts'
 import { DemoHost } from './demo-host.ts'
 import { DemoLog } from './demo-log.ts'
 import { guarded } from './fail.ts'
@@ -23,6 +24,11 @@ export function demoCommand(): Command {
 /** The host of the demo is a namespace of its own, which ends with the process inside it. */
 async function demo({ inside }: { readonly inside?: boolean }): Promise<number> {
   if (inside) return show()
+  if (process.geteuid?.() !== 0) {
+    throw new CnmError('MISSING_CAPABILITY', 'only root can make a throw-away host', {
+      hint: 'run it as root',
+    })
+  }
   const main = fileURLToPath(new URL('./main.js', import.meta.url))
   const child = spawn(
     'unshare',

@@ -1,6 +1,8 @@
 import { Command } from 'commander'
+import type { NetworkInfo } from '../api/shapes.ts'
 import { type ClientFlags, withClientOptions, withDaemon } from './client.ts'
 import { guarded } from './fail.ts'
+import { networkInfos } from './infos.ts'
 import { printJson, printLine } from './output.ts'
 import { confirmed } from './several.ts'
 
@@ -22,11 +24,17 @@ Examples:
 
 async function down(flags: ClientFlags & { readonly yes?: boolean }): Promise<number> {
   return withDaemon(flags, async (cnm) => {
-    const { networks, endpoints, sandboxes } = await cnm.status()
+    const { endpoints, sandboxes } = await cnm.status()
+    const networks = (await networkInfos(cnm)).filter(isRemovable).length
     const all = `${sandboxes} sandboxes, ${endpoints} endpoints and ${networks} networks`
     if (!flags.yes && !(await confirmed(`Remove ${all}?`, '--yes'))) return
     await cnm.down()
     if (flags.json) printJson({ sandboxes, endpoints, networks })
     else printLine(`removed ${all}`)
   })
+}
+
+/** `host` and `none` are always there. */
+function isRemovable({ driver }: NetworkInfo): boolean {
+  return driver !== 'host' && driver !== 'null'
 }

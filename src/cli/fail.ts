@@ -48,12 +48,13 @@ export function report(error: unknown, json: boolean): number {
   return shellCodes[known.code] ?? exitCodes[known.kind]
 }
 
-/** What is wrong with the command line itself, in the same form. */
-export function usageError(text: string, write: (text: string) => void): void {
-  const message = text.replace(/^error: /, '')
-  if (wantsJson(process.argv)) {
-    write(`${JSON.stringify(new CnmError('INVALID_ARGUMENT', message.trim()))}\n`)
-  } else write(`cnm: ${message}`)
+/** Tells what is wrong with the line of that command, `cnm network create`, in the same form. */
+export function usageErrorOf(command: string): (text: string) => void {
+  return (text) => {
+    const message = text.replace(/^error: /, '').trim()
+    const hint = `"${command} --help" says how it is used`
+    report(new CnmError('INVALID_ARGUMENT', message, { hint }), wantsJson(process.argv))
+  }
 }
 
 /** Behind `--` it is meant for another program. */

@@ -5,14 +5,16 @@ import { type ClientFlags, withClientOptions, withDaemon } from './client.ts'
 import { guarded, report } from './fail.ts'
 import { printJson, printPretty } from './output.ts'
 
+const plurals = { network: 'networks', sandbox: 'sandboxes', endpoint: 'endpoints' } as const
+
 /** `inspect` is the same for all sorts of things. */
 export function inspectCommandOf(
-  sort: 'network' | 'sandbox' | 'endpoint',
+  sort: keyof typeof plurals,
   examples: string,
   inspect: (cnm: RemoteController, name: string) => Promise<unknown>,
 ): Command {
   return withClientOptions(new Command('inspect'))
-    .description(`print all that is known of ${sort}s, as JSON`)
+    .description(`print all that is known of ${plurals[sort]}, as JSON`)
     .argument(`<${sort}...>`, 'names, ids or beginnings of ids')
     .addHelpText('after', `\nExamples:\n${examples}`)
     .action(

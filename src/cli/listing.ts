@@ -1,5 +1,4 @@
-import type { Command } from 'commander'
-import { CnmError } from '../base/errors.ts'
+import { type Command, InvalidArgumentError } from 'commander'
 import { shortId } from '../base/id.ts'
 import type { ClientFlags } from './client.ts'
 import { collect } from './option-values.ts'
@@ -47,7 +46,5 @@ export function printList<T extends { readonly id: string }>(
 
 function formatOf(text: string): string {
   if (text === 'table' || text === 'json') return text
-  throw new CnmError('INVALID_ARGUMENT', `there is no format "${text}"`, {
-    hint: 'use table or json, and jq for what else you need',
-  })
+  throw new InvalidArgumentError('Use table or json, and jq for what else you need.')
 }

@@ -13,8 +13,9 @@ function switches(argv: readonly string[]): string[] {
 
 // Whoever has read enough of it needs no more: `cnm network ls | head -1`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  process.exit(0)
+  if (error.code === 'EPIPE') process.exit(0)
+  process.stderr.write(`cnm: standard output can't be written: ${error.code}\n`)
+  process.exit(1)
 })
 
 const [, , command] = process.argv

@@ -1,5 +1,5 @@
 import { Command, type CommanderError } from 'commander'
-import { usageError } from './fail.ts'
+import { usageErrorOf } from './fail.ts'
 
 /** Each is loaded when it is needed: reading the code of all of them takes longer than most take to run. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
@@ -34,7 +34,7 @@ export async function program(only = ''): Promise<Command> {
     .description('Container networking: networks, sandboxes and endpoints on this host')
     .enablePositionalOptions()
     .showSuggestionAfterError()
-    .configureOutput({ outputError: usageError })
+    .configureOutput({ outputError: usageErrorOf('cnm') })
     .configureHelp({ sortSubcommands: true, optionDescription: ({ description }) => description })
     .exitOverride(exitOn)
   const load = commands[only] ?? hidden[only]
@@ -47,8 +47,12 @@ export async function program(only = ''): Promise<Command> {
 }
 
 /** What holds for the root holds for all below it. */
-function settle(parent: Command): void {
-  for (const command of parent.commands) settle(command.copyInheritedSettings(parent))
+function settle(parent: Command, path = parent.name()): void {
+  for (const command of parent.commands) {
+    const own = `${path} ${command.name()}`
+    command.copyInheritedSettings(parent).configureOutput({ outputError: usageErrorOf(own) })
+    settle(command, own)
+  }
 }
 
 /** Usage errors end with 2, help with 0; what they say was printed already. */

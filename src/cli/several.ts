@@ -3,19 +3,20 @@ import { report } from './fail.ts'
 import { printLine } from './output.ts'
 
 /**
- * Does the same to each of several things that were named, and prints the name of each it was done to.
+ * Does the same to each of several things that were named, and prints the name of each it was done to; false:
+ * there was nothing to be done.
  * Errors are told one by one and don't keep it from the others. Answers with the first one's exit status.
  */
 export async function eachOf(
   names: readonly string[],
   flags: { readonly json?: boolean },
-  work: (name: string) => Promise<void>,
+  work: (name: string) => Promise<boolean>,
 ): Promise<number> {
   const done: string[] = []
   let status = 0
   for (const name of names) {
     try {
-      await work(name)
+      if (!(await work(name))) continue
       done.push(name)
       if (!flags.json) printLine(name)
     } catch (error) {

@@ -32,15 +32,10 @@ export async function daemonAt(flags: Flags, signal: AbortSignal): Promise<Remot
   try {
     return await connect()
   } catch (error) {
-    if (!isCnmError(error, 'DAEMON_UNREACHABLE') || elsewhere || isRefused(error)) throw error
+    if (!isCnmError(error, 'DAEMON_UNREACHABLE') || elsewhere) throw error
   }
   throwIfAborted(signal, 'starting the daemon')
   return startedDaemon({ ...flags, runDir }, connect, signal)
-}
-
-/** It is there, but not for us. */
-function isRefused({ cause }: CnmError): boolean {
-  return (cause as NodeJS.ErrnoException | undefined)?.code === 'EACCES'
 }
 
 async function startedDaemon(
@@ -96,6 +91,8 @@ function lostTo({ exitCode, signalCode }: ChildProcess, log: DaemonLog): boolean
   if (!isCnmError(problem, 'ENGINE_RUNNING')) {
     throw problem ?? ended(log, exitCode === null ? `by ${signalCode}` : `with status ${exitCode}`)
   }
+  // It has other folders, and so another socket than the one that is waited for.
+  if (problem.details.table !== undefined) throw problem
   const argv = argvOf(problem.details.pid)
   if (argv === undefined) return false
   // Somebody's program that is the engine itself never answers.

@@ -24,13 +24,13 @@ Examples:
 async function version(flags: ClientFlags): Promise<number> {
   const cnm = await ownVersion()
   const { node } = process.versions
-  const daemon = await daemonStatus(flags)
+  const [daemon, problem] = await daemonStatus(flags)
   if (flags.json) {
     printJson({ cnm, node, daemon: daemon && { version: daemon.version, pid: daemon.pid } })
     return 0
   }
   printLine(`cnm ${cnm}, Node ${node}`)
-  printLine(daemon ? `daemon ${daemon.version}, process ${daemon.pid}` : 'no daemon answers')
+  printLine(daemon ? `daemon ${daemon.version}, process ${daemon.pid}` : problem)
   return 0
 }
 
@@ -39,15 +39,17 @@ export async function ownVersion(): Promise<string> {
   return (JSON.parse(await readFile(file, 'utf8')) as { version: string }).version
 }
 
-/** null: none answers. */
-async function daemonStatus(flags: ClientFlags): Promise<StatusInfo | null> {
+/** null, and why: none answers, or none that may be asked. */
+async function daemonStatus(flags: ClientFlags): Promise<[StatusInfo | null, string]> {
   let found: StatusInfo | null = null
   try {
     await withDaemon(flags, async (cnm) => {
       found = await cnm.status()
     })
   } catch (error) {
-    if (!isCnmError(error, 'DAEMON_UNREACHABLE')) throw error
+    const isSilent = isCnmError(error, 'DAEMON_UNREACHABLE')
+    if (!isSilent && !isCnmError(error, 'MISSING_CAPABILITY')) throw error
+    return [null, error.message]
   }
-  return found
+  return [found, '']
 }

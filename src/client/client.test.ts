@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { RouteServer } from '../../test/support/route-server.ts'
 import { CnmError, type ErrorCode, errorCodes } from '../base/errors.ts'
@@ -45,6 +46,15 @@ describe('a call', () => {
       parameters: { network: network.id },
       query: { force: 'true' },
     })
+  })
+
+  it('names a namespace from where this program is', async () => {
+    server.on('createSandbox', () => {
+      throw new CnmError('NAMESPACE_NOT_FOUND', 'there is none')
+    })
+    const code = 'NAMESPACE_NOT_FOUND'
+    await expect(cnm.createSandbox({ netns: 'ns/blue' })).rejects.toMatchObject({ code })
+    expect(server.asked.at(-1)?.body).toEqual({ netns: join(process.cwd(), 'ns/blue') })
   })
 
   it('sends what is no data as what the daemon can refuse', async () => {

@@ -41,7 +41,10 @@ export interface ClientOptions extends Cancellable {
   readonly socket?: string
 }
 
-/** Finds the daemon. Errors: DAEMON_UNREACHABLE, INVALID_ARGUMENT (no socket can be called so). */
+/**
+ * Finds the daemon. Errors: DAEMON_UNREACHABLE, MISSING_CAPABILITY (its socket is not for us), INVALID_ARGUMENT
+ * (no socket can be called so).
+ */
 export async function connectController(options: ClientOptions = {}): Promise<RemoteController> {
   const controller = new RemoteController(new Connection(socketPath(options.socket)))
   try {

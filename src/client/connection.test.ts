@@ -176,7 +176,7 @@ describe('a daemon that is not there', () => {
   it('for somebody who may not ask says who may', () => {
     const cause = Object.assign(new Error('no'), { code: 'EACCES', syscall: 'connect' })
     expect(unreachable('/run/cnm/cnm.sock', cause)).toMatchObject({
-      code: 'DAEMON_UNREACHABLE',
+      code: 'MISSING_CAPABILITY',
       message: 'you may not talk to the daemon at /run/cnm/cnm.sock',
       hint: 'root and members of the group cnm may',
     })

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { type Cancellable, withoutSignal } from '../api/option-fields.ts'
 import type { NetworkOptions, SandboxOptions } from '../api/options.ts'
 import type { FindingInfo, QueryInfo, StatisticsInfo, StatusInfo } from '../api/reports.ts'
@@ -62,7 +63,7 @@ export class RemoteController implements AsyncDisposable {
 
   /** Errors: SANDBOX_EXISTS, NAMESPACE_NOT_FOUND, HOST_NAMESPACE, and those of `connect`. */
   async createSandbox(options: SandboxOptions = {}): Promise<RemoteSandbox> {
-    const given = { body: withoutSignal(options), signal: options?.signal }
+    const given = { body: placed(withoutSignal(options)), signal: options?.signal }
     const info = await this.#connection.call(routes.createSandbox, given)
     return new RemoteSandbox(this.#connection, info)
   }
@@ -151,4 +152,10 @@ export class RemoteController implements AsyncDisposable {
     const info = await this.#connection.call(routes.createNetwork, given)
     return new RemoteNetwork(this.#connection, info)
   }
+}
+
+/** The daemon's working folder isn't ours. */
+function placed(options: SandboxOptions): SandboxOptions {
+  const { netns } = options ?? {}
+  return typeof netns === 'string' && netns !== '' ? { ...options, netns: resolve(netns) } : options
 }

@@ -3,7 +3,7 @@ import { CnmError } from '../base/errors.ts'
 /** Nobody answers there, or not everybody may ask. */
 export function unreachable(socket: string, cause: NodeJS.ErrnoException): CnmError {
   if (cause.code === 'EACCES' || cause.code === 'EPERM') {
-    return new CnmError('DAEMON_UNREACHABLE', `you may not talk to the daemon at ${socket}`, {
+    return new CnmError('MISSING_CAPABILITY', `you may not talk to the daemon at ${socket}`, {
       details: { socket },
       hint: 'root and members of the group cnm may',
       cause,

@@ -44,7 +44,16 @@ it.each([
 it('names the source of what is wrong', async () => {
   const environment = { CNM_IDLE_EXIT: 'soon' }
   await expect(readConfig({ environment })).rejects.toThrow(/^environment: idleExit must match/)
-  await expect(readConfig({ flags: { logLevel: 'x' } })).rejects.toThrow(/^options: logLevel/)
+  await expect(readConfig({ flags: { logLevel: 'x' } })).rejects.toMatchObject({
+    message: 'options: logLevel must be one of "debug", "info", "warn", "error"',
+    hint: expect.stringContaining('Default: info'),
+  })
+  await expect(readConfig({ flags: { logLevl: 'info' } })).rejects.toMatchObject({
+    hint: expect.stringMatching(/^known are .*\blogLevel, idleExit\b/),
+  })
+  await expect(readConfig({ environment })).rejects.toMatchObject({
+    hint: expect.stringContaining('30s, 5m'),
+  })
   const nowhere = readConfig({ file: join(folder, 'nowhere') })
   await expect(nowhere).rejects.toThrow(/nowhere can't be read: ENOENT$/)
 })

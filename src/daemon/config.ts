@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { CnmError } from '../base/errors.ts'
+import { CnmError, isCnmError } from '../base/errors.ts'
 import { parser } from '../base/parse.ts'
 import { type Static, Type } from '../base/schema.ts'
 
@@ -32,7 +32,7 @@ export const ConfigShape = Type.Object(
     logLevel: Type.Optional(
       Type.Union(
         ['debug', 'info', 'warn', 'error'].map((level) => Type.Literal(level as 'info')),
-        { description: 'Default: info' },
+        { description: 'The least that is logged. Default: info' },
       ),
     ),
     idleExit: duration(
@@ -138,7 +138,25 @@ async function readFileConfig(path: string): Promise<Config> {
 }
 
 function parse(value: unknown, what: string): Config {
-  return parser(ConfigShape, what)(value)
+  try {
+    return parser(ConfigShape, what)(value)
+  } catch (error) {
+    if (!isCnmError(error)) throw error
+    throw new CnmError(error.code, error.message, { details: error.details, hint: hintFor(error) })
+  }
+}
+
+interface Described {
+  readonly description?: string
+  readonly properties?: Readonly<Record<string, Described>>
+}
+
+/** What the schema says of the key, or which keys there are. */
+function hintFor({ details }: CnmError): string {
+  let place = ConfigShape as unknown as Described
+  for (const key of String(details.path).split('.')) place = place.properties?.[key] ?? place
+  if (place.description !== undefined && details.unknown === undefined) return place.description
+  return `known are ${Object.keys(place.properties ?? {}).join(', ')}`
 }
 
 function given(values: Readonly<Record<string, unknown>>): object {

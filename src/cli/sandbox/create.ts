@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { CnmError } from '../../base/errors.ts'
 import { type ClientFlags, withClientOptions, withDaemon } from '../client.ts'
 import { guarded } from '../fail.ts'
 import { given, type Pairs, pair, wholeNumber } from '../option-values.ts'
@@ -44,6 +45,7 @@ Examples:
 
 async function create(name: string | undefined, flags: Flags): Promise<number> {
   const { netns, pid, hostStack, domainname, resolver, label, json } = flags
+  refuseLost(flags)
   return withDaemon(flags, async (cnm) => {
     const sandbox = await cnm.createSandbox({
       ...given({ name, netns, pid, host: hostStack, domainname, labels: label }),
@@ -53,5 +55,19 @@ async function create(name: string | undefined, flags: Flags): Promise<number> {
     })
     if (json) printJson(sandbox.info)
     else printLine(sandbox.id)
+  })
+}
+
+/** What belongs to an endpoint would be of none. Errors: INVALID_ARGUMENT. */
+function refuseLost(flags: Flags): void {
+  const { network, alias, ip, ip6, publish, publishAll, expose, rateIn, rateOut, gwPriority } =
+    flags
+  if (network.length > 0) return
+  const lost = given({ alias, ip, ip6, publish, publishAll, expose, rateIn, rateOut, gwPriority })
+  const [first] = Object.keys(lost)
+  if (first === undefined) return
+  const option = `--${first.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+  throw new CnmError('INVALID_ARGUMENT', `${option} is about a network, and none is given`, {
+    hint: 'give one with --network',
   })
 }

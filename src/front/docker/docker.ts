@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Controller } from '../../model/controller.ts'
 import type { Answer, Front, Handler } from './call.ts'
@@ -42,6 +43,8 @@ export interface DockerApi {
 export function dockerApi(options: DockerApiOptions): DockerApi {
   const { controller, drivers = ['bridge', 'host', 'null'], onProblem = () => {} } = options
   const closing = new AbortController()
+  // One for each stream.
+  setMaxListeners(0, closing.signal)
   const front: Front = {
     controller,
     version: options.version,
