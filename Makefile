@@ -1,7 +1,7 @@
 # Every target sets up what it needs by itself; scripts/setup is quick when nothing is missing.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help demo test bench build check setup
+.PHONY: help demo test soak bench build check setup
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' Makefile
@@ -14,7 +14,11 @@ test: check ## run every test: unit tests, then tests on real namespaces (root)
 	npm test -- --reporter=default --reporter=json --outputFile.json=.reports/unit.json
 	npm run test:host -- --reporter=default --reporter=json --outputFile.json=.reports/host.json
 
-BENCH = attach ports traffic names
+soak: build ## five minutes of chaos: clients at work while daemon, keeper and machine are harmed (root)
+	@scripts/setup dig
+	CNM_CHAOS_SECONDS=300 npx vitest run --project host test/host/chaos.test.ts
+
+BENCH = attach ports traffic names daemon
 
 bench: build bench/build/floor bench/build/connections bench/build/ask bench/build/responder ## compare with the kernel's floor and with peers; BENCH=ports runs one (root, gcc)
 	@scripts/setup iperf3

@@ -114,6 +114,7 @@ static void ask(int milliseconds, int outstanding) {
         }
         if (failed > 1000) errx(1, "%ld connections failed", failed);
     }
+    if (failed > 0) warnx("%ld connections failed", failed);
     printf("%.0f\n", answered * 1e3 / (now() - start));
 }
 

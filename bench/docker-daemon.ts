@@ -5,26 +5,30 @@ import { connectionsProgram, inside, pathOf, stop } from './traffic-subject.ts'
 
 /** A real dockerd on a host of its own, with all it has in a folder, without its proxy. */
 export class DockerDaemon {
-  readonly #socket: string
-  readonly #process: ChildProcess
+  readonly socketPath: string
   readonly #folder: string
+  readonly #start: () => ChildProcess
+  #process: ChildProcess
 
-  constructor(folder: string, host: string) {
+  constructor(folder: string, host: string, more: readonly string[] = []) {
     this.#folder = folder
-    this.#socket = `unix://${folder}/docker.sock`
+    this.socketPath = `${folder}/docker.sock`
     const options = [
-      `--host=${this.#socket}`,
+      `--host=unix://${this.socketPath}`,
       `--data-root=${folder}/data`,
       `--exec-root=${folder}/exec`,
       `--pidfile=${folder}/pid`,
       '--storage-driver=vfs',
       '--userland-proxy=false',
+      ...more,
     ]
     const log = openSync(`${folder}/log`, 'w')
     inside(host, ['sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward'])
-    this.#process = spawn('nsenter', [`--net=${pathOf(host)}`, 'dockerd', ...options], {
-      stdio: ['ignore', log, log],
-    })
+    this.#start = () => {
+      const argv = [`--net=${pathOf(host)}`, 'dockerd', ...options]
+      return spawn('nsenter', argv, { stdio: ['ignore', log, log] })
+    }
+    this.#process = this.#start()
   }
 
   static isInstalled(): boolean {
@@ -38,6 +42,12 @@ export class DockerDaemon {
 
   get pid(): number {
     return this.#process.pid!
+  }
+
+  /** Kills it and starts another one, which may not answer yet. */
+  async replace(): Promise<void> {
+    await stop(this.#process)
+    this.#process = this.#start()
   }
 
   async answers(): Promise<void> {
@@ -81,7 +91,7 @@ export class DockerDaemon {
   }
 
   docker(...args: readonly string[]): string {
-    return execFileSync('docker', ['-H', this.#socket, ...args], {
+    return execFileSync('docker', ['-H', `unix://${this.socketPath}`, ...args], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: 180_000,

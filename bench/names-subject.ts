@@ -42,7 +42,7 @@ export function pin(pid: number): void {
 
 /** Starts to ask; ended by SIGTERM, or after so many seconds. */
 export function startAsking(
-  subject: NamesSubject,
+  subject: Pick<NamesSubject, 'name' | 'namespace' | 'server' | 'question'>,
   outstanding: number,
   seconds: number,
 ): { readonly child: ChildProcess; readonly report: Promise<AskReport> } {

@@ -5,9 +5,10 @@ import { join, resolve } from 'node:path'
 import { pino } from 'pino'
 import { CnmError } from './base/errors.ts'
 import { type Config, type ConfigSources, milliseconds, readConfig } from './daemon/config.ts'
-import { type Daemon, type Front, type Listener, type Log, startDaemon } from './daemon/daemon.ts'
+import type { Daemon, Front, Listener, Log } from './daemon/daemon.ts'
 import { inheritedSockets } from './daemon/inherited-sockets.ts'
-import { dockerApi } from './front/docker/docker.ts'
+import { postponeOptimizing } from './daemon/optimizing.ts'
+import type { DockerApi } from './front/docker/docker.ts'
 import { peerCredentials, sendDatagram } from './kernel/linux/index.ts'
 import { type Controller, createController } from './linux.ts'
 
@@ -18,6 +19,8 @@ export type { ConfigSources } from './daemon/config.ts'
  * host goes on. Errors: those of `createController`; INVALID_ARGUMENT (the configuration).
  */
 export async function runDaemon(sources: ConfigSources = {}): Promise<void> {
+  // Bringing back a thousand sandboxes takes longer, and is worth it.
+  const resumeOptimizing = postponeOptimizing(1000)
   const environment = sources.environment ?? process.env
   const config = await readConfig({ ...sources, environment })
   const sockets = inheritedSockets(environment)
@@ -28,8 +31,13 @@ export async function runDaemon(sources: ConfigSources = {}): Promise<void> {
   // Whoever closes the terminal of a daemon doesn't mean it.
   process.on('SIGHUP', () => {})
   try {
-    await using controller = await startEngine(config, log)
-    const daemon = await serve(config, controller, sockets, log)
+    const starting = startEngine(config, log)
+    const loading = loadService()
+    // Whoever can't start its engine says that instead.
+    loading.catch(() => {})
+    await using controller = await starting
+    const daemon = await serve(await loading, { config, controller, sockets, log })
+    resumeOptimizing()
     log.info({ pid: process.pid, instance: controller.instance }, 'ready')
     notify('READY=1')
     await Promise.race([signal, daemon.closed])
@@ -54,12 +62,26 @@ function startEngine(config: Config, log: Log): Promise<Controller> {
   })
 }
 
-async function serve(
-  config: Config,
-  controller: Controller,
-  sockets: ReadonlyMap<string, readonly number[]>,
-  log: Log,
-): Promise<Daemon> {
+type ServiceCode = Awaited<ReturnType<typeof loadService>>
+
+/** What only answering needs: it is loaded while the kernel's thread starts, which takes as long. */
+async function loadService() {
+  const [{ startDaemon }, { dockerApi }] = await Promise.all([
+    import('./daemon/daemon.ts'),
+    import('./front/docker/docker.ts'),
+  ])
+  return { startDaemon, dockerApi }
+}
+
+interface Served {
+  readonly config: Config
+  readonly controller: Controller
+  readonly sockets: ReadonlyMap<string, readonly number[]>
+  readonly log: Log
+}
+
+async function serve({ startDaemon, dockerApi }: ServiceCode, served: Served): Promise<Daemon> {
+  const { config, controller, sockets, log } = served
   const { docker = true, group = 'cnm', idleExit } = config
   const { stateDir, runDir } = folders(config)
   const version = await ownVersion()
@@ -68,10 +90,14 @@ async function serve(
     if (given.length > 0) return given.map((fd) => ({ fd }))
     return [{ path: join(runDir, name), group }]
   }
+  const front = () => {
+    const onProblem = (problem: unknown) => log.warn({ err: asError(problem) }, 'docker')
+    return dockerFront(dockerApi({ controller, version, onProblem }), at('docker.sock'), onProblem)
+  }
   return startDaemon({
     controller,
     listeners: at('cnm.sock'),
-    fronts: docker ? [dockerFront(controller, version, at('docker.sock'), log)] : [],
+    fronts: docker ? [front()] : [],
     log,
     about: { version, stateDir, runDir },
     peerOf,
@@ -81,13 +107,10 @@ async function serve(
 
 /** Its networks are made when somebody first asks: a host without Docker's clients needs none of them. */
 function dockerFront(
-  controller: Controller,
-  version: string,
+  api: DockerApi,
   listeners: readonly Listener[],
-  log: Log,
+  onProblem: (problem: unknown) => void,
 ): Front {
-  const onProblem = (problem: unknown) => log.warn({ err: asError(problem) }, 'docker')
-  const api = dockerApi({ controller, version, onProblem })
   return {
     listeners,
     handle: (request, response) => {

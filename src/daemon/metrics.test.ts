@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { DaemonRig } from '../../test/support/daemon-rig.ts'
 import { shortId } from '../base/id.ts'
+import { Metrics } from './metrics.ts'
 
 interface Metric {
   readonly type: string
@@ -9,10 +10,10 @@ interface Metric {
   readonly labels: readonly string[]
 }
 
-type Metrics = Readonly<Record<string, Metric>>
+type MetricsByName = Readonly<Record<string, Metric>>
 
 /** Ours, as the text format has them; labels as far as there are samples. */
-function metricsIn(text: string): Metrics {
+function metricsIn(text: string): MetricsByName {
   const metrics: Record<string, Metric> = {}
   for (const [, name, type] of text.matchAll(/^# TYPE (cnm_\w+) (\w+)$/gm)) {
     const sample = new RegExp(`^${name}(?:_bucket)?\\{(.*)\\} `, 'm').exec(text)?.[1] ?? ''
@@ -23,7 +24,7 @@ function metricsIn(text: string): Metrics {
 }
 
 /** Rows of the page: `| `name` | type | `label`, `label` | what it is |`. */
-function documented(): Metrics {
+function documented(): MetricsByName {
   const page = readFileSync(new URL('../../docs/reference/metrics.md', import.meta.url), 'utf8')
   const rows = page.matchAll(/^\| `(cnm_\w+)` *\| (\w+) *\| ([^|]*?) *\| [^|]+ \|$/gm)
   return Object.fromEntries(
@@ -87,5 +88,24 @@ describe('metrics', () => {
     expect(rig.logged).toContainEqual(
       expect.objectContaining({ level: 'warn', message: expect.stringContaining('counters') }),
     )
+  })
+
+  it('count what was done before anybody asked, however much it was', async () => {
+    await using rig = await DaemonRig.start()
+    const about = { version: '1', stateDir: '/s', runDir: '/r' }
+    const log = { debug() {}, info() {}, warn() {}, error() {} }
+    const metrics = new Metrics(rig.controller, about, log)
+    const observe = (times: number) => {
+      for (let i = 0; i < times; i++) metrics.observe({ route: 'r', code: 'ok', seconds: 0.001 })
+    }
+    const counted = async () => {
+      const { text } = await metrics.text()
+      return /^cnm_operation_duration_seconds_count\{.*\} (\d+)$/m.exec(text)?.[1]
+    }
+    observe(2500)
+    expect(await counted()).toBe('2500')
+    observe(1)
+    expect(await counted()).toBe('2501')
+    await metrics.close()
   })
 })

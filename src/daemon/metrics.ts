@@ -1,56 +1,66 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Controller } from '../model/controller.ts'
 import type { About } from './answers.ts'
+import type { Exposition, Operation } from './exposition.ts'
 import type { Log } from './log.ts'
 import { trafficText } from './traffic-text.ts'
 
-/** From what an attach takes to what a user gives up at. */
-const buckets = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+/** Kept for whoever asks first; some 100 kB. */
+const mostWaiting = 1000
 
-/** What Prometheus is told. What can be counted when it asks is counted then. */
+export interface MetricsText {
+  readonly contentType: string
+  readonly text: string
+}
+
+/**
+ * What Prometheus is told. Its client library is loaded when somebody first asks: that takes longer than
+ * most of what a daemon does when it starts, and many are never asked.
+ */
 export class Metrics {
-  readonly #registry = new Registry()
-  readonly #operations: Histogram<'route' | 'code'>
   readonly #controller: Controller
+  readonly #about: About
   readonly #log: Log
+  #waiting: Operation[] = []
+  #exposition: Exposition | undefined
+  #loading: Promise<Exposition> | undefined
 
   constructor(controller: Controller, about: About, log: Log) {
     this.#controller = controller
+    this.#about = about
     this.#log = log
-    const registers = [this.#registry]
-    collectDefaultMetrics({ register: this.#registry })
-    new Gauge({
-      name: 'cnm_info',
-      help: 'The version that runs',
-      labelNames: ['version'],
-      registers,
-    }).set({ version: about.version }, 1)
-    this.#operations = new Histogram({
-      name: 'cnm_operation_duration_seconds',
-      help: 'Requests by route and how they ended: ok, or the code of the error',
-      labelNames: ['route', 'code'],
-      buckets,
-      registers,
+  }
+
+  observe(operation: Operation): void {
+    if (this.#exposition === undefined) this.#keep(operation)
+    else this.#exposition.observe(operation)
+  }
+
+  async text(): Promise<MetricsText> {
+    const exposition = await this.#load()
+    const [own, traffic] = await Promise.all([exposition.text(), this.#traffic()])
+    return { contentType: exposition.contentType, text: own + traffic }
+  }
+
+  async close(): Promise<void> {
+    const exposition = await this.#loading
+    exposition?.close()
+  }
+
+  #keep(operation: Operation): void {
+    this.#waiting.push(operation)
+    if (this.#waiting.length !== mostWaiting) return
+    this.#load().catch((error: unknown) => this.#log.error({ err: error }, 'metrics'))
+  }
+
+  #load(): Promise<Exposition> {
+    this.#loading ??= import('./exposition.ts').then(({ Exposition }) => {
+      const exposition = new Exposition(this.#controller, this.#about)
+      for (const operation of this.#waiting) exposition.observe(operation)
+      this.#waiting = []
+      this.#exposition = exposition
+      return exposition
     })
-    countObjects(controller, registers)
-    countNames(controller, registers)
-  }
-
-  get contentType(): string {
-    return this.#registry.contentType
-  }
-
-  observe(route: string, code: string, seconds: number): void {
-    this.#operations.observe({ route, code }, seconds)
-  }
-
-  async text(): Promise<string> {
-    const [own, traffic] = await Promise.all([this.#registry.metrics(), this.#traffic()])
-    return own + traffic
-  }
-
-  close(): void {
-    this.#registry.clear()
+    return this.#loading
   }
 
   /** If the kernel doesn't tell, all the rest is told all the same. */
@@ -62,61 +72,4 @@ export class Metrics {
       return ''
     }
   }
-}
-
-function countObjects(cnm: Controller, registers: Registry[]): void {
-  const counts = {
-    networks: () => cnm.networks().length,
-    endpoints: () => cnm.endpoints().length,
-    sandboxes: () => cnm.sandboxes().length,
-  }
-  for (const [name, count] of Object.entries(counts)) {
-    new Gauge({
-      name: `cnm_${name}`,
-      help: `How many ${name} there are`,
-      registers,
-      collect() {
-        this.set(count())
-      },
-    })
-  }
-  new Counter({
-    name: 'cnm_events_total',
-    help: 'What has happened to networks, endpoints and sandboxes since the start',
-    registers,
-    collect() {
-      this.reset()
-      this.inc(cnm.sequence)
-    },
-  })
-}
-
-function countNames(cnm: Controller, registers: Registry[]): void {
-  const countersOf = () =>
-    cnm.sandboxes().flatMap((sandbox) => {
-      const { name, names } = sandbox.inspect()
-      return names?.counters === undefined ? [] : [{ sandbox: name, ...names.counters }]
-    })
-  new Counter({
-    name: 'cnm_dns_queries_total',
-    help: 'What the resolver of a sandbox was asked',
-    labelNames: ['sandbox'],
-    registers,
-    collect() {
-      this.reset()
-      for (const { sandbox, asked } of countersOf()) this.inc({ sandbox }, asked)
-    },
-  })
-  new Counter({
-    name: 'cnm_dns_answers_total',
-    help: 'What the resolver of a sandbox has answered, and from where',
-    labelNames: ['sandbox', 'source'],
-    registers,
-    collect() {
-      this.reset()
-      for (const { sandbox, answered } of countersOf()) {
-        for (const [source, count] of Object.entries(answered)) this.inc({ sandbox, source }, count)
-      }
-    },
-  })
 }

@@ -78,7 +78,7 @@ export class NativeApi {
   }
 
   async close(): Promise<void> {
-    this.#metrics.close()
+    await this.#metrics.close()
     await this.#app.close()
   }
 
@@ -95,8 +95,9 @@ export class NativeApi {
     const document = openapi(this.#options.about.version)
     app.get('/v1/openapi.json', async () => document)
     app.get('/metrics', async (_, reply) => {
-      reply.header('content-type', this.#metrics.contentType)
-      return this.#metrics.text()
+      const { contentType, text } = await this.#metrics.text()
+      reply.header('content-type', contentType)
+      return text
     })
   }
 
@@ -135,7 +136,7 @@ export class NativeApi {
     const begin = performance.now()
     const tell = (code: string, error?: unknown) => {
       const ms = Math.round((performance.now() - begin) * 10) / 10
-      this.#metrics.observe(name, code, ms / 1000)
+      this.#metrics.observe({ route: name, code, seconds: ms / 1000 })
       const peer = this.#options.peerOf(request.raw)
       const facts = { ...(request.params as object), code, ms, ...peer }
       const { log } = this.#options

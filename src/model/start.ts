@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { isCnmError } from '../base/errors.ts'
 import type { NetworkId } from '../base/id.ts'
 import { type Resource, resourceKey } from '../kernel/resource.ts'
 import type { StoredRecord, Write } from '../store/store.ts'
@@ -192,8 +193,12 @@ async function startSandboxes(
 ): Promise<void> {
   const mounted = new Set((await surveyMachine(engine)).namespaces.map(({ path }) => path))
   const alive = new Set<string>()
-  for (const sandbox of stored.sandboxes) {
-    if (sandbox.state === 'ready' && (await isAlive(engine, sandbox, mounted))) {
+  // All at once: each is several questions to the kernel, which cost less than waiting for each answer.
+  const goOn = await Promise.all(
+    stored.sandboxes.map((sandbox) => isAlive(engine, sandbox, mounted)),
+  )
+  for (const [index, sandbox] of stored.sandboxes.entries()) {
+    if (goOn[index]) {
       alive.add(sandbox.id)
       engine.state.putSandbox(sandbox)
       engine.ledger.claim([{ owner: sandbox.id, from: [], to: sandbox.resources }])
@@ -212,7 +217,8 @@ async function isAlive(
   sandbox: SandboxRecord,
   mounted: ReadonlySet<string>,
 ): Promise<boolean> {
-  const { origin, namespace, ephemeral, program } = sandbox
+  const { state, origin, namespace, ephemeral, program } = sandbox
+  if (state !== 'ready') return false
   if (ephemeral && program === undefined) return false
   if (origin === 'own' && !mounted.has(namespace?.path ?? '')) return false
   const cookie = namespace && (await cookieOf(engine, namespace.path))
@@ -261,15 +267,34 @@ function asBefore({ adding: _, ...record }: EndpointRecord): EndpointRecord {
 /** Default routes may have to move: an endpoint that supplied one didn't come back. */
 async function replan(engine: Engine, problems: string[]): Promise<void> {
   for (const sandbox of engine.state.sandboxes.all()) {
-    const { records, ...step } = planMembers(engine, sandbox, [], [])
-    if (records.length > 0) {
-      await engine.perform({ what: `bringing back sandbox "${sandbox.name}"`, ...step })
-      for (const record of records) engine.state.putEndpoint(record)
-    }
+    await replanOne(engine, sandbox, problems).catch((error: unknown) => {
+      if (isCnmError(error, 'STORE_UNAVAILABLE')) throw error
+      problems.push(`sandbox "${sandbox.name}" can't be brought back whole: ${String(error)}`)
+    })
     await complete(engine, sandbox).catch((error: unknown) => {
       problems.push(`sandbox "${sandbox.name}" gets no resolver: ${String(error)}`)
     })
   }
+}
+
+async function replanOne(
+  engine: Engine,
+  sandbox: SandboxRecord,
+  problems: string[],
+): Promise<void> {
+  const { records, ...step } = planMembers(engine, sandbox, [], [])
+  if (records.length === 0) return
+  const what = `bringing back sandbox "${sandbox.name}"`
+  await engine.perform({ what, ...step }).catch(async (error: unknown) => {
+    if (isCnmError(error, 'STORE_UNAVAILABLE')) throw error
+    // Its links may be gone and its ports taken: what is to be there comes when all is mended.
+    const { remove } = engine.ledger.claim(step.claims)
+    await engine.store.commit(step.done)
+    await engine.kernel.apply({ remove, add: [] }).catch((failure: unknown) => {
+      problems.push(`${what}: ${String(failure)}`)
+    })
+  })
+  for (const record of records) engine.state.putEndpoint(record)
 }
 
 /** One of an earlier version has no files and no resolver yet. What it has stays as it is. */
