@@ -28,7 +28,7 @@ export default defineConfig({
           include: ['test/host/**/*.test.ts'],
           exclude: alone,
           // They wait for packets and processes more than they compute: 2 takes about half the time.
-          maxWorkers: Number(process.env.CNM_TEST_WORKERS ?? 1),
+          maxWorkers: Number(process.env.CNM_TEST_WORKERS ?? 2),
           sequence: { groupOrder: 1 },
         },
       },

@@ -7,7 +7,6 @@ import { CnmError } from './base/errors.ts'
 import { type Config, type ConfigSources, milliseconds, readConfig } from './daemon/config.ts'
 import type { Daemon, Front, Listener, Log } from './daemon/daemon.ts'
 import { inheritedSockets } from './daemon/inherited-sockets.ts'
-import { postponeOptimizing } from './daemon/optimizing.ts'
 import type { DockerApi } from './front/docker/docker.ts'
 import { peerCredentials, sendDatagram } from './kernel/linux/index.ts'
 import { type Controller, createController } from './linux.ts'
@@ -19,8 +18,6 @@ export type { ConfigSources } from './daemon/config.ts'
  * host goes on. Errors: those of `createController`; INVALID_ARGUMENT (the configuration).
  */
 export async function runDaemon(sources: ConfigSources = {}): Promise<void> {
-  // Bringing back a thousand sandboxes takes longer, and is worth it.
-  const resumeOptimizing = postponeOptimizing(1000)
   const environment = sources.environment ?? process.env
   const config = await readConfig({ ...sources, environment })
   const sockets = inheritedSockets(environment)
@@ -37,7 +34,6 @@ export async function runDaemon(sources: ConfigSources = {}): Promise<void> {
     loading.catch(() => {})
     await using controller = await starting
     const daemon = await serve(await loading, { config, controller, sockets, log })
-    resumeOptimizing()
     log.info({ pid: process.pid, instance: controller.instance }, 'ready')
     notify('READY=1')
     await Promise.race([signal, daemon.closed])
