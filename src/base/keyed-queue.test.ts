@@ -67,6 +67,25 @@ it('lets go of work that is cancelled while it waits, and only of that', async (
   await Promise.all([first, third])
 })
 
+it('lets nobody pass what cancelled work waited for', async () => {
+  const queue = new KeyedQueue()
+  const { log, work, end } = rig()
+  const abort = new AbortController()
+  const first = queue.run(['a'], work('first'))
+  const second = queue.run(['a'], work('second'), abort.signal)
+  abort.abort()
+  await expect(second).rejects.toMatchObject({ code: 'CANCELLED' })
+  await turns()
+  const third = queue.run(['a'], work('third'))
+  await turns()
+  expect(log).toEqual(['first begins'])
+  end('first')
+  await turns()
+  expect(log.slice(1)).toEqual(['first ends', 'third begins'])
+  end('third')
+  await Promise.all([first, third])
+})
+
 it('runs work alone: after all that came before, before all that comes later', async () => {
   const queue = new KeyedQueue()
   const { log, work, end } = rig()

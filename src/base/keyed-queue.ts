@@ -26,7 +26,10 @@ export class KeyedQueue {
       return await work()
     } finally {
       done()
-      for (const key of keys) if (this.#tails.get(key) === tail) this.#tails.delete(key)
+      // Not before: what this waited for may still go on when this has been cancelled.
+      tail.then(() => {
+        for (const key of keys) if (this.#tails.get(key) === tail) this.#tails.delete(key)
+      })
     }
   }
 

@@ -25,9 +25,11 @@ export async function recallForwarding(engine: Engine): Promise<void> {
 export async function adoptLost(engine: Engine): Promise<string[]> {
   const problems: string[] = []
   const survey = await surveyMachine(engine)
+  // By their paths: without a resolver, which went with its keeper, the whole id is not known.
+  const known = new Set(engine.state.sandboxes.all().map((sandbox) => sandbox.namespace?.path))
   for (const namespace of survey.namespaces) {
+    if (known.has(namespace.path) || !/^[0-9a-f]{12}$/.test(basename(namespace.path))) continue
     const id = sandboxId(namespace.path, survey)
-    if (engine.state.sandboxes.get(id) || !/^[0-9a-f]{12}$/.test(basename(namespace.path))) continue
     const sandbox = sandboxRecord(engine, id, namespace.path)
     const endpoints = await adoptEndpoints(engine, sandbox, namespace, survey, problems)
     engine.state.putSandbox(sandbox)

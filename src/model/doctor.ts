@@ -31,7 +31,9 @@ export async function doctor(
 ): Promise<Finding[]> {
   return engine.queue.runAlone(async () => {
     await engine.kernel.settled()
-    const drift = await findDrift(engine)
+    const drift = await findDrift(engine).catch((error: unknown) => {
+      throw explain(error, 'looking at the machine')
+    })
     const left = fix ? await mended(engine, drift) : drift.differences
     return [
       ...drift.differences.map((difference): Finding => {

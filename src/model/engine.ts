@@ -252,6 +252,14 @@ function thing(resource: Resource): string {
   }
 }
 
+/** Other calls mean something else by these errnos. */
+const ofFiles: ReadonlySet<string> = new Set(['open', 'write', 'rename', 'mkdir', 'unlink'])
+const diskHints: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full: free some space there and repeat',
+  EDQUOT: 'the disk quota is used up: free some space there and repeat',
+  EROFS: 'the file system is read-only: mount it writable and repeat',
+}
+
 /** What the kernel refused, in the words of the operation. */
 export function explain(error: unknown, what: string): unknown {
   if (isCnmError(error) || !isKernelError(error)) return error
@@ -277,6 +285,14 @@ export function explain(error: unknown, what: string): unknown {
   }
   if (error.errno === 'EOPNOTSUPP' || error.errno === 'EAFNOSUPPORT') {
     return new CnmError('UNSUPPORTED_KERNEL', `${what}: this kernel can't: ${error.message}`, {
+      cause: error,
+    })
+  }
+  const hint = ofFiles.has(error.operation) ? diskHints[error.errno] : undefined
+  if (hint !== undefined) {
+    return new CnmError('STORE_UNAVAILABLE', `${what}: the disk refuses: ${error.message}`, {
+      details: { errno: error.errno, path: error.target },
+      hint,
       cause: error,
     })
   }

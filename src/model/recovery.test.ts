@@ -2,7 +2,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { MemoryRig } from '../../test/support/memory-rig.ts'
 import { failsCleanly, type Story, survivesCrashes } from '../../test/support/stories.ts'
-import type { Controller } from './controller.ts'
+import { KernelError } from '../base/errors.ts'
+import { type Controller, createController } from './controller.ts'
 
 const network = { name: 'web', subnets: ['10.7.0.0/24', 'fd00:7::/64'] }
 const other = { name: 'back', subnets: ['10.8.0.0/24'] }
@@ -176,6 +177,50 @@ it('adopts what runs when the records of this boot are lost', async () => {
   for (const each of second.sandboxes()) await each.delete()
   for (const name of ['web', 'back']) await second.network(name).delete()
   expect(rig.snapshot()).toEqual(new MemoryRig().snapshot())
+})
+
+it('adopts nothing that has a record, whatever else is lost', async () => {
+  const rig = new MemoryRig()
+  const first = await rig.start()
+  await aBusyHost(first)
+  await first.close()
+  for (const [key, text] of rig.contents) {
+    if (JSON.parse(text).kind === 'engine') rig.contents.delete(key)
+  }
+  const parts = rig.parts()
+  // Its keeper is gone as well, and with it what told whole ids.
+  const survey: typeof parts.kernel.survey = async (query) => {
+    const { kept: _, ...rest } = await parts.kernel.survey(query)
+    return rest
+  }
+  await using second = await createController({ ...parts, kernel: { ...parts.kernel, survey } })
+  expect(second.sandboxes().map(({ name }) => name)).toEqual(['api', 'idle'])
+  expect(await second.doctor()).toEqual([])
+})
+
+it('starts although a default route can not move at once', async () => {
+  const rig = new MemoryRig()
+  const first = await rig.start()
+  await aBusyHost(first)
+  await first.close()
+  const web = networkId(rig, 'web')
+  for (const [key, text] of rig.contents) {
+    const { kind, id } = JSON.parse(text)
+    if (id === web && kind !== 'endpoint') rig.contents.delete(key)
+  }
+  const parts = rig.parts()
+  let refused = 0
+  const apply: typeof parts.kernel.apply = async (change) => {
+    const routes = change.add.some(({ kind }) => kind === 'route')
+    if (routes && ++refused === 1) throw new KernelError('RTM_NEWROUTE', 'ENODEV')
+    return parts.kernel.apply(change)
+  }
+  await using second = await createController({ ...parts, kernel: { ...parts.kernel, apply } })
+  expect(refused).toBe(2)
+  expect(second.sandbox('api').endpoints()).toHaveLength(1)
+  expect(rig.kernel.lines().join('\n')).toContain('default via 10.8.0.1')
+  const kinds = new Set((await second.doctor()).map(({ kind }) => kind))
+  expect(kinds).toEqual(new Set(['orphan']))
 })
 
 it('starts on a host with what nobody knows of, and touches it only when told to', async () => {

@@ -11,6 +11,7 @@ import {
   renameLink,
   setLink,
 } from '#dist/kernel/linux/netlink/index.js'
+import { rootQdisc } from '#dist/kernel/linux/rtnetlink/qdisc.js'
 import { ip, ipLink, OwnNamespaces, type Row } from '../support/own-namespaces.ts'
 
 let own: OwnNamespaces
@@ -180,5 +181,7 @@ describe('links', () => {
     expect(own.refusal(newBridge({ name: 'a-name-of-17-byte' })).errno).toBe('ERANGE')
     expect(() => getLink(socket, 'no')).toThrow('RTM_GETLINK link no: ENODEV')
     expect(() => getLink(socket, 4711)).toThrow('RTM_GETLINK link #4711: ENODEV')
+    // Who looks at what a link has may find it gone.
+    expect(rootQdisc(socket, 4711)).toMatchObject({ kind: 'noop', tbf: undefined })
   })
 })

@@ -2,7 +2,7 @@ import type { EngineRig } from './engine-rig.ts'
 import { eventually } from './sockets.ts'
 
 /** The process that listens at the keeper's socket, as `ss` tells it; undefined: there is none. */
-export async function keeperOf({ host }: EngineRig): Promise<number | undefined> {
+export async function keeperOf({ host }: Pick<EngineRig, 'host'>): Promise<number | undefined> {
   const listening = await host.sh('ss -xlpnH')
   const line = listening.split('\n').find((one) => one.includes(`${host.folder}/run/keeper.sock`))
   const pid = /pid=(\d+)/.exec(line ?? '')?.[1]

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { CnmError } from '../../../base/errors.ts'
 import { EventStreams } from '../../../base/event-streams.ts'
@@ -94,6 +95,8 @@ export class Background {
       this.#ends.delete(id)
       this.#send({ type: 'forget-end', id })
     }
+    // One engine watches many.
+    setMaxListeners(0, signal)
     signal.addEventListener('abort', forget, { once: true })
     this.#send({ type: 'await-end', id, path, identity })
     try {
