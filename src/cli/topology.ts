@@ -1,11 +1,14 @@
 import type { EndpointInfo, NetworkInfo, SandboxInfo } from '../api/shapes.ts'
 import { shortId } from '../base/id.ts'
-import { addressesOf, portsOf, rateOf, subnetsOf } from './words.ts'
+import type { Traffic } from './traffic.ts'
+import { addressesOf, portsOf, rateOf, subnetsOf, trafficText } from './words.ts'
 
 export interface Topology {
   readonly networks: readonly NetworkInfo[]
   readonly endpoints: readonly EndpointInfo[]
   readonly sandboxes: readonly SandboxInfo[]
+  /** Absent: it wasn't measured. */
+  readonly traffic?: Traffic
 }
 
 interface Ink {
@@ -17,12 +20,12 @@ const plain: Ink = { strong: (text) => text, weak: (text) => text }
 
 /** Networks, below each its endpoints, and whose they are; then what has no network. */
 export function topologyLines(topology: Topology, ink = plain): readonly string[] {
-  const { networks, endpoints, sandboxes } = topology
+  const { networks, endpoints, sandboxes, traffic = {} } = topology
   const sandboxNames = new Map(sandboxes.map(({ id, name }) => [id, name]))
   const width = Math.max(0, ...endpoints.map(({ name }) => name.length))
   const lines = networks.flatMap((network) => {
     const mine = endpoints.filter((each) => each.network === network.id)
-    return ['', networkLine(network, ink), ...branches(mine, sandboxNames, width, ink)]
+    return ['', networkLine(network, ink), ...branches(mine, { sandboxNames, width, traffic }, ink)]
   })
   const connected = new Set(endpoints.map(({ joined }) => joined?.sandbox))
   const alone = sandboxes.filter(({ id }) => !connected.has(id))
@@ -42,10 +45,16 @@ function networkLine(network: NetworkInfo, { strong, weak }: Ink): string {
     .join('  ')
 }
 
+/** What is said of endpoints that isn't theirs. */
+interface Around {
+  readonly sandboxNames: ReadonlyMap<string, string>
+  readonly width: number
+  readonly traffic: Traffic
+}
+
 function branches(
   endpoints: readonly EndpointInfo[],
-  sandboxNames: ReadonlyMap<string, string>,
-  width: number,
+  { sandboxNames, width, traffic }: Around,
   ink: Ink,
 ): readonly string[] {
   return endpoints.map((endpoint, at) => {
@@ -56,6 +65,7 @@ function branches(
       whose(endpoint, sandboxNames),
       portsOf(endpoint),
       rateOf(endpoint),
+      trafficText(traffic[endpoint.id]),
       endpoint.dns === 'degraded' ? 'names degraded' : '',
       endpoint.state === 'ready' ? '' : endpoint.state,
     ]

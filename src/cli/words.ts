@@ -1,4 +1,5 @@
 import type { BindingInfo, EndpointInfo, NetworkInfo } from '../api/shapes.ts'
+import type { Traffic } from './traffic.ts'
 
 /** How things are written for people. */
 
@@ -33,6 +34,12 @@ export function rateOf({ rate }: Pick<EndpointInfo, 'rate'>): string {
   ].join(', ')
 }
 
+/** `now 1.5mbit in, 120kbit out`; nothing where nothing was measured. */
+export function trafficText(traffic: Traffic[string] | undefined): string {
+  if (traffic === undefined) return ''
+  return `now ${bits(traffic.in)} in, ${bits(traffic.out)} out`
+}
+
 function bits(rate: number): string {
   const units = [
     [1e9, 'gbit'],
@@ -40,7 +47,7 @@ function bits(rate: number): string {
     [1e3, 'kbit'],
   ] as const
   const [size, unit] = units.find(([size]) => rate >= size) ?? [1, 'bit']
-  return `${Number((rate / size).toFixed(2))}${unit}`
+  return `${Number((rate / size).toFixed(size === 1 ? 0 : 2))}${unit}`
 }
 
 function range({ from, to }: { readonly from: number; readonly to: number }): string {
