@@ -2,8 +2,9 @@ import type { Difference, PortHolder } from '../kernel/kernel.ts'
 import { holderText } from '../kernel/port-conflict.ts'
 import { resourceKey } from '../kernel/resource.ts'
 import { type Drift, findDrift, orphanText } from './drift.ts'
-import { type Engine, explain } from './engine.ts'
+import { type Engine, explain, put } from './engine.ts'
 import { mendOthers } from './mend-all.ts'
+import { isPredefined } from './networks.ts'
 
 /** One way in which the machine is not as the records say, or doesn't let them come true. */
 export interface Finding {
@@ -36,6 +37,7 @@ export async function doctor(
     })
     const left = fix ? await mended(engine, drift) : drift.differences
     return [
+      ...(await unrecorded(engine, fix)),
       ...drift.differences.map((difference): Finding => {
         const { state, detail } = difference
         return { kind: state, detail, mended: !left.includes(difference) }
@@ -48,6 +50,23 @@ export async function doctor(
       ...(await shadowed(engine)),
     ]
   })
+}
+
+/** Networks that would be forgotten with this process, as somebody has removed their records. */
+async function unrecorded(engine: Engine, fix: boolean): Promise<Finding[]> {
+  const { store, state } = engine
+  const networks = state.networks
+    .all()
+    .filter((network) => network.state === 'ready' && !isPredefined(engine, network.record))
+  const ids = networks.map(({ record }) => record.id)
+  const lacking = new Set(await store.lacks('network', ids))
+  const gone = networks.filter(({ record }) => lacking.has(record.id))
+  if (fix) for (const { record } of gone) await store.commit([put('network', record)])
+  return gone.map(({ record }) => ({
+    kind: 'missing',
+    detail: `the record of network "${record.name}" has been removed`,
+    mended: fix,
+  }))
 }
 
 /** Answers with what could not be mended. */

@@ -21,6 +21,12 @@ export interface Store {
    */
   commit(writes: readonly Write[]): Promise<void>
 
+  /**
+   * Which of these durable records are not where they are kept: somebody else may have removed them. A
+   * commit brings them back. Errors: STORE_UNAVAILABLE.
+   */
+  lacks(kind: Kind, ids: readonly string[]): Promise<readonly string[]>
+
   /** Resolves when everything is on its way to where it stays. Idempotent. */
   close(): Promise<void>
 }

@@ -114,6 +114,14 @@ function valueCases(bench: Bench): void {
 }
 
 function deleteCases(bench: Bench): void {
+  it('of durable records it tells which are not there', async () => {
+    const write = (id: string, value: Json): Write => ({ kind: 'network', id, value })
+    await bench.store.commit([write('kept', 1), write('deleted', 1)])
+    await bench.store.commit([write('deleted', null)])
+    const asked = ['deleted', 'kept', 'never']
+    expect(await bench.store.lacks('network', asked)).toEqual(['deleted', 'never'])
+  })
+
   it('removes what is there, and what is absent', async () => {
     const deletes = [write('network', 'n', null), write('endpoint', 'e', null)]
     await bench.store.commit([write('network', 'n', 1), write('endpoint', 'e', 1)])

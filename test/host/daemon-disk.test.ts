@@ -138,3 +138,27 @@ it('a read-only run folder: no sandbox comes, and what there is goes on', async 
   await doomed.delete()
   await expectMended(cnm, before)
 })
+
+it('a state folder that is removed: doctor tells, and brings it back', async () => {
+  await using cnm = await cliHost()
+  const daemon = await cnm.daemon()
+  const before = await world(cnm)
+  const { client } = before
+  await using _ = client
+  await rm(cnm.stateDir, { recursive: true })
+  const detail = 'the record of network "web" has been removed'
+  expect(await client.doctor()).toEqual([{ kind: 'missing', detail, mended: false }])
+  await expectGoingOn(cnm, before)
+  expect(await client.doctor({ fix: true })).toEqual([{ kind: 'missing', detail, mended: true }])
+  expect(await client.doctor()).toEqual([])
+  await rm(cnm.stateDir, { recursive: true })
+  // Whatever is written next makes its folder.
+  await client.createNetwork({ name: 'second' })
+  await client.doctor({ fix: true })
+  daemon.kill('SIGKILL')
+  await daemon.ended
+  await cnm.daemon()
+  const networks = (await client.networks()).map(({ name }) => name)
+  expect(networks).toEqual(expect.arrayContaining(['second', 'web']))
+  await expectMended(cnm, before)
+})

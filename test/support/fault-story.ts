@@ -119,6 +119,7 @@ function readableStore(host: ThrowAwayHost): { store: Store; records(): readonly
         else contents.set(`${kind} ${id}`, `${kind} ${JSON.stringify(value)}`)
       }
     },
+    lacks: (kind, ids) => inner.lacks(kind, ids),
     close: () => inner.close(),
   }
   return { store, records: () => [...contents.values()].sort() }

@@ -109,6 +109,7 @@ export class Life {
     return {
       load: () => this.#spend(() => inner.load()),
       commit: (writes) => this.#spend(() => inner.commit(writes)),
+      lacks: (kind, ids) => inner.lacks(kind, ids),
       close: () => inner.close(),
     }
   }

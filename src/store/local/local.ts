@@ -60,6 +60,11 @@ class LocalStore implements Store {
     await this.#queue.run(keys, () => this.#commit(writes))
   }
 
+  async lacks(kind: Kind, ids: readonly string[]): Promise<readonly string[]> {
+    const there = new Set(await this.#files.get(kind)?.ids())
+    return ids.filter((id) => !there.has(id))
+  }
+
   async close(): Promise<void> {
     this.#open = false
     await this.#queue.idle()

@@ -53,6 +53,19 @@ export class RecordFiles {
     })
   }
 
+  /** Of those that are there, whatever is in them. */
+  async ids(): Promise<readonly string[]> {
+    return onDisk(this.#folder, async () => {
+      const names = await readdir(this.#folder).catch((error: unknown) => {
+        if (isErrno(error, 'ENOENT')) return []
+        throw error
+      })
+      return names
+        .filter((name) => name.endsWith('.json'))
+        .map((name) => name.slice(0, -'.json'.length))
+    })
+  }
+
   /** On the disk when it resolves. */
   async write({ id, version, value }: CheckedWrite): Promise<void> {
     const path = this.#path(id)
@@ -60,6 +73,8 @@ export class RecordFiles {
     const text = `${JSON.stringify({ format: 1, id, version, sha256, value }, null, 2)}\n`
     const temporary = `${path}.tmp`
     await onDisk(path, async () => {
+      // Somebody may have removed it.
+      await makeFolder(this.#folder)
       try {
         await writeAndSync(temporary, text)
         await rename(temporary, path)
@@ -74,6 +89,7 @@ export class RecordFiles {
   async delete(id: string): Promise<void> {
     const path = this.#path(id)
     await onDisk(path, async () => {
+      await makeFolder(this.#folder)
       await rm(path, { force: true })
       await syncFolder(this.#folder)
     })

@@ -1,5 +1,13 @@
 import { CnmError } from '../../base/errors.ts'
-import { checkWrites, type Loaded, type Store, type StoredRecord, type Write } from '../store.ts'
+import {
+  checkWrites,
+  type Kind,
+  type Loaded,
+  recordKey,
+  type Store,
+  type StoredRecord,
+  type Write,
+} from '../store.ts'
 
 /** What a memory store holds: one text for each record, so that nobody shares a value with it. */
 export type MemoryContents = Map<string, string>
@@ -31,6 +39,10 @@ class MemoryStore implements Store {
       if (version === 0) this.#contents.delete(key)
       else this.#contents.set(key, JSON.stringify({ kind, id, version, value }))
     }
+  }
+
+  async lacks(kind: Kind, ids: readonly string[]): Promise<readonly string[]> {
+    return ids.filter((id) => !this.#contents.has(recordKey(kind, id)))
   }
 
   async close(): Promise<void> {
