@@ -8,6 +8,8 @@ const host = {
   globalSetup: 'test/support/leftovers.ts',
   testTimeout: 60_000,
   hookTimeout: 60_000,
+  // What is polled for comes in its own time on a busy machine.
+  expect: { poll: { timeout: 15_000 } },
 } as const
 
 export default defineConfig({
@@ -18,6 +20,7 @@ export default defineConfig({
           name: 'unit',
           include: ['src/**/*.test.ts', 'test/*.test.ts'],
           testTimeout: 20_000,
+          expect: { poll: { timeout: 15_000 } },
           maxWorkers: '100%',
         },
       },
