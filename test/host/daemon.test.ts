@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process'
-import { lstat, rename, writeFile } from 'node:fs/promises'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { lstat, readlink, rename, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
@@ -100,10 +100,18 @@ it('has a socket for its group, and logs who connects', async () => {
   await end(daemon)
 })
 
+/** A process that is in that namespace already: until it has got there it is one of another host. */
+async function sleeperIn(netns: string): Promise<ChildProcess> {
+  const sleeper = spawn('nsenter', [`--net=${netns}`, 'sleep', '60'])
+  const { ino } = await stat(netns)
+  await expect.poll(() => readlink(`/proc/${sleeper.pid}/ns/net`)).toBe(`net:[${ino}]`)
+  return sleeper
+}
+
 it('ends by itself when nothing goes on, and not while a sandbox is there', async () => {
   await using host = await throwAwayHost()
   const daemon = await new DaemonProcess(host, ['--idle-exit', '500ms']).ready()
-  const sleeper = spawn('nsenter', [`--net=${host.netns}`, 'sleep', '60'])
+  const sleeper = await sleeperIn(host.netns)
   await daemon.ask('POST /v1/sandboxes', { name: 'box', ephemeral: true, program: sleeper.pid })
   const waited = new Promise((resolve) => setTimeout(resolve, 1000, 'waited'))
   expect(await Promise.race([daemon.ended, waited])).toBe('waited')
@@ -114,7 +122,7 @@ it('ends by itself when nothing goes on, and not while a sandbox is there', asyn
 it('lets a sandbox go with its program, and not with who has started it', async () => {
   await using host = await throwAwayHost()
   const daemon = await new DaemonProcess(host).ready()
-  const creator = spawn('nsenter', [`--net=${host.netns}`, 'sleep', '60'])
+  const creator = await sleeperIn(host.netns)
   const box = await daemon.ask<Box>('POST /v1/sandboxes', {
     name: 'box',
     ephemeral: true,
@@ -180,7 +188,7 @@ it('says what is wrong with its configuration', async () => {
 it('watches many programs without a word', async () => {
   await using host = await throwAwayHost()
   const daemon = await new DaemonProcess(host).ready()
-  const sleeper = spawn('nsenter', [`--net=${host.netns}`, 'sleep', '60'])
+  const sleeper = await sleeperIn(host.netns)
   for (let made = 0; made < 12; made += 1) {
     await daemon.ask('POST /v1/sandboxes', { ephemeral: true, program: sleeper.pid })
   }
