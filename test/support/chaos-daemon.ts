@@ -3,21 +3,24 @@ import type { Chance } from './chance.ts'
 import { damage } from './chaos-damage.ts'
 import type { CliHost } from './cli-host.ts'
 import { DaemonProcess } from './daemon-process.ts'
-import { keeperOf } from './keeper-process.ts'
+import { keeperOf, killKeeper } from './keeper-process.ts'
 
 /** The daemon of a host, which lives no longer than chance has it. */
 export class ChaosDaemon {
   readonly #cnm: CliHost
   readonly #chance: Chance
+  readonly #done: () => number
   /** What was done, in order. */
   readonly deeds: string[] = []
   kills = 0
   /** Of its log: what should not have been. */
   readonly failures: string[] = []
 
-  constructor(cnm: CliHost, chance: Chance) {
+  /** `done`: how much the clients have got done so far. */
+  constructor(cnm: CliHost, chance: Chance, done: () => number) {
     this.#cnm = cnm
     this.#chance = chance
+    this.#done = done
   }
 
   /** At the end it is there. */
@@ -37,8 +40,10 @@ export class ChaosDaemon {
     }
   }
 
-  /** A while, with damage. */
+  /** A while, with damage. However slow the machine is, something is done meanwhile. */
   async #live(until: AbortSignal): Promise<void> {
+    const enough = this.#done() + 3
+    while (this.#done() < enough && !until.aborted) await delay(10)
     for (let rest = 1 + this.#chance.below(3); rest > 0 && !until.aborted; rest -= 1) {
       await delay(50 + this.#chance.below(400), undefined, { signal: until }).catch(() => {})
       if (this.#chance.once(2)) await this.#damage()
@@ -66,9 +71,8 @@ export class ChaosDaemon {
   }
 
   async #killKeeper(): Promise<void> {
-    const pid = await keeperOf(this.#cnm)
-    if (pid === undefined) return
-    process.kill(pid, 'SIGKILL')
+    if ((await keeperOf(this.#cnm)) === undefined) return
+    await killKeeper(this.#cnm)
     this.deeds.push('keeper killed')
   }
 }

@@ -20,10 +20,10 @@ export async function damage({ host, runDir, stateDir }: CliHost, chance: Chance
     const names = await readdir(folder).catch(() => [])
     return names.length === 0 ? undefined : join(folder, chance.pick(names))
   }
-  const hostLink = async () => {
+  const hostLink = async (verb: string) => {
     const links = await host.ip<{ ifname: string }[]>('-j link')
     const ours = links.map(({ ifname }) => ifname).filter((name) => !others.has(name))
-    return ours.length === 0 ? 'nothing there' : tryTo(`ip link del ${chance.pick(ours)}`)
+    return ours.length === 0 ? 'nothing there' : tryTo(`${verb} ${chance.pick(ours)}`)
   }
   const inSandbox = async (command: string) => {
     const path = await oneOf(join(runDir, 'netns'))
@@ -39,12 +39,17 @@ export async function damage({ host, runDir, stateDir }: CliHost, chance: Chance
     return folder === undefined ? undefined : oneOf(folder)
   }
   const ways: readonly (() => Promise<string>)[] = [
-    hostLink,
-    hostLink,
+    () => hostLink('ip link del'),
+    () => hostLink('ip link del'),
+    () => hostLink('ip link set down dev'),
+    () => hostLink('ip addr flush dev'),
+    () => hostLink('ip route flush dev'),
+    () => hostLink('ip -6 route flush dev'),
     () => inSandbox('ip link del eth0'),
     () => inSandbox('ip link set eth0 down'),
     () => inSandbox('ip addr flush dev eth0'),
     () => inSandbox('ip route flush default; ip route flush table main'),
+    () => inSandbox('ip -6 route flush table main'),
     () => inSandbox('nft flush ruleset'),
     () => tryTo('nft delete table inet cnm'),
     () => tryTo('nft flush ruleset'),

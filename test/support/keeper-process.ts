@@ -10,7 +10,7 @@ export async function keeperOf({ host }: Pick<EngineRig, 'host'>): Promise<numbe
 }
 
 /** Kills it, and waits until it is gone; another one may be there then. */
-export async function killKeeper(rig: EngineRig): Promise<void> {
+export async function killKeeper(rig: Pick<EngineRig, 'host'>): Promise<void> {
   const pid = await keeperOf(rig)
   if (pid === undefined) throw new Error('there is no keeper')
   process.kill(pid, 'SIGKILL')

@@ -99,6 +99,7 @@ export class Life {
       gone: (namespace, signal) => inner.gone(namespace, signal),
       events: (signal) => inner.events(signal),
       queries: (signal) => inner.queries(signal),
+      restoreKeeper: () => this.#spend(() => inner.restoreKeeper()),
       settled: () => inner.settled(),
       // The machine outlives the engine.
       close: async () => {},

@@ -13,6 +13,7 @@ export function compareFile({ path }: FileResource): Finding {
 export function compareHostsEntry(entry: HostsEntryResource): Finding {
   const { path, address, names } = entry
   const text = readText(path)
-  if (text === undefined || hasEntry(text, entry)) return undefined
+  // What isn't ours there has no lines of ours.
+  if (text === undefined ? isSomethingAt(path) : hasEntry(text, entry)) return undefined
   return { state: 'missing', detail: `no line "${address} ${names.join(' ')}" in ${path}` }
 }

@@ -18,6 +18,7 @@ import { ElementComparison } from './compare-elements.ts'
 import { compareFile, compareHostsEntry } from './compare-files.ts'
 import { compareKept } from './compare-kept.ts'
 import { compareResolver, compareZone } from './compare-resolver.ts'
+import { lackedRoute } from './connected-route.ts'
 import { compareConsent } from './docker-user.ts'
 import { isAlive } from './host-view.ts'
 import { compareTable } from './nftables/compare.ts'
@@ -187,9 +188,11 @@ class Comparison {
 
   #address({ namespace, link, address }: AddressResource): Finding {
     const contents = this.#in(namespace)
-    const index = contents?.links.get(link)?.index
-    const found = contents?.addresses.some((it) => it.link === index && it.address === address)
-    return found ? undefined : missing(`no address ${address} on ${link}`)
+    const on = contents?.links.get(link)
+    const found = contents?.addresses.find((it) => it.link === on?.index && it.address === address)
+    if (on === undefined || found === undefined) return missing(`no address ${address} on ${link}`)
+    const lacked = lackedRoute(found, on, (to) => contents?.routes.get(to) ?? [])
+    return lacked && different(`no route ${lacked.destination} dev ${link}, by ${address}`)
   }
 
   #route({ namespace, destination, gateway, link }: RouteResource): Finding {

@@ -202,6 +202,12 @@ class ThreadedKernel implements LinuxKernel {
     return this.#queries.open(signal)
   }
 
+  async restoreKeeper(): Promise<void> {
+    if (this.#keeper === undefined) return
+    await this.#thread.call('restoreKeeper')
+    this.#keeper.hurry()
+  }
+
   settled(): Promise<void> {
     return this.#background.settled()
   }

@@ -107,6 +107,7 @@ export function memoryKernel(options: MemoryKernelOptions = {}): MemoryKernel {
       assertOpen()
       return queries.open(signal)
     },
+    restoreKeeper: async () => assertOpen(),
     settled: async () => assertOpen(),
     async close() {
       isClosed = true

@@ -1,4 +1,4 @@
-import { familyOf } from '../../../address/address.ts'
+import { type Cidr, familyOf } from '../../../address/address.ts'
 import type { KernelError } from '../../../base/errors.ts'
 import {
   type AddressResource,
@@ -8,9 +8,10 @@ import {
   resourceKey,
   type VethResource,
 } from '../../resource.ts'
+import { lackedRoute } from '../connected-route.ts'
 import type { Place } from '../place.ts'
-import { deleteAddress, newAddress } from '../rtnetlink/address.ts'
-import { setLink } from '../rtnetlink/link.ts'
+import { deleteAddress, listAddresses, newAddress } from '../rtnetlink/address.ts'
+import { getLink, setLink } from '../rtnetlink/link.ts'
 import {
   deleteRoute,
   listRoutes,
@@ -60,7 +61,7 @@ export function bringUp(transaction: Transaction, plan: Plan): void {
         key,
         message: setLink(place.index(peer.name), { up: true }),
       })),
-      ...attempt(addresses, (address, key) => addAddress(place, address, key)),
+      ...attempt(addresses, (address, key) => addAddress(transaction, place, address, key)),
       ...attempt([...routes].sort(byGateway), (route, key) =>
         addRoute(transaction, place, plan, route, key),
       ),
@@ -93,14 +94,43 @@ function gainsByPlace(plan: Plan): Gain[] {
   return [...gains.values()]
 }
 
-function addAddress(place: Place, { link, address }: AddressResource, key: string): Step {
+function addAddress(
+  transaction: Transaction,
+  place: Place,
+  { link, address }: AddressResource,
+  key: string,
+): Step {
   const index = place.index(link)
   return {
     key,
     message: newAddress(index, address),
-    refused: ({ errno }) => errno === 'EEXIST',
+    refused: ({ errno }) => {
+      if (errno !== 'EEXIST') return false
+      settleAddress(transaction, place, index, address, key)
+      return true
+    },
     undo: () => place.socket.request(deleteAddress(index, address)),
   }
+}
+
+/** The address is there; its route to its neighbours may not be. */
+function settleAddress(
+  transaction: Transaction,
+  { socket }: Place,
+  index: number,
+  address: Cidr,
+  key: string,
+): void {
+  const found = listAddresses(socket, { link: index }).find((it) => it.address === address)
+  if (found === undefined) return
+  const routes = listRoutes(socket, { family: familyOf(address), link: index })
+  const lacked = lackedRoute(found, getLink(socket, index), (to) =>
+    routes.filter(({ destination }) => destination === to),
+  )
+  if (lacked === undefined) return
+  transaction.send(socket, [
+    { key, message: newRoute(lacked), undo: () => socket.request(deleteRoute(lacked)) },
+  ])
 }
 
 function addRoute(
@@ -125,7 +155,7 @@ function addRoute(
   }
 }
 
-/** There is a route to that destination: fine if it leads the same way, else ours takes its place. */
+/** If there is a route to that destination: fine if it leads the same way, else ours takes its place. */
 function settleRoute(
   transaction: Transaction,
   place: Place,
@@ -133,6 +163,12 @@ function settleRoute(
   key: string,
   error: KernelError,
 ): boolean {
+  if (['ENETUNREACH', 'EHOSTUNREACH'].includes(error.errno)) {
+    // What leads to its gateway has just come back with an address, or this fails again.
+    const undo = () => place.socket.request(deleteRoute(wanted))
+    transaction.send(place.socket, [{ key, message: newRoute(wanted), undo }])
+    return true
+  }
   if (error.errno !== 'EEXIST') return false
   const found = listRoutes(place.socket, { family: familyOf(wanted.destination) }).filter(
     ({ destination }) => destination === wanted.destination,

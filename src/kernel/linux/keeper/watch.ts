@@ -28,6 +28,7 @@ export class KeeperWatch {
   #isLost = false
   #since = performance.now()
   #delayMs = 0
+  #waiting: AbortController | undefined
 
   constructor(options: KeeperWatchOptions) {
     this.#options = options
@@ -51,8 +52,15 @@ export class KeeperWatch {
     this.#bringBack().catch(() => {})
   }
 
+  /** Doesn't wait any longer before it looks for the next one. */
+  hurry(): void {
+    this.#delayMs = 0
+    this.#waiting?.abort()
+  }
+
   close(): void {
     this.#closing.abort()
+    this.#waiting?.abort()
     this.#connection?.close()
   }
 
@@ -72,7 +80,8 @@ export class KeeperWatch {
     const { signal } = this.#closing
     if (performance.now() - this.#since > STEADY_MS) this.#delayMs = 0
     for (let failures = 0; ; failures++) {
-      await delay(this.#delayMs, undefined, { ref: false, signal })
+      await this.#wait()
+      signal.throwIfAborted()
       this.#delayMs = Math.min(Math.max(FIRST_DELAY_MS, this.#delayMs * 2), LONGEST_DELAY_MS)
       try {
         await this.#options.restore()
@@ -87,6 +96,12 @@ export class KeeperWatch {
     this.#isLost = false
     this.#connect()
     this.#options.onEvents([{ type: 'keeper', change: 'back' }])
+  }
+
+  async #wait(): Promise<void> {
+    this.#waiting = new AbortController()
+    const { signal } = this.#waiting
+    await delay(this.#delayMs, undefined, { ref: false, signal }).catch(() => {})
   }
 
   #receive(event: KeeperEvent): void {

@@ -27,6 +27,7 @@ const IFA_LOCAL = 2
 const IFA_MULTICAST = 7
 const IFA_FLAGS = 8
 const IFA_F_NODAD = 0x02
+export const IFA_F_NOPREFIXROUTE = 0x200
 
 const ifaddrmsg = struct({ family: u8, prefixLength: u8, flags: u8, scope: u8, index: u32 })
 

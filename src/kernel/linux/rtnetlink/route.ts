@@ -75,10 +75,12 @@ export interface NewRoute {
   readonly table?: number
   /** RTPROT_…: who made it. Default: RTPROT_BOOT, as with `ip`. */
   readonly protocol?: number
+  /** The address packets get that don't have one yet. */
+  readonly source?: IpAddress
 }
 
 /**
- * Equivalent to: `ip route add DESTINATION [via GATEWAY] [dev LINK] [metric M] [table T] [proto P]`.
+ * Equivalent to: `ip route add DESTINATION [via GATEWAY] [dev LINK] [metric M] [table T] [proto P] [src S]`.
  * Refused with EEXIST if there is one to that destination with that metric.
  */
 export function newRoute(route: NewRoute): Message {
@@ -107,7 +109,7 @@ function makeRoute(route: NewRoute, flags: number): Message {
 function message(
   operation: 'RTM_NEWROUTE' | 'RTM_DELROUTE',
   flags: number,
-  { destination, gateway, link, metric, table = RT_TABLE_MAIN }: NewRoute,
+  { destination, gateway, link, metric, source, table = RT_TABLE_MAIN }: NewRoute,
   header: { readonly scope: number; readonly protocol: number; readonly type?: number },
 ): Message {
   const length = prefixLength(destination)
@@ -122,6 +124,7 @@ function message(
     gateway,
     link,
     metric,
+    source,
     table: table > 255 ? table : undefined,
   }
   return {
