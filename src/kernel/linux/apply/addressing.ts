@@ -165,8 +165,15 @@ function settleRoute(
 ): boolean {
   if (['ENETUNREACH', 'EHOSTUNREACH'].includes(error.errno)) {
     // What leads to its gateway has just come back with an address, or this fails again.
-    const undo = () => place.socket.request(deleteRoute(wanted))
-    transaction.send(place.socket, [{ key, message: newRoute(wanted), undo }])
+    transaction.send(place.socket, [
+      {
+        key,
+        message: newRoute(wanted),
+        refused: (again) =>
+          again.errno === 'EEXIST' && settleRoute(transaction, place, wanted, key, again),
+        undo: () => place.socket.request(deleteRoute(wanted)),
+      },
+    ])
     return true
   }
   if (error.errno !== 'EEXIST') return false
