@@ -13,7 +13,14 @@ import { drop, type Engine, put } from './engine.ts'
 import { publicationOf, withHostPorts, withPorts } from './host-ports.ts'
 import { parseLinks } from './links.ts'
 import { hasMoved } from './mac-memory.ts'
-import { emitMember, forget, planJoin, planMembers, settleMembers } from './members.ts'
+import {
+  emitMember,
+  forget,
+  planJoin,
+  planMembers,
+  refuseCompany,
+  settleMembers,
+} from './members.ts'
 import type { PlannedEndpoint } from './plan.ts'
 import type { EndpointRecord, SandboxRecord } from './records.ts'
 import type { NetworkState } from './state.ts'
@@ -65,6 +72,7 @@ export async function connect(
   const work = async () => {
     const sandbox = readySandbox(engine, sandboxId)
     const network = readyNetwork(engine, networkId)
+    refuseCompany(engine, sandbox, network.record)
     const draft = await draftEndpoint(engine, network, options, options.name ?? sandbox.name)
     const what = `connecting sandbox "${sandbox.name}" to network "${network.record.name}"`
     try {
@@ -96,6 +104,7 @@ export async function join(
         { hint: 'let it leave first' },
       )
     }
+    refuseCompany(engine, sandbox, engine.state.networks.need(record.network).record)
     const what = `joining endpoint "${record.name}" to sandbox "${sandbox.name}"`
     await joinSandbox(engine, sandbox, what, record, signal)
     return engine.state.endpoints.need(id)

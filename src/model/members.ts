@@ -82,7 +82,7 @@ export function planOf(engine: Engine, record: EndpointRecord): PlannedEndpoint 
   return planEndpoint(record, network, driver, links, engine.lastView)
 }
 
-/** Plans an endpoint in a sandbox: checks that it may join, and finds a name for its link. */
+/** Plans an endpoint in a sandbox that may join, and finds a name for its link. */
 export function planJoin(
   engine: Engine,
   sandbox: SandboxRecord,
@@ -91,7 +91,6 @@ export function planJoin(
 ): PlannedEndpoint {
   const network = engine.state.networks.need(apart.network).record
   const present = [...engine.state.endpointsIn(sandbox.id), ...joining.map(({ record }) => record)]
-  refuseCompany(engine, sandbox, network, present)
   const taken = new Set([
     'lo',
     ...sandbox.links,
@@ -127,11 +126,12 @@ function refuseLinkSettings(network: NetworkRecord, endpoint: EndpointRecord): v
   )
 }
 
-function refuseCompany(
+/** Whether the sandbox can be on that network, besides those that it is on or is about to be on. */
+export function refuseCompany(
   engine: Engine,
   sandbox: SandboxRecord,
   network: NetworkRecord,
-  present: readonly EndpointRecord[],
+  joining: readonly EndpointRecord[] = [],
 ): void {
   const { capabilities } = engine.driver(network.driver)
   if (capabilities.sandbox === 'host' && sandbox.origin !== 'host') {
@@ -148,7 +148,7 @@ function refuseCompany(
       { hint: 'use a sandbox of its own' },
     )
   }
-  for (const { network: id } of present) {
+  for (const { network: id } of [...engine.state.endpointsIn(sandbox.id), ...joining]) {
     const other = engine.state.networks.need(id).record
     if (id === network.id) {
       throw new CnmError(

@@ -114,6 +114,16 @@ const attempts: readonly [string, Attempt, object][] = [
     { code: 'ALREADY_CONNECTED', message: 'sandbox "api" is on network "web" already' },
   ],
   [
+    'a second connection with the same name',
+    (cnm) => cnm.sandbox('api').connect(cnm.network('web')),
+    { code: 'ALREADY_CONNECTED' },
+  ],
+  [
+    'the same network twice',
+    (cnm) => cnm.createSandbox({ name: 'x', connect: [{ network: 'web' }, { network: 'web' }] }),
+    { code: 'ALREADY_CONNECTED', message: 'sandbox "x" is on network "web" already' },
+  ],
+  [
     'an endpoint name that is taken',
     (cnm) => cnm.network('web').createEndpoint({ name: 'api' }),
     { code: 'ENDPOINT_EXISTS' },

@@ -7,7 +7,7 @@ import { collectNetwork, watchSandbox } from './collect.ts'
 import { discardDraft, draftEndpoint, readyNetwork } from './endpoints.ts'
 import { drop, type Engine, explain, put } from './engine.ts'
 import { publicationOf, withHostPorts, withPorts } from './host-ports.ts'
-import { planJoin, planMembers, settleMembers } from './members.ts'
+import { planJoin, planMembers, refuseCompany, settleMembers } from './members.ts'
 import type { PlannedEndpoint } from './plan.ts'
 import type { EndpointRecord, SandboxRecord } from './records.ts'
 import { nameSettings, sandboxResources } from './sandbox-names.ts'
@@ -107,6 +107,7 @@ async function establish(
   try {
     for (const { network: text, ...wanted } of options.connect ?? []) {
       const network = readyNetwork(engine, engine.state.networks.find(text).record.id)
+      refuseCompany(engine, sandbox, network.record, drafts)
       drafts.push(await draftEndpoint(engine, network, wanted, wanted.name ?? sandbox.name))
     }
     await withHostPorts(engine, drafts.map(publicationOf), async (ports) => {
