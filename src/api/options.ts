@@ -26,7 +26,7 @@ export interface NetworkOptions extends Cancellable {
   readonly ipv6?: boolean
   /** Nothing gets in or out; default: false. */
   readonly internal?: boolean
-  /** The network goes with its last endpoint; default: false. */
+  /** The network goes with its last endpoint, or after a while if it never has one; default: false. */
   readonly ephemeral?: boolean
   readonly labels?: Readonly<Record<string, string>>
   /**

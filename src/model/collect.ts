@@ -4,22 +4,31 @@ import type { NamespaceRef } from '../kernel/resource.ts'
 import { dropEndpoint } from './endpoints.ts'
 import type { Engine } from './engine.ts'
 import { deleteNetwork } from './networks.ts'
-import type { SandboxRecord } from './records.ts'
+import type { NetworkRecord, SandboxRecord } from './records.ts'
 import { deleteSandbox } from './sandboxes.ts'
 
 /** An endpoint that nobody joins, or that nobody has joined again, is collected after a while. */
 export function watchIdle(engine: Engine, id: EndpointId): void {
+  if (engine.state.endpoints.get(id)?.persistent) forgetIdle(engine, id)
+  else collectLater(engine, id, () => collectIdle(engine, id))
+}
+
+/** So is an ephemeral network that never gets an endpoint: whoever made it for one has died since. */
+export function watchUnused(engine: Engine, { id, ephemeral }: NetworkRecord): void {
+  if (ephemeral) collectLater(engine, id, () => collectNetwork(engine, id))
+}
+
+function collectLater(engine: Engine, id: string, collect: () => Promise<void>): void {
   forgetIdle(engine, id)
-  if (engine.state.endpoints.get(id)?.persistent) return
   const timer = setTimeout(() => {
     engine.idleTimers.delete(id)
-    if (!engine.closing.signal.aborted) inBackground(engine, collectIdle(engine, id))
+    if (!engine.closing.signal.aborted) inBackground(engine, collect())
   }, engine.idleMs)
   engine.idleTimers.set(id, timer.unref())
 }
 
 /** It is used, or gone. */
-export function forgetIdle(engine: Engine, id: EndpointId): void {
+export function forgetIdle(engine: Engine, id: string): void {
   clearTimeout(engine.idleTimers.get(id))
   engine.idleTimers.delete(id)
 }

@@ -107,6 +107,16 @@ it('collects an ephemeral network with its last endpoint', async () => {
   expect(cnm.networks().map(({ name }) => name)).not.toContain('brief')
 })
 
+it('collects an ephemeral network that nobody connects to', async () => {
+  const rig = new MemoryRig()
+  await using cnm = await rig.start(undefined, 5)
+  await cnm.createNetwork({ name: 'kept' })
+  const gone = nextEvent(cnm.events(), 'delete')
+  await cnm.createNetwork({ name: 'unused', ephemeral: true })
+  expect((await gone).name).toBe('unused')
+  expect(cnm.networks().map(({ name }) => name)).toContain('kept')
+})
+
 it('collects an adopted sandbox whose namespace is gone', async () => {
   const rig = new MemoryRig()
   rig.kernel.addNamespace('/run/netns/theirs')

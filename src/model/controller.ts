@@ -30,7 +30,7 @@ export interface ControllerOptions {
   /** The folder in which files for sandboxes are kept: `hosts`, `resolv.conf`, `hostname`. Absolute. */
   readonly sandboxDir: string
   readonly dns?: DnsOptions
-  /** How long an endpoint without a sandbox is kept, unless it is persistent. Default: 60 s. */
+  /** How long an endpoint that isn't persistent is kept without a sandbox, and an ephemeral network without ever an endpoint. Default: 60 s. */
   readonly idleMs?: number
   /**
    * `auto`: where Docker filters, our packets are let through by a rule in its chain for such rules

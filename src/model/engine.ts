@@ -71,8 +71,8 @@ export class Engine {
   readonly events: EventBus
   /** Fires when the controller closes; ends everything that waits. */
   readonly closing = new AbortController()
-  /** When endpoints that nobody has joined are collected. */
-  readonly idleTimers = new Map<EndpointId, NodeJS.Timeout>()
+  /** When endpoints that nobody has joined, and networks that nobody has used, are collected, by id. */
+  readonly idleTimers = new Map<string, NodeJS.Timeout>()
   readonly #pending = new Set<Promise<unknown>>()
   /** Sysctls that we set in a life whose records are lost. */
   readonly #assumedOurs = new Set<string>()

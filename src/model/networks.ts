@@ -3,6 +3,7 @@ import { CnmError } from '../base/errors.ts'
 import { type NetworkId, newId } from '../base/id.ts'
 import type { HostView } from '../kernel/kernel.ts'
 import { parseSubnets, releasePools, takePool, wantedSubnet } from './addresses.ts'
+import { forgetIdle, watchUnused } from './collect.ts'
 import { drop, type Engine, put } from './engine.ts'
 import { parseServers } from './name-options.ts'
 import type { NetworkRecord } from './records.ts'
@@ -55,6 +56,7 @@ async function create(
   }
   engine.state.putNetwork({ ...network, state: 'ready' })
   emit(engine, record, 'create')
+  watchUnused(engine, record)
   return record
 }
 
@@ -191,6 +193,7 @@ async function remove(engine: Engine, id: NetworkId, signal: AbortSignal | undef
     throw error
   }
   engine.state.networks.drop(id)
+  forgetIdle(engine, id)
   await releasePools(engine.ipam(record.ipam), pools)
   emit(engine, record, 'delete')
 }
