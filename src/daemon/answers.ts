@@ -1,8 +1,10 @@
+import { withoutReserved } from '../api/reserved-label.ts'
 import type { BodyOf, ParametersOf, QueryOf, Route } from '../api/route.ts'
 import { type RouteName, routes } from '../api/routes.ts'
 import { isCnmError } from '../base/errors.ts'
 import type { Controller } from '../model/controller.ts'
 import type { Endpoint } from '../model/endpoint.ts'
+import type { NetworkRecord } from '../model/records.ts'
 import { given, taker } from './bodies.ts'
 
 /** What the daemon tells of itself. */
@@ -45,13 +47,13 @@ export function answers(controller: Controller, about: About): Answers {
 
 function networkAnswers(cnm: Controller) {
   return {
-    listNetworks: async () => seen(cnm.networks()),
+    listNetworks: async () => seen(cnm.networks()).map(shown),
     createNetwork: async ({ query, body, signal }) => {
       const options = given(body, signal)
       const make = query.ensure ? cnm.ensureNetwork(options) : cnm.createNetwork(options)
-      return (await make).inspect()
+      return shown((await make).inspect())
     },
-    inspectNetwork: async ({ parameters }) => cnm.network(parameters.network).inspect(),
+    inspectNetwork: async ({ parameters }) => shown(cnm.network(parameters.network).inspect()),
     deleteNetwork: async ({ parameters, query, signal }) => {
       await cnm.network(parameters.network).delete({ force: query.force ?? false, signal })
     },
@@ -153,6 +155,11 @@ function engineAnswers(cnm: Controller, about: About) {
     doctor: async ({ body, signal }) => cnm.doctor({ fix: takeDoctor(body).fix ?? false, signal }),
     down: async ({ signal }) => cnm.down({ signal }),
   } satisfies Partial<Answers>
+}
+
+/** Without what is only for clients of Docker's API. */
+function shown(network: NetworkRecord): NetworkRecord {
+  return { ...network, labels: withoutReserved(network.labels) }
 }
 
 /** What is gone by the time that it is looked at was there when it was asked for, and is left out. */

@@ -56,6 +56,19 @@ describe('the routes', () => {
     expect(rig.controller.sandboxes()).toEqual([])
   })
 
+  it('tell neither labels nor options of networks that nobody has given', async () => {
+    await using rig = await DaemonRig.start()
+    const labels = { a: 'b', 'libcnm.docker': '{}' }
+    const made = await rig.ask('POST /v1/networks', { body: { name: 'web', labels } })
+    const seen = await rig.ask('GET /v1/networks/web')
+    const listed = (await rig.ask('GET /v1/networks')).body as readonly { name: string }[]
+    for (const body of [made.body, seen.body, listed.find(({ name }) => name === 'web')]) {
+      expect(body).toMatchObject({ name: 'web', labels: { a: 'b' }, options: { icc: true } })
+      expect(body).not.toHaveProperty(['labels', 'libcnm.docker'])
+      expect(body).not.toHaveProperty('options.own')
+    }
+  })
+
   it('are all asked', () => {
     const asked = new Set([...story.map(([name]) => name), ...elsewhere])
     expect([...asked].sort()).toEqual(Object.keys(routes).sort())

@@ -12,6 +12,8 @@ import type { Resource } from '../kernel/resource.ts'
 export interface NetworkDriver {
   readonly name: string
   readonly capabilities: DriverCapabilities
+  /** Stored options that only the driver needs, which users neither give nor see. Absent: none. */
+  readonly hiddenOptions?: readonly string[]
 
   /**
    * Parses a network's driver options into the canonical form that is stored and handed back.

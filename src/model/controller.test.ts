@@ -178,8 +178,9 @@ it('adopts a bridge with its subnet and leaves it as it was', async () => {
   const net = await cnm.createNetwork({ name: 'lan', options: { bridge: 'lan' } })
   expect(net.inspect()).toMatchObject({
     ipv4: { subnet: '10.9.0.0/16', gateway: '10.9.0.1' },
-    options: { own: false, mtu: 9000 },
+    options: { bridge: 'lan', mtu: 9000 },
   })
+  expect(net.inspect().options).not.toHaveProperty('own')
   await expect(
     cnm.createNetwork({ name: 'lan2', options: { bridge: 'lan' } }),
   ).rejects.toMatchObject({ code: 'POOL_OVERLAP' })

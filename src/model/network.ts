@@ -31,12 +31,16 @@ export class Network {
   }
 
   get name(): string {
-    return this.inspect().name
+    return this.#record.name
   }
 
   /** All that is known of it. Errors: NETWORK_NOT_FOUND once it is deleted. */
   inspect(): NetworkRecord {
-    return this.#engine.state.networks.need(this.id).record
+    const record = this.#record
+    const { hiddenOptions } = this.#engine.driver(record.driver)
+    if (hiddenOptions === undefined) return record
+    const shown = Object.entries(record.options).filter(([key]) => !hiddenOptions.includes(key))
+    return { ...record, options: Object.fromEntries(shown) }
   }
 
   endpoints(): Endpoint[] {
@@ -56,6 +60,10 @@ export class Network {
   async delete(options: Cancellable & { readonly force?: boolean } = {}): Promise<void> {
     const work = options.force ? deleteNetworkByForce : deleteNetwork
     await work(this.#engine, this.id, options.signal)
+  }
+
+  get #record(): NetworkRecord {
+    return this.#engine.state.networks.need(this.id).record
   }
 }
 

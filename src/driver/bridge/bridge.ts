@@ -46,6 +46,7 @@ export function bridge(): NetworkDriver {
       exclusive: false,
       single: false,
     },
+    hiddenOptions: ['own', 'ownAddress4', 'ownAddress6'] satisfies (keyof BridgeOptions)[],
     parseOptions: parseBridgeOptions,
     describeNetwork,
     describeEndpoint,

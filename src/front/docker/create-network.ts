@@ -1,9 +1,10 @@
 import type { NetworkOptions } from '../../api/options.ts'
+import { reservedLabel } from '../../api/reserved-label.ts'
 import { DockerError, forbidden, invalid } from './docker-error.ts'
 import type { Fields } from './fields.ts'
 import { parseGoBool } from './go-values.ts'
 import { parseIpamConfig } from './ipam-config.ts'
-import { factsLabel, type NetworkFacts, withFacts } from './network-facts.ts'
+import { type NetworkFacts, withFacts } from './network-facts.ts'
 import { isPredefined } from './predefined.ts'
 
 /** From this version on a network may be without IPv4. */
@@ -59,7 +60,7 @@ function refuseUnsupported(body: Fields, driver: string): void {
 
 function labelsOf(body: Fields): Readonly<Record<string, string>> {
   const labels = body.labels('Labels') ?? {}
-  if (Object.hasOwn(labels, factsLabel)) throw invalid(`label ${factsLabel} is reserved`)
+  if (Object.hasOwn(labels, reservedLabel)) throw invalid(`label ${reservedLabel} is reserved`)
   return labels
 }
 

@@ -1,3 +1,4 @@
+import { withoutReserved } from '../../api/reserved-label.ts'
 import type { Network } from '../../model/network.ts'
 import { readBody } from './body.ts'
 import type { Answer, Call } from './call.ts'
@@ -6,7 +7,6 @@ import { DockerError, forbidden, invalid } from './docker-error.ts'
 import { Filters } from './filters.ts'
 import { findNetwork } from './find.ts'
 import { parseGoBool, parseGoTime } from './go-values.ts'
-import { withoutFacts } from './network-facts.ts'
 import { networkJson } from './network-json.ts'
 import { isPredefined } from './predefined.ts'
 
@@ -26,7 +26,7 @@ export function listNetworks({ front, query, minor }: Call): Answer {
       filters.exact('scope', 'local') &&
       filters.matches('id', id) &&
       filters.matches('name', name) &&
-      filters.labels('label', withoutFacts(labels)) &&
+      filters.labels('label', withoutReserved(labels)) &&
       (type === undefined || (type === 'builtin') === isPredefined(name)) &&
       (dangling === undefined || dangling === isDangling(network))
     )
@@ -117,7 +117,7 @@ function untilFilter(filters: Filters): number | undefined {
 
 function isMeant(network: Network, filters: Filters, until: number | undefined): boolean {
   const { created, labels: all } = network.inspect()
-  const labels = withoutFacts(all)
+  const labels = withoutReserved(all)
   if (until !== undefined && Date.parse(created) > until) return false
   if (!filters.labels('label', labels)) return false
   return !filters.has('label!') || !filters.labels('label!', labels)

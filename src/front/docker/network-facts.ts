@@ -1,3 +1,4 @@
+import { reservedLabel } from '../../api/reserved-label.ts'
 import { parser } from '../../base/parse.ts'
 import { Type } from '../../base/schema.ts'
 
@@ -13,9 +14,6 @@ export interface NetworkFacts {
   readonly ipamOptions?: Readonly<Record<string, string>>
 }
 
-/** No label that clients give or see. */
-export const factsLabel = 'libcnm.docker'
-
 type Labels = Readonly<Record<string, string>>
 
 const Texts = Type.Record(Type.String(), Type.String())
@@ -25,25 +23,20 @@ const parseFacts = parser(
     attachable: Type.Optional(Type.Boolean()),
     ipamOptions: Type.Optional(Texts),
   }),
-  `label ${factsLabel}`,
+  `label ${reservedLabel}`,
 )
 
 export function withFacts(labels: Labels, facts: NetworkFacts): Labels {
-  return { ...labels, [factsLabel]: JSON.stringify(facts) }
+  return { ...labels, [reservedLabel]: JSON.stringify(facts) }
 }
 
 /** Absent: the network was made in another way, or somebody has written nonsense there. */
 export function factsOf(labels: Labels): NetworkFacts | undefined {
-  const text = labels[factsLabel]
+  const text = labels[reservedLabel]
   if (text === undefined) return undefined
   try {
     return parseFacts(JSON.parse(text)) as NetworkFacts
   } catch {
     return undefined
   }
-}
-
-export function withoutFacts(labels: Labels): Labels {
-  const { [factsLabel]: _, ...rest } = labels
-  return rest
 }

@@ -1,9 +1,10 @@
 import { prefixLength } from '../../address/address.ts'
 import { macFor } from '../../address/mac.ts'
+import { withoutReserved } from '../../api/reserved-label.ts'
 import type { Endpoint, EndpointInfo } from '../../model/endpoint.ts'
 import type { Network } from '../../model/network.ts'
 import type { NetworkRecord, PoolRecord } from '../../model/records.ts'
-import { factsOf, withoutFacts } from './network-facts.ts'
+import { factsOf } from './network-facts.ts'
 
 /** A network as Docker shows it; who is on it only where that is asked for. */
 export function networkJson(network: Network, withContainers: boolean): object {
@@ -29,7 +30,7 @@ export function networkJson(network: Network, withContainers: boolean): object {
     ConfigOnly: false,
     Containers: withContainers ? containersJson(network, record) : {},
     Options: facts?.options ?? textsOf(record.options),
-    Labels: withoutFacts(record.labels),
+    Labels: withoutReserved(record.labels),
   }
 }
 
