@@ -63,8 +63,8 @@ export function parseCidr(text: string): Cidr {
 
 function parseParts(text: string): { address: IpAddress; length: number } {
   const slash = text.indexOf('/')
+  const address = parseAddress(text.slice(0, slash < 0 ? undefined : slash))
   if (slash < 0) throw invalid(text, 'has no length', `write it as ${text}/LENGTH`)
-  const address = parseAddress(text.slice(0, slash))
   const digits = text.slice(slash + 1)
   const length = Number(digits)
   const most = bitsOf(familyOf(address))

@@ -53,8 +53,13 @@ fi
 `,
   fish: `function __cnm_complete
     set -l words (commandline -opc) (commandline -ct)
-    cnm __complete -- $words[2..-1] 2>/dev/null
+    set -l found (cnm __complete -- $words[2..-1] 2>/dev/null)
+    if set -q found[1]
+        printf '%s\\n' $found
+    else
+        __fish_complete_path (commandline -ct)
+    end
 end
-complete -c cnm -a '(__cnm_complete)'
+complete -c cnm -f -a '(__cnm_complete)'
 `,
 }

@@ -5,6 +5,7 @@ import { guarded } from './fail.ts'
 import { networkInfos } from './infos.ts'
 import { printJson, printLine } from './output.ts'
 import { confirmed } from './several.ts'
+import { counted } from './words.ts'
 
 export function downCommand(): Command {
   return withClientOptions(new Command('down'))
@@ -26,7 +27,9 @@ async function down(flags: ClientFlags & { readonly yes?: boolean }): Promise<nu
   return withDaemon(flags, async (cnm) => {
     const { endpoints, sandboxes } = await cnm.status()
     const networks = (await networkInfos(cnm)).filter(isRemovable).length
-    const all = `${sandboxes} sandboxes, ${endpoints} endpoints and ${networks} networks`
+    const boxes = counted(sandboxes, 'sandbox', 'sandboxes')
+    const rest = `${counted(endpoints, 'endpoint')} and ${counted(networks, 'network')}`
+    const all = `${boxes}, ${rest}`
     if (!flags.yes && !(await confirmed(`Remove ${all}?`, '--yes'))) return
     await cnm.down()
     if (flags.json) printJson({ sandboxes, endpoints, networks })

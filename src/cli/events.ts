@@ -62,15 +62,19 @@ async function events(flags: Flags): Promise<number> {
       const { since } = flags
       const stream = await cnm.events({ signal, ...(since === undefined ? {} : { since }) })
       for await (const event of stream) {
-        if (isWanted(event)) await write(flags.json ? JSON.stringify(event) : eventText(event))
+        if (!isWanted(event)) continue
+        await write(flags.json ? JSON.stringify(event) : eventText(event), signal)
       }
     }),
   )
 }
 
-/** Whoever reads slowly is waited for. */
-async function write(line: string): Promise<void> {
-  if (!process.stdout.write(`${line}\n`)) await once(process.stdout, 'drain')
+/** Whoever reads slowly is waited for, until a signal comes. */
+async function write(line: string, signal: AbortSignal): Promise<void> {
+  if (process.stdout.write(`${line}\n`)) return
+  await once(process.stdout, 'drain', { signal }).catch((error: unknown) => {
+    if (!signal.aborted) throw error
+  })
 }
 
 function eventText({ time, type, action, id, name, attributes }: EventInfo): string {

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { CnmError, type ErrorCode, type ErrorKind, isCnmError } from '../base/errors.ts'
+import { inFlags } from './in-flags.ts'
 
 const exitCodes: Readonly<Record<ErrorKind, number>> = {
   internal: 1,
@@ -36,7 +37,7 @@ export function guarded<Args extends unknown[]>(
 /** Says what went wrong on stderr and answers with the exit status. */
 export function report(error: unknown, json: boolean): number {
   const known = isCnmError(error)
-    ? error
+    ? inFlags(error)
     : new CnmError('INTERNAL', error instanceof Error ? error.message : String(error))
   if (json) {
     process.stderr.write(`${JSON.stringify(known)}\n`)

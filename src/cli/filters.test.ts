@@ -23,11 +23,13 @@ it.each([
   [['label=x', 'label=y'], 'b'],
   [['label=x=1'], 'a'],
   [['label=y='], 'b'],
+  [['label=y=1'], ''],
+  [['label=toString'], ''],
   [['label=x', 'name=b', 'name=c'], 'b'],
 ])('%j leaves %s', (texts, names) => {
   expect(things.filter(filterOf(texts, filters)).map(({ name }) => name)).toEqual([...names])
 })
 
-it.each(['colour=red', 'name', ''])('refuses %j', (text) => {
+it.each(['colour=red', 'constructor=x', 'name', ''])('refuses %j', (text) => {
   expect(() => filterOf([text], filters)).toThrow(`"${text}" is no filter here`)
 })

@@ -12,7 +12,7 @@ export function filterOf<T>(texts: readonly string[], filters: Filters<T>): (thi
   for (const text of texts) {
     const at = text.indexOf('=')
     const key = text.slice(0, at === -1 ? undefined : at)
-    if (at === -1 || filters[key] === undefined) throw unknownFilter(text, Object.keys(filters))
+    if (at === -1 || !Object.hasOwn(filters, key)) throw unknownFilter(text, Object.keys(filters))
     const values = wanted.get(key) ?? []
     wanted.set(key, [...values, text.slice(at + 1)])
   }
@@ -33,7 +33,8 @@ function unknownFilter(text: string, keys: readonly string[]): CnmError {
 /** `KEY` or `KEY=VALUE` */
 export function hasLabel(labels: Readonly<Record<string, string>>, text: string): boolean {
   const at = text.indexOf('=')
-  return at === -1 ? text in labels : labels[text.slice(0, at)] === text.slice(at + 1)
+  const key = at === -1 ? text : text.slice(0, at)
+  return Object.hasOwn(labels, key) && (at === -1 || labels[key] === text.slice(at + 1))
 }
 
 /** `true`, `1`, `false` or `0` */

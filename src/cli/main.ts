@@ -2,13 +2,19 @@
 import { program } from './program.ts'
 
 /** As Docker's command line takes them: commander has no `--ipv4=false`. */
-function switches(argv: readonly string[]): string[] {
-  return argv.flatMap((word) => {
+function switches(words: readonly string[]): readonly string[] {
+  return words.flatMap((word) => {
     const [, name, value] = /^--(ipv4|ipv6|internal|force)=(true|false)$/.exec(word) ?? []
     if (name === undefined) return [word]
     if (value === 'true') return [`--${name}`]
     return name.startsWith('ipv') ? [`--no-${name}`] : []
   })
+}
+
+/** `cnm help network create` is `cnm network create --help`, which commander knows for one word only. */
+function asked(words: readonly string[]): readonly string[] {
+  const [first, ...command] = words
+  return first === 'help' && command.length > 1 ? [...command, '--help'] : words
 }
 
 // Whoever has read enough of it needs no more: `cnm network ls | head -1`.
@@ -18,6 +24,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(1)
 })
 
-const [, , command] = process.argv
-const argv = command === 'network' ? switches(process.argv) : process.argv
-await (await program(command)).parseAsync(argv)
+const given = asked(process.argv.slice(2))
+const [command] = given
+const words = command === 'network' ? switches(given) : given
+await (await program(command)).parseAsync(words, { from: 'user' })

@@ -3,13 +3,13 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { guarded } from './fail.ts'
 import { manPage } from './man-page.ts'
-import { ownVersion } from './version.ts'
+import { ownVersion } from './own-version.ts'
 
 /** Writes a page for each command that people see, into a folder. */
 export function manCommand(program: () => Promise<Command>): Command {
   return new Command('__man').argument('<folder>').action(
     guarded(async (folder: string) => {
-      const version = await ownVersion()
+      const version = ownVersion()
       await mkdir(folder, { recursive: true })
       for (const [name, page] of manPages(await program(), version)) {
         await writeFile(join(folder, name), page)

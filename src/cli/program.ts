@@ -1,5 +1,7 @@
 import { Command, type CommanderError } from 'commander'
 import { usageErrorOf } from './fail.ts'
+import { printLine } from './output.ts'
+import { ownVersion } from './own-version.ts'
 
 /** Each is loaded when it is needed: reading the code of all of them takes longer than most take to run. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
@@ -37,10 +39,17 @@ export async function program(only = ''): Promise<Command> {
     .configureOutput({ outputError: usageErrorOf('cnm') })
     .configureHelp({ sortSubcommands: true, optionDescription: ({ description }) => description })
     .exitOverride(exitOn)
-  const load = commands[only] ?? hidden[only]
+    .option('-v, --version', 'print the version of this command')
+    .on('option:version', () => {
+      printLine(`cnm ${ownVersion()}`)
+      process.exit(0)
+    })
+  const isHidden = Object.hasOwn(hidden, only)
+  const known = isHidden ? hidden : commands
+  const load = Object.hasOwn(known, only) ? known[only] : undefined
   const loaders = load === undefined ? Object.values(commands) : [load]
   for (const command of await Promise.all(loaders.map((load) => load()))) {
-    root.addCommand(command, { hidden: only in hidden })
+    root.addCommand(command, { hidden: isHidden })
   }
   settle(root)
   return root

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { CnmError, isCnmError } from '../base/errors.ts'
 import { report } from './fail.ts'
 import { printLine } from './output.ts'
@@ -39,8 +40,13 @@ export async function confirmed(question: string, option: string): Promise<boole
   }
   const { createInterface } = await import('node:readline/promises')
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  // Whoever goes away instead (Ctrl-C, Ctrl-D, the terminal's end) has not said yes.
+  const gone = once(terminal, 'close').then(() => '\n')
+  const answered = terminal.question(`${question} [y/N] `).catch(() => gone)
   try {
-    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim())
+    const answer = await Promise.race([answered, gone])
+    if (answer === '\n') process.stderr.write(answer)
+    return /^y(es)?$/i.test(answer.trim())
   } finally {
     terminal.close()
   }

@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises'
 import { Command } from 'commander'
 import type { StatusInfo } from '../api/reports.ts'
 import { isCnmError } from '../base/errors.ts'
 import { type ClientFlags, withClientOptions, withDaemon } from './client.ts'
 import { guarded } from './fail.ts'
 import { printJson, printLine } from './output.ts'
+import { ownVersion } from './own-version.ts'
 
 export function versionCommand(): Command {
   return withClientOptions(new Command('version'))
@@ -22,7 +22,7 @@ Examples:
 }
 
 async function version(flags: ClientFlags): Promise<number> {
-  const cnm = await ownVersion()
+  const cnm = ownVersion()
   const { node } = process.versions
   const [daemon, problem] = await daemonStatus(flags)
   if (flags.json) {
@@ -32,11 +32,6 @@ async function version(flags: ClientFlags): Promise<number> {
   printLine(`cnm ${cnm}, Node ${node}`)
   printLine(daemon ? `daemon ${daemon.version}, process ${daemon.pid}` : problem)
   return 0
-}
-
-export async function ownVersion(): Promise<string> {
-  const file = new URL('../../package.json', import.meta.url)
-  return (JSON.parse(await readFile(file, 'utf8')) as { version: string }).version
 }
 
 /** null, and why: none answers, or none that may be asked. */

@@ -3,6 +3,11 @@ import type { Traffic } from './traffic.ts'
 
 /** How things are written for people. */
 
+/** `1 sandbox`, `2 sandboxes` */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`
+}
+
 export function subnetsOf({ ipv4, ipv6 }: NetworkInfo): string {
   return [ipv4, ipv6].flatMap((pool) => (pool ? [pool.subnet] : [])).join(', ')
 }

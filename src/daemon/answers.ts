@@ -1,3 +1,4 @@
+import { refuseBadNames } from '../api/option-fields.ts'
 import { withoutReserved } from '../api/reserved-label.ts'
 import type { BodyOf, ParametersOf, QueryOf, Route } from '../api/route.ts'
 import { type RouteName, routes } from '../api/routes.ts'
@@ -121,6 +122,7 @@ function sandboxAnswers(cnm: Controller) {
     },
     connectSandbox: async ({ parameters, body, signal }) => {
       const sandbox = cnm.sandbox(parameters.sandbox)
+      refuseBadNames(body)
       const { network, ...options } = takeConnect(body)
       return (await sandbox.connect(cnm.network(network), { ...options, signal })).inspect()
     },

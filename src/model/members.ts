@@ -138,7 +138,10 @@ export function refuseCompany(
     throw new CnmError(
       'NOT_ALLOWED',
       `network "${network.name}" is the host's own stack, and sandbox "${sandbox.name}" has one of its own`,
-      { hint: 'create the sandbox with { host: true }' },
+      {
+        details: { network: network.name, sandbox: sandbox.name, origin: 'host' },
+        hint: 'create the sandbox with { host: true }',
+      },
     )
   }
   if (capabilities.sandbox === 'own' && sandbox.origin === 'host') {

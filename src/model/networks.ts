@@ -148,7 +148,7 @@ function chooseFamilies(
   const ipv6 = options.ipv6 ?? subnets.ipv6 !== undefined
   if (!ipv4 && !ipv6) {
     throw new CnmError('INVALID_ARGUMENT', `network "${options.name}": neither IPv4 nor IPv6`, {
-      hint: 'leave ipv4 on, or set ipv6',
+      hint: 'leave IPv4 on, or turn IPv6 on',
     })
   }
   for (const [on, wanted] of [

@@ -1,8 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { type CliHost, cliHost, main, outcome } from '../support/cli-host.ts'
 import { run } from '../support/run.ts'
 
@@ -126,6 +129,25 @@ it('has a terminal of its own inside, if there is one', async () => {
   expect(out.replaceAll('\r', '')).toMatch(/^\/dev\/tty\n33 99\n$/)
 })
 
+it.each([
+  ['Ctrl-C', '\u0003'],
+  ['Ctrl-D', '\u0004'],
+  ['anything else', 'maybe\n'],
+])('takes %s for a no, on a terminal', async (_, typed) => {
+  await using cli = await world()
+  const command = `'${process.execPath}' '${main}' network prune`
+  const child = spawn('script', ['-qec', command, '/dev/null'], {
+    timeout: 20_000,
+    killSignal: 'SIGKILL',
+    env: { ...process.env, CNM_HOST: cli.socket },
+  })
+  const ended = once(child, 'close')
+  child.stdout.once('data', () => child.stdin.write(typed))
+  expect(await text(child.stdout)).toContain('without endpoints? [y/N]')
+  expect(await ended).toEqual([0, null])
+  expect(names(await cli.json('network', 'ls'))).toContain('back')
+})
+
 it('goes on after one of several that fails, and ends with its status', async () => {
   await using cli = await world()
   const { code, out, err } = await cli.cnm('network', 'rm', 'web', 'nothing', 'back')
@@ -183,7 +205,7 @@ it('takes everything down, if it is told so', async () => {
     err: expect.stringContaining('nobody to be asked'),
   })
   expect(names(await cli.json('sandbox', 'ls'))).toEqual(['api'])
-  expect(await cli.ok('down', '--yes')).toBe('removed 1 sandboxes, 1 endpoints and 2 networks\n')
+  expect(await cli.ok('down', '--yes')).toBe('removed 1 sandbox, 1 endpoint and 2 networks\n')
   await cli.alone()
 })
 
@@ -242,6 +264,43 @@ it('completes commands, options and names', async () => {
     _cnm; printf '%s\\n' "\${COMPREPLY[@]}"`
   const env = { ...process.env, CNM_HOST: cli.socket }
   expect(await run(['bash', '-c', bash], { env })).toBe('api\n')
+})
+
+/** What each shell is asked after it has read its script. */
+const shells = [
+  [
+    'zsh',
+    ['-fc', `compdef() { :; }\n_describe() { printf '%s\\n' "\${found[@]%%:*}"; }\n`],
+    'words=(cnm sandbox exec "") CURRENT=4\n_cnm',
+  ],
+  ['fish', ['-Nc', ''], "complete -C 'cnm sandbox exec ' | string split -f 1 \\t"],
+] as const
+
+describe.each(shells)('completion in %s', (shell, [flag, before], ask) => {
+  it.skipIf(!isInstalled(shell))('is of names that there are', async () => {
+    await using cli = await world()
+    const folder = join(cli.host.folder, 'bin')
+    await mkdir(folder)
+    const command = `#!/bin/sh\nexec '${process.execPath}' '${main}' "$@"\n`
+    await writeFile(join(folder, 'cnm'), command, { mode: 0o755 })
+    const script = `${before}${await cli.ok('completion', shell)}\n${ask}`
+    const PATH = `${folder}:${process.env.PATH}`
+    const env = { ...process.env, PATH, HOME: folder, CNM_HOST: cli.socket }
+    expect(await run([shell, flag, script], { env })).toBe('api\n')
+  })
+})
+
+function isInstalled(command: string): boolean {
+  return (process.env.PATH ?? '').split(':').some((folder) => existsSync(join(folder, command)))
+}
+
+it.each([
+  [['--version'], /^cnm \d+\.\d+\.\d+\n$/],
+  [['help', 'network', 'create'], /^Usage: cnm network create /],
+  [['help', 'network'], /^Usage: cnm network \[/],
+])('answers %j', async (args, answer) => {
+  await using cli = await cliHost()
+  expect(await cli.ok(...args)).toMatch(answer)
 })
 
 it('says where it looked, and how to start a daemon, if none answers', async () => {

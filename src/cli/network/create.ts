@@ -24,7 +24,7 @@ export function createCommand(): Command {
   return withClientOptions(withAddressOptions(new Command('create')))
     .description('make a network, and print its id')
     .argument('<name>', 'what it is to be called')
-    .option('-d, --driver <driver>', 'bridge, macvlan, … (default: bridge)')
+    .option('-d, --driver <driver>', 'who provides it (default: bridge)')
     .option('--internal', 'nothing gets in or out')
     .option('--label <label>', 'KEY=VALUE; may be repeated', pair, {})
     .option(

@@ -27,7 +27,11 @@ it.each([
   [{ ipRange: ['10.0.0.0/8'] }, 'range 10.0.0.0/8 is in no subnet'],
   [{ auxAddress: { a: 'fd00::1' } }, 'auxiliary address fd00::1 is in no subnet'],
   [{ gateway: ['10.7.0.1', '10.7.0.2'] }, 'subnet 10.7.0.0/24 has more than one gateway'],
-  [{ subnet: ['10.7.0'] }, '10.7.0'],
+  [{ subnet: ['foo'] }, '--subnet: "foo" is not an IP address'],
+  [{ subnet: ['10.7.0.0'] }, '--subnet: "10.7.0.0" has no length'],
+  [{ ipRange: ['10.7.0.1/25'] }, '--ip-range: "10.7.0.1/25" has bits set beyond'],
+  [{ gateway: ['foo'] }, '--gateway: "foo" is not an IP address'],
+  [{ auxAddress: { a: 'foo' } }, '--aux-address: "foo" is not an IP address'],
 ])('refuses %j', (flags, sentence) => {
   expect(() => subnetOptions({ ...none, subnet: ['10.7.0.0/24'], ...flags })).toThrow(sentence)
 })

@@ -6,7 +6,7 @@ import {
   parsePrefix,
 } from '../../address/address.ts'
 import type { SubnetOptions } from '../../api/options.ts'
-import { CnmError } from '../../base/errors.ts'
+import { CnmError, isCnmError } from '../../base/errors.ts'
 
 export interface SubnetFlags {
   readonly subnet: readonly string[]
@@ -20,15 +20,22 @@ export interface SubnetFlags {
  * INVALID_ADDRESS, INVALID_POOL (in none).
  */
 export function subnetOptions(flags: SubnetFlags): readonly SubnetOptions[] {
-  const subnets = flags.subnet.map((text) => ({ text, prefix: parsePrefix(text) }))
+  const subnets = flags.subnet.map((text) => ({
+    text,
+    prefix: read('--subnet', text, parsePrefix),
+  }))
   const placed = [
-    ...flags.ipRange.map((text) => ({ kind: 'range', text, at: parsePrefix(text) }) as const),
-    ...flags.gateway.map((text) => ({ kind: 'gateway', text, at: parseAddress(text) }) as const),
+    ...flags.ipRange.map(
+      (text) => ({ kind: 'range', text, at: read('--ip-range', text, parsePrefix) }) as const,
+    ),
+    ...flags.gateway.map(
+      (text) => ({ kind: 'gateway', text, at: read('--gateway', text, parseAddress) }) as const,
+    ),
   ].map((given) => ({ ...given, subnet: home(subnets, given.kind, given.text, given.at) }))
   const auxiliary = Object.entries(flags.auxAddress).map(([name, text]) => ({
     name,
     text,
-    subnet: home(subnets, 'auxiliary address', text, parseAddress(text)),
+    subnet: home(subnets, 'auxiliary address', text, read('--aux-address', text, parseAddress)),
   }))
   return subnets.map(({ text: subnet }) => {
     const mine = placed.filter((each) => each.subnet === subnet)
@@ -43,6 +50,18 @@ export function subnetOptions(flags: SubnetFlags): readonly SubnetOptions[] {
     const aux = Object.keys(auxAddresses).length === 0 ? {} : { auxAddresses }
     return { subnet, ...only('range'), ...only('gateway'), ...aux }
   })
+}
+
+/** An error says which option it is about. */
+function read<T>(flag: string, text: string, parse: (text: string) => T): T {
+  try {
+    return parse(text)
+  } catch (error) {
+    if (!isCnmError(error)) throw error
+    const { code, message, details, hint } = error
+    const way = hint === undefined ? {} : { hint }
+    throw new CnmError(code, `${flag}: ${message}`, { details, ...way, cause: error })
+  }
 }
 
 function home(
