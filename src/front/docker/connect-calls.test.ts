@@ -158,8 +158,12 @@ describe('containers', () => {
     [{ name: ['c2'] }, 0],
     [{ label: ['tier=front'] }, 1],
     [{ network: ['web'] }, 0],
+    [{ network: ['nowhere'] }, 0],
+    [{ network: ['nowhere', 'back'] }, 1],
     [{ status: ['exited'] }, 0],
   ])('are listed with the filters %j', async (filters, count) => {
+    await rig.cnm.createNetwork({ name: 'back' })
+    await rig.cnm.sandbox('c1').connect(rig.cnm.network('back'))
     const query = encodeURIComponent(JSON.stringify(filters))
     expect((await rig.ask('GET', `/containers/json?filters=${query}`)).body).toHaveLength(count)
   })

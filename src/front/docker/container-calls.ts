@@ -4,7 +4,7 @@ import type { Sandbox } from '../../model/sandbox.ts'
 import type { Answer, Call, Front } from './call.ts'
 import { DockerError } from './docker-error.ts'
 import { Filters } from './filters.ts'
-import { findContainer, findNetwork } from './find.ts'
+import { findContainer } from './find.ts'
 import { endpointJson } from './network-json.ts'
 
 /** Whatever would make, start or stop one. */
@@ -19,16 +19,19 @@ const listFilters = ['id', 'label', 'name', 'network', 'status']
 
 export function listContainers({ front, query }: Call): Answer {
   const filters = Filters.parse(query.get('filters'), listFilters)
-  const wanted = filters.values('network').map((text) => findNetwork(front.controller, text).id)
+  // By name or whole id; what isn't there has nobody on it.
+  const wanted = filters.values('network')
   const found = front.controller.sandboxes().filter((box) => {
     const { id, name, labels } = box.inspect()
-    const isThere = networksOf(front, box).some((network) => wanted.includes(network.id))
+    const isOn = networksOf(front, box).some(
+      (network) => wanted.includes(network.name) || wanted.includes(network.id),
+    )
     return (
       filters.matches('id', id) &&
       (filters.matches('name', name) || filters.matches('name', `/${name}`)) &&
       filters.labels('label', labels) &&
       filters.exact('status', 'running') &&
-      (wanted.length === 0 || isThere)
+      (wanted.length === 0 || isOn)
     )
   })
   return { status: 200, body: found.map((box) => summary(front, box)) }

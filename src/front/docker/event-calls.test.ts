@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { DockerApiRig } from '../../../test/support/docker-api-rig.ts'
 
 let rig: DockerApiRig
@@ -148,6 +148,15 @@ describe('prune', () => {
     [{ until: ['1', '2'] }, 'more than one until filter specified'],
   ])('with %j is refused', async (filters, message) => {
     expect(await prune(filters)).toMatchObject({ status: 400, body: { message } })
+  })
+
+  it('goes on past a network that somebody else deletes meanwhile', async () => {
+    await rig.create({ Name: 'gone' })
+    await rig.create({ Name: 'web' })
+    const seen = rig.cnm.networks()
+    await rig.cnm.network('gone').delete()
+    vi.spyOn(rig.cnm, 'networks').mockReturnValueOnce(seen)
+    expect(await prune({})).toMatchObject({ status: 200, body: { NetworksDeleted: ['web'] } })
   })
 
   it('is done by one at a time', async () => {

@@ -89,14 +89,14 @@ export async function pruneNetworks({ front, query }: Call): Promise<Answer> {
   try {
     const deleted: string[] = []
     for (const network of front.controller.networks()) {
-      if (!isDangling(network) || !isMeant(network, filters, until)) continue
-      const { name } = network
-      // Somebody may have come, or have deleted it; the others go on.
-      const isGone = await network.delete().then(
-        () => true,
-        () => false,
-      )
-      if (isGone) deleted.push(name)
+      try {
+        if (!isDangling(network) || !isMeant(network, filters, until)) continue
+        const { name } = network
+        await network.delete()
+        deleted.push(name)
+      } catch {
+        // Somebody may have come, or have deleted it; the others go on.
+      }
     }
     // Events of the deletions come first.
     await front.events.settled()
