@@ -24,6 +24,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(1)
 })
 
+// Nobody hears what is wrong; the exit status says it too.
+process.stderr.on('error', () => {})
+
 const given = asked(process.argv.slice(2))
 const [command] = given
 const words = command === 'network' ? switches(given) : given

@@ -62,14 +62,10 @@ async function attempt(
       signal,
     })
   } catch (error) {
-    for (const network of made) await network.delete().catch(ignoreKept)
+    // What is gone already, or used by somebody else, stays as it is; what is left is collected after a while.
+    await Promise.allSettled(made.map((network) => network.delete()))
     throw error
   }
-}
-
-/** An ephemeral network goes by itself with an endpoint that failed, and stays with one of somebody else. */
-function ignoreKept(error: unknown): void {
-  if (!isCnmError(error, 'NETWORK_NOT_FOUND') && !isCnmError(error, 'NETWORK_IN_USE')) throw error
 }
 
 /** From now on the sandbox goes with the program, and no more with this process. */

@@ -72,8 +72,11 @@ function launch({ stateDir, runDir }: Flags, log: DaemonLog): ChildProcess {
   const fd = log.open()
   try {
     const args = [main, 'daemon', '--json', '--idle-exit', idleExit, ...folders]
+    // A line for each request would fill the memory that the run folder is in.
+    const env = { CNM_LOG_LEVEL: 'warn', ...process.env }
     const stdio = ['ignore', fd, fd] as const
-    const daemon = spawn(process.execPath, args, { detached: true, cwd: '/', stdio: [...stdio] })
+    const options = { detached: true, cwd: '/', env, stdio: [...stdio] }
+    const daemon = spawn(process.execPath, args, options)
     daemon.on('error', () => {})
     daemon.unref()
     return daemon
@@ -117,7 +120,9 @@ function ended({ path }: DaemonLog, how: string): CnmError {
 
 function tooLate({ path }: DaemonLog): CnmError {
   const what = `the daemon that was started doesn't answer within ${patienceMs / 1000} s`
-  return new CnmError('DAEMON_UNREACHABLE', what, { hint: `${path} says how far it got` })
+  return new CnmError('DAEMON_UNREACHABLE', what, {
+    hint: `see ${path}, and whether "cnm daemon" starts`,
+  })
 }
 
 /** What daemons say that nobody watches; several may write there at once. */

@@ -323,6 +323,13 @@ it('ends quietly when nobody reads any more', async () => {
   expect({ code: await ended, err: await err }).toEqual({ code: 0, err: '' })
 })
 
+it('ends with the status of an error, though nobody reads what it was', async () => {
+  await using cli = await cliHost()
+  const { child, ended } = cli.start(['network', 'ls'])
+  child.stderr.destroy()
+  expect(await ended).toBe(6)
+})
+
 it('answers a mistake in the command line as JSON, if it is to', async () => {
   await using cli = await cliHost()
   const { code, err } = await outcome(cli.start(['network', 'create', '--json', '--colour', 'x']))

@@ -141,14 +141,21 @@ it('passes on how the program ended, though the daemon was killed meanwhile', as
 
 it('starts one daemon, however many are started at once', async () => {
   await using cli = await cliHost()
+  const env = { CNM_LOG_LEVEL: 'info' }
   const runs = [1, 2, 3, 4].map((number) =>
-    outcome(cli.start(['run', '--network', 'web', '--', 'sh', '-c', `echo ${number}`])),
+    outcome(cli.start(['run', '--network', 'web', '--', 'sh', '-c', `echo ${number}`], { env })),
   )
   const outcomes = await Promise.all(runs)
   expect(outcomes).toEqual([1, 2, 3, 4].map((n) => ({ code: 0, out: `${n}\n`, err: '' })))
   const log = await readFile(join(cli.runDir, 'daemon.log'), 'utf8')
   expect(log.match(/"msg":"ready"/g)).toHaveLength(1)
   await cli.alone()
+})
+
+it('starts one that writes only what is wrong, as nobody clears its log away', async () => {
+  await using cli = await cliHost()
+  await cli.ok('run', '--', 'true')
+  expect(await readFile(join(cli.runDir, 'daemon.log'), 'utf8')).not.toContain('"level":30')
 })
 
 it.each([
