@@ -9,6 +9,7 @@ const flags: Readonly<Record<string, string>> = {
   domainname: '--domainname',
   extraHosts: '--add-host',
   hostname: '--hostname',
+  interfaceName: '--driver-opt com.docker.network.endpoint.ifname',
   pid: '--pid',
   'rate.fromSandbox': '--rate-out',
   'rate.toSandbox': '--rate-in',

@@ -55,6 +55,8 @@ describe('a call', () => {
     const code = 'NAMESPACE_NOT_FOUND'
     await expect(cnm.createSandbox({ netns: 'ns/blue' })).rejects.toMatchObject({ code })
     expect(server.asked.at(-1)?.body).toEqual({ netns: join(process.cwd(), 'ns/blue') })
+    await expect(cnm.createSandbox({ netns: '/proc/self/ns/net' })).rejects.toMatchObject({ code })
+    expect(server.asked.at(-1)?.body).toEqual({ netns: `/proc/${process.pid}/ns/net` })
   })
 
   it('sends what is no data as what the daemon can refuse', async () => {

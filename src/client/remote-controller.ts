@@ -154,8 +154,10 @@ export class RemoteController implements AsyncDisposable {
   }
 }
 
-/** The daemon's working folder isn't ours. */
+/** The daemon's working folder isn't ours, and neither is what it calls `/proc/self`. */
 function placed(options: SandboxOptions): SandboxOptions {
   const { netns } = options ?? {}
-  return typeof netns === 'string' && netns !== '' ? { ...options, netns: resolve(netns) } : options
+  if (typeof netns !== 'string' || netns === '') return options
+  const path = resolve(netns).replace(/^\/proc\/(thread-)?self\//, `/proc/${process.pid}/`)
+  return { ...options, netns: path }
 }

@@ -105,7 +105,7 @@ export function planJoin(
   const wanted = apart.interfaceName
   if (wanted !== undefined && taken.has(wanted)) {
     throw new CnmError('LINK_EXISTS', `sandbox "${sandbox.name}" has a link "${wanted}" already`, {
-      hint: 'use another interfaceName',
+      hint: 'use another name for the link',
     })
   }
   const link = wanted ?? freeLinkName(born.prefix, taken)

@@ -37,6 +37,8 @@ const commands = [
   "network inspect --format '{{range .Containers}}{{.Name}} {{.IPv4Address}}{{end}}' web",
   "ps --all --format '{{.Names}} {{.State}}'",
   "ps --filter network=web --format '{{.Names}}'",
+  "ps --filter network=nowhere --format '{{.Names}}'",
+  "ps --filter network={web} --format '{{.Names}}'",
   "inspect --format '{{.Name}} {{.NetworkSettings.Networks.web.IPAddress}}' c1",
   'network connect web c1',
   'network rm web',

@@ -41,11 +41,11 @@ async function ask(docker: string, socket: string, command: string) {
 }
 
 async function filled(docker: string, socket: string, word: string): Promise<string> {
-  const name = /^\{(\w+)\}$/.exec(word)?.[1]
+  const [whole = '', name] = /(?<!\{)\{(\w+)\}(?!\})/.exec(word) ?? []
   if (name === undefined) return word
   const inspect = ['network', 'inspect', '--format', '{{.Id}}', name]
   const { stdout } = await finish([docker, '-H', `unix://${socket}`, ...inspect])
-  return stdout.trim().slice(0, 12)
+  return word.replace(whole, stdout.trim().slice(0, 12))
 }
 
 type Output = Pick<Difference, 'at' | 'ours' | 'theirs'>

@@ -19,19 +19,18 @@ const listFilters = ['id', 'label', 'name', 'network', 'status']
 
 export function listContainers({ front, query }: Call): Answer {
   const filters = Filters.parse(query.get('filters'), listFilters)
-  // By name or whole id; what isn't there has nobody on it.
-  const wanted = filters.values('network')
   const found = front.controller.sandboxes().filter((box) => {
     const { id, name, labels } = box.inspect()
+    // A network that isn't there has nobody on it.
     const isOn = networksOf(front, box).some(
-      (network) => wanted.includes(network.name) || wanted.includes(network.id),
+      (network) => filters.exact('network', network.name) || filters.begins('network', network.id),
     )
     return (
       filters.matches('id', id) &&
       (filters.matches('name', name) || filters.matches('name', `/${name}`)) &&
       filters.labels('label', labels) &&
       filters.exact('status', 'running') &&
-      (wanted.length === 0 || isOn)
+      (!filters.has('network') || isOn)
     )
   })
   return { status: 200, body: found.map((box) => summary(front, box)) }
