@@ -168,6 +168,11 @@ describe('containers', () => {
     expect((await rig.ask('GET', `/containers/json?filters=${query}`)).body).toHaveLength(count)
   })
 
+  it('have a status that there is', async () => {
+    const got = await rig.ask('GET', '/containers/json?filters={"status":["bogus"]}')
+    expect(got).toMatchObject({ status: 400, body: { message: "invalid filter 'status=bogus'" } })
+  })
+
   it('are not made here', async () => {
     for (const path of ['/containers/create', '/containers/c1/start']) {
       const got = await rig.ask('POST', path, {})
@@ -177,6 +182,7 @@ describe('containers', () => {
       })
     }
     expect((await rig.ask('DELETE', '/containers/c1')).status).toBe(501)
+    expect((await rig.ask('GET', '/containers/c1/logs?stdout=1')).status).toBe(501)
     expect((await rig.ask('GET', '/containers/zz/json')).status).toBe(404)
   })
 })

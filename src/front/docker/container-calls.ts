@@ -2,12 +2,12 @@ import type { PublishedBinding } from '../../model/endpoint.ts'
 import type { Network } from '../../model/network.ts'
 import type { Sandbox } from '../../model/sandbox.ts'
 import type { Answer, Call, Front } from './call.ts'
-import { DockerError } from './docker-error.ts'
+import { DockerError, invalid } from './docker-error.ts'
 import { Filters } from './filters.ts'
 import { findContainer } from './find.ts'
 import { endpointJson } from './network-json.ts'
 
-/** Whatever would make, start or stop one. */
+/** Whatever would make, start or stop one, or tell what goes on in it. */
 export function refuseContainers(): never {
   throw new DockerError(
     501,
@@ -16,9 +16,12 @@ export function refuseContainers(): never {
 }
 
 const listFilters = ['id', 'label', 'name', 'network', 'status']
+const statuses = ['created', 'dead', 'exited', 'paused', 'removing', 'restarting', 'running']
 
 export function listContainers({ front, query }: Call): Answer {
   const filters = Filters.parse(query.get('filters'), listFilters)
+  const unknown = filters.values('status').find((status) => !statuses.includes(status))
+  if (unknown !== undefined) throw invalid(`invalid filter 'status=${unknown}'`)
   const found = front.controller.sandboxes().filter((box) => {
     const { id, name, labels } = box.inspect()
     // A network that isn't there has nobody on it.

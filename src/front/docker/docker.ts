@@ -88,6 +88,7 @@ const routes: readonly Route[] = [
   ['DELETE', /^\/networks\/(.+)$/, deleteNetwork],
   ['GET', /^\/containers\/json$/, listContainers],
   ['GET', /^\/containers\/(.+)\/json$/, inspectContainer],
+  ['GET', /^\/containers\/(.+)$/, refuseContainers],
   ['POST', /^\/containers\/(.+)$/, refuseContainers],
   ['DELETE', /^\/containers\/(.+)$/, refuseContainers],
 ]
