@@ -12,9 +12,20 @@ export async function candidates(
   words: readonly string[],
 ): Promise<readonly Candidate[]> {
   const place = placeOf(root, words.slice(0, -1))
-  const begun = words.at(-1) ?? ''
+  const last = words.at(-1) ?? ''
   if (place === undefined) return []
-  const found = await possible(place, begun)
+  const [, name = '', value = ''] = /^(--[^=]+)=(.*)$/s.exec(last) ?? []
+  const option = takesValue(place.command, name)
+  if (option !== undefined && place.option === undefined && !place.isOver) {
+    const found = begunWith(value, await possible({ ...place, option }, value))
+    return found.map(({ word, description }) => ({ word: `${name}=${word}`, description }))
+  }
+  // To bash the `=` of `--network=web` is a word.
+  const begun = place.option !== undefined && last === '=' ? '' : last
+  return begunWith(begun, await possible(place, begun))
+}
+
+function begunWith(begun: string, found: readonly Candidate[]): readonly Candidate[] {
   return found.filter(({ word }) => word.startsWith(begun))
 }
 
@@ -38,6 +49,7 @@ function placeOf(root: Command, before: readonly string[]): Place | undefined {
   let isOver = false
   let socket: string | undefined
   for (const word of before) {
+    if (option !== undefined && word === '=') continue
     if (option !== undefined) {
       if (option.long === '--host') socket = word
       option = undefined

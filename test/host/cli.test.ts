@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
@@ -255,6 +256,10 @@ it('completes commands, options and names', async () => {
   expect(await complete('network', 'connect', 'we')).toEqual(['web'])
   expect(await complete('network', 'connect', '--ip', '10.7.0.4', 'web', '')).toEqual(['api'])
   expect(await complete('run', '--network', 'b')).toEqual(['back'])
+  expect(await complete('run', '--network=b')).toEqual(['--network=back'])
+  expect(await complete('run', '--network', '=', 'b')).toEqual(['back'])
+  expect(await complete('run', '--network', '=')).toContain('back')
+  expect(await complete('run', '--network', '=', 'web', '--pub')).toContain('--publish')
   expect(await complete('endpoint', 'publish', '')).toEqual(['web/api'])
   expect(await complete('run', '--pub')).toEqual(['--publish', '--publish-all'])
   expect(await complete('run', 'curl', '--pub')).toEqual([])
@@ -264,6 +269,24 @@ it('completes commands, options and names', async () => {
     _cnm; printf '%s\\n' "\${COMPREPLY[@]}"`
   const env = { ...process.env, CNM_HOST: cli.socket }
   expect(await run(['bash', '-c', bash], { env })).toBe('api\n')
+})
+
+it('completes nothing, and keeps nobody waiting, where the daemon hangs', async () => {
+  await using cli = await cliHost()
+  await mkdir(cli.runDir)
+  const hanging = createServer(() => {})
+  hanging.listen(cli.socket)
+  await once(hanging, 'listening')
+  try {
+    expect(await cli.cnm('__complete', '--', 'network', 'rm', '')).toEqual({
+      code: 0,
+      out: '',
+      err: '',
+    })
+  } finally {
+    hanging.close()
+    await rm(cli.socket, { force: true })
+  }
 })
 
 /** What each shell is asked after it has read its script. */
