@@ -13,6 +13,9 @@ import { type Controller, createController } from './linux.ts'
 
 export type { ConfigSources } from './daemon/config.ts'
 
+/** Bytes of log that wait for a reader who is slow; what comes on top is lost. */
+const mostUnwritten = 4 * 1024 * 1024
+
 /**
  * The engine of this host as a service: runs until SIGTERM or SIGINT, or until it is idle. What runs on the
  * host goes on. Errors: those of `createController`; INVALID_ARGUMENT (the configuration).
@@ -21,9 +24,9 @@ export async function runDaemon(sources: ConfigSources = {}): Promise<void> {
   const environment = sources.environment ?? process.env
   const config = await readConfig({ ...sources, environment })
   const sockets = inheritedSockets(environment)
-  const notify = notifier(environment)
-  const destination = pino.destination({ dest: 2, sync: false })
+  const destination = pino.destination({ dest: 2, sync: false, maxLength: mostUnwritten })
   const log = pino({ level: config.logLevel ?? 'info', base: null }, destination)
+  const notify = notifier(environment, log)
   const signal = Promise.race(['SIGTERM', 'SIGINT'].map((name) => once(process, name)))
   // Whoever closes the terminal of a daemon doesn't mean it.
   process.on('SIGHUP', () => {})
@@ -34,6 +37,7 @@ export async function runDaemon(sources: ConfigSources = {}): Promise<void> {
     loading.catch(() => {})
     await using controller = await starting
     const daemon = await serve(await loading, { config, controller, sockets, log })
+    warnOfUnused(sockets, config, log)
     log.info({ pid: process.pid, instance: controller.instance }, 'ready')
     notify('READY=1')
     await Promise.race([signal, daemon.closed])
@@ -101,6 +105,18 @@ async function serve({ startDaemon, dockerApi }: ServiceCode, served: Served): P
   })
 }
 
+/** Whoever connects to a socket that systemd has made and nobody serves would wait for ever. */
+function warnOfUnused(
+  sockets: ReadonlyMap<string, readonly number[]>,
+  { docker = true }: Config,
+  log: Log,
+): void {
+  const used = docker ? ['cnm.sock', 'docker.sock'] : ['cnm.sock']
+  for (const name of sockets.keys()) {
+    if (!used.includes(name)) log.warn({ name }, 'nobody answers at a socket that was handed on')
+  }
+}
+
 /** Its networks are made when somebody first asks: a host without Docker's clients needs none of them. */
 function dockerFront(
   api: DockerApi,
@@ -131,12 +147,16 @@ function peerOf(socket: Socket): { readonly pid: number; readonly uid: number } 
   return fd < 0 ? undefined : peerCredentials(fd)
 }
 
-/** Tells systemd how far this is. */
-function notifier(environment: NodeJS.ProcessEnv): (state: string) => void {
+/** Tells systemd how far this is. That it doesn't listen is no reason to end. */
+function notifier(environment: NodeJS.ProcessEnv, log: Log): (state: string) => void {
   const { NOTIFY_SOCKET: path } = environment
   delete environment.NOTIFY_SOCKET
   return (state) => {
-    if (path) sendDatagram(path, state)
+    try {
+      if (path) sendDatagram(path, state)
+    } catch (error) {
+      log.warn({ err: error }, 'systemd could not be told')
+    }
   }
 }
 

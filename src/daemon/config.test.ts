@@ -30,6 +30,8 @@ it.each([
   [{ dns: { zone: 'a', servers: [] } }, 'unknown key "servers" in dns'],
   [{ dns: { zone: 5 } }, 'dns.zone '],
   [{ idleExit: '30' }, 'idleExit must match'],
+  [{ idleExit: '600h' }, 'idleExit is 600h, which is too long'],
+  [{ endpointIdle: '999999m' }, 'endpointIdle is 999999m, which is too long'],
   [[], 'must be object'],
   ['{', 'is no JSON'],
 ])('refuses %j', async (content, message) => {

@@ -139,10 +139,13 @@ async function readFileConfig(path: string): Promise<Config> {
 
 function parse(value: unknown, what: string): Config {
   try {
-    return parser(ConfigShape, what)(value)
+    const config = parser(ConfigShape, what)(value)
+    refuseLong(config, what)
+    return config
   } catch (error) {
     if (!isCnmError(error)) throw error
-    throw new CnmError(error.code, error.message, { details: error.details, hint: hintFor(error) })
+    const { code, message, details, hint = hintFor(error) } = error
+    throw new CnmError(code, message, { details, hint })
   }
 }
 
@@ -161,6 +164,20 @@ function hintFor({ details }: CnmError): string {
 
 function given(values: Readonly<Record<string, unknown>>): object {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
+}
+
+/** What a timer can wait for. */
+const longestMs = 2 ** 31 - 1
+
+function refuseLong(config: Config, what: string): void {
+  for (const key of ['idleExit', 'endpointIdle'] as const) {
+    const duration = config[key]
+    if (duration === undefined || milliseconds(duration) <= longestMs) continue
+    throw new CnmError('INVALID_ARGUMENT', `${what}: ${key} is ${duration}, which is too long`, {
+      details: { path: key },
+      hint: 'give 24 days (576h) at most',
+    })
+  }
 }
 
 const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const

@@ -1,8 +1,9 @@
-import { chmod, lstat, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, lstat, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { createServer as createSocketServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
 import { DaemonRig } from '../../test/support/daemon-rig.ts'
 import { Activity } from './activity.ts'
@@ -33,7 +34,6 @@ describe('a socket', () => {
       const path = join(folder, 's')
       const dead = createSocketServer()
       await new Promise<void>((resolve) => dead.listen(join(folder, 'd'), resolve))
-      const { rename } = await import('node:fs/promises')
       await rename(join(folder, 'd'), path)
       await new Promise((resolve) => dead.close(resolve))
       const server = createServer()
@@ -102,6 +102,19 @@ describe('stopping', () => {
     await rig.daemon.close()
     expect(await answer).toMatchObject({ code: 'ECONNRESET' })
     await expect.poll(() => signal?.aborted).toBe(true)
+  })
+
+  it('ends where its socket can’t be removed, and says so', async () => {
+    await using rig = await DaemonRig.start()
+    const response = await rig.open('GET /v1/events')
+    await rename(rig.folder, `${rig.folder}-moved`)
+    await writeFile(rig.folder, 'no folder')
+    await rig.daemon.close()
+    await rig.daemon.closed
+    expect(response.complete).toBe(false)
+    expect(await text(response)).toBe('')
+    expect(rig.logged.at(-1)).toMatchObject({ message: 'the socket could not be removed' })
+    await rm(`${rig.folder}-moved`, { recursive: true })
   })
 })
 

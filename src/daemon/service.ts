@@ -58,7 +58,10 @@ export class Service {
   /** Takes no new requests, and ends those that have not come to their end in time. */
   async stop(graceMs: number): Promise<void> {
     this.#isStopping = true
-    await this.#unlink()
+    await this.#unlink().catch((error: unknown) => {
+      // One that stays is taken for a dead one by the next daemon.
+      this.#options.log.warn({ err: error }, 'the socket could not be removed')
+    })
     const closed = new Promise((resolve) => this.#server.close(resolve))
     this.#server.closeIdleConnections()
     if (this.#running > 0) await this.#quiet(graceMs)
