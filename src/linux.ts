@@ -12,7 +12,7 @@ import { nullIpam } from './ipam/null/null.ts'
 import { type KeeperProgram, linuxKernel, lockFile } from './kernel/linux/index.ts'
 import { type Controller, createController as createOn } from './model/controller.ts'
 import { type DnsOptions, parseDns } from './model/engine-dns.ts'
-import { acquireEngineLock } from './store/local/engine-lock.ts'
+import { holdFolders } from './store/local/engine-folders.ts'
 import { local as localStore } from './store/local/local.ts'
 import { makeFolder } from './store/local/make-folder.ts'
 
@@ -54,17 +54,18 @@ export interface LinuxDnsOptions extends DnsOptions {
 
 /**
  * Starts the engine of this host on the real kernel, with the built-in drivers and the local store.
- * Errors: ENGINE_RUNNING (one engine for each state folder and host), MISSING_CAPABILITY,
+ * Errors: ENGINE_RUNNING (one engine for each state folder, run folder and host), MISSING_CAPABILITY,
  * STORE_UNAVAILABLE, INVALID_ARGUMENT.
  */
 export async function createController(options: EngineOptions = {}): Promise<Controller> {
   const { stateDir = '/var/lib/cnm', runDir = '/run/cnm', host: hostPath, ...rest } = parse(options)
   await requireCapabilities()
-  const lock = await acquireEngineLock(stateDir, lockFile)
+  const folders = await holdFolders({ stateDir, runDir: resolve(runDir) }, lockFile)
+  let isUp = false
   try {
     const namespaceDir = join(runDir, 'netns')
     await makeFolder(namespaceDir, 0o755)
-    return await createOn({
+    const controller = await createOn({
       kernel: await linuxKernel({
         ...(hostPath === undefined ? {} : { host: hostPath }),
         keeper: keeperOf(runDir, options),
@@ -75,10 +76,14 @@ export async function createController(options: EngineOptions = {}): Promise<Con
       namespaceDir,
       sandboxDir: join(resolve(runDir), 'sandboxes'),
       ...rest,
-      onClose: async () => lock.release(),
+      onClose: async () => {
+        if (isUp) folders.release()
+      },
     })
+    isUp = true
+    return controller
   } catch (error) {
-    lock.release()
+    await folders.abandon()
     throw error
   }
 }

@@ -26,26 +26,17 @@ export function problemStatus(kind: ErrorKind): number {
 }
 
 /**
- * The error that was sent. One with a code that this version doesn't know is an INTERNAL with its words; what
- * is no error of ours at all is an INTERNAL that quotes it.
+ * The error that was sent; undefined: it is none of ours. One with a code that this version doesn't know is
+ * an INTERNAL with its words.
  */
-export function errorFrom(body: unknown, status: number): CnmError {
-  if (isProblem(body)) {
-    const { code, message } = body
-    const hint = typeof body.hint === 'string' ? { hint: body.hint } : {}
-    const details = isObject(body.details) ? body.details : {}
-    if (isCode(code)) return new CnmError(code, message, { details, ...hint })
-    return new CnmError('INTERNAL', message, { details: { ...details, code }, ...hint })
-  }
-  const said = typeof body === 'string' ? body : JSON.stringify(body)
-  return new CnmError(
-    'INTERNAL',
-    `the daemon answered with status ${status}: ${said.slice(0, longestQuote)}`,
-    { details: { status }, hint: 'see whether the socket is that of a cnm daemon' },
-  )
+export function errorFrom(body: unknown): CnmError | undefined {
+  if (!isProblem(body)) return undefined
+  const { code, message } = body
+  const hint = typeof body.hint === 'string' ? { hint: body.hint } : {}
+  const details = isObject(body.details) ? body.details : {}
+  if (isCode(code)) return new CnmError(code, message, { details, ...hint })
+  return new CnmError('INTERNAL', message, { details: { ...details, code }, ...hint })
 }
-
-const longestQuote = 300
 
 interface Problem {
   readonly code: string

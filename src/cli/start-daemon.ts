@@ -96,6 +96,8 @@ function lostTo({ exitCode, signalCode }: ChildProcess, log: DaemonLog): boolean
   }
   // It has other folders, and so another socket than the one that is waited for.
   if (problem.details.table !== undefined) throw problem
+  // Somebody answers at the socket who is no daemon: it would have been found.
+  if (problem.details.path !== undefined) throw problem
   const argv = argvOf(problem.details.pid)
   if (argv === undefined) return false
   // Somebody's program that is the engine itself never answers.
@@ -177,7 +179,7 @@ function makeFolder(path: string): void {
 function problemIn(line: string): CnmError | undefined {
   if (!line.startsWith('{"code":')) return undefined
   try {
-    return errorFrom(JSON.parse(line), 503)
+    return errorFrom(JSON.parse(line))
   } catch {
     return undefined
   }

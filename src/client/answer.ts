@@ -2,13 +2,18 @@ import { errorFrom } from '../api/problem.ts'
 import type { AnswerOf, Route } from '../api/route.ts'
 import type { CnmError } from '../base/errors.ts'
 import { parser } from '../base/parse.ts'
+import type { Reply } from './exchange.ts'
+import { stranger } from './unreachable.ts'
 
 /** Made when they are first needed: a command needs one or two. */
 const parsers = new Map<Route, (value: unknown) => unknown>()
 
-/** What the daemon answered. Errors: those it sent; INTERNAL, with the path in the JSON, if it isn't what the route says. */
-export function answerOf<R extends Route>(route: R, status: number, text: string): AnswerOf<R> {
-  if (status < 200 || status > 299) throw problemOf(status, text)
+/**
+ * What the daemon answered. Errors: those it sent; INTERNAL, with the path in the JSON, if it isn't what the
+ * route says; INVALID_ARGUMENT, if it is no daemon that answers.
+ */
+export function answerOf<R extends Route>(route: R, reply: Reply): AnswerOf<R> {
+  if (reply.status < 200 || reply.status > 299) throw problemOf(reply)
   if (route.answer === undefined) return undefined as AnswerOf<R>
   let parse = parsers.get(route)
   if (parse === undefined) {
@@ -16,18 +21,20 @@ export function answerOf<R extends Route>(route: R, status: number, text: string
     parse = parser(route.answer, what, 'INTERNAL')
     parsers.set(route, parse)
   }
-  return parse(jsonOf(text)) as AnswerOf<R>
+  const body = jsonOf(reply.text)
+  if (body === undefined) throw stranger(reply)
+  return parse(body) as AnswerOf<R>
 }
 
-export function problemOf(status: number, text: string): CnmError {
-  return errorFrom(jsonOf(text), status)
+export function problemOf(reply: Reply): CnmError {
+  return errorFrom(jsonOf(reply.text)) ?? stranger(reply)
 }
 
-/** A text that isn't JSON stays as it is; no answer is a text. */
+/** undefined: it is none. */
 function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    return text
+    return undefined
   }
 }

@@ -97,8 +97,8 @@ describe('a call', () => {
     })
     server.on('listNetworks', ({ response }) => response.end('[{'))
     await expect(cnm.networks()).rejects.toMatchObject({
-      code: 'INTERNAL',
-      message: "the daemon's answer to GET /v1/networks: must be array",
+      code: 'INVALID_ARGUMENT',
+      message: `what answers at ${server.path} is no cnm daemon: status 200, [{`,
     })
   })
 
@@ -160,6 +160,36 @@ describe('what is no socket', () => {
     await expect(connectController({ socket })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
       message: expect.stringContaining(message),
+    })
+  })
+})
+
+describe('the socket of somebody else', () => {
+  it.each([
+    ['a page', 404, '<html>\n', 'status 404, <html>'],
+    ['an API', 404, '{"message":"page not found"}', 'status 404, {"message":"page not found"}'],
+    ['a page, happily', 200, '<html>', 'status 200, <html>'],
+    ['nothing', 500, '', 'status 500, no text'],
+    ['much', 502, 'x'.repeat(1000), `status 502, ${'x'.repeat(200)} …`],
+  ])('is called so: it answers with %s', async (_, status, text, said) => {
+    server.on('status', ({ response }) => {
+      response.writeHead(status).end(text)
+    })
+    await expect(connectController({ socket: server.path })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: `what answers at ${server.path} is no cnm daemon: ${said}`,
+      details: { socket: server.path, status },
+      hint: expect.stringContaining('CNM_HOST'),
+    })
+  })
+
+  it('that says nothing may be asked again', async () => {
+    server.on('status', ({ socket }) => {
+      socket.destroy()
+    })
+    await expect(connectController({ socket: server.path })).rejects.toMatchObject({
+      code: 'DAEMON_UNREACHABLE',
+      hint: 'ask again; if that ends likewise, see whether the socket is that of a cnm daemon',
     })
   })
 })

@@ -43,7 +43,7 @@ export interface ClientOptions extends Cancellable {
 
 /**
  * Finds the daemon. Errors: DAEMON_UNREACHABLE, MISSING_CAPABILITY (its socket is not for us), INVALID_ARGUMENT
- * (no socket can be called so).
+ * (no socket can be called so, or it is somebody else's).
  */
 export async function connectController(options: ClientOptions = {}): Promise<RemoteController> {
   const controller = new RemoteController(new Connection(socketPath(options.socket)))

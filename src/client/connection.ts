@@ -9,7 +9,7 @@ import {
 } from '../api/route.ts'
 import { CnmError, type ErrorCode } from '../base/errors.ts'
 import { answerOf, problemOf } from './answer.ts'
-import { exchange, linesOf, type Question, textOf, Unread } from './exchange.ts'
+import { exchange, linesOf, type Question, type Reply, textOf, Unread } from './exchange.ts'
 
 /** What a route wants: parameters, body and query where it has them. */
 export type Given<R extends Route> = {
@@ -66,8 +66,7 @@ export class Connection {
     this.#refuseClosed()
     const question = this.#question(route, given)
     const answer = (async () => {
-      const response = await this.#ask(question)
-      return answerOf(route, response.statusCode ?? 0, await textOf(response, question))
+      return answerOf(route, await this.#reply(await this.#ask(question), question))
     })()
     if (question.agent === false) return answer
     this.#running.add(answer)
@@ -86,8 +85,7 @@ export class Connection {
     this.#refuseClosed()
     const question = this.#question(route, { ...given, apart: true })
     const response = await this.#ask(question)
-    const status = response.statusCode ?? 0
-    if (status !== 200) throw problemOf(status, await textOf(response, question))
+    if (response.statusCode !== 200) throw problemOf(await this.#reply(response, question))
     return { headers: response.headers, values: this.#lines(route, response, question) }
   }
 
@@ -103,7 +101,9 @@ export class Connection {
     response: IncomingMessage,
     question: Question,
   ): AsyncGenerator<AnswerOf<R>, void, undefined> {
-    for await (const line of linesOf(response, question)) yield answerOf(route, 200, line)
+    for await (const line of linesOf(response, question)) {
+      yield answerOf(route, { socket: this.socket, status: 200, text: line })
+    }
   }
 
   #question(route: Route, given: AnyGiven): Question {
@@ -127,6 +127,11 @@ export class Connection {
       for (const socket of Object.values(this.#agent.freeSockets).flat()) socket?.destroy()
       return exchange({ ...question, agent: false })
     }
+  }
+
+  async #reply(response: IncomingMessage, question: Question): Promise<Reply> {
+    const text = await textOf(response, question)
+    return { socket: this.socket, status: response.statusCode ?? 0, text }
   }
 
   #refuseClosed(): void {

@@ -12,6 +12,13 @@ export interface Question {
   readonly signal?: AbortSignal
 }
 
+/** What came back. */
+export interface Reply {
+  readonly socket: string
+  readonly status: number
+  readonly text: string
+}
+
 /** Nothing of it was done, since the daemon had ended the connection before it read the question. */
 export class Unread extends Error {}
 
@@ -76,12 +83,11 @@ function headersOf(body: string | undefined): OutgoingHttpHeaders {
 
 function failure(question: Question, error: NodeJS.ErrnoException, reused: boolean): Error {
   const { socket, method, path, signal } = question
-  const what = `${method} ${path}`
-  if (signal?.aborted) return cancelled(what, signal)
+  if (signal?.aborted) return cancelled(`${method} ${path}`, signal)
   if (error.syscall === 'connect') return unreachable(socket, error)
   // The kernel says so if the other side ended with something unread. Read and then ended is no such error.
   const unread = error.code === 'EPIPE' || (error.code === 'ECONNRESET' && error.syscall === 'read')
   // Whoever is killed has read it, perhaps; asking does no harm twice.
   if (reused && (unread || method === 'GET')) return new Unread(error.message, { cause: error })
-  return lost(socket, what, error)
+  return lost(socket, question, error)
 }

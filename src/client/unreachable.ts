@@ -1,4 +1,5 @@
 import { CnmError } from '../base/errors.ts'
+import type { Reply } from './exchange.ts'
 
 /** Nobody answers there, or not everybody may ask. */
 export function unreachable(socket: string, cause: NodeJS.ErrnoException): CnmError {
@@ -17,16 +18,35 @@ export function unreachable(socket: string, cause: NodeJS.ErrnoException): CnmEr
   })
 }
 
+/** Somebody answers there who doesn't speak as a daemon does. */
+export function stranger({ socket, status, text }: Reply): CnmError {
+  const quote = text.length > longestQuote ? `${text.slice(0, longestQuote)} …` : text
+  return new CnmError(
+    'INVALID_ARGUMENT',
+    `what answers at ${socket} is no cnm daemon: status ${status}, ${quote.trim() || 'no text'}`,
+    {
+      details: { socket, status },
+      hint: "say with --host or CNM_HOST where the daemon's socket is",
+    },
+  )
+}
+
+const longestQuote = 200
+
 /** The connection ended in the middle. */
-export function lost(socket: string, what: string, cause?: unknown): CnmError {
+export function lost(
+  socket: string,
+  { method, path }: { readonly method: string; readonly path: string },
+  cause?: unknown,
+): CnmError {
+  const hint =
+    method === 'GET'
+      ? 'ask again; if that ends likewise, see whether the socket is that of a cnm daemon'
+      : 'see what is there before you ask for it again: it may have been done'
   return new CnmError(
     'DAEMON_UNREACHABLE',
-    `the daemon at ${socket} ended the connection before it had answered ${what}`,
-    {
-      details: { socket },
-      hint: 'see what is there before you ask for it again: it may have been done',
-      ...(cause === undefined ? {} : { cause }),
-    },
+    `the daemon at ${socket} ended the connection before it had answered ${method} ${path}`,
+    { details: { socket }, hint, ...(cause === undefined ? {} : { cause }) },
   )
 }
 

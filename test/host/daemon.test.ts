@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { lstat, readlink, rename, stat, writeFile } from 'node:fs/promises'
+import { lstat, readdir, readlink, rename, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { askAt, DaemonProcess, runDir } from '../support/daemon-process.ts'
 import { throwAwayHost } from '../support/host.ts'
+import { keeperPid } from '../support/keeper-rig.ts'
 
 interface Box {
   readonly id: string
@@ -74,13 +75,29 @@ it('leaves sandboxes as they are when it is stopped', async () => {
   await end(second)
 })
 
-it('is the only one of its folder, and of its host', async () => {
+it('is the only one of its folders, and of its host, and whoever is refused leaves nothing', async () => {
   await using host = await throwAwayHost()
   const first = await new DaemonProcess(host).ready()
-  const second = new DaemonProcess(host)
-  await expect(second.ready()).rejects.toThrow(`process ${first.pid}`)
-  expect(await second.ended).toBe(4)
-  expect(await first.ask('GET /v1/status')).toMatchObject({ pid: first.pid, networks: 2 })
+  await twoBoxes(first)
+  const keeper = await keeperPid(host)
+  const other = (name: string) => join(host.folder, `other-${name}`)
+  const state = ['--state-dir', other('state')]
+  const run = ['--run-dir', other('run')]
+  for (const [flags, message] of [
+    [[], `process ${first.pid} is the engine of the state folder`],
+    [state, `process ${first.pid} is the engine of the run folder`],
+    [run, `process ${first.pid} is the engine of the state folder`],
+    [[...state, ...run], 'another engine on this host owns'],
+  ] as const) {
+    const second = new DaemonProcess(host, flags)
+    await expect(second.ready()).rejects.toThrow(message)
+    expect(await second.ended).toBe(4)
+  }
+  expect((await readdir(host.folder)).filter((name) => name.startsWith('other-'))).toEqual([])
+  expect(await host.sh('ss -xlpnH')).not.toContain(other('run'))
+  expect(await keeperPid(host)).toBe(keeper)
+  expect(await first.ask('GET /v1/status')).toMatchObject({ pid: first.pid, networks: 3 })
+  expect(await first.ask('POST /v1/doctor', {})).toEqual([])
   await end(first)
 })
 

@@ -2,7 +2,6 @@ import { mkdirSync, rmSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { CnmError, isKernelError } from '../../base/errors.ts'
 import { close, connectUnix, listenUnix, sendDatagram } from '../../kernel/linux/service/index.ts'
-import { PathIdentity } from './path-identity.ts'
 import { runKeeper } from './run-keeper.ts'
 
 /** So long one that listens may take to take a connection. */
@@ -21,7 +20,7 @@ const FIRST_FD = 3
 /**
  * Makes a keeper of this process that stays until it is told to end, whether there is an engine or not.
  * Its socket is the one that systemd hands on, or made here. Errors: ENGINE_RUNNING (another keeper
- * answers there), INVALID_ARGUMENT (the folder, or what was handed on).
+ * answers there), MISSING_CAPABILITY, INVALID_ARGUMENT (the folder, or what was handed on).
  */
 export function keepForUnit(options: UnitKeeperOptions, environment: NodeJS.ProcessEnv): void {
   const runDir = resolve(options.runDir)
@@ -29,14 +28,19 @@ export function keepForUnit(options: UnitKeeperOptions, environment: NodeJS.Proc
   const socket = join(runDir, 'keeper.sock')
   const given = givenSocket(environment, socket)
   const listening = given ?? listenAt(runDir, socket)
-  const identity = new PathIdentity(socket)
   process.chdir('/')
-  runKeeper({ socket, resolvConf, stays: true }, listening, () => {
-    if (given === undefined && identity.isSame()) rmSync(socket, { force: true })
-  })
-  const { NOTIFY_SOCKET: path } = environment
+  runKeeper({ socket, resolvConf, stays: true }, listening, given !== undefined)
   // Who connects from now on is answered, if not at once.
-  if (path) sendDatagram(path, 'READY=1')
+  tellReady(environment)
+}
+
+/** That systemd doesn't listen is no reason to end. */
+function tellReady({ NOTIFY_SOCKET: path }: NodeJS.ProcessEnv): void {
+  try {
+    if (path) sendDatagram(path, 'READY=1')
+  } catch (error) {
+    process.stderr.write(`${new Date().toISOString()} systemd could not be told: ${error}\n`)
+  }
 }
 
 /** undefined: none was handed on to this process. */
@@ -55,20 +59,35 @@ function givenSocket(
 
 function listenAt(runDir: string, path: string): number {
   try {
-    mkdirSync(runDir, { recursive: true, mode: 0o755 })
+    makeFolder(runDir)
     if (isSocket(path)) {
       refuseOther(path)
       rmSync(path, { force: true })
     }
     return listenUnix(path)
   } catch (error) {
-    if (error instanceof CnmError) throw error
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new CnmError('INVALID_ARGUMENT', `the keeper can't listen at ${path}: ${reason}`, {
-      details: { path },
-      cause: error,
-    })
+    throw error instanceof CnmError ? error : cantListen(path, error as Error)
   }
+}
+
+/** Not by `recursive`, which never ends below /proc. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, 0o755)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+}
+
+function cantListen(path: string, cause: Error): CnmError {
+  const errno = isKernelError(cause) ? cause.errno : (cause as NodeJS.ErrnoException).code
+  const message = `the keeper can't listen at ${path}: ${cause.message}`
+  const about = { details: { path }, cause }
+  if (errno === 'EACCES' || errno === 'EPERM') {
+    return new CnmError('MISSING_CAPABILITY', message, { ...about, hint: 'run it as root' })
+  }
+  const hint = 'name the run folder of the daemon with --run-dir'
+  return new CnmError('INVALID_ARGUMENT', message, { ...about, hint })
 }
 
 function refuseOther(path: string): void {

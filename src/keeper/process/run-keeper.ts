@@ -1,14 +1,17 @@
-import { writeSync } from 'node:fs'
+import { rmSync, writeSync } from 'node:fs'
 import type { KeeperOptions } from '../keeper.ts'
 import { KeeperProcess } from './keeper-process.ts'
+import { PathIdentity } from './path-identity.ts'
 
 const PATIENCE_MS = 1000
 
 /**
  * Makes a keeper of this process, that listens on that descriptor, until it is told to end: by an engine, by
- * SIGTERM, or because nobody needs it. The process ends with it; `onEnd` is called before.
+ * SIGTERM, or because nobody needs it. The process ends with it, and so does its socket, unless systemd
+ * has made it (`isGiven`).
  */
-export function runKeeper(options: KeeperOptions, listenFd: number, onEnd = () => {}): void {
+export function runKeeper(options: KeeperOptions, listenFd: number, isGiven = false): void {
+  const identity = new PathIdentity(options.socket)
   let keeper: KeeperProcess | undefined
   process.title = 'cnm keeper'
 
@@ -34,7 +37,16 @@ export function runKeeper(options: KeeperOptions, listenFd: number, onEnd = () =
       writeSync(2, `${new Date().toISOString()} the keeper's resolver has failed: ${text}\n`)
       process.exitCode = 1
     }
-    onEnd()
+    if (!isGiven && identity.isSame()) removeSocket(options.socket)
     process.exit()
   })
+}
+
+/** The next keeper takes its place otherwise. */
+function removeSocket(path: string): void {
+  try {
+    rmSync(path, { force: true })
+  } catch (error) {
+    writeSync(2, `${new Date().toISOString()} the keeper's socket stays: ${error}\n`)
+  }
 }

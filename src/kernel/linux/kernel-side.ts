@@ -216,7 +216,7 @@ export class KernelSide implements Operations {
     this.#machinery.reservations.close()
     this.#host.close()
     this.#namespaces.close()
-    await this.#machinery.keeper?.link.end()
+    await this.#machinery.keeper?.end(this.#machinery.ruleset.definitions.length > 0)
   }
 
   #adopt(fd: number, path: string): AdoptedNamespace {

@@ -7,11 +7,9 @@ import { KernelError } from '../../base/errors.ts'
 import { acquireEngineLock } from './engine-lock.ts'
 
 let root: string
-let stateDir: string
 
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'cnm-lock-'))
-  stateDir = join(root, 'state')
 })
 
 afterEach(() => rm(root, { recursive: true }))
@@ -21,8 +19,8 @@ const held = () => undefined
 
 describe('the lock of the engine', () => {
   it('names its process', async () => {
-    const lock = await acquireEngineLock(stateDir, free)
-    expect(await readFile(join(stateDir, 'lock'), 'utf8')).toBe(`${process.pid}\n`)
+    const lock = await acquireEngineLock(root, free)
+    expect(await readFile(join(root, 'lock'), 'utf8')).toBe(`${process.pid}\n`)
     lock.release()
   })
 
@@ -36,7 +34,7 @@ describe('the lock of the engine', () => {
 
   it('closes its file once', async () => {
     let fd = -1
-    const lock = await acquireEngineLock(stateDir, (path) => {
+    const lock = await acquireEngineLock(root, (path) => {
       fd = free(path)
       return fd
     })
@@ -58,6 +56,18 @@ describe('the lock of the engine', () => {
     })
   })
 
+  it('is another one for the run folder, be it the same or not', async () => {
+    const state = await acquireEngineLock(root, free)
+    await writeFile(join(root, 'run.lock'), '4712\n')
+    await expect(acquireEngineLock(root, held, 'run')).rejects.toMatchObject({
+      message: `process 4712 is the engine of the run folder ${root}`,
+      details: { pid: 4712, runDir: root },
+    })
+    const run = await acquireEngineLock(root, free, 'run')
+    run.release()
+    state.release()
+  })
+
   it.each(['', 'x\n'])('is refused when that one has not said so yet (%j)', async (content) => {
     await writeFile(join(root, 'lock'), content)
     await expect(acquireEngineLock(root, held)).rejects.toMatchObject({
@@ -70,7 +80,7 @@ describe('the lock of the engine', () => {
     const readOnly = () => {
       throw new KernelError('open', 'EROFS', { target: 'lock' })
     }
-    await expect(acquireEngineLock(stateDir, readOnly)).rejects.toMatchObject({
+    await expect(acquireEngineLock(root, readOnly)).rejects.toMatchObject({
       code: 'STORE_UNAVAILABLE',
       details: { errno: 'EROFS' },
       hint: expect.stringMatching(/read-only/),

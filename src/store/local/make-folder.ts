@@ -4,24 +4,27 @@ import { isErrno, onDisk } from './unavailable.ts'
 
 /**
  * Makes a folder, and those above it that are missing; all of them are on the disk when it resolves.
- * Node's own recursive `mkdir` never ends where none can be made, as below /proc. Errors:
- * STORE_UNAVAILABLE.
+ * Node's own recursive `mkdir` never ends where none can be made, as below /proc. false: it was there
+ * already. Errors: STORE_UNAVAILABLE.
  */
-export async function makeFolder(path: string, mode = 0o700): Promise<void> {
-  await onDisk(path, () => makeAll(path, mode))
+export async function makeFolder(path: string, mode = 0o700): Promise<boolean> {
+  return onDisk(path, () => makeAll(path, mode))
 }
 
-async function makeAll(path: string, mode: number): Promise<void> {
-  if (await isFolder(path)) return
+async function makeAll(path: string, mode: number): Promise<boolean> {
+  if (await isFolder(path)) return false
   const parent = dirname(path)
   if (parent !== path) await makeAll(parent, mode)
+  let isMade = true
   try {
     await mkdir(path, { mode })
   } catch (error) {
     // Somebody else may have been faster.
     if (!isErrno(error, 'EEXIST') || !(await isFolder(path))) throw error
+    isMade = false
   }
   await syncFolder(parent)
+  return isMade
 }
 
 async function isFolder(path: string): Promise<boolean> {

@@ -104,6 +104,11 @@ export class Keeper {
     return { known, problems: this.takeProblems(), isUp, owes }
   }
 
+  /** `hasTables`: there are some that it keeps for the next engine. */
+  async end(hasTables: boolean): Promise<void> {
+    await this.link.end(!hasTables && this.mirror.all().length === 0)
+  }
+
   takeProblems(): readonly string[] {
     const problems = this.#problems
     this.#problems = []

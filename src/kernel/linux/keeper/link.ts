@@ -66,6 +66,8 @@ export class KeeperLink {
   #process: KeeperProcess | undefined
   /** Of a keeper that was started and hasn't said a word yet. */
   #greeting: Asked | undefined
+  /** It is this link that has started it. */
+  #isStarted = false
   /** The socket is systemd's, which starts a keeper for who connects. */
   #isActivated = false
   #lastNumber = 0
@@ -176,12 +178,16 @@ export class KeeperLink {
     throw new KernelError('execve', 'ECONNRESET', { target: this.#program.program, message })
   }
 
-  /** Ends the keeper, if it doesn't have to stay. */
-  async end(): Promise<void> {
+  /**
+   * Ends the keeper, if it doesn't have to stay. `isUnused`: it has been given nothing, so that one which
+   * was started here has nothing to stay for.
+   */
+  async end(isUnused: boolean): Promise<void> {
     // It may listen to another engine by now.
     this.drain()
     const connection = this.#connection
-    if (this.#program.stay || !this.isUp) {
+    const stays = this.#program.stay === true && !(isUnused && this.#isStarted)
+    if (stays || !this.isUp) {
       connection?.close()
       this.#process?.forget()
       return
@@ -211,6 +217,7 @@ export class KeeperLink {
 
   /** false: there is none, or one that this engine can't talk to, which is ended. */
   #find(): boolean {
+    this.#isStarted = false
     this.#isActivated = false
     const deadline = performance.now() + FOUND_MS
     const fd = this.#connect()
@@ -252,6 +259,7 @@ export class KeeperLink {
   /** Doesn't wait for it: what is said waits in its socket. */
   #start(): void {
     const path = socketOf(this.#program)
+    this.#isStarted = true
     this.#isActivated = false
     mkdirSync(this.#program.folder, { recursive: true, mode: 0o755 })
     rmSync(path, { force: true })
