@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { connectController } from '#dist/client/client.js'
 import { close } from '#dist/kernel/linux/ffi/file.js'
 import { listenUnix } from '#dist/kernel/linux/ffi/unix-socket.js'
 import { type LinuxKernelOptions, linuxKernel } from '#dist/kernel/linux/index.js'
@@ -142,6 +143,39 @@ describe('cnm keeper', () => {
     await using keeper = start(host)
     expect(await keeper.end()).toBe(2)
     expect(await keeper.said).toContain(socketOf(host))
+  })
+
+  it('says so at once where there can be no folder', async () => {
+    await using host = await throwAwayHost()
+    await using keeper = start(host, '--run-dir', '/proc/nowhere')
+    expect(await keeper.end()).toBe(2)
+    expect(await keeper.said).toContain('/proc/nowhere/keeper.sock')
+  })
+
+  it('says which rights it lacks', async () => {
+    await using host = await throwAwayHost()
+    await host.sh(`mkdir -m 0500 ${host.folder}/closed`)
+    const powerless = ['setpriv', '--bounding-set=-all', '--inh-caps=-all'] as const
+    const args = ['--json', '--run-dir', `${host.folder}/closed/run`]
+    const argv = [...powerless, process.execPath, cli, 'keeper', ...args]
+    await using keeper = new Command(
+      spawn('nsenter', [`--net=${host.netns}`, ...argv], { stdio: ['ignore', 'ignore', 'pipe'] }),
+    )
+    expect(await keeper.end()).toBe(5)
+    expect(JSON.parse(await keeper.said)).toMatchObject({ code: 'MISSING_CAPABILITY' })
+  })
+
+  it('is no daemon, and whoever takes it for one is told so', async () => {
+    await using host = await throwAwayHost()
+    await using keeper = start(host)
+    await listens(host, keeper)
+    await expect(connectController({ socket: socketOf(host) })).rejects.toMatchObject({
+      code: 'DAEMON_UNREACHABLE',
+      message: expect.stringContaining(socketOf(host)),
+      hint: expect.stringContaining('see whether the socket is that of a cnm daemon'),
+    })
+    const kernel = await linuxKernel(engineOf(host, true))
+    await kernel.close()
   })
 
   it('that hangs is replaced by the next engine', async () => {

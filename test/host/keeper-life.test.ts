@@ -95,6 +95,29 @@ describe('when the engine is killed', () => {
     await second.close()
     expect(await keeperPid(rig.host)).toBeUndefined()
   })
+
+  it('a keeper that ends by itself leaves no socket', async () => {
+    await using rig = await relayRig()
+    await rig.kernel.close()
+    const options = { host: rig.host.netns, keeper: keeperOf(rig.host, true) }
+    const kernel = await linuxKernel(options)
+    await add(kernel, table, ...kept(rig))
+    await kernel.close()
+    const pid = (await keeperPid(rig.host))!
+    process.kill(pid, 'SIGTERM')
+    await eventually(async () => !(await isRunning(pid)))
+    expect(existsSync(join(rig.host.folder, 'run/keeper.sock'))).toBe(false)
+  })
+
+  it('a keeper that stays ends all the same if it was given nothing', async () => {
+    await using rig = await relayRig()
+    await rig.kernel.close()
+    const options = { host: rig.host.netns, keeper: keeperOf(rig.host, true) }
+    const kernel = await linuxKernel(options)
+    await kernel.close()
+    expect(await keeperPid(rig.host)).toBeUndefined()
+    expect(existsSync(join(rig.host.folder, 'run/keeper.sock'))).toBe(false)
+  })
 })
 
 describe('when the keeper is killed', () => {
