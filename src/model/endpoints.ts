@@ -24,6 +24,7 @@ import {
 import type { PlannedEndpoint } from './plan.ts'
 import type { EndpointRecord, SandboxRecord } from './records.ts'
 import type { NetworkState } from './state.ts'
+import { performTeardown } from './teardown-step.ts'
 
 type Parsed = ReturnType<typeof parseEndpointOptions>
 
@@ -203,8 +204,10 @@ async function changeMembers(
   leaving: readonly EndpointRecord[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const { records, ...step } = planMembers(engine, sandbox, joining, leaving)
-  await engine.perform({ what, ...step, ...(signal ? { signal } : {}) })
+  const { records, ...members } = planMembers(engine, sandbox, joining, leaving)
+  const step = { what, ...members, ...(signal ? { signal } : {}) }
+  if (joining.length === 0) await performTeardown(engine, step)
+  else await engine.perform(step)
   await settleMembers(engine, sandbox, records, joining, leaving)
 }
 

@@ -175,6 +175,23 @@ export class Engine {
     }
   }
 
+  /**
+   * Records the step, and does of it what takes away: what it adds stays missing until it is mended. What
+   * can't be taken away is told; it is nobody's from now on.
+   */
+  async performRemoval(step: Pick<Step, 'what' | 'claims' | 'done'>): Promise<void> {
+    const { remove } = this.ledger.claim(step.claims)
+    try {
+      await this.store.commit(step.done)
+    } catch (error) {
+      this.ledger.unclaim(step.claims)
+      throw error
+    }
+    await this.#apply({ remove, add: [] }).catch((error: unknown) => {
+      this.onProblem(explain(error, step.what))
+    })
+  }
+
   async #record(step: Step, change: Change): Promise<void> {
     if (step.claims.length > 0 && step.claims.every(({ to }) => to.length === 0)) {
       // What is torn down can't be put back as it was. The intent is recorded: the next start, at the

@@ -267,7 +267,7 @@ function asBefore({ adding: _, ...record }: EndpointRecord): EndpointRecord {
 /** Default routes may have to move: an endpoint that supplied one didn't come back. */
 async function replan(engine: Engine, problems: string[]): Promise<void> {
   for (const sandbox of engine.state.sandboxes.all()) {
-    await replanOne(engine, sandbox, problems).catch((error: unknown) => {
+    await replanOne(engine, sandbox).catch((error: unknown) => {
       if (isCnmError(error, 'STORE_UNAVAILABLE')) throw error
       problems.push(`sandbox "${sandbox.name}" can't be brought back whole: ${String(error)}`)
     })
@@ -277,22 +277,14 @@ async function replan(engine: Engine, problems: string[]): Promise<void> {
   }
 }
 
-async function replanOne(
-  engine: Engine,
-  sandbox: SandboxRecord,
-  problems: string[],
-): Promise<void> {
+async function replanOne(engine: Engine, sandbox: SandboxRecord): Promise<void> {
   const { records, ...step } = planMembers(engine, sandbox, [], [])
   if (records.length === 0) return
   const what = `bringing back sandbox "${sandbox.name}"`
   await engine.perform({ what, ...step }).catch(async (error: unknown) => {
     if (isCnmError(error, 'STORE_UNAVAILABLE')) throw error
     // Its links may be gone and its ports taken: what is to be there comes when all is mended.
-    const { remove } = engine.ledger.claim(step.claims)
-    await engine.store.commit(step.done)
-    await engine.kernel.apply({ remove, add: [] }).catch((failure: unknown) => {
-      problems.push(`${what}: ${String(failure)}`)
-    })
+    await engine.performRemoval({ what, ...step })
   })
   for (const record of records) engine.state.putEndpoint(record)
 }
