@@ -12,6 +12,7 @@ import { Engine, explain } from './engine.ts'
 import { type DnsOptions, parseDns } from './engine-dns.ts'
 import type { CnmEvent, ListenOptions } from './event-bus.ts'
 import { followHost } from './follow-host.ts'
+import type { Losses } from './losses.ts'
 import { Network, refuseOther } from './network.ts'
 import { createNetwork } from './networks.ts'
 import { Sandbox } from './sandbox.ts'
@@ -52,9 +53,10 @@ export async function createController(options: ControllerOptions): Promise<Cont
   const dns = parseDns(options.dns)
   const engine = new Engine({ coexist: 'auto', ...rest, dns, idleMs, onProblem })
   try {
-    const problems = await start(engine)
+    const losses = await start(engine)
+    for (const detail of losses.all()) onProblem(detail)
     followHost(engine)
-    return new Controller(engine, problems, onClose)
+    return new Controller(engine, losses, onClose)
   } catch (error) {
     await shut(engine, onClose)
     throw explain(error, 'starting the engine')
@@ -81,13 +83,13 @@ async function shut(engine: Engine, onClose: () => Promise<void>): Promise<void>
 /** The Container Network Model of one host: its networks, sandboxes and endpoints. */
 export class Controller implements AsyncDisposable {
   readonly #engine: Engine
-  readonly #problems: readonly string[]
+  readonly #losses: Losses
   readonly #onClose: () => Promise<void>
   #closed: Promise<void> | undefined
 
-  constructor(engine: Engine, problems: readonly string[], onClose: () => Promise<void>) {
+  constructor(engine: Engine, losses: Losses, onClose: () => Promise<void>) {
     this.#engine = engine
-    this.#problems = problems
+    this.#losses = losses
     this.#onClose = onClose
   }
 
@@ -190,7 +192,7 @@ export class Controller implements AsyncDisposable {
   /** How the machine differs from the records; with `fix` the difference is mended. */
   async doctor(options: Cancellable & { readonly fix?: boolean } = {}): Promise<Finding[]> {
     throwIfAborted(options.signal, 'doctor')
-    return doctor(this.#open(), this.#problems, options.fix ?? false)
+    return doctor(this.#open(), this.#losses, options.fix ?? false)
   }
 
   /** Deletes all networks without endpoints. Answers with their names. */

@@ -1,15 +1,17 @@
 import type { Difference, PortHolder } from '../kernel/kernel.ts'
 import { holderText } from '../kernel/port-conflict.ts'
 import { resourceKey } from '../kernel/resource.ts'
-import { type Drift, findDrift, orphanText } from './drift.ts'
+import { type Drift, findDrift, mend, orphanText } from './drift.ts'
 import { type Engine, explain, put } from './engine.ts'
-import { mendOthers } from './mend-all.ts'
+import type { Losses } from './losses.ts'
+import { mendDifferences, mendOthers } from './mend-all.ts'
 import { isPredefined } from './networks.ts'
 
 /** One way in which the machine is not as the records say, or doesn't let them come true. */
 export interface Finding {
   /**
-   * `lost`: something about what runs could not be recovered; it can't be mended. `blocked`: others'
+   * `lost`: something could not be recovered, at the start or now. What can't be mended any more is told until
+   * somebody has all mended, and is done with thereby. `blocked`: others'
    * rules stop packets of ours. `shadowed`: a process of the host listens at a published port and
    * doesn't hear what comes in there.
    */
@@ -25,27 +27,30 @@ export interface Finding {
  * Lists every difference between records and machine, and with `fix` makes the machine as the records
  * say. Nothing else happens meanwhile. What is others' is told, and left alone.
  */
-export async function doctor(
-  engine: Engine,
-  problems: readonly string[],
-  fix: boolean,
-): Promise<Finding[]> {
+export async function doctor(engine: Engine, losses: Losses, fix: boolean): Promise<Finding[]> {
   return engine.queue.runAlone(async () => {
     await engine.kernel.settled()
     const drift = await lookAt(engine, fix).catch((error: unknown) => {
       throw explain(error, 'looking at the machine')
     })
-    const left = fix ? await mended(engine, drift) : drift.differences
+    const { differences, orphans, problems } = fix
+      ? await mended(engine, drift)
+      : { ...drift, problems: [] }
     return [
       ...(await unrecorded(engine, fix)),
       ...drift.differences.map((difference): Finding => {
         const { state, detail } = difference
-        return { kind: state, detail, mended: !left.includes(difference) }
+        return { kind: state, detail, mended: !differences.includes(difference) }
       }),
       ...drift.orphans.map(
-        (resource): Finding => ({ kind: 'orphan', detail: orphanText(resource), mended: fix }),
+        (resource): Finding => ({
+          kind: 'orphan',
+          detail: orphanText(resource),
+          mended: !orphans.includes(resource),
+        }),
       ),
       ...problems.map((detail): Finding => ({ kind: 'lost', detail, mended: false })),
+      ...losses.findings(fix),
       ...(await blocked(engine)),
       ...(await shadowed(engine)),
     ]
@@ -74,13 +79,36 @@ async function unrecorded(engine: Engine, fix: boolean): Promise<Finding[]> {
   }))
 }
 
-/** Answers with what could not be mended. */
-async function mended(engine: Engine, drift: Drift): Promise<readonly Difference[]> {
+/** What could not be mended, and why. */
+interface Left extends Drift {
+  readonly problems: readonly string[]
+}
+
+async function mended(engine: Engine, drift: Drift): Promise<Left> {
   try {
     const taken = await mendOthers(engine, drift)
-    return [...taken.map(({ difference }) => difference), ...(await zonesLeft(engine, drift))]
-  } catch (error) {
-    throw explain(error, 'mending')
+    const differences = taken.map(({ difference }) => difference)
+    const zones = await zonesLeft(engine, drift)
+    return { differences: [...differences, ...zones], orphans: [], problems: [] }
+  } catch {
+    return mendedInPart(engine, drift)
+  }
+}
+
+/** What can't be mended keeps nothing else from it. */
+async function mendedInPart(engine: Engine, { differences, orphans }: Drift): Promise<Left> {
+  const problems: string[] = []
+  await mend(engine, { differences: [], orphans }).catch((error: unknown) => {
+    problems.push(`what belongs to nobody can't be removed: ${String(error)}`)
+  })
+  await mendDifferences(engine, differences, problems)
+  const after = await findDrift(engine)
+  const left = new Set(after.differences.map(({ resource }) => resourceKey(resource)))
+  const orphansLeft = new Set(after.orphans.map(resourceKey))
+  return {
+    differences: differences.filter(({ resource }) => left.has(resourceKey(resource))),
+    orphans: orphans.filter((resource) => orphansLeft.has(resourceKey(resource))),
+    problems,
   }
 }
 

@@ -173,6 +173,10 @@ it('adopts what runs when the records of this boot are lost', async () => {
   const findings = await second.doctor()
   expect(findings.map(({ kind }) => kind)).toEqual(['lost', 'lost'])
   expect(findings[0]?.detail).toContain(prefix)
+  expect(rig.problems).toEqual(findings.map(({ detail }) => detail))
+  const told = await second.doctor({ fix: true })
+  expect(told).toEqual(findings.map((finding) => ({ ...finding, mended: true })))
+  expect(await second.doctor()).toEqual([])
   await adopted.delete()
   for (const each of second.sandboxes()) await each.delete()
   for (const name of ['web', 'back']) await second.network(name).delete()
@@ -248,6 +252,17 @@ it('starts although a network can not be brought back', async () => {
   await using second = await rig.start()
   const findings = await second.doctor()
   expect(findings.find(({ kind }) => kind === 'lost')?.detail).toContain('network "lan"')
+  // It is so still, and keeps nothing else from being mended.
+  rig.kernel.removeLink(`br-${networkId(rig, 'web').slice(0, 10)}`)
+  const told = await second.doctor({ fix: true })
+  expect(told.filter(({ mended }) => mended).map(({ detail }) => detail)).toContainEqual(
+    expect.stringContaining('br-'),
+  )
+  const lan = expect.stringContaining('network "lan" can\'t be brought back')
+  expect(told).toContainEqual({ kind: 'lost', detail: lan, mended: false })
+  const open = await second.doctor()
+  expect(open.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['missing', 'lost']))
+  expect(open.every(({ detail }) => !detail.includes('br-'))).toBe(true)
   await second.createSandbox({ connect: [{ network: 'web' }] })
   await second.network('lan').delete()
 })

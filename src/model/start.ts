@@ -10,6 +10,7 @@ import { collectNetwork, watchIdle, watchSandbox } from './collect.ts'
 import { surveyMachine } from './drift.ts'
 import { drop, type Engine, explain, put } from './engine.ts'
 import { retakePorts } from './host-ports.ts'
+import { Losses } from './losses.ts'
 import { apart, planMembers } from './members.ts'
 import { mendAll } from './mend-all.ts'
 import { refreshNetworks } from './networks.ts'
@@ -38,11 +39,12 @@ interface Stored {
 /**
  * Brings model, records and machine into agreement: what was being created is rolled back, what was
  * being deleted is finished, what is gone is forgotten, what is left is compared and mended.
- * Answers with what could not be brought back, a sentence each.
+ * Answers with what could not be brought back.
  */
-export async function start(engine: Engine): Promise<string[]> {
+export async function start(engine: Engine): Promise<Losses> {
   const problems: string[] = []
-  const stored = await load(engine, problems)
+  const past: string[] = []
+  const stored = await load(engine, past)
   if (stored.lost) await recallForwarding(engine)
   await engine.view()
   predefine(engine)
@@ -56,25 +58,25 @@ export async function start(engine: Engine): Promise<string[]> {
   await refreshNetworks(engine, (network, error) => {
     problems.push(`network "${network.name}" can't be brought back: ${String(error)}`)
   })
-  if (stored.lost) problems.push(...(await adoptLost(engine)))
+  if (stored.lost) past.push(...(await adoptLost(engine)))
   await engine.store.commit([put('engine', { id: 'boot' })])
   await mendAll(engine, problems)
   for (const { record } of engine.state.networks.all()) await collectNetwork(engine, record.id)
   for (const sandbox of engine.state.sandboxes.all()) watchSandbox(engine, sandbox)
   for (const { id, joined } of engine.state.endpoints.all()) if (!joined) watchIdle(engine, id)
-  return problems
+  return new Losses(problems, past)
 }
 
-async function load(engine: Engine, problems: string[]): Promise<Stored> {
+async function load(engine: Engine, past: string[]): Promise<Stored> {
   const { records, setAside } = await engine.store.load()
-  problems.push(...setAside.map(({ path, reason }) => `${reason} (set aside as ${path})`))
+  past.push(...setAside.map(({ path, reason }) => `${reason} (set aside as ${path})`))
   const read = <T>(kind: StoredRecord['kind'], parse: (value: unknown) => T): T[] =>
     records.flatMap((record) => {
       if (record.kind !== kind) return []
       try {
         return [parse(record.value)]
       } catch (error) {
-        problems.push(`${kind} record ${record.id} can't be used: ${String(error)}`)
+        past.push(`${kind} record ${record.id} can't be used: ${String(error)}`)
         return []
       }
     })

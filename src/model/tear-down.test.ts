@@ -30,6 +30,24 @@ it('deletes a network by force, with endpoints that are used and that are not', 
   expect(box.endpoints().map((endpoint) => endpoint.inspect().ports)).toEqual([[]])
 })
 
+it('deletes a network by force although the next default route can’t be made', async () => {
+  const rig = new MemoryRig()
+  await using cnm = await rig.start()
+  const { db, web, box } = await world(cnm)
+  const { namespace } = box.inspect()
+  // The name decides between equals.
+  const members = box.endpoints().map((endpoint) => endpoint.inspect())
+  const link = members.find(({ network }) => network === web.id)?.joined?.link
+  rig.kernel.removeLink(link!, namespace)
+  await db.delete({ force: true })
+  expect(names(cnm.networks())).not.toContain('db')
+  expect(rig.problems).toEqual([expect.objectContaining({ code: 'KERNEL' })])
+  expect((await cnm.doctor()).map(({ kind }) => kind)).toContain('missing')
+  await cnm.doctor({ fix: true })
+  expect(await cnm.doctor()).toEqual([])
+  expect(rig.kernel.lines().join('\n')).toMatch(new RegExp(`default via .* dev ${link}`))
+})
+
 it('deletes an ephemeral network by force, which goes with its last endpoint', async () => {
   await using cnm = await new MemoryRig().start()
   const web = await cnm.createNetwork({ name: 'web', ephemeral: true })
