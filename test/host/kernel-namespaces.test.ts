@@ -56,6 +56,29 @@ describe('where namespaces are mounted', () => {
     })
   }
 
+  it('leaves a namespace where it is on a disk that can only be read', async () => {
+    await using rig = await kernelRig()
+    await mkdir(rig.namespaceDir)
+    await run(['mount', '-t', 'tmpfs', 'cnm-test', rig.namespaceDir])
+    const namespace = rig.box('box')
+    const resource: Resource = { kind: 'namespace', namespace }
+    await add(rig.kernel, resource)
+    await run(['mount', '-o', 'remount,ro', rig.namespaceDir])
+    const refused = { name: 'KernelError', errno: 'EROFS' }
+    await expect(remove(rig.kernel, resource)).rejects.toMatchObject({
+      ...refused,
+      operation: 'unlink',
+      target: namespace.path,
+    })
+    const more: Resource = { kind: 'namespace', namespace: rig.box('more') }
+    await expect(add(rig.kernel, more)).rejects.toMatchObject(refused)
+    await rig.host.inside(namespace.path, ['ip', 'link'])
+    expect(await rig.kernel.compare([resource])).toEqual([])
+    await run(['mount', '-o', 'remount,rw', rig.namespaceDir])
+    await remove(rig.kernel, resource)
+    expect(await readdir(rig.namespaceDir)).toEqual([])
+  })
+
   it('takes over what a crash has left of making one', async () => {
     await using rig = await kernelRig()
     const namespace = rig.box('box')

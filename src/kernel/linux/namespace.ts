@@ -1,16 +1,18 @@
-import { lstatSync, mkdirSync, unlinkSync, writeSync } from 'node:fs'
+import { lstatSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { CnmError, isKernelError } from '../../base/errors.ts'
 import type { NamespaceRef } from '../resource.ts'
 import {
   close,
   fstatfs,
+  mkdir,
   NSFS_MAGIC,
   O_CREAT,
   O_EXCL,
   O_NONBLOCK,
   O_RDONLY,
   open,
+  unlink,
 } from './ffi/file.ts'
 import { MNT_DETACH, MS_BIND, mount, umount2 } from './ffi/mount.ts'
 import {
@@ -143,17 +145,29 @@ export function makeMountPoint(path: string): boolean {
   } catch (error) {
     if (isKernelError(error, 'EEXIST')) return false
     if (!isKernelError(error, 'ENOENT')) throw error
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
+    makeFolder(dirname(path))
     close(open(path, O_CREAT | O_EXCL, 0o444))
     return true
   }
 }
 
+/** Not by Node's recursive `mkdir`, which never ends below /proc. */
+function makeFolder(path: string): void {
+  try {
+    mkdir(path, 0o755)
+  } catch (error) {
+    if (isKernelError(error, 'EEXIST')) return
+    if (!isKernelError(error, 'ENOENT') || dirname(path) === path) throw error
+    makeFolder(dirname(path))
+    mkdir(path, 0o755)
+  }
+}
+
 export function removeMountPoint(path: string): void {
   try {
-    unlinkSync(path)
+    unlink(path)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    if (!isKernelError(error, 'ENOENT')) throw error
   }
 }
 
@@ -163,16 +177,24 @@ export function removeMountPoint(path: string): void {
  */
 export function unmountNamespace(path: string): number | undefined {
   const fd = openIfThere(path)
-  if (fd !== undefined) {
+  if (fd === undefined) {
+    removeMountPoint(path)
+    return undefined
+  }
+  try {
+    umount2(path, MNT_DETACH)
     try {
-      umount2(path, MNT_DETACH)
+      removeMountPoint(path)
     } catch (error) {
-      close(fd)
+      // It stays where it was, with its path.
+      mountNamespace(path, fd)
       throw error
     }
+    return fd
+  } catch (error) {
+    close(fd)
+    throw error
   }
-  removeMountPoint(path)
-  return fd
 }
 
 /** Gives a namespace a path, that of an existing file. Equivalent to: `ip netns attach`. */

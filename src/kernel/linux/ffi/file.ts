@@ -1,4 +1,5 @@
 import { constants, readSync, writeSync } from 'node:fs'
+import { faultPoint } from './fault.ts'
 import { check, declare, lastErrno } from './libc.ts'
 
 const O_CLOEXEC = 0o2000000
@@ -12,6 +13,8 @@ const c = {
     'int open(const char *, int, uint32_t)',
   ),
   close: declare<(fd: number) => number>('int close(int)'),
+  unlink: declare<(path: string) => number>('int unlink(const char *)'),
+  mkdir: declare<(path: string, mode: number) => number>('int mkdir(const char *, uint32_t)'),
   ioctl: declare<(fd: number, request: number, argument: number) => number>(
     'int ioctl(int, unsigned long, uintptr_t)',
   ),
@@ -27,6 +30,15 @@ export function open(path: string, flags: number, mode = 0): number {
 export function close(fd: number): void {
   // After EINTR and EIO the descriptor is gone all the same.
   if (c.close(fd) < 0 && lastErrno() === 'EBADF') check(-1, 'close', `fd ${fd}`)
+}
+
+export function unlink(path: string): void {
+  faultPoint('unlink', path)
+  check(c.unlink(path), 'unlink', path)
+}
+
+export function mkdir(path: string, mode: number): void {
+  check(c.mkdir(path, mode), 'mkdir', path)
 }
 
 /** For requests whose argument is a number or nothing. */
