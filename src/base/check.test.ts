@@ -31,10 +31,6 @@ function sample(type: typeof Type) {
 const ours = sample(Type)
 const theirs = sample(Typebox)
 
-it('makes the same schemas as typebox', () => {
-  expect(JSON.parse(JSON.stringify(ours))).toEqual(JSON.parse(JSON.stringify(theirs)))
-})
-
 const anything = fc.oneof(
   fc.constantFrom<unknown>(undefined, null, true, 0, 4, 6, 'both', 1.5, -1, 10, NaN, '', 'ab', 'A'),
   fc.constantFrom<unknown>([], {}, [{}], [{ key: 1 }], [{ key: 1, more: 2 }], { a: 'b' }, { a: 1 }),

@@ -10,7 +10,7 @@ const schemas: Readonly<Record<string, (type: Builder) => unknown>> = {
     type.Number({ minimum: 0, maximum: 7 }),
     type.String({ minLength: 1, pattern: '^[a-z]+$' }),
   ],
-  undefined: (type) => type.Undefined(),
+  nothing: (type) => [type.Null(), type.Undefined()],
   literals: (type) => [type.Literal('a'), type.Literal(7), type.Literal(false)],
   array: (type) => type.Array(type.String(), { maxItems: 3 }),
   union: (type) => type.Union([type.Literal('a'), type.Undefined()]),

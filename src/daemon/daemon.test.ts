@@ -122,11 +122,13 @@ it('logs who has changed something, and nothing of what was sent', async () => {
   await using rig = await DaemonRig.start({ peerOf: () => ({ pid: 12, uid: 34 }) })
   await rig.ask('POST /v1/networks', { body: { name: 'web', labels: { token: 'secret' } } })
   await rig.ask('GET /v1/networks/web?x=secret')
+  await rig.ask('POST /v1/sandboxes/gone/program', { body: { pid: 1 } })
   await rig.ask('DELETE /v1/networks/nope')
   const lines = rig.logged.map(({ level, facts, message }) => ({ level, message, ...facts }))
   expect(lines).toMatchObject([
     { level: 'debug', message: 'connection', pid: 12, uid: 34 },
     { level: 'info', message: 'createNetwork', code: 'ok', pid: 12, uid: 34 },
+    { level: 'debug', message: 'bindProgram', code: 'SANDBOX_NOT_FOUND', sandbox: 'gone' },
     { level: 'info', message: 'deleteNetwork', code: 'NETWORK_NOT_FOUND', network: 'nope' },
   ])
   expect(JSON.stringify(lines)).not.toContain('secret')

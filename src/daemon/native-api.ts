@@ -40,6 +40,8 @@ const compilersFactory = {
 
 /** What may take as long as it likes has a gate of its own, or it would keep out all the rest. */
 const long: readonly RouteName[] = ['events', 'queries', 'execInSandbox']
+/** What clients ask for by themselves, also of programs that have ended meanwhile: no change by anybody. */
+const bookkeeping: readonly RouteName[] = ['bindProgram']
 const Nothing = Type.Object({}, { additionalProperties: false })
 
 /** The native API on fastify: each route of the table, and what is no JSON. */
@@ -141,7 +143,7 @@ export class NativeApi {
       const facts = { ...(request.params as object), code, ms, ...peer }
       const { log } = this.#options
       if (code === 'INTERNAL' || code === 'KERNEL') log.error({ ...facts, err: error }, name)
-      else if (routes[name].method === 'GET') log.debug(facts, name)
+      else if (routes[name].method === 'GET' || bookkeeping.includes(name)) log.debug(facts, name)
       else log.info(facts, name)
     }
     try {

@@ -5,11 +5,14 @@ import { createInterface } from 'node:readline'
 import { describe, expect, it } from 'vitest'
 import { DaemonRig } from '../../test/support/daemon-rig.ts'
 import { MemoryRig } from '../../test/support/memory-rig.ts'
-import { EventShape } from '../api/reports.ts'
+import { EventShape, QueryShape } from '../api/reports.ts'
+import { EventStreams } from '../base/event-streams.ts'
 import { parser } from '../base/parse.ts'
+import type { QueryEvent } from '../kernel/kernel.ts'
 import { createController } from '../model/controller.ts'
 
 const parseEvent = parser(EventShape, 'event')
+const parseQuery = parser(QueryShape, 'query')
 
 async function lines(response: IncomingMessage, count: number) {
   const events: ReturnType<typeof parseEvent>[] = []
@@ -94,12 +97,31 @@ describe('events', () => {
   })
 })
 
-it('queries come from the head of the answer on', async () => {
-  await using rig = await DaemonRig.start()
+it('queries come from the head of the answer on, with the name of who asked', async () => {
+  const memory = new MemoryRig()
+  const asked = new EventStreams<QueryEvent>()
+  const { kernel, ...parts } = memory.parts()
+  const queries = (signal?: AbortSignal) => asked.open(signal)
+  const controller = await createController({ ...parts, kernel: { ...kernel, queries } })
+  await using rig = await DaemonRig.start({ controller }, memory)
+  const box = await controller.createSandbox({ name: 'box' })
+  asked.publish([query(box.id, 'before.')])
   const response = await rig.open('GET /v1/queries')
   expect(response.headers['content-type']).toBe('application/x-ndjson')
-  response.destroy()
+  asked.publish([query(box.id, 'web.'), query('f'.repeat(64), 'db.')])
+  const told = createInterface({ input: response })[Symbol.asyncIterator]()
+  const next = async () => parseQuery(JSON.parse((await told.next()).value))
+  expect(await next()).toEqual({ ...query(box.id, 'web.'), sandboxName: 'box' })
+  expect(await next()).toMatchObject({ name: 'db.', sandboxName: 'ffffffffffff' })
+  await rig.daemon.close()
+  expect(await told.next()).toMatchObject({ done: true })
 })
+
+function query(sandbox: string, name: string): QueryEvent {
+  const time = '2026-01-01T00:00:00.000Z'
+  const answer = { source: 'local', code: 'NOERROR', durationMs: 0.5 } as const
+  return { time, sandbox, name, type: 'A', ...answer, transport: 'udp', skipped: 0 }
+}
 
 async function all(socket: NodeJS.ReadableStream): Promise<string> {
   let text = ''

@@ -6,6 +6,7 @@ import { expect, it } from 'vitest'
 import { askAt, DaemonProcess, runDir } from '../support/daemon-process.ts'
 import { throwAwayHost } from '../support/host.ts'
 import { keeperPid } from '../support/keeper-rig.ts'
+import { NotifySocket } from '../support/notify-socket.ts'
 
 interface Box {
   readonly id: string
@@ -177,6 +178,62 @@ it('takes sockets that were made for it', async () => {
   await expect(lstat(join(runDir(host), 'cnm.sock'))).rejects.toMatchObject({ code: 'ENOENT' })
   expect(await daemon.stop()).toBe(0)
   expect((await lstat(path)).isSocket()).toBe(true)
+})
+
+it('tells systemd when it is ready and when it stops, and goes on if nobody listens there', async () => {
+  await using host = await throwAwayHost()
+  using notify = new NotifySocket(join(host.folder, 'notify'))
+  const env = { NOTIFY_SOCKET: notify.path, LISTEN_FDS: '0' }
+  const told = await new DaemonProcess(host, [], { env }).ready()
+  await expect.poll(() => notify.said).toEqual(['READY=1'])
+  expect(await told.stop()).toBe(0)
+  expect(notify.said).toEqual(['READY=1', 'STOPPING=1'])
+  const nowhere = { NOTIFY_SOCKET: join(host.folder, 'nowhere') }
+  const daemon = await new DaemonProcess(host, [], { env: nowhere }).ready()
+  expect(await daemon.ask('GET /v1/status')).toMatchObject({ pid: daemon.pid })
+  expect(await daemon.stop()).toBe(0)
+  expect(daemon.log.map(({ msg }) => msg)).toContain('systemd could not be told')
+})
+
+it('says that nobody answers at a socket that it was handed and has no use for', async () => {
+  await using host = await throwAwayHost()
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(join(host.folder, 'other'), resolve))
+  const { fd } = (server as unknown as { _handle: { fd: number } })._handle
+  const env = { LISTEN_FDS: '1', LISTEN_FDNAMES: 'docker.sock' }
+  const args = ['--no-docker']
+  const daemon = await new DaemonProcess(host, args, { env, descriptors: [fd] }).ready()
+  server.close()
+  expect(daemon.log).toContainEqual(expect.objectContaining({ name: 'docker.sock', level: 40 }))
+  expect(await daemon.stop()).toBe(0)
+})
+
+it('answers with so much of what a program writes, and refuses more', async () => {
+  await using host = await throwAwayHost()
+  const daemon = await new DaemonProcess(host).ready()
+  await daemon.ask('POST /v1/sandboxes', { name: 'box' })
+  const most = 16 * 1024 * 1024
+  const writing = async (bytes: number) => {
+    const script = `head -c ${bytes} /dev/zero | tr '\\0' x`
+    const body = { argv: ['sh', '-c', script] }
+    return askAt(join(runDir(host), 'cnm.sock'), 'POST /v1/sandboxes/box/exec', body)
+  }
+  const whole = await writing(most)
+  expect(whole.status).toBe(200)
+  const { stdout } = JSON.parse(whole.body) as { stdout: string }
+  expect(stdout.length).toBe(most)
+  const refused = await writing(most + 1)
+  expect(refused.status).toBe(403)
+  expect(JSON.parse(refused.body)).toMatchObject({
+    code: 'NOT_ALLOWED',
+    message: `the program has written more than ${most} bytes`,
+  })
+  // Also one that would never end.
+  await daemon.ask('POST /v1/sandboxes', { name: 'more' })
+  const body = { argv: ['cat', '/dev/zero'] }
+  const endless = await askAt(join(runDir(host), 'cnm.sock'), 'POST /v1/sandboxes/more/exec', body)
+  expect(endless.status).toBe(403)
+  await end(daemon)
 })
 
 it("serves Docker's API, and makes Docker's network when somebody asks for it", async () => {
