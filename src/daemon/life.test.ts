@@ -111,9 +111,9 @@ describe('stopping', () => {
     await writeFile(rig.folder, 'no folder')
     await rig.daemon.close()
     await rig.daemon.closed
-    expect(response.complete).toBe(false)
     expect(await text(response)).toBe('')
-    expect(rig.logged.at(-1)).toMatchObject({ message: 'the socket could not be removed' })
+    const messages = rig.logged.map(({ message }) => message)
+    expect(messages).toContain('the socket could not be removed')
     await rm(`${rig.folder}-moved`, { recursive: true })
   })
 })
