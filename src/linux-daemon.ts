@@ -2,14 +2,13 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { join, resolve } from 'node:path'
-import { pino } from 'pino'
 import { CnmError } from './base/errors.ts'
 import { type Config, type ConfigSources, milliseconds, readConfig } from './daemon/config.ts'
 import type { Daemon, Front, Listener, Log } from './daemon/daemon.ts'
 import { inheritedSockets } from './daemon/inherited-sockets.ts'
 import type { DockerApi } from './front/docker/docker.ts'
-import { peerCredentials, sendDatagram } from './kernel/linux/index.ts'
-import { type Controller, createController } from './linux.ts'
+import { peerCredentials, prepareKernel, sendDatagram } from './kernel/linux/index.ts'
+import type { Controller, EngineOptions } from './linux.ts'
 
 export type { ConfigSources } from './daemon/config.ts'
 
@@ -21,9 +20,12 @@ const mostUnwritten = 4 * 1024 * 1024
  * host goes on. Errors: those of `createController`; INVALID_ARGUMENT (the configuration).
  */
 export async function runDaemon(sources: ConfigSources = {}): Promise<void> {
+  // The kernel's thread loads its code while this one loads the rest.
+  prepareKernel()
   const environment = sources.environment ?? process.env
   const config = await readConfig({ ...sources, environment })
   const sockets = inheritedSockets(environment)
+  const [{ createController }, { pino }] = await Promise.all([import('./linux.ts'), import('pino')])
   const destination = pino.destination({ dest: 2, sync: false, maxLength: mostUnwritten })
   const log = pino({ level: config.logLevel ?? 'info', base: null }, destination)
   const notify = notifier(environment, log)
@@ -31,12 +33,12 @@ export async function runDaemon(sources: ConfigSources = {}): Promise<void> {
   // Whoever closes the terminal of a daemon doesn't mean it.
   process.on('SIGHUP', () => {})
   try {
-    const starting = startEngine(config, log)
-    const loading = loadService()
+    const starting = createController(engineOptions(config, log))
+    const serving = serve({ config, controller: starting, sockets, log })
     // Whoever can't start its engine says that instead.
-    loading.catch(() => {})
+    serving.catch(() => {})
     await using controller = await starting
-    const daemon = await serve(await loading, { config, controller, sockets, log })
+    const daemon = await serving
     warnOfUnused(sockets, config, log)
     log.info({ pid: process.pid, instance: controller.instance }, 'ready')
     notify('READY=1')
@@ -49,9 +51,9 @@ export async function runDaemon(sources: ConfigSources = {}): Promise<void> {
   }
 }
 
-function startEngine(config: Config, log: Log): Promise<Controller> {
+function engineOptions(config: Config, log: Log): EngineOptions {
   const { host, coexist, dns, endpointIdle } = config
-  return createController({
+  return {
     ...folders(config),
     ...(host === undefined ? {} : { host }),
     ...(coexist === undefined ? {} : { coexist }),
@@ -59,45 +61,39 @@ function startEngine(config: Config, log: Log): Promise<Controller> {
     ...(endpointIdle === undefined ? {} : { idleMs: milliseconds(endpointIdle) }),
     keeper: { stay: true },
     onProblem: (problem) => log.warn({ err: asError(problem) }, 'problem'),
-  })
-}
-
-type ServiceCode = Awaited<ReturnType<typeof loadService>>
-
-/** What only answering needs: it is loaded while the kernel's thread starts, which takes as long. */
-async function loadService() {
-  const [{ startDaemon }, { dockerApi }] = await Promise.all([
-    import('./daemon/daemon.ts'),
-    import('./front/docker/docker.ts'),
-  ])
-  return { startDaemon, dockerApi }
+  }
 }
 
 interface Served {
   readonly config: Config
-  readonly controller: Controller
+  readonly controller: Promise<Controller>
   readonly sockets: ReadonlyMap<string, readonly number[]>
   readonly log: Log
 }
 
-async function serve({ startDaemon, dockerApi }: ServiceCode, served: Served): Promise<Daemon> {
-  const { config, controller, sockets, log } = served
+/** What only this needs is loaded while the engine starts, which takes as long. */
+async function serve({ config, controller, sockets, log }: Served): Promise<Daemon> {
+  const [{ startDaemon }, { dockerApi }, version] = await Promise.all([
+    import('./daemon/daemon.ts'),
+    import('./front/docker/docker.ts'),
+    ownVersion(),
+  ])
   const { docker = true, group = 'cnm', idleExit } = config
   const { stateDir, runDir } = folders(config)
-  const version = await ownVersion()
   const at = (name: string): Listener[] => {
     const given = sockets.get(name) ?? []
     if (given.length > 0) return given.map((fd) => ({ fd }))
     return [{ path: join(runDir, name), group }]
   }
-  const front = () => {
+  const front = (cnm: Controller) => {
     const onProblem = (problem: unknown) => log.warn({ err: asError(problem) }, 'docker')
-    return dockerFront(dockerApi({ controller, version, onProblem }), at('docker.sock'), onProblem)
+    const api = dockerApi({ controller: cnm, version, onProblem })
+    return dockerFront(api, at('docker.sock'), onProblem)
   }
   return startDaemon({
     controller,
     listeners: at('cnm.sock'),
-    fronts: docker ? [front()] : [],
+    fronts: (cnm) => (docker ? [front(cnm)] : []),
     log,
     about: { version, stateDir, runDir },
     peerOf,

@@ -15,12 +15,12 @@ export type { Log } from './log.ts'
 export type { Peer } from './service.ts'
 
 export interface DaemonOptions {
-  /** It is not closed with the daemon. */
-  readonly controller: Controller
+  /** It is not closed with the daemon. What can be done without it is done while it still starts. */
+  readonly controller: Controller | Promise<Controller>
   /** Of the native API. */
   readonly listeners: readonly Listener[]
   /** Other APIs on the same engine. */
-  readonly fronts?: readonly Front[]
+  readonly fronts?: (controller: Controller) => readonly Front[]
   readonly log: Log
   readonly about: About
   /** Who is at the other end of a connection. */
@@ -50,7 +50,7 @@ export interface Daemon {
   readonly closed: Promise<void>
 }
 
-/** Puts an engine on the wire. Errors: those of `listen`. */
+/** Puts an engine on the wire. Errors: those of `listen`, and what the controller's start rejects with. */
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const daemon = new RunningDaemon(options)
   try {
@@ -68,19 +68,21 @@ class RunningDaemon implements Daemon {
   readonly #activity: Activity
   readonly #stopping = new AbortController()
   readonly #services: Service[] = []
+  #controller: Controller | undefined
   #api: NativeApi | undefined
+  #fronts: readonly Front[] = []
   #closing: Promise<void> | undefined
   #settle = () => {}
 
   constructor(options: DaemonOptions) {
-    const { controller, idleExitMs, log } = options
+    const { idleExitMs, log } = options
     this.#options = options
     this.closed = new Promise((resolve) => {
       this.#settle = resolve
     })
     this.#activity = new Activity({
       ...(idleExitMs === undefined ? {} : { idleMs: idleExitMs }),
-      isBusy: () => controller.sandboxes().length > 0,
+      isBusy: () => (this.#controller?.sandboxes().length ?? 0) > 0,
       onIdle: () => {
         log.info({ idleExitMs }, 'nothing is going on any more')
         this.close().catch((error: unknown) => log.error({ err: error }, 'closing'))
@@ -89,19 +91,14 @@ class RunningDaemon implements Daemon {
   }
 
   async start(): Promise<void> {
-    const { controller, about, log, listeners, fronts = [], stallMs = 60_000 } = this.#options
-    const api = await NativeApi.make({
-      controller,
-      about,
-      log,
-      stallMs,
-      stopping: this.#stopping.signal,
-      peerOf: (request) => this.#peerOf(request),
-    })
-    this.#api = api
-    this.#watchSandboxes()
+    const { listeners, fronts = () => [] } = this.#options
+    const [controller, api] = await Promise.all([this.#options.controller, this.#makeApi()])
+    api.answerFor(controller)
+    this.#controller = controller
+    this.#fronts = fronts(controller)
+    this.#watchSandboxes(controller)
     const native = { listeners, refusal, handle: api.handle.bind(api) }
-    for (const front of [native, ...fronts]) {
+    for (const front of [native, ...this.#fronts]) {
       for (const listener of front.listeners)
         this.#services.push(await this.#serve(front, listener))
     }
@@ -114,13 +111,21 @@ class RunningDaemon implements Daemon {
   }
 
   async #close(): Promise<void> {
-    const { fronts = [], graceMs = 10_000 } = this.#options
+    const { graceMs = 10_000 } = this.#options
     this.#activity.stop()
     this.#stopping.abort()
     const stopped = this.#services.map((service) => service.stop(graceMs))
-    await Promise.all([...stopped, ...fronts.map((front) => front.close())])
+    await Promise.all([...stopped, ...this.#fronts.map((front) => front.close())])
     await this.#api?.close()
     this.#settle()
+  }
+
+  async #makeApi(): Promise<NativeApi> {
+    const { about, log, stallMs = 60_000 } = this.#options
+    const stopping = this.#stopping.signal
+    const peerOf = (request: IncomingMessage) => this.#peerOf(request)
+    this.#api = await NativeApi.make({ about, log, stallMs, stopping, peerOf })
+    return this.#api
   }
 
   #serve(front: Omit<Front, 'close'>, listener: Listener): Promise<Service> {
@@ -144,8 +149,8 @@ class RunningDaemon implements Daemon {
   }
 
   /** The last one that goes may be what this waits for. */
-  #watchSandboxes(): void {
-    const { controller, log, idleExitMs } = this.#options
+  #watchSandboxes(controller: Controller): void {
+    const { log, idleExitMs } = this.#options
     if (idleExitMs === undefined) return
     const { signal } = this.#stopping
     const follow = async () => {

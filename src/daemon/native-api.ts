@@ -22,7 +22,6 @@ import { bodyLimit, type Refusal, refusalOf, unknownRoute } from './refusal.ts'
 import type { Peer } from './service.ts'
 
 export interface NativeApiOptions {
-  readonly controller: Controller
   readonly about: About
   readonly log: Log
   /** Fires when the daemon is being stopped: streams end. */
@@ -44,18 +43,24 @@ const long: readonly RouteName[] = ['events', 'queries', 'execInSandbox']
 const bookkeeping: readonly RouteName[] = ['bindProgram']
 const Nothing = Type.Object({}, { additionalProperties: false })
 
+/** What there is to be asked. */
+interface Asking {
+  readonly controller: Controller
+  readonly all: Answers
+  readonly metrics: Metrics
+}
+
 /** The native API on fastify: each route of the table, and what is no JSON. */
 export class NativeApi {
   readonly #options: NativeApiOptions
   readonly #app: FastifyInstance
-  readonly #metrics: Metrics
+  #asking: Asking | undefined
   // What waits has sent its head only, so many may. What may never end is refused instead.
   readonly #gate = new Gate({ most: 256, mostWaiting: 1024 })
   readonly #longGate = new Gate({ most: 256, mostWaiting: 0 })
 
   private constructor(options: NativeApiOptions) {
     this.#options = options
-    this.#metrics = new Metrics(options.controller, options.about, options.log)
     this.#app = fastify({
       bodyLimit,
       exposeHeadRoutes: false,
@@ -65,14 +70,20 @@ export class NativeApi {
       frameworkErrors: (error, _, reply) => refuse(reply, refusalOf(error)),
     })
     this.#prepare()
-    const all = answers(options.controller, options.about)
-    for (const name of Object.keys(routes) as RouteName[]) this.#add(name, routes[name], all)
+    for (const name of Object.keys(routes) as RouteName[]) this.#add(name, routes[name])
   }
 
+  /** Nothing can be asked until it has got its controller, which may take as long as this to start. */
   static async make(options: NativeApiOptions): Promise<NativeApi> {
     const api = new NativeApi(options)
     await api.#app.ready()
     return api
+  }
+
+  answerFor(controller: Controller): void {
+    const { about, log } = this.#options
+    const metrics = new Metrics(controller, about, log)
+    this.#asking = { controller, all: answers(controller, about), metrics }
   }
 
   handle(request: IncomingMessage, response: ServerResponse): void {
@@ -80,7 +91,7 @@ export class NativeApi {
   }
 
   async close(): Promise<void> {
-    await this.#metrics.close()
+    await this.#asking?.metrics.close()
     await this.#app.close()
   }
 
@@ -94,16 +105,19 @@ export class NativeApi {
     })
     app.setErrorHandler((error, _, reply) => refuse(reply, refusalOf(error)))
     app.setNotFoundHandler(({ method, url }, reply) => refuse(reply, unknownRoute(method, url)))
-    const document = openapi(this.#options.about.version)
-    app.get('/v1/openapi.json', async () => document)
+    let document: ReturnType<typeof openapi> | undefined
+    app.get('/v1/openapi.json', async () => {
+      document ??= openapi(this.#options.about.version)
+      return document
+    })
     app.get('/metrics', async (_, reply) => {
-      const { contentType, text } = await this.#metrics.text()
+      const { contentType, text } = await this.#asking!.metrics.text()
       reply.header('content-type', contentType)
       return text
     })
   }
 
-  #add(name: RouteName, route: Route, all: Answers): void {
+  #add(name: RouteName, route: Route): void {
     const parseQuery = queryParser(route.query)
     const takeNothing = taker(Nothing)
     const gate = long.includes(name) ? this.#longGate : this.#gate
@@ -126,7 +140,7 @@ export class NativeApi {
         }
         if (name === 'events' || name === 'queries') return this.#stream(name, question, reply)
         // The table says that question and answer belong together.
-        const answer = all[name] as (question: Asked) => Promise<unknown>
+        const answer = this.#asking!.all[name] as (question: Asked) => Promise<unknown>
         const result = await this.#told(name, request, () => answer(question))
         return reply.code(statusOf(route)).send(result)
       },
@@ -138,7 +152,7 @@ export class NativeApi {
     const begin = performance.now()
     const tell = (code: string, error?: unknown) => {
       const ms = Math.round((performance.now() - begin) * 10) / 10
-      this.#metrics.observe({ route: name, code, seconds: ms / 1000 })
+      this.#asking!.metrics.observe({ route: name, code, seconds: ms / 1000 })
       const peer = this.#options.peerOf(request.raw)
       const facts = { ...(request.params as object), code, ms, ...peer }
       const { log } = this.#options
@@ -161,7 +175,8 @@ export class NativeApi {
     { query, signal }: Asked,
     reply: FastifyReply,
   ): Promise<void> {
-    const { controller, stopping, stallMs, log } = this.#options
+    const { stopping, stallMs, log } = this.#options
+    const { controller } = this.#asking!
     const options = { ...query, signal: AbortSignal.any([signal, stopping]) }
     const values = name === 'events' ? controller.events(options) : controller.queries(options)
     const { instance, sequence } = controller

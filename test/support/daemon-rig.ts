@@ -41,7 +41,7 @@ export class DaemonRig implements AsyncDisposable {
 
   static async start(options: Partial<DaemonOptions> = {}, memory = new MemoryRig()) {
     const folder = await mkdtemp(join(tmpdir(), 'cnm-d-'))
-    const controller = options.controller ?? (await memory.start())
+    const controller = (await options.controller) ?? (await memory.start())
     const logged: DaemonRig['logged'] = []
     const daemon = await startDaemon({
       controller,

@@ -57,6 +57,11 @@ export interface LinuxKernel extends Kernel {
   faultCalls(): Promise<number>
 }
 
+/** The next `linuxKernel` is there sooner, if its caller has other things to do before. */
+export function prepareKernel(): void {
+  KernelThread.prepare()
+}
+
 /**
  * The door to this machine's kernel. Needs CAP_NET_ADMIN and CAP_SYS_ADMIN, and CAP_SYS_PTRACE to
  * adopt namespaces of other people's processes.

@@ -1,11 +1,11 @@
 import { writeFileSync } from 'node:fs'
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort } from 'node:worker_threads'
 import { KernelSide } from './kernel-side.ts'
 import type { Ended, Operations, Reply, Request, ThreadOptions } from './operations.ts'
 import { THREAD_NAME } from './ours.ts'
 import { toWire } from './wire-error.ts'
 
-/** The kernel thread's entry: takes requests one by one, answers each. */
+/** The kernel thread's entry: is told what it is to be, then takes requests one by one, answers each. */
 
 const port = parentPort!
 
@@ -49,4 +49,4 @@ function answer(side: Operations, { id, name, args }: Request): void {
   }
 }
 
-start(workerData as ThreadOptions)
+port.once('message', start)

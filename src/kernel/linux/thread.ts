@@ -18,6 +18,8 @@ interface Pending<T> {
   reject(error: Error): void
 }
 
+let prepared: KernelThread | undefined
+
 /**
  * The kernel thread, seen from the main one: a Worker that owns all netlink sockets and does every
  * setns. Operations run there one after the other. It keeps the program alive only while it owes an
@@ -28,13 +30,14 @@ export class KernelThread {
   readonly #answers = new Map<number, Pending<unknown>>()
   readonly #programs = new Map<number, Pending<Ended>>()
   readonly #over: Promise<void>
-  readonly #onProblem: (message: string) => void
+  #onProblem: (message: string) => void = () => {}
   #lastId = 0
   #closed: CnmError | undefined
 
-  private constructor(worker: Worker, onProblem: (message: string) => void) {
+  private constructor() {
+    const url = new URL('./thread-worker.js', import.meta.url)
+    const worker = new Worker(url, { execArgv: [], name: 'cnm kernel' })
     this.#worker = worker
-    this.#onProblem = onProblem
     worker.on('message', (reply: Reply) => this.#receive(reply))
     worker.on('error', (error) => this.#end(error))
     this.#over = new Promise((resolve) => {
@@ -43,6 +46,12 @@ export class KernelThread {
         resolve()
       })
     })
+    this.#holdWhileBusy()
+  }
+
+  /** The next thread that is started loads its code from now on. It keeps no program alive by that. */
+  static prepare(): void {
+    prepared ??= new KernelThread()
   }
 
   /**
@@ -53,13 +62,10 @@ export class KernelThread {
     options: ThreadOptions,
     onProblem: (message: string) => void,
   ): Promise<{ readonly thread: KernelThread; readonly ready: Ready }> {
-    const worker = new Worker(new URL('./thread-worker.js', import.meta.url), {
-      workerData: options,
-      execArgv: [],
-      name: 'cnm kernel',
-    })
-    const thread = new KernelThread(worker, onProblem)
-    const ready = await thread.#answer<Ready>(0)
+    const thread = prepared ?? new KernelThread()
+    prepared = undefined
+    thread.#onProblem = onProblem
+    const ready = await thread.#send<Ready>(0, options)
     return { thread, ready }
   }
 
@@ -67,11 +73,9 @@ export class KernelThread {
     name: Name,
     ...args: Parameters<Operations[Name]>
   ): Promise<Awaited<ReturnType<Operations[Name]>>> {
-    if (this.#closed !== undefined) throw this.#closed
     this.#lastId += 1
     const request: Request = { id: this.#lastId, name, args }
-    this.#worker.postMessage(request)
-    return this.#answer<Awaited<ReturnType<Operations[Name]>>>(request.id)
+    return this.#send<Awaited<ReturnType<Operations[Name]>>>(request.id, request)
   }
 
   /** `ended` rejects only if the thread ends first. */
@@ -104,7 +108,10 @@ export class KernelThread {
     await this.#over
   }
 
-  #answer<T>(id: number): Promise<T> {
+  /** Resolves with the answer of that number. */
+  async #send<T>(id: number, message: Request | ThreadOptions): Promise<T> {
+    if (this.#closed !== undefined) throw this.#closed
+    this.#worker.postMessage(message)
     return new Promise<T>((resolve, reject) => {
       this.#answers.set(id, { resolve: resolve as (value: unknown) => void, reject })
       this.#holdWhileBusy()
