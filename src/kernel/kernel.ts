@@ -106,8 +106,8 @@ export interface Difference {
 }
 
 export interface SurveyQuery {
-  /** The folder our own namespaces are mounted in. */
-  readonly namespaceDir: string
+  /** The folder our own namespaces are mounted in. Absent: none is looked into. */
+  readonly namespaceDir?: string
   /** The tables whose elements are wanted. */
   readonly tables: readonly { readonly family: ElementResource['family']; readonly name: string }[]
 }

@@ -16,6 +16,11 @@ const tables = [
   { family: 'bridge', name: 'cnm' },
 ] as const
 
+/** Errors: ENGINE_RUNNING (another one, with whatever folders, owns the tables). */
+export async function refuseAnother(engine: Engine): Promise<void> {
+  await engine.kernel.survey({ tables })
+}
+
 export async function surveyMachine(engine: Engine): Promise<Survey> {
   return engine.kernel.survey({ namespaceDir: engine.namespaceDir, tables })
 }

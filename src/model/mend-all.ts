@@ -1,7 +1,7 @@
 import { type CnmError, isCnmError } from '../base/errors.ts'
 import type { Difference } from '../kernel/kernel.ts'
 import { resourceKey } from '../kernel/resource.ts'
-import { type Drift, findDrift, mend } from './drift.ts'
+import { type Drift, mend } from './drift.ts'
 import type { Engine } from './engine.ts'
 
 /** A reservation that can't be made: a process of the host has the port. */
@@ -12,12 +12,15 @@ export interface TakenAway {
 
 /**
  * Mends what is missing or different; what can't be mended of one network doesn't keep the others from
- * it. What belongs to nobody stays: it may be that of another engine, with other folders.
+ * it. What belongs to nobody stays: it may be that of another engine, with other folders. For a start,
+ * which has just made the tables that are ours alone what they should be.
  */
 export async function mendAll(engine: Engine, problems: string[]): Promise<void> {
-  const { differences, orphans } = await findDrift(engine)
+  const all = engine.ledger.all().filter((it) => it.kind !== 'table' || !it.definition.owned)
+  const differences = await engine.kernel.compare(all)
+  const { kept = [] } = await engine.kernel.survey({ tables: [] })
   // The keeper is this folder's: names that no record has would lead to whoever gets their address.
-  const names = orphans.filter(({ kind }) => kind === 'names')
+  const names = kept.filter((it) => it.kind === 'names' && !engine.ledger.has(it))
   if (names.length > 0) {
     await engine.kernel.apply({ remove: names, add: [] }).catch((error: unknown) => {
       problems.push(`names of nobody can't be removed: ${String(error)}`)

@@ -7,7 +7,7 @@ import { retakePools, takeAddresses } from './addresses.ts'
 import { adoptLost, recallForwarding } from './adopt.ts'
 import { cookieOf, hasItsProgram } from './bind-program.ts'
 import { collectNetwork, watchIdle, watchSandbox } from './collect.ts'
-import { surveyMachine } from './drift.ts'
+import { refuseAnother } from './drift.ts'
 import { drop, type Engine, explain, put } from './engine.ts'
 import { retakePorts } from './host-ports.ts'
 import { Losses } from './losses.ts'
@@ -45,6 +45,7 @@ export async function start(engine: Engine): Promise<Losses> {
   const problems: string[] = []
   const past: string[] = []
   const stored = await load(engine, past)
+  await refuseAnother(engine)
   if (stored.lost) await recallForwarding(engine)
   await engine.view()
   predefine(engine)
@@ -166,7 +167,9 @@ async function takeTables(engine: Engine, cleanup: Cleanup): Promise<void> {
   const tables = new Map<string, Resource>()
   for (const each of all) if (each.kind === 'table') tables.set(resourceKey(each), each)
   if (tables.size === 0) return
-  await engine.kernel.apply({ remove: [], add: [...tables.values()] }).catch((error: unknown) => {
+  // From what is recorded to the same: what is so already is left alone.
+  const recorded = [...tables.values()]
+  await engine.kernel.apply({ remove: recorded, add: recorded }).catch((error: unknown) => {
     throw explain(error, 'taking over the firewall')
   })
 }
@@ -193,12 +196,9 @@ async function startSandboxes(
   cleanup: Cleanup,
   problems: string[],
 ): Promise<void> {
-  const mounted = new Set((await surveyMachine(engine)).namespaces.map(({ path }) => path))
   const alive = new Set<string>()
   // All at once: each is several questions to the kernel, which cost less than waiting for each answer.
-  const goOn = await Promise.all(
-    stored.sandboxes.map((sandbox) => isAlive(engine, sandbox, mounted)),
-  )
+  const goOn = await Promise.all(stored.sandboxes.map((sandbox) => isAlive(engine, sandbox)))
   for (const [index, sandbox] of stored.sandboxes.entries()) {
     if (goOn[index]) {
       alive.add(sandbox.id)
@@ -214,15 +214,10 @@ async function startSandboxes(
   }
 }
 
-async function isAlive(
-  engine: Engine,
-  sandbox: SandboxRecord,
-  mounted: ReadonlySet<string>,
-): Promise<boolean> {
+async function isAlive(engine: Engine, sandbox: SandboxRecord): Promise<boolean> {
   const { state, origin, namespace, ephemeral, program } = sandbox
   if (state !== 'ready') return false
   if (ephemeral && program === undefined) return false
-  if (origin === 'own' && !mounted.has(namespace?.path ?? '')) return false
   const cookie = namespace && (await cookieOf(engine, namespace.path))
   if (namespace !== undefined && cookie === undefined) return false
   if (origin === 'adopted' && cookie !== namespace?.cookie) return false

@@ -79,6 +79,11 @@ export class Ruleset {
       const there = isKernelError(error, 'EPERM') ? this.find(table) : undefined
       throw there !== undefined && this.isAnothers(there) ? ownedByAnother(table) : error
     }
+    this.remember(table)
+  }
+
+  /** It is what its definition says. */
+  remember(table: TableDefinition): void {
     this.#definitions.set(tableTarget(table), table)
   }
 

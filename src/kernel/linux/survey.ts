@@ -44,7 +44,8 @@ function surveyedLink(
   return [link]
 }
 
-function pathsIn(folder: string): string[] {
+function pathsIn(folder: string | undefined): string[] {
+  if (folder === undefined) return []
   try {
     return readdirSync(folder).map((name) => join(folder, name))
   } catch (error) {

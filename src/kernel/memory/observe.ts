@@ -49,7 +49,7 @@ export function surveyed(machine: Machine, { namespaceDir, tables }: SurveyQuery
       : [{ name, type, ...(resource.bridge === '' ? {} : { bridge: resource.bridge }) }]
   })
   const namespaces = [...machine.places.values()]
-    .filter(({ path }) => path.startsWith(`${namespaceDir}/`))
+    .filter(({ path }) => namespaceDir !== undefined && path.startsWith(`${namespaceDir}/`))
     .map(surveyedNamespace)
   const elements = tables.flatMap(({ family, name }) => {
     return [...(machine.tables.get(`${family} ${name}`)?.elements.values() ?? [])]

@@ -80,6 +80,13 @@ export function observeCases(test: Case): void {
     })
   })
 
+  test('survey looks into no namespace where none is wanted', async (world) => {
+    await add(world, ...fullSample(world))
+    const { links, namespaces } = await world.kernel.survey({ tables: [] })
+    expect([...links].sort(byName).map(({ name }) => name)).toEqual(['br-one', 'v-one'])
+    expect(namespaces).toEqual([])
+  })
+
   test('survey finds nothing where nothing is', async (world) => {
     await world.others.addBridge('theirs')
     await world.others.addNamespace()

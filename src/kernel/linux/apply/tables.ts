@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { isKernelError } from '../../../base/errors.ts'
 import {
   type ElementResource,
@@ -120,7 +121,10 @@ export function removeTables(ruleset: Ruleset, tables: readonly TableDefinition[
   for (const definition of tables) ruleset.forget(definition)
 }
 
-/** `before`: what it comes back to when the change fails; without, it stays as it has become. */
+/**
+ * `before`: what it comes back to when the change fails; without, it stays as it has become. One that is
+ * to be as before, and is so, is not written again.
+ */
 export function makeTable(
   transaction: Transaction,
   ruleset: Ruleset,
@@ -129,14 +133,17 @@ export function makeTable(
 ): void {
   const known = ruleset.definition(definition)
   const wanted = ruleset.asPossible(definition)
-  const existed = ruleset.isThere(definition)
-  if (!existed || compareTable(ruleset.socket, wanted).length > 0) {
+  const found = ruleset.find(definition)
+  const isSo = found !== undefined && compareTable(ruleset.socket, wanted).length === 0
+  const stays = isSo && !ruleset.isAnothers(found) && isDeepStrictEqual(before, definition)
+  if (!isSo) {
     transaction.onRollback(() => {
-      if (!existed) removeTables(ruleset, [definition])
+      if (found === undefined) removeTables(ruleset, [definition])
       else if (before !== undefined) ruleset.make(before)
     })
   }
-  ruleset.make(definition)
+  if (stays) ruleset.remember(definition)
+  else ruleset.make(definition)
   if (known === undefined) transaction.onRollback(() => ruleset.forget(definition))
 }
 
