@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { isTest, layerViolations } from './support/layers.ts'
@@ -109,6 +109,8 @@ describe('package.json', () => {
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
     exports: Record<string, string>
     bin: Record<string, string>
+    dependencies: Record<string, string>
+    peerDependencies: Record<string, string>
   }
   const targets = Object.entries({ ...manifest.exports, ...manifest.bin }).filter(
     ([, target]) => target !== './package.json',
@@ -119,6 +121,30 @@ describe('package.json', () => {
       .map(([, target]) => target.replace(/^(\.\/)?dist\//, 'src/').replace(/\.js$/, '.ts'))
       .filter((path) => !source.has(path))
     expect(missing).toEqual([])
+  })
+
+  it('depends on what its library loads, and on nothing that is only in bundles', () => {
+    const modules = Object.values(manifest.exports)
+      .filter((target) => target.endsWith('.js'))
+      .flatMap((target) => [
+        ...reachable(source, target.replace(/^\.\/dist\/(.*)\.js$/, 'src/$1.ts')),
+      ])
+    const packages = modules.filter((what) => !/^(src\/|node:)/.test(what))
+    const loaded = packages.filter((name) => !(name in manifest.peerDependencies))
+    // Of typebox, types are in our declarations.
+    const wanted = new Set([...loaded, 'typebox'])
+    expect(Object.keys(manifest.dependencies).sort()).toEqual([...wanted].sort())
+  })
+
+  it('bundles every file that is run as a thread or a process', () => {
+    const bundles = readFileSync(join(root, 'scripts/bundle.mjs'), 'utf8')
+    const entries = [...source].flatMap(([path, text]) => {
+      return [...text.matchAll(/new URL\('(\.[^']*)\.js', import\.meta\.url\)/g)].map((match) => {
+        return join(dirname(path), match[1]!).replace(/^src\//, '')
+      })
+    })
+    expect(entries).toContain('kernel/linux/thread-worker')
+    expect(entries.filter((entry) => !bundles.includes(`'${entry}'`))).toEqual([])
   })
 
   it('opens two folders below the kernel door, and no more', () => {
