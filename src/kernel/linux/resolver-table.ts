@@ -62,11 +62,7 @@ export function readResolverTable(
 
 /** Where there is none yet. Equivalent to: `nft -f`. */
 export function makeResolverTable(socket: NetlinkSocket, ports: ResolverPorts): void {
-  const { udp, tcp } = ports
-  if (last?.udp !== udp || last.tcp !== tcp) {
-    last = { udp, tcp, messages: messagesOf(resolverTable(ports)) }
-  }
-  commit(socket, last.messages)
+  commit(socket, made(ports).messages)
 }
 
 /** In place of whatever is there; undefined: nothing. Equivalent to: `nft -f` with `destroy table`. */
@@ -78,8 +74,21 @@ export function replaceResolverTable(
   commit(socket, [newTable, deleteTable, ...replacement])
 }
 
+interface MadeTable extends ResolverPorts {
+  readonly table: ResolverTable
+  readonly messages: readonly Message[]
+}
+
 /** They are the same nearly everywhere. */
-let last: (ResolverPorts & { readonly messages: readonly Message[] }) | undefined
+let last: MadeTable | undefined
+
+function made({ udp, tcp }: ResolverPorts): MadeTable {
+  if (last?.udp !== udp || last.tcp !== tcp) {
+    const table = resolverTable({ udp, tcp })
+    last = { udp, tcp, table, messages: messagesOf(table) }
+  }
+  return last
+}
 
 /** Whether a sandbox's leads to some ports, and to which. */
 export function portsOf(table: ResolverTable): ResolverPorts | undefined {
@@ -99,7 +108,7 @@ export function isTableFor(
   ports: ResolverPorts | undefined,
 ): boolean {
   if (table === undefined || ports === undefined) return table === ports
-  return includes(table, resolverTable(ports))
+  return includes(table, made(ports).table)
 }
 
 function portSet(rule: ResolverTable['rules'][number] | undefined): number | undefined {
