@@ -17,8 +17,10 @@ export interface TakenAway {
  */
 export async function mendAll(engine: Engine, problems: string[]): Promise<void> {
   const all = engine.ledger.all().filter((it) => it.kind !== 'table' || !it.definition.owned)
-  const differences = await engine.kernel.compare(all)
-  const { kept = [] } = await engine.kernel.survey({ tables: [] })
+  const [differences, { kept = [] }] = await Promise.all([
+    engine.kernel.compare(all),
+    engine.kernel.survey({ tables: [] }),
+  ])
   // The keeper is this folder's: names that no record has would lead to whoever gets their address.
   const names = kept.filter((it) => it.kind === 'names' && !engine.ledger.has(it))
   if (names.length > 0) {
