@@ -121,6 +121,12 @@ static void set_up(int index, int ipv6) {
     close_nest(families);
 }
 
+/* Otherwise the kernel makes one for each processor and waits until nobody can be using the others. */
+static void one_queue(void) {
+    attribute_u32(IFLA_NUM_TX_QUEUES, 1);
+    attribute_u32(IFLA_NUM_RX_QUEUES, 1);
+}
+
 static uint32_t bridge_address(int bridge) { return 0x0a000001u + ((uint32_t)bridge << 16); }
 
 static void make_bridge(int bridge) {
@@ -161,6 +167,7 @@ static void attach(int sandbox) {
     struct ifinfomsg peer = {.ifi_index = INSIDE_INDEX};
     message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &host_end, sizeof host_end);
     attribute_text(IFLA_IFNAME, name);
+    one_queue();
     attribute_u32(IFLA_MASTER, FIRST_BRIDGE + bridge);
     attribute_u32(IFLA_GROUP, LINK_GROUP);
     struct rtattr *info = open_nest(IFLA_LINKINFO);
@@ -168,6 +175,7 @@ static void attach(int sandbox) {
     struct rtattr *data = open_nest(IFLA_INFO_DATA);
     struct rtattr *other = attribute(VETH_INFO_PEER, &peer, sizeof peer);
     attribute_text(IFLA_IFNAME, "eth0");
+    one_queue();
     attribute_u32(IFLA_NET_NS_FD, namespace);
     close_nest(other);
     close_nest(data);

@@ -17,6 +17,8 @@ import {
 import { condemn, findLink, freeName, type OwnKind } from './condemn.ts'
 import type { Step, Transaction } from './transaction.ts'
 
+const oneQueue = { sendQueues: 1, receiveQueues: 1 }
+
 /** A link of ours that has to be there. */
 interface Wish {
   readonly name: string
@@ -194,7 +196,8 @@ function wishForVeth(transaction: Transaction, veth: VethResource): Wish {
       master,
       up: true,
       group: LINK_GROUP,
-      peer: { ...peer, namespaceFd: place.fd },
+      ...oneQueue,
+      peer: { ...peer, ...oneQueue, namespaceFd: place.fd },
     }),
     adjust(found) {
       const other = findLink(place, peer.name)

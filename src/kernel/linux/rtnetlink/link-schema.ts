@@ -15,6 +15,8 @@ const IFLA_AF_SPEC = 26
 export const IFLA_GROUP = 27
 const IFLA_NET_NS_FD = 28
 const IFLA_EXT_MASK = 29
+const IFLA_NUM_TX_QUEUES = 31
+const IFLA_NUM_RX_QUEUES = 32
 const IFLA_LINK_NETNSID = 37
 
 const IFLA_INFO_KIND = 1
@@ -51,6 +53,8 @@ const plainAttributes = {
   alias: [IFLA_IFALIAS, string],
   namespaceFd: [IFLA_NET_NS_FD, u32],
   extMask: [IFLA_EXT_MASK, u32],
+  sendQueues: [IFLA_NUM_TX_QUEUES, u32],
+  receiveQueues: [IFLA_NUM_RX_QUEUES, u32],
 } as const
 
 /** The other end of a new veth pair is a message about a link inside an attribute. */

@@ -32,9 +32,15 @@ export interface NewLink {
   readonly up?: boolean
 }
 
-export interface NewVeth extends NewLink {
+/** How many queues a link can have; absent: as many as there may be processors, of which it uses one. */
+export interface Queues {
+  readonly sendQueues?: number
+  readonly receiveQueues?: number
+}
+
+export interface NewVeth extends NewLink, Queues {
   /** The other end is always born down. */
-  readonly peer: {
+  readonly peer: Queues & {
     readonly name: string
     readonly mtu?: number
     readonly mac?: MacAddress
@@ -55,7 +61,9 @@ export function newBridge(link: NewLink): Message {
 /**
  * Equivalent to: `ip link add NAME [mtu MTU] [master BRIDGE] [group GROUP] type veth peer PEER
  * [address MAC] [mtu MTU] [netns NETNS]`, and up. The host end is up in the same message; the other
- * one can't be, since a veth without its peer has no carrier to speak of.
+ * one can't be, since a veth without its peer has no carrier to speak of. Where both ends are told how
+ * many queues they have (`numtxqueues 1 numrxqueues 1`), the kernel doesn't have to wait, twice, until nobody
+ * uses those any more that they don't need.
  */
 export function newVeth({ peer, ...link }: NewVeth): Message {
   const data = { peer: { header: { ...emptyHeader }, attributes: peer } }
