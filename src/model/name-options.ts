@@ -123,6 +123,8 @@ export function parseExtraHosts(texts: readonly string[], where: string): readon
 }
 
 function addressOf(text: string): IpAddress | undefined {
+  // Most names have neither, and an error takes long to make.
+  if (!/[.:]/.test(text)) return undefined
   try {
     return parseAddress(text)
   } catch (error) {

@@ -4,7 +4,7 @@ import type { AnswerSource } from '../../kernel/kernel.ts'
 import { DatagramSlots } from '../../kernel/linux/service/index.ts'
 import type { Backlog } from './backlog.ts'
 import { TOO_MANY } from './forward/forwarded.ts'
-import { type ForwardedQuery, now } from './messages.ts'
+import { type DeskSockets, type ForwardedQuery, now } from './messages.ts'
 import type { QueryLog } from './query-log.ts'
 import { Tally } from './tally.ts'
 
@@ -14,18 +14,21 @@ const SLOT_BYTES = 4096
 /** So often in a row one socket is read before others have their turn. */
 const MOST_BATCHES = 4
 
-/** Who asks at a socket, and what may be answered there. */
+/** Who asks at a pair of sockets, and what may be answered there. */
 export class Desk {
   readonly id: number
   readonly udp: number
+  /** undefined: it is main's by now. */
+  tcp: number | undefined
   /** Of a zone: undefined. */
   readonly sandbox: string | undefined
   readonly tally = new Tally()
   view: View
 
-  constructor(id: number, udp: number, sandbox: string | undefined, view: View) {
+  constructor(id: number, { udp, tcp }: DeskSockets, sandbox: string | undefined, view: View) {
     this.id = id
     this.udp = udp
+    this.tcp = tcp
     this.sandbox = sandbox
     this.view = view
   }

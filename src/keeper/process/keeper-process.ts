@@ -8,7 +8,7 @@ import { Forwarder } from './forward/forwarder.ts'
 import { HostUpstreams } from './forward/host-upstreams.ts'
 import { viewOf } from './kept.ts'
 import { LoopLine } from './loop-line.ts'
-import type { DeskSockets, ForwardedQuery, LoopReport } from './messages.ts'
+import type { ForwardedQuery, LoopReport, OpenDesk } from './messages.ts'
 import { Problems } from './problems.ts'
 import { QueryLog } from './query-log.ts'
 import { Relays } from './relays/relays.ts'
@@ -20,7 +20,8 @@ const tcpLimits = { each: 64, all: 1024, reserve: 256 }
 const LOG_EVERY_MS = 50
 
 interface Desk extends SlowDesk {
-  readonly server: TcpServer
+  /** As soon as somebody has connected. */
+  server: TcpServer | undefined
 }
 
 /**
@@ -81,6 +82,9 @@ export class KeeperProcess {
       case 'change':
         this.#change(report)
         break
+      case 'connect':
+        this.#listen(report.desk, report.fd)
+        break
       case 'forward':
         for (const query of report.queries) {
           this.#line.takeForwarded()
@@ -106,19 +110,24 @@ export class KeeperProcess {
     this.#names.change(report.remove, report.add)
     for (const id of report.close) this.#close(id)
     for (const change of report.relays) this.#relays.change(change)
-    for (const sockets of report.open) this.#open(sockets)
+    for (const desk of report.open) this.#open(desk)
     if (report.token !== undefined) this.#line.send({ type: 'done', token: report.token })
     if (report.gone.length > 0) this.#tell({ event: 'gone', keys: report.gone })
   }
 
-  #open({ id, resource, udp, tcp }: DeskSockets): void {
+  #open({ id, resource, udp }: OpenDesk): void {
     const sandbox = resource.kind === 'resolver' ? resource.sandbox : undefined
     const tally = sandbox === undefined ? new Tally() : this.#counting.open(id, sandbox)
     const view = () => (this.#desks.has(id) ? viewOf(this.#names, resource) : undefined)
-    const own: SlowDesk = { id, sandbox, udp, tally, view }
+    this.#desks.set(id, { id, sandbox, udp, tally, view, server: undefined })
+  }
+
+  /** The loop has told it before, and closes it later. */
+  #listen(id: number, tcp: number): void {
+    const desk = this.#desks.get(id)!
     const answer = (query: Buffer) => {
       this.#line.drain()
-      const answered = this.#answers.answerTcp(own, query)
+      const answered = this.#answers.answerTcp(desk, query)
       if (answered instanceof Promise) answered.then(() => this.#tellQueries())
       else this.#tellQueries()
       return answered
@@ -127,14 +136,14 @@ export class KeeperProcess {
       this.#problems.add(`the resolver can't be asked over TCP: ${error.message}`)
     const slots = this.#tcpSlots
     const places = { take: () => slots.take(id), give: () => slots.give(id) }
-    this.#desks.set(id, { ...own, server: new TcpServer(tcp, answer, places, onError) })
+    desk.server = new TcpServer(tcp, answer, places, onError)
   }
 
   #close(id: number): void {
     const desk = this.#desks.get(id)
     if (desk === undefined) return
     this.#desks.delete(id)
-    desk.server.end()
+    desk.server?.end()
     this.#counting.close(id)
     if (desk.sandbox !== undefined) this.#forwarder.forget(desk.sandbox)
   }

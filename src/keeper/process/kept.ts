@@ -4,7 +4,7 @@ import { resourceKey } from '../../kernel/resource.ts'
 import type { KeeperRequest } from '../keeper.ts'
 import { Desk } from './answering.ts'
 import { socketFault } from './handed-sockets.ts'
-import type { RelayChange } from './messages.ts'
+import type { DeskSockets, RelayChange } from './messages.ts'
 
 /** What an engine wants to be different. */
 export type Change = Omit<Extract<KeeperRequest, { op: 'change' }>, 'op' | 'number'>
@@ -22,7 +22,6 @@ export interface Difference {
 export interface OpenedDesk {
   readonly desk: Desk
   readonly resource: ResolverResource | ZoneResource
-  readonly tcp: number
 }
 
 /** The resources the keeper holds, and what is known of names because of them. */
@@ -114,9 +113,9 @@ export class Kept {
   ): OpenedDesk {
     this.#lastId += 1
     const sandbox = resource.kind === 'resolver' ? resource.sandbox : undefined
-    const desk = new Desk(this.#lastId, own[0]!, sandbox, this.#viewOf(resource))
+    const desk = new Desk(this.#lastId, deskSockets(own), sandbox, this.#viewOf(resource))
     this.#desks.set(key, desk)
-    return { desk, resource, tcp: own[1]! }
+    return { desk, resource }
   }
 
   #takeDesk(key: string): Desk[] {
@@ -131,14 +130,21 @@ export class Kept {
 }
 
 /** Where that change's resolvers and zones are asked from now on. */
-export function udpSocketsOf({ add }: Change, descriptors: readonly number[]): readonly number[] {
+export function deskSocketsOf(
+  { add }: Change,
+  descriptors: readonly number[],
+): readonly DeskSockets[] {
   let used = 0
   return add.flatMap(({ resource, sockets }) => {
     const at = used
     used += sockets
     const isAsked = resource.kind === 'resolver' || resource.kind === 'zone'
-    return isAsked && sockets > 0 ? [descriptors[at]!] : []
+    return isAsked && sockets > 0 ? [deskSockets(descriptors.slice(at, used))] : []
   })
+}
+
+function deskSockets([udp, tcp]: readonly number[]): DeskSockets {
+  return { udp: udp!, tcp: tcp! }
 }
 
 /** What may be asked there. It is there as long as that resource is among the names. */

@@ -65,7 +65,8 @@ function keep(...zones: readonly { readonly name: string; readonly udp: number }
     const resource: ZoneResource = { kind: 'zone', name, listen: '127.0.0.153' as IpAddress }
     return { resource, sockets: 2 }
   })
-  const sockets = zones.flatMap(({ udp }) => [udp, wakeFd])
+  const sockets = zones.flatMap(({ udp }) => [udp, eventfd()])
+  open.push(...sockets.filter((_, place) => place % 2 === 1))
   loop.change({ remove: [], add }, sockets, () => {})
 }
 
@@ -78,6 +79,20 @@ it('does nothing of a change for which there is no room, and goes on', () => {
   refused = undefined
   keep(...zones)
   expect(loop.kept.resources).toHaveLength(2)
+})
+
+it('gives a listening socket away when somebody connects', () => {
+  const udp = eventfd()
+  open.push(udp)
+  keep({ name: 'a.test', udp })
+  const tcp = open.at(-1)!
+  raiseEvent(tcp)
+  main.postMessage({ type: 'stop' })
+  raiseEvent(wakeFd)
+  loop.run()
+  expect(reports()).toContainEqual({ type: 'connect', desk: 1, fd: tcp })
+  loop.change({ remove: ['zone:a.test'], add: [] }, [], () => {})
+  expect(reports()).toMatchObject([{ type: 'change', close: [1] }])
 })
 
 it('reads a socket again a second after the kernel could not', () => {

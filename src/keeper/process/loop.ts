@@ -10,10 +10,10 @@ import { Answering, type Desk } from './answering.ts'
 import { Backlog } from './backlog.ts'
 import { Connections } from './connections.ts'
 import { DeathWatch } from './death-watch.ts'
-import { type Change, type Difference, Kept, udpSocketsOf } from './kept.ts'
+import { type Change, type Difference, deskSocketsOf, Kept } from './kept.ts'
 import { Lifetime } from './lifetime.ts'
 import { MainLine } from './main-line.ts'
-import type { LoopOptions, LoopOrder } from './messages.ts'
+import type { DeskSockets, LoopOptions, LoopOrder } from './messages.ts'
 import { PathIdentity } from './path-identity.ts'
 import { QueryLog } from './query-log.ts'
 import { Rests } from './rests.ts'
@@ -36,7 +36,7 @@ export class Loop {
   readonly #line: MainLine
   readonly #connections: Connections
   readonly #lifetime: Lifetime
-  /** By their UDP sockets. */
+  /** By their sockets. */
   readonly #desks = new Map<number, Desk>()
   /** How many connections for events there are. */
   #listeners = 0
@@ -71,7 +71,7 @@ export class Loop {
 
   /** For the control connection: see ControlTarget. */
   change(change: Change, descriptors: readonly number[], onDone: () => void): void {
-    this.#admit(udpSocketsOf(change, descriptors))
+    this.#admit(deskSocketsOf(change, descriptors))
     this.#serve(this.kept.change(change, descriptors), [], onDone)
   }
 
@@ -103,7 +103,7 @@ export class Loop {
 
   #ready(fd: number): void {
     const desk = this.#desks.get(fd)
-    if (desk !== undefined) this.#answer(desk)
+    if (desk !== undefined) fd === desk.udp ? this.#answer(desk) : this.#handOver(desk, fd)
     else if (fd === this.#wakeFd) for (const order of this.#line.orders()) this.#obey(order)
     else this.#connections.ready(fd)
   }
@@ -117,6 +117,13 @@ export class Loop {
       // It would be ready again at once. All others go on.
       if (isKernelError(error)) this.#rests.begin(desk.udp, EPOLLIN)
     }
+  }
+
+  /** Somebody wants to connect. */
+  #handOver(desk: Desk, tcp: number): void {
+    desk.tcp = undefined
+    this.#forget(tcp)
+    this.#line.report({ type: 'connect', desk: desk.id, fd: tcp })
   }
 
   #obey(order: LoopOrder): void {
@@ -142,13 +149,15 @@ export class Loop {
   }
 
   /** Waits for what comes at these sockets, or (it throws) at none of them. */
-  #admit(sockets: readonly number[]): void {
+  #admit(sockets: readonly DeskSockets[]): void {
     const admitted: number[] = []
     try {
-      for (const fd of sockets) {
-        setReceiveRoom(fd, RECEIVE_BYTES)
-        epollAdd(this.#epoll, fd, EPOLLIN)
-        admitted.push(fd)
+      for (const { udp, tcp } of sockets) {
+        setReceiveRoom(udp, RECEIVE_BYTES)
+        for (const fd of [udp, tcp]) {
+          epollAdd(this.#epoll, fd, EPOLLIN)
+          admitted.push(fd)
+        }
       }
     } catch (error) {
       for (const fd of admitted) this.#rests.remove(fd)
@@ -161,19 +170,21 @@ export class Loop {
     for (const desk of difference.closed) {
       this.#watch.forget(desk.id)
       this.#answering.forget(desk)
-      this.#close(desk)
+      this.#forget(desk.udp)
+      if (desk.tcp !== undefined) this.#forget(desk.tcp)
     }
     for (const { desk, resource } of difference.opened) {
       this.#desks.set(desk.udp, desk)
+      if (desk.tcp !== undefined) this.#desks.set(desk.tcp, desk)
       if (resource.kind !== 'resolver') continue
       this.#watch.watch(desk.id, resource.namespace.path, desk.udp)
     }
     this.#line.change(difference, gone, onDone)
   }
 
-  /** Nothing is read from it any more. */
-  #close(desk: Desk): void {
-    if (this.#desks.delete(desk.udp)) this.#rests.remove(desk.udp)
+  /** Nothing is waited for at that socket any more. */
+  #forget(fd: number): void {
+    if (this.#desks.delete(fd)) this.#rests.remove(fd)
   }
 }
 

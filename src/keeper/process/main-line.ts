@@ -1,6 +1,6 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { clearEvent, close } from '../../kernel/linux/service/index.ts'
-import type { Answering } from './answering.ts'
+import type { Answering, Desk } from './answering.ts'
 import type { Difference } from './kept.ts'
 import type { LoopOptions, LoopOrder, LoopReport } from './messages.ts'
 import type { QueryLog } from './query-log.ts'
@@ -39,7 +39,7 @@ export class MainLine {
     const isEnding = closed.length > 0 || relays.length > 0
     if (isEnding) {
       this.#lastToken += 1
-      this.#endings.set(this.#lastToken, { sockets: closed.map(({ udp }) => udp), onDone })
+      this.#endings.set(this.#lastToken, { sockets: closed.flatMap(socketsOf), onDone })
     }
     this.report({
       type: 'change',
@@ -47,7 +47,7 @@ export class MainLine {
       remove,
       add,
       close: closed.map(({ id }) => id),
-      open: opened.map(({ desk: { id, udp }, resource, tcp }) => ({ id, resource, udp, tcp })),
+      open: opened.map(({ desk: { id, udp }, resource }) => ({ id, resource, udp })),
       relays,
       gone,
     })
@@ -104,4 +104,9 @@ export class MainLine {
     const next = Math.min(nextLog, nextTallies)
     return next === Number.POSITIVE_INFINITY ? -1 : Math.ceil(next - time)
   }
+}
+
+/** Those that the loop closes. */
+function socketsOf({ udp, tcp }: Desk): readonly number[] {
+  return tcp === undefined ? [udp] : [udp, tcp]
 }

@@ -19,12 +19,17 @@ export interface LoopOptions {
 
 /** The sockets of a resolver or a zone. */
 export interface DeskSockets {
-  readonly id: number
-  readonly resource: ResolverResource | ZoneResource
   /** The loop's, which closes it when main has confirmed that it doesn't use it any more. */
   readonly udp: number
-  /** Main's from now on. */
+  /** The loop's until somebody connects, which most never do; main's from then on. */
   readonly tcp: number
+}
+
+/** A resolver or a zone, as main has to know it. */
+export interface OpenDesk {
+  readonly id: number
+  readonly resource: ResolverResource | ZoneResource
+  readonly udp: number
 }
 
 /** A query that the loop has no answer for. */
@@ -47,11 +52,13 @@ export type LoopReport =
       readonly remove: readonly string[]
       readonly add: readonly NameSource[]
       readonly close: readonly number[]
-      readonly open: readonly DeskSockets[]
+      readonly open: readonly OpenDesk[]
       readonly relays: readonly RelayChange[]
       /** Keys of what was taken away because its namespace is gone. */
       readonly gone: readonly string[]
     }
+  /** Somebody connects to that desk, at a listening socket which is main's from now on. */
+  | { readonly type: 'connect'; readonly desk: number; readonly fd: number }
   | { readonly type: 'forward'; readonly queries: readonly ForwardedQuery[] }
   | { readonly type: 'tallies'; readonly tallies: readonly (readonly [number, TallyNumbers])[] }
   | { readonly type: 'queries'; readonly queries: readonly QueryEvent[] }

@@ -103,13 +103,14 @@ export class KernelSide implements Operations {
     const missed = this.#machinery.ruleset.listener.takeMissed()
     const { keeper } = this.#machinery
     const problems = keeper?.takeProblems() ?? []
-    const owes = keeper?.link.owes ?? false
+    const owes = keeper?.owes ?? false
     const wire = error === undefined ? undefined : toWire(error)
     return { doomed, late, owes, problems, missed, error: wire }
   }
 
   /** Told when an operation has been answered: nobody waits for what is done now. */
   prepare(): void {
+    this.#machinery.keeper?.flush()
     this.#machinery.stock.restock()
   }
 
@@ -216,6 +217,7 @@ export class KernelSide implements Operations {
     this.#machinery.reservations.close()
     this.#host.close()
     this.#namespaces.close()
+    this.#machinery.keeper?.flush()
     await this.#machinery.keeper?.end(this.#machinery.ruleset.definitions.length > 0)
   }
 

@@ -49,19 +49,15 @@ export function createText(path: string, text: string): void {
   faultPoint('rename', path)
   const draft = draftOf(path)
   named(path, () => {
-    const fd = openSync(draft, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, FILE_MODE)
-    try {
-      // Whatever this process's umask: programs of any user read it.
-      fchmodSync(fd, FILE_MODE)
-      writeAll(fd, Buffer.from(text, 'latin1'), 0)
-    } catch (error) {
-      unlinkSync(draft)
-      throw error
-    } finally {
-      closeSync(fd)
-    }
+    writeNew(draft, text)
     renameSync(draft, path)
   })
+}
+
+/** Makes it in a folder that has just been made, where nobody looks for it before it is whole. */
+export function createFirstText(path: string, text: string): void {
+  faultPoint('open', path)
+  named(path, () => writeNew(path, text))
 }
 
 /**
@@ -139,6 +135,20 @@ const inUse = ['ENOTEMPTY', 'EEXIST', 'EBUSY', 'ENOENT']
 /** What a crash may have left of making that file; the next one to be made takes its place. */
 function draftOf(path: string): string {
   return `${path}.new`
+}
+
+function writeNew(path: string, text: string): void {
+  const fd = openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, FILE_MODE)
+  try {
+    // Whatever this process's umask: programs of any user read it.
+    fchmodSync(fd, FILE_MODE)
+    writeAll(fd, Buffer.from(text, 'latin1'), 0)
+  } catch (error) {
+    unlinkSync(path)
+    throw error
+  } finally {
+    closeSync(fd)
+  }
 }
 
 function removeDraft(path: string): void {

@@ -79,6 +79,7 @@ function perform(
   const { add, remove } = plan
   keeping.prepare()
   refuseTaken(machinery, plan)
+  keeping.tellEarly()
   // Before their ports are reserved, which would keep us off as well.
   keeping.take(openRelays(transaction, machinery, plan))
   const dyingLinks = takeAway(transaction, plan)

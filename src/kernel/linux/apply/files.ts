@@ -2,6 +2,7 @@ import { dirname } from 'node:path'
 import { type FileResource, type HostsEntryResource, resourceKey } from '../../resource.ts'
 import { changeEntries, fileText, replaceContent } from '../file-text.ts'
 import {
+  createFirstText,
   createText,
   isSomethingAt,
   makeFolders,
@@ -16,13 +17,17 @@ import type { Transaction } from './transaction.ts'
 export function changeFiles(transaction: Transaction, { add, remove, before }: Plan): void {
   // What is written as it shall be, or goes.
   const done = new Set(remove.files.map(({ path }) => path))
+  // There is nothing in them.
+  const folders = new Set<string>()
   for (const file of add.files) {
     const key = resourceKey(file)
     const was = before.get(key) as FileResource | undefined
     transaction.attempt(key, () => {
       const { path, content } = file
-      if (!isSomethingAt(path)) {
-        make(transaction, file, add)
+      const folder = dirname(path)
+      if (!folders.has(folder) && makeFolder(transaction, folder)) folders.add(folder)
+      if (folders.has(folder) || !isSomethingAt(path)) {
+        make(transaction, file, add, folders.has(folder) ? createFirstText : createText)
         done.add(path)
       } else if (was !== undefined) {
         rewrite(transaction, path, (text) => replaceContent(text, was.content, content))
@@ -43,16 +48,29 @@ export function changeFiles(transaction: Transaction, { add, remove, before }: P
  * put back is another than the one that is mounted somewhere.
  */
 export function removeFiles(transaction: Transaction, { remove }: Plan): void {
+  const folders = new Map<string, string>()
   for (const file of remove.files) {
     const { path } = file
-    transaction.attempt(resourceKey(file), () => {
+    const key = resourceKey(file)
+    transaction.attempt(key, () => {
       const text = removeText(path)
       if (text === undefined) return
       transaction.onRollback(() => createText(path, text))
-      const folder = dirname(path)
+      folders.set(dirname(path), key)
+    })
+  }
+  for (const [folder, key] of folders) {
+    transaction.attempt(key, () => {
       if (removeFolderIfEmpty(folder)) transaction.onRollback(() => makeFolders(folder))
     })
   }
+}
+
+/** Whether it wasn't there. */
+function makeFolder(transaction: Transaction, path: string): boolean {
+  const made = makeFolders(path)
+  for (const folder of made) transaction.onRollback(() => removeFolderIfEmpty(folder))
+  return made.length > 0
 }
 
 /** With the lines that come with it. */
@@ -60,12 +78,10 @@ function make(
   transaction: Transaction,
   { path, content }: FileResource,
   { hostsEntries }: Sorted,
+  create: (path: string, text: string) => void,
 ): void {
-  for (const folder of makeFolders(dirname(path))) {
-    transaction.onRollback(() => removeFolderIfEmpty(folder))
-  }
   const entries = hostsEntries.filter((it) => it.path === path)
-  createText(path, changeEntries(fileText(content), [], entries))
+  create(path, changeEntries(fileText(content), [], entries))
   transaction.onRollback(() => removeText(path))
 }
 

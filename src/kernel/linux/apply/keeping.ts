@@ -60,10 +60,16 @@ export class Keeping {
     for (const [key, fds] of sockets) this.#sockets.set(key, fds)
   }
 
-  /** Tells the keeper what comes or is changed where it is, and which names go. */
+  /** Tells the keeper at once, where no sockets have to be opened for it. */
+  tellEarly(): void {
+    const { resolvers, zones, relays } = this.#plan.add
+    if (resolvers.length + zones.length + relays.length === 0) this.tell()
+  }
+
+  /** Tells the keeper what comes or is changed where it is, and which names go. Once. */
   tell(): void {
     const keeper = this.#keeper
-    if (keeper === undefined) return
+    if (keeper === undefined || this.#told !== undefined) return
     const { mirror } = keeper
     const isInPlace = (each: KeptResource) =>
       mirror.get(resourceKey(each)) === undefined
@@ -106,8 +112,8 @@ export class Keeping {
     if (keeper === undefined || keys.length === 0) return
     // With new sockets, or not at all where there are none to be had.
     const moved = this.#moved().filter((each) => this.#sockets.has(resourceKey(each)))
-    const told = this.#change(keeper, keys, moved)
-    if (keys.some((key) => !this.#isDying(key))) keeper.done(told, CLOSED_MS)
+    if (keys.every((key) => this.#isDying(key))) keeper.dropLater(keys)
+    else keeper.done(this.#change(keeper, keys, moved), CLOSED_MS)
   }
 
   /** Goes with its sandbox: its names are gone already, and nobody wants its port. */

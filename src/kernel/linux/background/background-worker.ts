@@ -72,7 +72,9 @@ function run({ host, wakeFd }: BackgroundOptions): void {
       const seen = events.read(socket)
       if (seen.length > 0) report({ type: 'events', events: seen })
     }
-    for (const command of commands(wakeFd)) goOn &&= obey(command)
+    if (ready.some(({ fd }) => fd === wakeFd)) {
+      for (const command of commands(wakeFd)) goOn &&= obey(command)
+    }
     forgetter.step()
   }
   reaper.abandon()

@@ -2,13 +2,17 @@ import { statSync } from 'node:fs'
 import { isKernelError } from '../../../base/errors.ts'
 import { close, O_RDONLY, open } from '../ffi/file.ts'
 import { pidfdOpen } from '../ffi/namespace.ts'
-import { EPOLLIN, epollAdd, epollDelete } from '../ffi/wait.ts'
+import { EPOLLIN, EPOLLONESHOT, epollAdd, epollChange, epollDelete } from '../ffi/wait.ts'
 import { identityOf } from '../namespace.ts'
 
-// Mounts come and go in crowds, and each time all paths are looked at.
+// Mounts come and go in crowds, and each time all paths are looked at. That takes a twentieth of the time
+// at most, however many they are.
 const LOOK_EVERY_MS = 20
+const MOST_LOOKING = 1 / 20
 const POLL_EVERY_MS = 1000
 const EPOLLPRI = 2
+/** Told once, until the paths have been looked at. */
+const MOUNTS_CHANGED = EPOLLPRI | EPOLLONESHOT
 
 interface Watched {
   readonly id: number
@@ -28,6 +32,7 @@ export class Ends {
   readonly #mounts = new Map<number, Watched>()
   #mountTable: number | undefined
   #lookAt = Number.POSITIVE_INFINITY
+  #lookTookMs = 0
   #polls = false
 
   constructor(epoll: number, onEnd: (id: number) => void, lookEveryMs = LOOK_EVERY_MS) {
@@ -52,7 +57,8 @@ export class Ends {
   /** Told of every descriptor that is ready. */
   ready(fd: number): void {
     if (fd === this.#mountTable) {
-      this.#lookAt = Math.min(this.#lookAt, performance.now() + this.#lookEveryMs)
+      const pause = Math.max(this.#lookEveryMs, this.#lookTookMs / MOST_LOOKING)
+      this.#lookAt = Math.min(this.#lookAt, performance.now() + pause)
     }
     const watched = this.#processes.get(fd)
     if (watched === undefined) return
@@ -66,14 +72,21 @@ export class Ends {
     if (wait === Number.POSITIVE_INFINITY) return -1
     if (wait > 0) return Math.ceil(wait)
     this.#lookAt = Number.POSITIVE_INFINITY
+    this.#look()
+    if (!this.#polls || this.#mounts.size === 0) return -1
+    this.#lookAt = performance.now() + POLL_EVERY_MS
+    return POLL_EVERY_MS
+  }
+
+  #look(): void {
+    const begin = performance.now()
+    if (this.#mountTable !== undefined) epollChange(this.#epoll, this.#mountTable, MOUNTS_CHANGED)
     for (const watched of this.#mounts.values()) {
       if (isThere(watched)) continue
       this.#mounts.delete(watched.id)
       this.#onEnd(watched.id)
     }
-    if (!this.#polls || this.#mounts.size === 0) return -1
-    this.#lookAt = performance.now() + POLL_EVERY_MS
-    return POLL_EVERY_MS
+    this.#lookTookMs = performance.now() - begin
   }
 
   #awaitProcess(watched: Watched, pid: number): void {
@@ -136,7 +149,7 @@ export class Ends {
       if (!isKernelError(error)) throw error
       return undefined
     }
-    if (this.#add(table, EPOLLPRI)) return table
+    if (this.#add(table, MOUNTS_CHANGED)) return table
     close(table)
     return undefined
   }

@@ -24,9 +24,8 @@ import {
   RTM_DELLINK,
   RTM_NEWLINK,
   RTNLGRP_LINK,
-  toLink,
 } from '../rtnetlink/link.ts'
-import { linkBody } from '../rtnetlink/link-schema.ts'
+import { readLinkName } from '../rtnetlink/link-name.ts'
 import {
   netconfBody,
   RTM_NEWNETCONF,
@@ -56,13 +55,15 @@ const ROUTE_GROUPS = [
   RTNLGRP_IPV6_NETCONF,
 ]
 
+type NamedLink = Pick<Link, 'index' | 'name' | 'group'>
+
 /** Listens to the host's multicast groups and says it in the door's words. */
 export class HostEvents {
   readonly #routes = new NetlinkSocket(NETLINK_ROUTE)
   readonly #ruleset = rulesetSocket()
   readonly #rulesetEvents = new RulesetEvents()
   /** What the links are called that messages name by index. */
-  #links: Map<number, Link>
+  #links: Map<number, NamedLink>
 
   /** Made in the host's namespace. `request` is another socket there, for questions. */
   constructor(request: NetlinkSocket) {
@@ -118,10 +119,9 @@ export class HostEvents {
   }
 
   #linkEvents(type: number, body: Buffer): KernelEvent[] {
-    const message = linkBody.decode(body)
+    const link = readLinkName(body)
     // Messages of family AF_BRIDGE are about ports: leaving a bridge isn't going.
-    if (message.header.family !== 0) return []
-    const link = toLink(message)
+    if (link.family !== 0) return []
     const before = this.#links.get(link.index)
     const gone = (name: string): KernelEvent => ({ type: 'link', change: 'gone', name })
     if (type === RTM_DELLINK) {
@@ -165,11 +165,11 @@ export class HostEvents {
   }
 }
 
-function isForeign(link: Link): boolean {
+function isForeign(link: NamedLink): boolean {
   return link.group !== LINK_GROUP && isAlive(link)
 }
 
-function isForced(request: NetlinkSocket, { index }: Link): boolean {
+function isForced(request: NetlinkSocket, { index }: NamedLink): boolean {
   try {
     return getLink(request, index).forceForwarding6
   } catch (error) {
@@ -178,7 +178,7 @@ function isForced(request: NetlinkSocket, { index }: Link): boolean {
   }
 }
 
-function linkTable(request: NetlinkSocket): Map<number, Link> {
+function linkTable(request: NetlinkSocket): Map<number, NamedLink> {
   return new Map(listLinks(request).map((link) => [link.index, link]))
 }
 

@@ -2,6 +2,8 @@ import { check, declare, lastErrno } from './libc.ts'
 
 export const EPOLLIN = 1
 export const EPOLLOUT = 4
+/** Told once, until `epollChange`. */
+export const EPOLLONESHOT = 1 << 30
 
 const EPOLL_CLOEXEC = 0o2000000
 const EPOLL_CTL_ADD = 1

@@ -34,6 +34,8 @@ export class Keeper {
   readonly #late = new Set<ToldChange>()
   /** In the order in which they were told, which is that of the answers. */
   readonly #unanswered = new Set<ToldChange>()
+  /** Nobody waits for that. */
+  #toDrop: string[] = []
   #isSlow = false
   #known: string[] = []
   #problems: string[] = []
@@ -49,6 +51,7 @@ export class Keeper {
         this.mirror.clear()
         this.#late.clear()
         this.#unanswered.clear()
+        this.#toDrop = []
         this.#isSlow = false
       },
       onProblem: (message) => this.#problems.push(message),
@@ -62,6 +65,7 @@ export class Keeper {
     sockets: readonly number[] = [],
   ): ToldChange {
     const { link, mirror } = this
+    this.flush()
     link.drain()
     const added = new Map(add.map(({ resource }) => [resourceKey(resource), resource]))
     const keys = [...new Set([...remove, ...added.keys()])]
@@ -77,6 +81,24 @@ export class Keeper {
     this.#unanswered.add(change)
     for (const key of keys) mirror.set(key, added.get(key))
     return change
+  }
+
+  /** From now on it counts as having none of that; it is told with `flush`, or before anything else. */
+  dropLater(keys: readonly string[]): void {
+    for (const key of keys) this.mirror.set(key, undefined)
+    this.#toDrop.push(...keys)
+  }
+
+  flush(): void {
+    const keys = this.#toDrop
+    if (keys.length === 0) return
+    this.#toDrop = []
+    this.change(keys, [])
+  }
+
+  /** Whether it owes an answer, or will. */
+  get owes(): boolean {
+    return this.link.owes || this.#toDrop.length > 0
   }
 
   /** Waits for that; false: its names may be late. */
@@ -100,8 +122,7 @@ export class Keeper {
     this.link.endIfHung()
     const known = this.#known
     this.#known = []
-    const { isUp, owes } = this.link
-    return { known, problems: this.takeProblems(), isUp, owes }
+    return { known, problems: this.takeProblems(), isUp: this.link.isUp, owes: this.owes }
   }
 
   /** `hasTables`: there are some that it keeps for the next engine. */
