@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { CnmError } from '../base/errors.ts'
 import type { IpAddress } from './address.ts'
 
@@ -46,7 +46,7 @@ export function macFromBytes(bytes: Uint8Array): MacAddress {
  * function of both, so that an address taken again needs no update of its neighbours' caches.
  */
 export function macFor(networkId: string, address: IpAddress): MacAddress {
-  const bytes = createHash('sha256').update(`${networkId} ${address}`).digest().subarray(0, 6)
+  const bytes = hash('sha256', `${networkId} ${address}`, 'buffer').subarray(0, 6)
   bytes[0] = (bytes[0]! & 0xfc) | 0x02
   return macFromBytes(bytes)
 }

@@ -42,14 +42,16 @@ export function exchange(question: Question): Promise<IncomingMessage> {
 }
 
 /** The whole answer as text. */
-export async function textOf(answer: IncomingMessage, question: Question): Promise<string> {
-  try {
+export function textOf(answer: IncomingMessage, question: Question): Promise<string> {
+  return new Promise((resolve, reject) => {
     let text = ''
-    for await (const part of answer.setEncoding('utf8')) text += part
-    return text
-  } catch (error) {
-    throw failure(question, error as Error, false)
-  }
+    answer.setEncoding('utf8').on('data', (part: string) => {
+      text += part
+    })
+    answer.on('end', () => resolve(text))
+    // Its other end is gone before all has come.
+    answer.on('error', (error) => reject(failure(question, error, false)))
+  })
 }
 
 /** Its lines, as they come, until it ends, which is an error: DAEMON_UNREACHABLE, CANCELLED. */

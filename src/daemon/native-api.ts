@@ -155,10 +155,8 @@ export class NativeApi {
       this.#asking!.metrics.observe({ route: name, code, seconds: ms / 1000 })
       const peer = this.#options.peerOf(request.raw)
       const facts = { ...(request.params as object), code, ms, ...peer }
-      const { log } = this.#options
-      if (code === 'INTERNAL' || code === 'KERNEL') log.error({ ...facts, err: error }, name)
-      else if (routes[name].method === 'GET' || bookkeeping.includes(name)) log.debug(facts, name)
-      else log.info(facts, name)
+      // Who asked doesn't have to wait until it is written.
+      setImmediate(() => this.#log(name, facts, error))
     }
     try {
       const result = await work()
@@ -168,6 +166,14 @@ export class NativeApi {
       tell(isCnmError(error) ? error.code : 'INTERNAL', error)
       throw error
     }
+  }
+
+  #log(name: RouteName, facts: { readonly code: string }, error: unknown): void {
+    const { log } = this.#options
+    const { code } = facts
+    if (code === 'INTERNAL' || code === 'KERNEL') log.error({ ...facts, err: error }, name)
+    else if (routes[name].method === 'GET' || bookkeeping.includes(name)) log.debug(facts, name)
+    else log.info(facts, name)
   }
 
   async #stream(
