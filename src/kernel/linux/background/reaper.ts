@@ -12,7 +12,8 @@ const LINKS_AT_ONCE = 20
 const NAMESPACES_AT_ONCE = 64
 const NAMESPACES_WITH_CARE = 16
 const CAREFUL_MS = 100
-const LOOK_AGAIN_MS = 1
+/** To look more often would only take time from those who work: see above. */
+const LOOK_AGAIN_MS = 5
 /** Somebody's socket keeps a namespace: its links are deleted one by one instead of with it. */
 const PATIENCE_MS = 500
 
