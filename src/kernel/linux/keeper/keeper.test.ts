@@ -7,6 +7,7 @@ type Answer = (error?: string) => void
 
 /** What was asked, in order, for a test to answer it. */
 const asked: Answer[] = []
+const questions: unknown[] = []
 /** How long somebody has waited for an answer. */
 const waits: number[] = []
 
@@ -21,8 +22,9 @@ vi.mock('./link.ts', () => ({
 
     drain(): void {}
 
-    ask(_: unknown, __: unknown, onAnswer: Answer): object {
+    ask(question: unknown, _: unknown, onAnswer: Answer): object {
       asked.push(onAnswer)
+      questions.push(question)
       return { isAnswered: false, error: undefined }
     }
 
@@ -34,7 +36,7 @@ vi.mock('./link.ts', () => ({
 }))
 
 function setUp(): Keeper {
-  for (const list of [asked, waits]) list.splice(0)
+  for (const list of [asked, questions, waits]) list.splice(0)
   return new Keeper({ program: '', folder: '' })
 }
 
@@ -66,4 +68,21 @@ it('waits a long time once, until there is an answer', () => {
   asked[0]!()
   wait(1000)
   expect(waits).toEqual([50, 1000, 100, 50, 1000])
+})
+
+it('tells what is to be dropped later before anything else, and counts it as gone at once', () => {
+  const keeper = setUp()
+  keeper.change([], [names('10.7.0.1')])
+  keeper.dropLater(['names:a'])
+  expect(keeper.mirror.get('names:a')).toBe(undefined)
+  expect(keeper.owes).toBe(true)
+  expect(questions).toHaveLength(1)
+  keeper.change([], [names('10.7.0.2')])
+  expect(questions.slice(1)).toMatchObject([
+    { remove: ['names:a'], add: [] },
+    { remove: [], add: [{ resource: { addresses: ['10.7.0.2'] } }] },
+  ])
+  expect(keeper.owes).toBe(false)
+  keeper.flush()
+  expect(questions).toHaveLength(3)
 })
