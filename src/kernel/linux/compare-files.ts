@@ -10,10 +10,12 @@ export function compareFile({ path }: FileResource): Finding {
   return isSomethingAt(path) ? undefined : { state: 'missing', detail: `no file ${path}` }
 }
 
-export function compareHostsEntry(entry: HostsEntryResource): Finding {
+/** `isWanted`: that file is ours. */
+export function compareHostsEntry(entry: HostsEntryResource, isWanted: boolean): Finding {
   const { path, address, names } = entry
   const text = readText(path)
-  // What isn't ours there has no lines of ours.
-  if (text === undefined ? isSomethingAt(path) : hasEntry(text, entry)) return undefined
+  // With a file of ours its lines are gone; of any other file they are not missing.
+  const isFine = text === undefined ? !isWanted || isSomethingAt(path) : hasEntry(text, entry)
+  if (isFine) return undefined
   return { state: 'missing', detail: `no line "${address} ${names.join(' ')}" in ${path}` }
 }

@@ -59,10 +59,13 @@ class Comparison {
   readonly #places: Places
   readonly #contents = new Map<string, Contents | undefined>()
   readonly #elements: ElementComparison
+  /** Paths of files that are ours. */
+  readonly #files: ReadonlySet<string>
 
   constructor(machinery: Machinery, places: Places, resources: readonly Resource[]) {
     this.#machinery = machinery
     this.#places = places
+    this.#files = new Set(resources.flatMap((it) => (it.kind === 'file' ? [it.path] : [])))
     const described = resources.flatMap((it) => (it.kind === 'table' ? [it.definition] : []))
     const tables = [...described, ...machinery.ruleset.definitions]
     this.#elements = new ElementComparison(() => machinery.ruleset.socket, tables)
@@ -112,7 +115,7 @@ class Comparison {
       case 'file':
         return compareFile(resource)
       case 'hosts-entry':
-        return compareHostsEntry(resource)
+        return compareHostsEntry(resource, this.#files.has(resource.path))
     }
   }
 
