@@ -33,7 +33,7 @@ describe('the commands', () => {
     page('docs/reference/cli.md')
       .split(/^##+ /m)
       .map((section) => [
-        /^`(cnm( [a-z]+)+)/.exec(section)?.[1] ?? section.split('\n')[0],
+        /^`(cnm( [a-z-]+)+)/.exec(section)?.[1] ?? section.split('\n')[0],
         section,
       ]),
   )

@@ -15,6 +15,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   down: async () => (await import('./down.ts')).downCommand(),
   daemon: async () => (await import('./daemon.ts')).daemonCommand(),
   keeper: async () => (await import('./keeper.ts')).keeperCommand(),
+  'oci-spec': async () => (await import('./oci-spec.ts')).ociSpecCommand(),
+  'oci-hook': async () => (await import('./oci-hook.ts')).ociHookCommand(),
   demo: async () => (await import('./demo.ts')).demoCommand(),
   version: async () => (await import('./version.ts')).versionCommand(),
   completion: async () => (await import('./completion.ts')).completionCommand(),

@@ -1,3 +1,4 @@
+import type { SandboxOptions } from '../api/options.ts'
 import { isCnmError } from '../base/errors.ts'
 import type { RemoteController } from '../client/client.ts'
 import type { RemoteNetwork } from '../client/remote-network.ts'
@@ -19,9 +20,24 @@ export async function runSandbox(
   flags: RunFlags,
   signal: AbortSignal,
 ): Promise<RemoteSandbox> {
+  const place = (networks: readonly RemoteNetwork[]) => ({
+    ephemeral: true,
+    program: process.pid,
+    host: networks.some(({ name }) => name === 'host'),
+  })
+  return sandboxOn(cnm, flags, place, signal)
+}
+
+/** A sandbox on networks that are made where they aren't there. `place`: where it is, and what it goes with. */
+export async function sandboxOn(
+  cnm: RemoteController,
+  flags: RunFlags,
+  place: (networks: readonly RemoteNetwork[]) => SandboxOptions,
+  signal: AbortSignal,
+): Promise<RemoteSandbox> {
   for (let left = tries; ; left -= 1) {
     try {
-      return await attempt(cnm, flags, signal)
+      return await attempt(cnm, flags, place, signal)
     } catch (error) {
       const raced = isCnmError(error, 'NETWORK_NOT_FOUND') || isCnmError(error, 'NETWORK_EXISTS')
       if (!raced || left === 1) throw error
@@ -32,6 +48,7 @@ export async function runSandbox(
 async function attempt(
   cnm: RemoteController,
   flags: RunFlags,
+  place: (networks: readonly RemoteNetwork[]) => SandboxOptions,
   signal: AbortSignal,
 ): Promise<RemoteSandbox> {
   const made: RemoteNetwork[] = []
@@ -50,9 +67,7 @@ async function attempt(
       networks.push(network)
     }
     return await cnm.createSandbox({
-      ephemeral: true,
-      program: process.pid,
-      host: networks.some(({ name }) => name === 'host'),
+      ...place(networks),
       ...given({ name: flags.name }),
       ...nameOptions(flags),
       connect: connections(

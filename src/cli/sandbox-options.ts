@@ -10,6 +10,7 @@ export interface SandboxFlags {
   readonly alias: readonly string[]
   readonly ip?: string
   readonly ip6?: string
+  readonly macAddress?: string
   readonly gwPriority?: number
   readonly publish: readonly string[]
   readonly publishAll?: boolean
@@ -100,12 +101,12 @@ export function connections(
 }
 
 function firstOptions(flags: SandboxFlags): Partial<ConnectOptions> {
-  const { ip, ip6, publish, expose, publishAll = false } = flags
+  const { ip, ip6, macAddress: mac, publish, expose, publishAll = false } = flags
   const hasPorts = publish.length > 0 || publishAll
   // What is published is passed on only where the default route is.
   const gwPriority = flags.gwPriority ?? (hasPorts ? 1 : 0)
   return {
-    ...given({ ip, ip6, rate: rateOptions(flags), publish, expose }),
+    ...given({ ip, ip6, mac, rate: rateOptions(flags), publish, expose }),
     gwPriority,
     ...(publishAll ? { publishAll } : {}),
   }

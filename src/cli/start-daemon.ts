@@ -7,7 +7,7 @@ import { errorFrom } from '../api/problem.ts'
 import { CnmError, cancelled, isCnmError, throwIfAborted } from '../base/errors.ts'
 import type { RemoteController } from '../client/client.ts'
 
-interface Flags {
+export interface DaemonFlags {
   readonly host?: string
   readonly stateDir?: string
   readonly runDir?: string
@@ -23,23 +23,55 @@ const idleExit = '30s'
  * once one gets to be the engine of this host, and the others' starters use that one. Errors:
  * DAEMON_UNREACHABLE, CANCELLED, and those the daemon itself ends with.
  */
-export async function daemonAt(flags: Flags, signal: AbortSignal): Promise<RemoteController> {
-  const { connectController } = await import('../client/client.ts')
-  const runDir = resolve(flags.runDir ?? '/run/cnm')
-  const own = join(runDir, 'cnm.sock')
-  const elsewhere = flags.host ?? (flags.runDir === undefined ? process.env.CNM_HOST : undefined)
-  const connect = () => connectController({ socket: elsewhere || own, signal })
+export async function daemonAt(flags: DaemonFlags, signal: AbortSignal): Promise<RemoteController> {
+  const connect = await connecting(flags, signal)
   try {
     return await connect()
   } catch (error) {
-    if (!isCnmError(error, 'DAEMON_UNREACHABLE') || elsewhere) throw error
+    if (!isSilence(error) || namedSocket(flags) !== undefined) throw error
   }
   throwIfAborted(signal, 'starting the daemon')
-  return startedDaemon({ ...flags, runDir }, connect, signal)
+  return startedDaemon({ ...flags, runDir: runDirOf(flags) }, connect, signal)
+}
+
+/** The daemon that answers; undefined: none does. */
+export async function runningDaemon(
+  flags: DaemonFlags,
+  signal: AbortSignal,
+): Promise<RemoteController | undefined> {
+  const connect = await connecting(flags, signal)
+  try {
+    return await connect()
+  } catch (error) {
+    if (!isSilence(error)) throw error
+    return undefined
+  }
+}
+
+/** Where the daemon is said to be; then none is started. */
+export function namedSocket({ host, runDir }: DaemonFlags): string | undefined {
+  return (host ?? (runDir === undefined ? process.env.CNM_HOST : undefined)) || undefined
+}
+
+function runDirOf({ runDir = '/run/cnm' }: DaemonFlags): string {
+  return resolve(runDir)
+}
+
+function isSilence(error: unknown): boolean {
+  return isCnmError(error, 'DAEMON_UNREACHABLE')
+}
+
+async function connecting(
+  flags: DaemonFlags,
+  signal: AbortSignal,
+): Promise<() => Promise<RemoteController>> {
+  const { connectController } = await import('../client/client.ts')
+  const socket = namedSocket(flags) ?? join(runDirOf(flags), 'cnm.sock')
+  return () => connectController({ socket, signal })
 }
 
 async function startedDaemon(
-  flags: Flags & { readonly runDir: string },
+  flags: DaemonFlags & { readonly runDir: string },
   connect: () => Promise<RemoteController>,
   signal: AbortSignal,
 ): Promise<RemoteController> {
@@ -52,7 +84,7 @@ async function startedDaemon(
     try {
       return await connect()
     } catch (error) {
-      if (!isCnmError(error, 'DAEMON_UNREACHABLE')) throw error
+      if (!isSilence(error)) throw error
     }
     if (isOver && !lostTo(daemon, log)) daemon = launch(flags, log)
     if (performance.now() > deadline) throw tooLate(log)
@@ -63,7 +95,7 @@ async function startedDaemon(
 }
 
 /** On its own from now on: neither this terminal's signals nor its end reach it. */
-function launch({ stateDir, runDir }: Flags, log: DaemonLog): ChildProcess {
+function launch({ stateDir, runDir }: DaemonFlags, log: DaemonLog): ChildProcess {
   const main = fileURLToPath(new URL('./main.js', import.meta.url))
   const folders = [
     ...(stateDir === undefined ? [] : ['--state-dir', resolve(stateDir)]),

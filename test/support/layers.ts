@@ -72,7 +72,7 @@ const layers: readonly Layer[] = [
   {
     areas: /^cli$/,
     uses: new RegExp(
-      `^(${foundation}|client|api|index\\.ts|linux(-daemon|-keeper|-program)?\\.ts)$`,
+      `^(${foundation}|client|api|front/oci|index\\.ts|linux(-daemon|-keeper|-program|-container)?\\.ts)$`,
     ),
     why: 'a command uses the client or the public library, as any user could',
   },
@@ -85,6 +85,11 @@ const layers: readonly Layer[] = [
     areas: /^front$/,
     uses: new RegExp(`^(${foundation}|model|plugin|api)$`),
     why: 'a front speaks for another engine and asks the model',
+  },
+  {
+    areas: /^front\/oci$/,
+    uses: new RegExp(`^(${foundation}|api)$`),
+    why: "what runtimes' files say is turned into options, purely; the command asks the daemon",
   },
   {
     areas: /^keeper\/.+$/,
@@ -101,13 +106,20 @@ const layers: readonly Layer[] = [
     uses: new RegExp(`^(${foundation}|${contracts}|model|api)$`),
     why: 'the public face has no implementation, so that importing it loads no FFI',
   },
-  { areas: /^linux(-daemon|-keeper|-program)?\.ts$/, uses: /./, why: 'the composition roots' },
+  {
+    areas: /^linux(-daemon|-keeper|-program|-container)?\.ts$/,
+    uses: /./,
+    why: 'the composition roots',
+  },
 ]
 
 /** The folder, below which nobody but its own files may import anything but its index.ts. */
 const linuxFolder = 'src/kernel/linux/'
-/** What the keeper needs of it: sockets, waiting, descriptors. It loads nothing of netlink. */
-const serviceIndex = `${linuxFolder}service/index.ts`
+/** What others need of it that load nothing of netlink: sockets, waiting, descriptors; mounts. */
+const lightDoors: readonly (readonly [areas: RegExp, file: string])[] = [
+  [/^keeper\//, `${linuxFolder}service/index.ts`],
+  [/^linux-container\.ts$/, `${linuxFolder}container/index.ts`],
+]
 
 /** Where each package may be imported; a package that is not listed is for tests only. */
 const packages: Readonly<Record<string, { readonly areas: RegExp; readonly why: string }>> = {
@@ -144,7 +156,7 @@ const doors: readonly {
   {
     modules: /^node:(fs|fs\/promises|net|dgram|http|http2|https|tls|worker_threads|os|cluster)$/,
     areas:
-      /^(kernel\/linux|store\/local|store\/etcd|.+\/remote|plugin|keeper|daemon|client|cli|front|testing|linux(-daemon|-keeper|-program)?\.ts)(\/|$)/,
+      /^(kernel\/linux|store\/local|store\/etcd|.+\/remote|plugin|keeper|daemon|client|cli|front|testing|linux(-daemon|-keeper|-program|-container)?\.ts)(\/|$)/,
     why: 'whatever asks or changes the machine goes through the door, so this part does no I/O',
   },
 ]
@@ -153,6 +165,7 @@ const doors: readonly {
 function areaOf(path: string): string {
   const parts = path.split('/').slice(1)
   if (parts.length === 1) return parts[0]!
+  if (parts[0] === 'front' && parts[1] === 'oci') return 'front/oci'
   if (!new RegExp(`^(${contracts})$`).test(parts[0]!)) return parts[0]!
   return parts.length === 2 ? parts[0]! : `${parts[0]}/${parts[1]}`
 }
@@ -195,10 +208,10 @@ function insideReason(
   if (target === area) return undefined
   const allowed = layer.uses.test(target) || (typeOnly && layer.types?.test(target) === true)
   if (!allowed) return layer.why
-  const door = area.startsWith('keeper/') ? serviceIndex : `${linuxFolder}index.ts`
+  const [, door = `${linuxFolder}index.ts`] = lightDoors.find(([areas]) => areas.test(area)) ?? []
   const below = file.startsWith(linuxFolder) && file !== door
   if (below && !path.startsWith(linuxFolder)) {
-    return 'nobody outside kernel/linux imports below its index.ts (the keeper: service/index.ts)'
+    return 'nobody outside kernel/linux imports below its index.ts or the light door it has'
   }
   return undefined
 }

@@ -11,12 +11,16 @@ export const CLONE_FS = 0x200
 const NS_GET_NSTYPE = 0xb703
 // The same number on all architectures.
 const SYS_pidfd_open = 434
+const SYS_pidfd_getfd = 438
 
 const c = {
   setns: declare<(fd: number, type: number) => number>('int setns(int, int)'),
   unshare: declare<(flags: number) => number>('int unshare(int)'),
   syscall: declare<(number: number, a: number, b: number) => number>(
     'intptr_t syscall(intptr_t, intptr_t, intptr_t)',
+  ),
+  pidfdGetfd: declare<(number: number, pidfd: number, fd: number, flags: number) => number>(
+    'intptr_t syscall(intptr_t, intptr_t, intptr_t, uintptr_t)',
   ),
 }
 
@@ -45,4 +49,9 @@ export function namespaceType(fd: number): number {
 /** A descriptor of a process; it is readable once the process has ended. */
 export function pidfdOpen(pid: number): number {
   return check(c.syscall(SYS_pidfd_open, pid, 0), 'pidfd_open', `pid ${pid}`)
+}
+
+/** A descriptor of another process as one of our own, by the lowest number that is free. */
+export function pidfdGetfd(pidfd: number, fd: number): number {
+  return check(c.pidfdGetfd(SYS_pidfd_getfd, pidfd, fd, 0), 'pidfd_getfd', `fd ${fd}`)
 }

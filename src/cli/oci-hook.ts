@@ -1,0 +1,150 @@
+import { existsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { Command } from 'commander'
+import { etcMounts } from '../api/etc-mounts.ts'
+import type { SandboxInfo } from '../api/shapes.ts'
+import { CnmError } from '../base/errors.ts'
+import type { RemoteController } from '../client/client.ts'
+import type { RemoteSandbox } from '../client/remote-sandbox.ts'
+import { type OciOptions, optionsOf } from '../front/oci/annotations.ts'
+import {
+  annotationsIn,
+  isMounted,
+  type OciSpec,
+  parseSpec,
+  refuseNamespace,
+  rootOf,
+} from '../front/oci/spec.ts'
+import { readSpecText } from '../front/oci/spec-text.ts'
+import { type OciState, parseState, stageOf } from '../front/oci/state.ts'
+import { guarded } from './fail.ts'
+import { readFileOf } from './oci-files.ts'
+import { sandboxOn } from './run-sandbox.ts'
+import type { DaemonFlags } from './start-daemon.ts'
+
+export function withDaemonOptions(command: Command): Command {
+  return command
+    .option('--host <socket>', "the daemon's socket; then none is started (default: CNM_HOST)")
+    .option('--state-dir <dir>', 'of a daemon that is started (default: /var/lib/cnm)')
+    .option('--run-dir <dir>', "the daemon's, with its socket (default: /run/cnm)")
+    .option('--json', 'errors as JSON')
+}
+
+export function ociHookCommand(): Command {
+  return withDaemonOptions(new Command('oci-hook'))
+    .description('attach a container of runc or crun, or remove it: what these call as a hook')
+    .addHelpText(
+      'after',
+      `
+To be called as createRuntime and as poststop, with the state of the container on standard input. Its
+annotations say how it is attached; without any of ours nothing is done. "cnm oci-spec" puts both into a bundle.
+
+Examples:
+  "hooks": { "createRuntime": [{ "path": "/usr/local/bin/cnm", "args": ["cnm", "oci-hook"] }] }`,
+    )
+    .action(guarded(hook))
+}
+
+async function hook(flags: DaemonFlags): Promise<number> {
+  try {
+    const state = parseState(process.stdin.isTTY ? '' : await text(process.stdin))
+    if (stageOf(state) === 'attach') await attach(state, flags)
+    else await remove(state, flags)
+    return 0
+  } catch (error) {
+    // Who can't be heard can't say so, either.
+    const speaking = import('../linux-container.ts').then((linux) => linux.speakThroughParent())
+    await speaking.catch(() => {})
+    throw error
+  }
+}
+
+async function attach(state: OciState, flags: DaemonFlags): Promise<void> {
+  const path = join(state.bundle, 'config.json')
+  const spec = parseSpec(readSpecText(await readFileOf(path), path).value)
+  const options = optionsOf(annotationsIn(spec, state))
+  if (options === undefined) return
+  const { sandbox: name, mountEtc = true } = options
+  if (name === undefined) refuseNamespace(spec)
+  const mounting = mountEtc ? import('../linux-container.ts') : undefined
+  // Whoever mounts hears of it.
+  mounting?.catch(() => {})
+  const { daemonAt } = await import('./start-daemon.ts')
+  const cnm = await daemonAt(flags, new AbortController().signal)
+  try {
+    const sandbox = await (name === undefined
+      ? adopted(cnm, state, spec, options)
+      : shared(cnm, state, name))
+    try {
+      const mounts = mountsOf(sandbox.info, spec)
+      const container = { pid: pidOf(state), root: rootOf(spec, state.bundle) }
+      if (mounting !== undefined) (await mounting).mountInContainer(container, mounts)
+    } catch (error) {
+      if (name === undefined) await sandbox.delete()
+      throw error
+    }
+  } finally {
+    await cnm.close()
+  }
+}
+
+function adopted(
+  cnm: RemoteController,
+  state: OciState,
+  { hostname }: OciSpec,
+  options: OciOptions,
+): Promise<RemoteSandbox> {
+  const labels = { [label.container]: state.id, [label.bundle]: state.bundle }
+  const flags = { name: state.id, ...(hostname === undefined ? {} : { hostname }), ...options }
+  const place = () => ({ pid: pidOf(state), labels })
+  return sandboxOn(cnm, flags, place, new AbortController().signal)
+}
+
+/** One that is there, and in which the runtime has put the container. Errors: INVALID_ARGUMENT. */
+async function shared(cnm: RemoteController, state: OciState, name: string) {
+  const sandbox = await cnm.sandbox(name)
+  const { namespace } = sandbox.info
+  if (namespace !== undefined && isSame(namespace.path, `/proc/${pidOf(state)}/ns/net`)) {
+    return sandbox
+  }
+  throw new CnmError('INVALID_ARGUMENT', `container ${state.id} is not in sandbox "${name}"`, {
+    details: { container: state.id, sandbox: name },
+    hint: `"cnm oci-spec --sandbox ${name} ${state.bundle}" names its network namespace in config.json`,
+  })
+}
+
+function isSame(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false }))
+  return a !== undefined && b !== undefined && a.ino === b.ino && a.dev === b.dev
+}
+
+/** Of the sandbox's files those that the bundle has nothing else for. */
+function mountsOf({ files }: SandboxInfo, spec: OciSpec) {
+  const mounts = files === undefined ? [] : etcMounts(files)
+  return mounts.filter(({ target }) => target.startsWith('/etc/') && !isMounted(spec, target))
+}
+
+/** Its own sandbox. What another container of this name has now stays. */
+async function remove({ id, bundle }: OciState, flags: DaemonFlags): Promise<void> {
+  const { runningDaemon } = await import('./start-daemon.ts')
+  const cnm = await runningDaemon(flags, new AbortController().signal)
+  // The next one sees that the container has ended.
+  if (cnm === undefined) return
+  try {
+    for (const sandbox of await cnm.sandboxes()) {
+      const { labels, namespace } = sandbox.info
+      const isOurs = labels[label.container] === id && labels[label.bundle] === bundle
+      const isDead = namespace !== undefined && !existsSync(namespace.path)
+      if (isOurs && isDead) await sandbox[Symbol.asyncDispose]()
+    }
+  } finally {
+    await cnm.close()
+  }
+}
+
+const label = { container: 'oci.container', bundle: 'oci.bundle' } as const
+
+function pidOf({ pid = 0 }: OciState): number {
+  return pid
+}
