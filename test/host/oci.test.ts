@@ -1,0 +1,118 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { codeBlocks, root } from '../support/documentation.ts'
+import { finish } from '../support/finish.ts'
+import { OciMachine, type Runtime } from '../support/oci-machine.ts'
+
+const isInstalled = async (commands: string) => (await finish(['sh', '-c', commands])).code === 0
+
+const path = 'PATH=$PATH:/usr/sbin:/sbin'
+const hasRuntimes = await isInstalled(
+  `${path}; command -v runc && command -v crun && command -v busybox`,
+)
+
+describe.skipIf(!hasRuntimes)('containers of OCI runtimes', () => {
+  it('do what their page says', { timeout: 120_000 }, async () => {
+    await using machine = await OciMachine.start()
+    const text = await readFile(join(root, 'docs/oci.md'), 'utf8')
+    const blocks = codeBlocks({ path: 'docs/oci.md', text }).filter(({ language, code }) => {
+      return language === 'sh' && !code.includes('docker')
+    })
+    expect(blocks.length).toBeGreaterThan(4)
+    const out = await machine.sh(blocks.map(({ code }) => code).join('\n'))
+    // By name and by alias, and through loopback; the last is what `cnm sandbox rm` says.
+    expect(out.match(/^shop$/gm)).toHaveLength(2)
+    expect(out.match(/^pod1$/gm)).toHaveLength(2)
+    expect(await machine.names('sandbox')).toEqual([])
+    expect(await machine.names('network')).toEqual(['host', 'none'])
+  })
+
+  describe.each<Runtime>(['runc', 'crun'])('of %s', (runtime) => {
+    it('are on their networks, and gone at their end', async () => {
+      await using machine = await OciMachine.start()
+      await machine.bundle('shop', runtime, 'httpd -f -h /etc')
+      await machine.bundle('client', runtime)
+      await machine.daemon()
+      await machine.sh('cnm network create --subnet 10.7.0.0/24 web')
+      const options = '--ip 10.7.0.9 --mac-address 02:42:0a:07:00:99 --alias store -p 8080:80'
+      await machine.sh(`cnm oci-spec --network web --hostname shop1 ${options} shop`)
+      await machine.sh('cnm oci-spec --network web --network db --hostname c1 client')
+      await machine.run('shop', runtime)
+      await machine.run('client', runtime)
+      // Its names, from inside: that of the sandbox, the hostname and the alias.
+      const inside = (command: string) => machine.sh(`${runtime} exec client ${command}`)
+      for (const name of ['shop', 'shop1', 'store', '10.7.0.9']) {
+        expect(await inside(`wget -q -O - http://${name}/hostname`)).toBe('shop1\n')
+      }
+      expect(await inside('cat /etc/hosts')).toMatch(/^10\..*\tc1$/m)
+      expect(await inside('cat /etc/resolv.conf')).toContain('nameserver 127.0.0.11\n')
+      const shopPid = await machine.pidOf('shop', runtime)
+      const links = await machine.json<{ ifname: string; address: string }[]>(
+        `nsenter --net=/proc/${shopPid}/ns/net ip -j link`,
+      )
+      expect(links).toMatchObject([{ ifname: 'lo' }, { address: '02:42:0a:07:00:99' }])
+      // From the host, by the port.
+      expect(await machine.sh('busybox wget -q -O - http://127.0.0.1:8080/hostname')).toBe(
+        'shop1\n',
+      )
+      expect(await machine.names('sandbox')).toEqual(['client', 'shop'])
+      expect(await machine.names('network')).toEqual(['db', 'host', 'none', 'web'])
+      await machine.sh(`${runtime} delete --force shop; ${runtime} delete --force client`)
+      expect(await machine.names('sandbox')).toEqual([])
+      expect(await machine.names('endpoint')).toEqual([])
+      expect(await machine.names('network')).toEqual(['host', 'none', 'web'])
+      expect((await machine.try('busybox wget http://127.0.0.1:8080/')).code).not.toBe(0)
+    })
+
+    it('are collected when they die, also without a daemon', async () => {
+      await using machine = await OciMachine.start()
+      await machine.bundle('shop', runtime)
+      await machine.sh('cp -r shop client; cnm oci-spec shop; cnm oci-spec -p 8080:80 client')
+      // No daemon is there before the first, and nobody calls the runtime when they end.
+      await machine.run('shop', runtime)
+      await machine.run('client', runtime)
+      expect(await machine.names('sandbox')).toEqual(['client', 'shop'])
+      await machine.sh(`kill -KILL ${await machine.pidOf('shop', runtime)}`)
+      const left = () => machine.names('sandbox')
+      await expect.poll(left).toEqual(['client'])
+      const { daemon } = await machine.json<{ daemon: { pid: number } }>('cnm version --json')
+      await machine.sh(`kill -KILL ${daemon.pid} ${await machine.pidOf('client', runtime)}`)
+      await machine.daemon()
+      await expect.poll(left).toEqual([])
+      expect(await machine.names('endpoint')).toEqual([])
+      // The end that the runtime hears of later is none of ours any more.
+      await machine.sh(`${runtime} delete --force shop; ${runtime} delete --force client`)
+      expect(await machine.sh('cnm doctor --json')).toBe('')
+    })
+
+    it('are not created if they can not be attached, and nothing is left', async () => {
+      await using machine = await OciMachine.start()
+      await machine.daemon()
+      await machine.bundle('shop', runtime)
+      await machine.sh('cnm oci-spec --network web shop')
+      const refusals: [change: Record<string, string>, message: string][] = [
+        [{ 'cnm.port': '80' }, 'there is no annotation cnm.port'],
+        [{ 'cnm.ip': '203.0.113.1' }, '203.0.113.1 is outside'],
+        [{ 'cnm.network': 'host' }, 'host'],
+        [{ 'cnm.sandbox': 'pod1', 'cnm.network': '' }, 'there is no sandbox'],
+      ]
+      await machine.edit('shop', (config) => config.mounts.push(occupied))
+      refusals.push([{}, "/etc/hostname can't be used"])
+      for (const [change, message] of refusals) {
+        await machine.sh('cp shop/config.json before')
+        await machine.edit('shop', ({ annotations }) => Object.assign(annotations, change))
+        const { code, stderr } = await machine.try(`${runtime} create --bundle shop shop`)
+        expect(stderr).toContain(message)
+        expect(code).not.toBe(0)
+        await machine.sh('mv before shop/config.json')
+        expect(await machine.sh(`${runtime} list -q`)).toBe('')
+        expect(await machine.names('sandbox')).toEqual([])
+        expect(await machine.names('network')).toEqual(['host', 'none'])
+      }
+    })
+  })
+})
+
+/** Nothing can be seen in its place: it is a folder of a file system that can't be written. */
+const occupied = { destination: '/etc/hostname/x', type: 'tmpfs', source: 'tmpfs', options: ['ro'] }
