@@ -8,6 +8,7 @@ import { OciMachine, type Runtime } from '../support/oci-machine.ts'
 const isInstalled = async (commands: string) => (await finish(['sh', '-c', commands])).code === 0
 
 const path = 'PATH=$PATH:/usr/sbin:/sbin'
+const hasDocker = await isInstalled(`${path}; command -v dockerd && command -v docker`)
 const hasRuntimes = await isInstalled(
   `${path}; command -v runc && command -v crun && command -v busybox`,
 )
@@ -26,6 +27,30 @@ describe.skipIf(!hasRuntimes)('containers of OCI runtimes', () => {
     expect(out.match(/^pod1$/gm)).toHaveLength(2)
     expect(await machine.names('sandbox')).toEqual([])
     expect(await machine.names('network')).toEqual(['host', 'none'])
+  })
+
+  it.skipIf(!hasDocker)('reach those of Docker on one network', async () => {
+    await using machine = await OciMachine.start()
+    await machine.docker()
+    await machine.bundle('shop', 'runc', 'httpd -f -h /etc')
+    await machine.sh('cnm oci-spec --network web --hostname shop shop')
+    await machine.run('shop', 'runc')
+    const options = '--name db --hostname db --network none --dns 127.0.0.11'
+    await machine.sh(`docker run --detach ${options} busybox httpd -f -h /etc`)
+    const pid = await machine.sh("docker inspect --format '{{.State.Pid}}' db")
+    await machine.sh(`cnm sandbox create --pid ${pid.trim()} --network web db`)
+    const ask = 'wget -q -O -'
+    const fetched = [
+      await machine.sh(`runc exec shop ${ask} http://db/hostname`),
+      await machine.sh(`docker exec db ${ask} http://shop/hostname`),
+    ]
+    expect(fetched).toEqual(['db\n', 'shop\n'])
+    const endpoints = await machine.json<{ name: string; ipv4: string }[]>('cnm endpoint ls --json')
+    const at = (name: string) => endpoints.find((each) => each.name === name)!.ipv4
+    expect(await machine.sh(`runc exec shop ${ask} http://${at('db')}/hostname`)).toBe('db\n')
+    expect(await machine.sh(`docker exec db ${ask} http://${at('shop')}/hostname`)).toBe('shop\n')
+    await machine.sh('docker rm --force db')
+    await expect.poll(() => machine.names('sandbox')).toEqual(['shop'])
   })
 
   describe.each<Runtime>(['runc', 'crun'])('of %s', (runtime) => {

@@ -77,6 +77,15 @@ export class OciMachine implements AsyncDisposable {
     await until(async () => (await this.try('cnm status')).code === 0, 'the daemon is silent')
   }
 
+  /** Starts a dockerd, with the image `busybox` in it. */
+  async docker(): Promise<void> {
+    const folders = '--data-root /run/docker-data --exec-root /run/docker'
+    await this.sh(`dockerd --storage-driver=vfs ${folders} >dockerd.log 2>&1 &`)
+    await until(async () => (await this.try('docker version')).code === 0, 'dockerd is silent')
+    await this.bundle('image', 'runc')
+    await this.sh('tar -C image/rootfs -cf - . | docker import - busybox')
+  }
+
   /** The names of what `cnm sandbox ls`, `network ls` or `endpoint ls` knows. */
   async names(what: 'sandbox' | 'network' | 'endpoint'): Promise<string[]> {
     const all = await this.json<{ name: string }[]>(`cnm ${what} ls --json`)
@@ -113,6 +122,7 @@ export class OciMachine implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.try(`docker rm --force $(docker ps --all --quiet)`)
     await this.try(`for runtime in runc crun; do
       for id in $($runtime list -q); do $runtime delete --force $id; done
     done`)
