@@ -27,13 +27,13 @@ export async function readFileOf(path: string): Promise<string> {
   }
 }
 
-/** There is always a whole file, the one before or the new one, of the same owner. Errors: NOT_ALLOWED. */
+/** There is always a whole file, the one before or the new one, of the same owner. Errors: INVALID_ARGUMENT. */
 export function replaceFile(path: string, text: string): void {
   try {
     replace(realpathSync(path), text)
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
-    throw new CnmError('NOT_ALLOWED', `${path} can't be written (${code})`, {
+    throw new CnmError('INVALID_ARGUMENT', `${path} can't be written (${code})`, {
       details: { path },
       cause,
     })

@@ -81,7 +81,7 @@ async function attach(state: OciState, flags: DaemonFlags): Promise<void> {
       const container = { pid: pidOf(state), root: rootOf(spec, state.bundle) }
       if (mounting !== undefined) (await mounting).mountInContainer(container, mounts)
     } catch (error) {
-      if (name === undefined) await sandbox.delete()
+      if (name === undefined) await sandbox[Symbol.asyncDispose]()
       throw error
     }
   } finally {

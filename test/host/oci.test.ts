@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { main } from '../support/cli-host.ts'
 import { codeBlocks, root } from '../support/documentation.ts'
 import { finish } from '../support/finish.ts'
 import { OciMachine, type Runtime } from '../support/oci-machine.ts'
@@ -27,6 +28,46 @@ describe.skipIf(!hasRuntimes)('containers of OCI runtimes', () => {
     expect(out.match(/^pod1$/gm)).toHaveLength(2)
     expect(await machine.names('sandbox')).toEqual([])
     expect(await machine.names('network')).toEqual(['host', 'none'])
+  })
+
+  it('get what attaches them by a command', async () => {
+    await using machine = await OciMachine.start()
+    await machine.bundle('shop', 'runc')
+    const config = 'shop/config.json'
+    await machine.sh(`sed -i 's/"hard": 1024/"hard": 18446744073709551615/' ${config}`)
+    const read = () => machine.sh(`cat ${config}`)
+    const before = await read()
+    const command = 'CNM_HOST=other.sock cnm oci-spec --network web --ip 10.7.0.9 shop'
+    const printed = await machine.sh(`${command} --stdout`)
+    expect(await read()).toBe(before)
+    await machine.sh(command)
+    expect(await read()).toBe(printed)
+    await machine.sh(command)
+    expect(await read()).toBe(printed)
+    expect(printed).toContain('"hard": 18446744073709551615')
+    const { annotations, hooks } = JSON.parse(printed)
+    expect(annotations).toEqual({ 'cnm.network': 'web', 'cnm.ip': '10.7.0.9' })
+    const args = ['cnm', main, 'oci-hook', '--host', `${machine.folder}/other.sock`]
+    expect(hooks.createRuntime).toEqual([{ path: process.execPath, args, timeout: 30 }])
+    // Refusals change nothing.
+    const refusal = async (options: string) => {
+      const { code, stderr } = await machine.try(`cnm oci-spec ${options}`)
+      expect(code).toBe(2)
+      return stderr
+    }
+    expect(await refusal('--network a,b shop')).toContain(
+      '"a,b" can\'t be in a list of cnm.network',
+    )
+    expect(await refusal('--network web none')).toContain("none/config.json can't be read")
+    expect(await read()).toBe(printed)
+    await machine.edit('shop', ({ linux }) => {
+      linux.namespaces.find(({ type }) => type === 'network')!.path = '/run/netns/blue'
+    })
+    const blue = await read()
+    expect(await refusal('--network web shop')).toContain(
+      'uses the network namespace /run/netns/blue',
+    )
+    expect(await read()).toBe(blue)
   })
 
   it.skipIf(!hasDocker)('reach those of Docker on one network', async () => {
@@ -131,10 +172,10 @@ describe.skipIf(!hasRuntimes)('containers of OCI runtimes', () => {
         expect(stderr).toContain(message)
         expect(code).not.toBe(0)
         await machine.sh('mv before shop/config.json')
-        expect(await machine.sh(`${runtime} list -q`)).toBe('')
-        expect(await machine.names('sandbox')).toEqual([])
-        expect(await machine.names('network')).toEqual(['host', 'none'])
       }
+      expect(await machine.sh(`${runtime} list -q`)).toBe('')
+      expect(await machine.names('sandbox')).toEqual([])
+      expect(await machine.names('network')).toEqual(['host', 'none'])
     })
   })
 })

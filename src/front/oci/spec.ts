@@ -49,7 +49,7 @@ export function refuseNamespace(spec: OciSpec): void {
   if (path === undefined) return
   throw new CnmError('INVALID_ARGUMENT', `the container uses the network namespace ${path}`, {
     details: { path },
-    hint: `take the path out of config.json, or make it a sandbox ("cnm sandbox create --netns ${path} NAME") and name that`,
+    hint: `take the path out of config.json, or make it a sandbox ("cnm sandbox create --netns ${path} NAME") and give --sandbox NAME`,
   })
 }
 
