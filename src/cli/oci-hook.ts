@@ -8,16 +8,15 @@ import { CnmError } from '../base/errors.ts'
 import type { RemoteController } from '../client/client.ts'
 import type { RemoteSandbox } from '../client/remote-sandbox.ts'
 import { type OciOptions, optionsOf } from '../front/oci/annotations.ts'
-import {
-  annotationsIn,
-  isMounted,
-  type OciSpec,
-  parseSpec,
-  refuseNamespace,
-  rootOf,
-} from '../front/oci/spec.ts'
+import { isMounted, type OciSpec, parseSpec, refuseNamespace, rootOf } from '../front/oci/spec.ts'
 import { readSpecText } from '../front/oci/spec-text.ts'
-import { type OciState, parseState, stageOf } from '../front/oci/state.ts'
+import {
+  hasStopped,
+  type NewContainer,
+  newContainer,
+  type OciState,
+  parseState,
+} from '../front/oci/state.ts'
 import { guarded } from './fail.ts'
 import { readFileOf } from './oci-files.ts'
 import { sandboxOn } from './run-sandbox.ts'
@@ -49,8 +48,8 @@ Examples:
 async function hook(flags: DaemonFlags): Promise<number> {
   try {
     const state = parseState(process.stdin.isTTY ? '' : await text(process.stdin))
-    if (stageOf(state) === 'attach') await attach(state, flags)
-    else await remove(state, flags)
+    if (hasStopped(state)) await remove(state, flags)
+    else await attach(newContainer(state), flags)
     return 0
   } catch (error) {
     // Who can't be heard can't say so, either.
@@ -60,11 +59,12 @@ async function hook(flags: DaemonFlags): Promise<number> {
   }
 }
 
-async function attach(state: OciState, flags: DaemonFlags): Promise<void> {
-  const path = join(state.bundle, 'config.json')
-  const spec = parseSpec(readSpecText(await readFileOf(path), path).value)
-  const options = optionsOf(annotationsIn(spec, state))
+async function attach(container: NewContainer, flags: DaemonFlags): Promise<void> {
+  const { pid, bundle, annotations = {} } = container
+  const options = optionsOf(annotations)
   if (options === undefined) return
+  const path = join(bundle, 'config.json')
+  const spec = parseSpec(readSpecText(await readFileOf(path), path).value)
   const { sandbox: name, mountEtc = true } = options
   if (name === undefined) refuseNamespace(spec)
   const mounting = mountEtc ? import('../linux-container.ts') : undefined
@@ -74,12 +74,12 @@ async function attach(state: OciState, flags: DaemonFlags): Promise<void> {
   const cnm = await daemonAt(flags, new AbortController().signal)
   try {
     const sandbox = await (name === undefined
-      ? adopted(cnm, state, spec, options)
-      : shared(cnm, state, name))
+      ? adopted(cnm, container, spec, options)
+      : shared(cnm, container, name))
     try {
       const mounts = mountsOf(sandbox.info, spec)
-      const container = { pid: pidOf(state), root: rootOf(spec, state.bundle) }
-      if (mounting !== undefined) (await mounting).mountInContainer(container, mounts)
+      const root = rootOf(spec, bundle)
+      if (mounting !== undefined) (await mounting).mountInContainer({ pid, root }, mounts)
     } catch (error) {
       if (name === undefined) await sandbox[Symbol.asyncDispose]()
       throw error
@@ -91,26 +91,30 @@ async function attach(state: OciState, flags: DaemonFlags): Promise<void> {
 
 function adopted(
   cnm: RemoteController,
-  state: OciState,
+  { id, pid, bundle }: NewContainer,
   { hostname }: OciSpec,
   options: OciOptions,
 ): Promise<RemoteSandbox> {
-  const labels = { [label.container]: state.id, [label.bundle]: state.bundle }
-  const flags = { name: state.id, ...(hostname === undefined ? {} : { hostname }), ...options }
-  const place = () => ({ pid: pidOf(state), labels })
+  const labels = { [label.container]: id, [label.bundle]: bundle }
+  const flags = { name: id, ...(hostname === undefined ? {} : { hostname }), ...options }
+  const place = () => ({ pid, labels })
   return sandboxOn(cnm, flags, place, new AbortController().signal)
 }
 
 /** One that is there, and in which the runtime has put the container. Errors: INVALID_ARGUMENT. */
-async function shared(cnm: RemoteController, state: OciState, name: string) {
+async function shared(
+  cnm: RemoteController,
+  { id, pid, bundle }: NewContainer,
+  name: string,
+): Promise<RemoteSandbox> {
   const sandbox = await cnm.sandbox(name)
   const { namespace } = sandbox.info
-  if (namespace !== undefined && isSame(namespace.path, `/proc/${pidOf(state)}/ns/net`)) {
+  if (namespace !== undefined && isSame(namespace.path, `/proc/${pid}/ns/net`)) {
     return sandbox
   }
-  throw new CnmError('INVALID_ARGUMENT', `container ${state.id} is not in sandbox "${name}"`, {
-    details: { container: state.id, sandbox: name },
-    hint: `"cnm oci-spec --sandbox ${name} ${state.bundle}" names its network namespace in config.json`,
+  throw new CnmError('INVALID_ARGUMENT', `container ${id} is not in sandbox "${name}"`, {
+    details: { container: id, sandbox: name },
+    hint: `"cnm oci-spec --sandbox ${name} ${bundle}" names its network namespace in config.json`,
   })
 }
 
@@ -144,7 +148,3 @@ async function remove({ id, bundle }: OciState, flags: DaemonFlags): Promise<voi
 }
 
 const label = { container: 'oci.container', bundle: 'oci.bundle' } as const
-
-function pidOf({ pid = 0 }: OciState): number {
-  return pid
-}

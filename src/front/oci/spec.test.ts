@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { optionsOf } from './annotations.ts'
 import {
-  annotationsIn,
   attachedSpec,
   isMounted,
   type OciSpec,
@@ -111,11 +110,5 @@ describe('of a spec', () => {
     const spec = specWith({ mounts })
     const targets = ['/etc/hosts', '/etc/hostname', '/etc/resolv.conf']
     expect(targets.map((target) => isMounted(spec, target))).toEqual([true, true, false])
-  })
-
-  it('annotations count where the state has none', () => {
-    const spec = specWith({ annotations: { a: '1', b: '2' } })
-    expect(annotationsIn(spec, {})).toEqual({ a: '1', b: '2' })
-    expect(annotationsIn(spec, { annotations: { b: '3' } })).toEqual({ a: '1', b: '3' })
   })
 })

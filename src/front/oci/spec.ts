@@ -1,7 +1,7 @@
 import { CnmError } from '../../base/errors.ts'
 import { parser } from '../../base/parse.ts'
 import { type Static, Type } from '../../base/schema.ts'
-import { type Annotations, annotationsOf, isOurs, type OciOptions } from './annotations.ts'
+import { annotationsOf, isOurs, type OciOptions } from './annotations.ts'
 
 const Hook = Type.Object({ path: Type.String(), args: Type.Optional(Type.Array(Type.String())) })
 const Namespace = Type.Object({ type: Type.String(), path: Type.Optional(Type.String()) })
@@ -127,9 +127,4 @@ function withHostname(spec: OciSpec, hostname: string | undefined): OciSpec {
 
 function namespaces({ linux }: OciSpec): NonNullable<OciSpec['linux']['namespaces']> {
   return linux.namespaces ?? []
-}
-
-/** The annotations that count: a runtime may leave them out of the state. */
-export function annotationsIn(spec: OciSpec, state: { annotations?: Annotations }): Annotations {
-  return { ...spec.annotations, ...state.annotations }
 }

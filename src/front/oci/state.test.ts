@@ -1,24 +1,24 @@
 import { describe, expect, it } from 'vitest'
-import { parseState, stageOf } from './state.ts'
+import { hasStopped, newContainer, parseState } from './state.ts'
 
 describe('the state of a container', () => {
   it('is what runc says while it makes one', () => {
     const text = `{"ociVersion":"1.0.2-dev","id":"c1","status":"creating","pid":71,"bundle":"/b","annotations":{"a":"b"}}`
     const state = parseState(text)
     expect(state).toMatchObject({ id: 'c1', pid: 71, bundle: '/b', annotations: { a: 'b' } })
-    expect(stageOf(state)).toBe('attach')
+    expect(newContainer(state).pid).toBe(71)
   })
 
   it('is what crun says then', () => {
     const text = `{"ociVersion":"1.0","id":"c1","pid":55,"root":"rootfs","bundle":"/b","status":"created"}`
-    expect(stageOf(parseState(text))).toBe('attach')
+    expect(newContainer(parseState(text)).pid).toBe(55)
   })
 
   it.each([
     `{"ociVersion":"1.0.2-dev","id":"c1","status":"stopped","bundle":"/b"}`,
     `{"ociVersion":"1.0","id":"c1","pid":0,"root":"rootfs","bundle":"/b","status":"stopped"}`,
   ])('tells the end: %s', (text) => {
-    expect(stageOf(parseState(text))).toBe('remove')
+    expect(hasStopped(parseState(text))).toBe(true)
   })
 
   it.each([
@@ -38,6 +38,7 @@ describe('the state of a container', () => {
     { status: 'creating' },
   ])("can't be attached: %j", (rest) => {
     const state = { id: 'c1', bundle: '/b', ...rest }
-    expect(() => stageOf(state)).toThrow(`container c1 is ${rest.status}`)
+    expect(hasStopped(state)).toBe(false)
+    expect(() => newContainer(state)).toThrow(`container c1 is ${rest.status}`)
   })
 })

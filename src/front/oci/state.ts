@@ -9,6 +9,7 @@ const State = Type.Object({
   /** 0 or absent: its process has ended. */
   pid: Type.Optional(Type.Integer()),
   bundle: Type.String({ minLength: 1 }),
+  /** If it has any, they are here. */
   annotations: Type.Optional(Type.Record(Type.String(), Type.String())),
 })
 
@@ -29,11 +30,18 @@ export function parseState(text: string): OciState {
   }
 }
 
-/** What a hook is to do now. Errors: INVALID_ARGUMENT. */
-export function stageOf({ id, status, pid = 0 }: OciState): 'attach' | 'remove' {
-  if (status === 'stopped') return 'remove'
+export function hasStopped({ status }: OciState): boolean {
+  return status === 'stopped'
+}
+
+/** One that is made and doesn't run yet. */
+export type NewContainer = OciState & { readonly pid: number }
+
+/** Errors: INVALID_ARGUMENT. */
+export function newContainer(state: OciState): NewContainer {
+  const { id, status, pid = 0 } = state
   // runc says it is being created, crun that it is; in both its root is still the host's.
-  if ((status === 'creating' || status === 'created') && pid > 0) return 'attach'
+  if ((status === 'creating' || status === 'created') && pid > 0) return { ...state, pid }
   throw new CnmError('INVALID_ARGUMENT', `container ${id} is ${status}: it can't be attached now`, {
     hint: 'let the runtime call it as createRuntime and poststop',
   })
