@@ -70,6 +70,33 @@ describe.skipIf(!hasRuntimes)('containers of OCI runtimes', () => {
     expect(await read()).toBe(blue)
   })
 
+  it('are let alone as far as they are to be', async () => {
+    await using machine = await OciMachine.start()
+    await machine.daemon()
+    const names = ['mounted', 'bare', 'foreign', 'lost']
+    for (const name of names) await machine.bundle(name, 'runc')
+    // What the bundle mounts itself stays.
+    await machine.sh('echo 10.9.9.9 own >hosts')
+    const hosts = { destination: '/etc/hosts', type: 'bind', options: ['bind'] }
+    const source = join(machine.folder, 'hosts')
+    await machine.edit('mounted', ({ mounts }) => mounts.push({ ...hosts, source }))
+    await machine.sh('cnm oci-spec mounted; cnm oci-spec --no-mount-etc bare; cnm oci-spec foreign')
+    await machine.edit('foreign', (config) => Object.assign(config, { annotations: { a: 'b' } }))
+    for (const name of ['mounted', 'bare', 'foreign']) await machine.run(name, 'runc')
+    const etc = 'runc exec mounted cat /etc/hosts /etc/hostname'
+    expect(await machine.sh(etc)).toBe('10.9.9.9 own\nrunc\n')
+    expect(await machine.sh('ls -A bare/rootfs')).not.toContain('etc')
+    expect(await machine.names('sandbox')).toEqual(['bare', 'mounted'])
+    // It names a sandbox, and has a network namespace of its own.
+    await machine.sh('cnm sandbox create pod1; cnm oci-spec lost')
+    const annotations = { 'cnm.sandbox': 'pod1' }
+    await machine.edit('lost', (config) => Object.assign(config, { annotations }))
+    const { code, stderr } = await machine.try('runc create --bundle lost lost')
+    expect(code).not.toBe(0)
+    expect(stderr).toContain('container lost is not in sandbox')
+    expect(await machine.names('sandbox')).toEqual(['bare', 'mounted', 'pod1'])
+  })
+
   it.skipIf(!hasDocker)('reach those of Docker on one network', async () => {
     await using machine = await OciMachine.start()
     await machine.docker()
