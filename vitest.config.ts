@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
 /** What they find depends on the processors' being free. */
@@ -12,10 +13,19 @@ const host = {
   expect: { poll: { timeout: 15_000 } },
 } as const
 
+const source = (path: string) => fileURLToPath(new URL(`src/${path}`, import.meta.url))
+
+/** Examples import the package; in unit tests nothing is built. */
+const unbuilt = [
+  { find: /^libcnm$/, replacement: source('index.ts') },
+  { find: /^libcnm\/plugin$/, replacement: source('plugin/server.ts') },
+]
+
 export default defineConfig({
   test: {
     projects: [
       {
+        resolve: { alias: unbuilt },
         test: {
           name: 'unit',
           include: ['src/**/*.test.ts', 'test/*.test.ts'],

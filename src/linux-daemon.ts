@@ -8,7 +8,7 @@ import type { Daemon, Front, Listener, Log } from './daemon/daemon.ts'
 import { inheritedSockets } from './daemon/inherited-sockets.ts'
 import type { DockerApi } from './front/docker/docker.ts'
 import { peerCredentials, prepareKernel, sendDatagram } from './kernel/linux/index.ts'
-import type { Controller, EngineOptions } from './linux.ts'
+import type { Controller, EngineOptions, LinuxPluginOptions } from './linux.ts'
 
 export type { ConfigSources } from './daemon/config.ts'
 
@@ -52,16 +52,23 @@ export async function runDaemon(sources: ConfigSources = {}): Promise<void> {
 }
 
 function engineOptions(config: Config, log: Log): EngineOptions {
-  const { host, coexist, dns, endpointIdle } = config
+  const { host, coexist, dns, endpointIdle, plugins } = config
   return {
     ...folders(config),
     ...(host === undefined ? {} : { host }),
     ...(coexist === undefined ? {} : { coexist }),
     ...(dns === undefined ? {} : { dns }),
     ...(endpointIdle === undefined ? {} : { idleMs: milliseconds(endpointIdle) }),
+    ...(plugins === undefined ? {} : { plugins: pluginOptions(plugins) }),
     keeper: { stay: true },
     onProblem: (problem) => log.warn({ err: asError(problem) }, 'problem'),
   }
+}
+
+function pluginOptions(plugins: NonNullable<Config['plugins']>): LinuxPluginOptions | false {
+  if (plugins === false) return false
+  const { timeout, ...folders } = plugins
+  return { ...folders, ...(timeout === undefined ? {} : { timeoutMs: milliseconds(timeout) }) }
 }
 
 interface Served {

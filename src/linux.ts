@@ -5,11 +5,14 @@ import { CnmError } from './base/errors.ts'
 import { parser } from './base/parse.ts'
 import { Type } from './base/schema.ts'
 import { bridge } from './driver/bridge/bridge.ts'
+import type { NetworkDriver } from './driver/driver.ts'
 import { host } from './driver/host/host.ts'
 import { nothing } from './driver/null/null.ts'
+import type { Ipam } from './ipam/ipam.ts'
 import { local as localIpam } from './ipam/local/local.ts'
 import { nullIpam } from './ipam/null/null.ts'
 import { type KeeperProgram, linuxKernel, lockFile } from './kernel/linux/index.ts'
+import { type LinuxPluginOptions, pluginSource } from './linux-plugins.ts'
 import { type Controller, createController as createOn } from './model/controller.ts'
 import { type DnsOptions, parseDns } from './model/engine-dns.ts'
 import { holdFolders } from './store/local/engine-folders.ts'
@@ -17,6 +20,7 @@ import { local as localStore } from './store/local/local.ts'
 import { makeFolder } from './store/local/make-folder.ts'
 
 export * from './index.ts'
+export type { LinuxPluginOptions } from './linux-plugins.ts'
 
 export interface EngineOptions {
   /** Networks are kept here; they survive a reboot. Default: `/var/lib/cnm`. */
@@ -43,6 +47,12 @@ export interface EngineOptions {
      */
     readonly stay?: boolean
   }
+  /** More drivers, each made by its factory; one of a name that is there takes its place. */
+  readonly drivers?: readonly (() => NetworkDriver)[]
+  /** The same for IPAMs. */
+  readonly ipams?: readonly (() => Ipam)[]
+  /** Drivers and IPAMs that are other programs, in Docker's plugin protocol. false: none. */
+  readonly plugins?: LinuxPluginOptions | false
   /** Told of what fails in the background. Default: a process warning. */
   readonly onProblem?: (problem: unknown) => void
 }
@@ -58,7 +68,13 @@ export interface LinuxDnsOptions extends DnsOptions {
  * STORE_UNAVAILABLE, INVALID_ARGUMENT.
  */
 export async function createController(options: EngineOptions = {}): Promise<Controller> {
-  const { stateDir = '/var/lib/cnm', runDir = '/run/cnm', host: hostPath, ...rest } = parse(options)
+  const {
+    stateDir = '/var/lib/cnm',
+    runDir = '/run/cnm',
+    host: hostPath,
+    ...given
+  } = parse(options)
+  const { drivers = [], ipams = [], plugins = {}, ...rest } = given
   await requireCapabilities()
   const folders = await holdFolders({ stateDir, runDir: resolve(runDir) }, lockFile)
   let isUp = false
@@ -71,8 +87,13 @@ export async function createController(options: EngineOptions = {}): Promise<Con
         keeper: keeperOf(runDir, options),
       }),
       store: localStore({ stateDir, runDir }),
-      drivers: [bridge(), host(), nothing()],
-      ipams: [localIpam({ seed: await hostSeed(stateDir) }), nullIpam()],
+      drivers: [bridge(), host(), nothing(), ...drivers.map((make) => make())],
+      ipams: [
+        localIpam({ seed: await hostSeed(stateDir) }),
+        nullIpam(),
+        ...ipams.map((make) => make()),
+      ],
+      ...(plugins ? { plugins: pluginSource(plugins, rest.onProblem) } : {}),
       namespaceDir,
       sandboxDir: join(resolve(runDir), 'sandboxes'),
       ...rest,
@@ -101,6 +122,15 @@ function keeperOf(runDir: string, { dns, keeper }: EngineOptions): KeeperProgram
 const strict = { additionalProperties: false }
 const Path = Type.Optional(Type.String({ minLength: 1 }))
 
+const Plugin = Type.Object(
+  {
+    sockets: Type.Optional(Type.Array(Type.String({ minLength: 1 }))),
+    specs: Type.Optional(Type.Array(Type.String({ minLength: 1 }))),
+    timeoutMs: Type.Optional(Type.Number({ minimum: 1, maximum: 2 ** 31 - 1 })),
+  },
+  strict,
+)
+
 const parseData = parser(
   Type.Object(
     {
@@ -122,6 +152,7 @@ const parseData = parser(
         ),
       ),
       keeper: Type.Optional(Type.Object({ stay: Type.Optional(Type.Boolean()) }, strict)),
+      plugins: Type.Optional(Type.Union([Type.Literal(false), Plugin])),
     },
     strict,
   ),
@@ -131,11 +162,18 @@ const parseData = parser(
 /** A function is no data. */
 function parse(options: EngineOptions): EngineOptions {
   if (typeof options !== 'object' || options === null) return parseData(options)
-  const { onProblem, ...data } = options
+  const { onProblem, drivers = [], ipams = [], ...data } = options
   parseData(data)
   parseDns(data.dns)
   if (onProblem !== undefined && typeof onProblem !== 'function') {
     throw new CnmError('INVALID_ARGUMENT', 'engine options: onProblem must be a function')
+  }
+  for (const make of [...drivers, ...ipams]) {
+    if (typeof make !== 'function') {
+      throw new CnmError('INVALID_ARGUMENT', 'engine options: drivers and ipams are factories', {
+        hint: 'give a function that makes the driver',
+      })
+    }
   }
   return options
 }

@@ -25,6 +25,20 @@ export const QueryShape = Type.Object({
   skipped: Type.Integer(),
 })
 
+/** A plugin that was found, or that networks need. */
+export const PluginShape = Type.Object({
+  name: Type.String(),
+  source: Type.Optional(Type.String()),
+  address: Type.Optional(Type.String()),
+  state: Type.Union([Type.Literal('ready'), Type.Literal('unavailable')]),
+  implements: Type.Array(Type.String()),
+  problem: Type.Optional(Type.String()),
+  /** Names of the networks whose driver or IPAM it is. */
+  networks: Type.Array(Type.String()),
+  /** How many endpoints wait for it to be made whole. */
+  degraded: Type.Integer(),
+})
+
 export const FindingShape = Type.Object({
   kind: Type.String(),
   detail: Type.String(),
@@ -100,6 +114,7 @@ export const ExecShape = Type.Object({
 export type EventInfo = Static<typeof EventShape>
 export type QueryInfo = Static<typeof QueryShape>
 export type FindingInfo = Static<typeof FindingShape>
+export type PluginInfo = Static<typeof PluginShape>
 export type StatusInfo = Static<typeof StatusShape>
 export type StatisticsInfo = Static<typeof StatisticsShape>
 export type ExecRequest = Static<typeof ExecBody>

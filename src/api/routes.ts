@@ -12,6 +12,7 @@ import {
   ExecBody,
   ExecShape,
   FindingShape,
+  PluginShape,
   QueryShape,
   StatisticsShape,
   StatusShape,
@@ -207,6 +208,18 @@ const engine = {
     path: '/v1/status',
     summary: 'The daemon itself',
     answer: StatusShape,
+  },
+  listPlugins: {
+    method: 'GET',
+    path: '/v1/plugins',
+    summary: 'Network drivers and IPAMs that are other programs, and how they are',
+    answer: Type.Array(PluginShape),
+  },
+  inspectPlugin: {
+    method: 'GET',
+    path: '/v1/plugins/{plugin}',
+    summary: 'A plugin, by its whole name',
+    answer: PluginShape,
   },
   statistics: {
     method: 'GET',

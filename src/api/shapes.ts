@@ -20,6 +20,7 @@ export const StateShape = Type.Union([
 ])
 
 const Pool = Type.Object({
+  id: Type.Optional(Type.String()),
   subnet: Type.String(),
   range: Type.Optional(Type.String()),
   gateway: Type.Optional(Type.String()),
@@ -103,6 +104,7 @@ export const BindingShape = Type.Object({
 export const EndpointShape = Type.Object({
   ...endpointFields,
   dns: Type.Optional(Type.Union([Type.Literal('ready'), Type.Literal('degraded')])),
+  plugin: Type.Optional(Type.Union([Type.Literal('ready'), Type.Literal('degraded')])),
   ports: Type.Array(BindingShape),
   exposed: Type.Array(Type.Object(exposedFields)),
 })

@@ -30,6 +30,7 @@ export const errorCodes = {
   SANDBOX_NOT_FOUND: 'not-found',
   NAMESPACE_NOT_FOUND: 'not-found',
   COMMAND_NOT_FOUND: 'not-found',
+  PLUGIN_NOT_FOUND: 'not-found',
   ROUTE_NOT_FOUND: 'not-found',
   NETWORK_EXISTS: 'conflict',
   ENDPOINT_EXISTS: 'conflict',
@@ -53,10 +54,12 @@ export const errorCodes = {
   CLOSED: 'unavailable',
   DAEMON_UNREACHABLE: 'unavailable',
   EVENTS_LOST: 'unavailable',
+  PLUGIN_UNAVAILABLE: 'unavailable',
   TOO_MANY_REQUESTS: 'unavailable',
   STORE_UNAVAILABLE: 'unavailable',
   CANCELLED: 'cancelled',
   KERNEL: 'internal',
+  PLUGIN_FAILED: 'internal',
   INTERNAL: 'internal',
 } as const satisfies Record<string, ErrorKind>
 

@@ -105,6 +105,8 @@ function nameIn(flags: string): string {
 const named: Readonly<Record<string, (cnm: RemoteController) => Promise<readonly Candidate[]>>> = {
   network: async (cnm) =>
     (await cnm.networks()).map(({ info }) => ({ word: info.name, description: info.driver })),
+  plugin: async (cnm) =>
+    (await cnm.plugins()).map(({ name, state }) => ({ word: name, description: state })),
   sandbox: async (cnm) =>
     (await cnm.sandboxes()).map(({ info }) => ({ word: info.name, description: info.origin })),
   endpoint: async (cnm) => {

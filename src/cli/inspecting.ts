@@ -5,7 +5,12 @@ import { type ClientFlags, withClientOptions, withDaemon } from './client.ts'
 import { guarded, report } from './fail.ts'
 import { printJson, printPretty } from './output.ts'
 
-const plurals = { network: 'networks', sandbox: 'sandboxes', endpoint: 'endpoints' } as const
+const plurals = {
+  network: 'networks',
+  sandbox: 'sandboxes',
+  endpoint: 'endpoints',
+  plugin: 'plugins',
+} as const
 
 /** `inspect` is the same for all sorts of things. */
 export function inspectCommandOf(

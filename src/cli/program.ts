@@ -9,6 +9,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   network: async () => (await import('./network/network.ts')).networkCommand(),
   sandbox: async () => (await import('./sandbox/sandbox.ts')).sandboxCommand(),
   endpoint: async () => (await import('./endpoint/endpoint.ts')).endpointCommand(),
+  plugin: async () => (await import('./plugin/plugin.ts')).pluginCommand(),
   status: async () => (await import('./status.ts')).statusCommand(),
   events: async () => (await import('./events.ts')).eventsCommand(),
   doctor: async () => (await import('./doctor.ts')).doctorCommand(),

@@ -143,6 +143,7 @@ const missing: Readonly<Record<string, ErrorCode>> = {
   network: 'NETWORK_NOT_FOUND',
   endpoint: 'ENDPOINT_NOT_FOUND',
   sandbox: 'SANDBOX_NOT_FOUND',
+  plugin: 'PLUGIN_NOT_FOUND',
 }
 
 /** What can't be part of a path is no name of anything. */

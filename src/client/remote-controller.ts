@@ -1,7 +1,13 @@
 import { resolve } from 'node:path'
 import { type Cancellable, withoutSignal } from '../api/option-fields.ts'
 import type { NetworkOptions, SandboxOptions } from '../api/options.ts'
-import type { FindingInfo, QueryInfo, StatisticsInfo, StatusInfo } from '../api/reports.ts'
+import type {
+  FindingInfo,
+  PluginInfo,
+  QueryInfo,
+  StatisticsInfo,
+  StatusInfo,
+} from '../api/reports.ts'
 import { routes } from '../api/routes.ts'
 import type { Connection } from './connection.ts'
 import { idOf } from './remote.ts'
@@ -119,6 +125,17 @@ export class RemoteController implements AsyncDisposable {
   async doctor(options: Cancellable & { readonly fix?: boolean } = {}): Promise<FindingInfo[]> {
     const { signal, ...body } = options
     return this.#connection.call(routes.doctor, { body, signal })
+  }
+
+  /** Network drivers and IPAMs that are other programs, and how they are. */
+  async plugins({ signal }: Cancellable = {}): Promise<PluginInfo[]> {
+    return this.#connection.call(routes.listPlugins, { signal })
+  }
+
+  /** By its whole name. Errors: PLUGIN_NOT_FOUND. */
+  async plugin(name: string, { signal }: Cancellable = {}): Promise<PluginInfo> {
+    const given = { parameters: { plugin: name }, signal }
+    return this.#connection.call(routes.inspectPlugin, given)
   }
 
   /** The daemon itself. */

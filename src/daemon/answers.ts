@@ -153,6 +153,8 @@ function engineAnswers(cnm: Controller, about: About) {
       sandboxes: cnm.sandboxes().length,
       sequence: cnm.sequence,
     }),
+    listPlugins: async ({ signal }) => cnm.plugins({ signal }),
+    inspectPlugin: async ({ parameters, signal }) => cnm.plugin(parameters.plugin, { signal }),
     statistics: async ({ signal }) => cnm.statistics({ signal }),
     doctor: async ({ body, signal }) => cnm.doctor({ fix: takeDoctor(body).fix ?? false, signal }),
     down: async ({ signal }) => cnm.down({ signal }),

@@ -50,6 +50,25 @@ export const ConfigShape = Type.Object(
           "Let packets pass by a rule in Docker's chain for such rules, or leave others' rules alone. Default: auto",
       }),
     ),
+    plugins: Type.Optional(
+      Type.Union(
+        [
+          Type.Literal(false),
+          Type.Object(
+            {
+              sockets: Type.Optional(Type.Array(Path)),
+              specs: Type.Optional(Type.Array(Path)),
+              timeout: duration('How long a call may take, with all that is tried again'),
+            },
+            strict,
+          ),
+        ],
+        {
+          description:
+            'Folders in which plugins are looked for: of sockets (/run/docker/plugins), and of specs (/etc/docker/plugins, /usr/lib/docker/plugins); and how long a call may take (10s). false: there are none',
+        },
+      ),
+    ),
     dns: Type.Optional(
       Type.Object(
         {

@@ -30,6 +30,7 @@ const story: readonly (readonly [RouteName, path: string, body?: unknown])[] = [
   ['deleteEndpoint', '/v1/endpoints/ID'],
   ['status', '/v1/status'],
   ['statistics', '/v1/statistics'],
+  ['listPlugins', '/v1/plugins'],
   ['doctor', '/v1/doctor', { fix: true }],
   ['deleteNetwork', '/v1/networks/idle?force=true'],
   ['pruneNetworks', '/v1/networks/prune'],
@@ -38,7 +39,7 @@ const story: readonly (readonly [RouteName, path: string, body?: unknown])[] = [
 ]
 
 /** They are in tests of their own. */
-const elsewhere: readonly RouteName[] = ['events', 'queries', 'execInSandbox']
+const elsewhere: readonly RouteName[] = ['events', 'queries', 'execInSandbox', 'inspectPlugin']
 
 describe('the routes', () => {
   it('answer as the table says, in status and shape', async () => {

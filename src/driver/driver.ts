@@ -3,6 +3,7 @@ import type { PortRange, Protocol } from '../address/port.ts'
 import type { EndpointId, NetworkId } from '../base/id.ts'
 import type { HostView } from '../kernel/kernel.ts'
 import type { Resource } from '../kernel/resource.ts'
+import type { DriverHooks, ExposedPorts, Told } from './hooks.ts'
 
 /**
  * A driver provides networks. It never touches the machine: it answers with the resources it wants to
@@ -45,6 +46,9 @@ export interface NetworkDriver {
 
   /** The sandbox's side of a joined endpoint: its link, addresses, gateways and routes. */
   attachment(network: NetworkSpec, endpoint: EndpointSpec, view: HostView): Attachment
+
+  /** Only for drivers with side effects of their own. */
+  readonly hooks?: DriverHooks
 }
 
 export interface DriverCapabilities {
@@ -122,6 +126,10 @@ export interface EndpointSpec {
   readonly rate?: Rate
   /** One of its addresses was another MAC's before, so neighbours have to be told. */
   readonly moved?: boolean
+  /** Ports that its programs listen on, published or not. */
+  readonly exposed?: readonly ExposedPorts[]
+  /** What the driver's own hooks have answered. */
+  readonly told?: Told
 }
 
 export interface LinkedEndpoint {
@@ -171,7 +179,7 @@ export interface PortBinding {
 
 export interface Attachment {
   /** Absent: nothing is added to the sandbox (host, null). */
-  readonly link?: BornLink
+  readonly link?: BornLink | LentLink
   readonly addresses: readonly Cidr[]
   readonly gateway4?: IpAddress
   readonly gateway6?: IpAddress
@@ -190,5 +198,17 @@ export interface BornLink {
   readonly prefix: string
   readonly mtu: number
   readonly mac: MacAddress
+  readonly ipv6: boolean
+}
+
+/** A link of the host's that is moved into the sandbox; leaving moves it back under its old name. */
+export interface LentLink {
+  readonly type: 'lent'
+  readonly hostName: string
+  /** Its whole name inside; else the core adds a number to `prefix`. */
+  readonly name?: string
+  readonly prefix: string
+  /** Absent: as it comes. */
+  readonly mac?: MacAddress
   readonly ipv6: boolean
 }

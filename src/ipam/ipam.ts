@@ -1,4 +1,4 @@
-import type { IpAddress, Prefix } from '../address/address.ts'
+import type { IpAddress, MacAddress, Prefix } from '../address/address.ts'
 
 /**
  * IPAM hands out pools to networks and addresses to endpoints. What was handed out is recorded with
@@ -13,6 +13,8 @@ import type { IpAddress, Prefix } from '../address/address.ts'
  */
 export interface Ipam {
   readonly name: string
+  /** false: it hands out none. Default: true. */
+  readonly addresses?: boolean
 
   /** A pool for a network. Without a subnet one is chosen, away from `avoid` and from every other pool. */
   requestPool(request: PoolRequest): Promise<Pool>
@@ -25,6 +27,27 @@ export interface Ipam {
    */
   requestAddress(request: AddressRequest): Promise<IpAddress>
   releaseAddress(pool: PoolId, address: IpAddress): Promise<void>
+
+  /**
+   * Only for those that are other programs: what they handed out they keep themselves. Then the ids of
+   * pools are recorded, and at start nothing is requested again, unless it asks for that.
+   */
+  readonly keeper?: IpamKeeper
+}
+
+/** An IPAM with a memory of its own. Errors: PLUGIN_UNAVAILABLE, PLUGIN_FAILED. */
+export interface IpamKeeper {
+  /** Is it there, and what does it want? Errors: UNKNOWN_IPAM. */
+  open(signal?: AbortSignal): Promise<IpamWishes>
+  /** As it last said. */
+  wishes(): Promise<IpamWishes>
+}
+
+export interface IpamWishes {
+  /** Every address is requested with the MAC it is for. */
+  readonly macAddress: boolean
+  /** Whenever it is there again, it wants to hear all requests again. */
+  readonly replay: boolean
 }
 
 declare const brand: unique symbol
@@ -53,4 +76,8 @@ export interface AddressRequest {
   readonly address?: IpAddress
   /** `endpoint "api"`, `gateway`, `auxiliary address "printer"`. */
   readonly holder: string
+  readonly purpose?: 'gateway'
+  /** That of the pool, where whoever asks knows it. */
+  readonly subnet?: Prefix
+  readonly mac?: MacAddress
 }

@@ -13,6 +13,7 @@ export type Resource =
   | NamespaceResource
   | BridgeResource
   | VethResource
+  | LentLinkResource
   | AddressResource
   | RouteResource
   | SysctlResource
@@ -82,6 +83,23 @@ export interface VethResource {
      */
     readonly ipv6: boolean
   }
+}
+
+/**
+ * A link of somebody else's, moved into a namespace under another name, and up there. Equivalent to:
+ * `ip link set NAME netns NAMESPACE name INSIDE`. Removal moves it back under its old name, down. One that
+ * is neither here nor there: ENODEV.
+ */
+export interface LentLinkResource {
+  readonly kind: 'lent-link'
+  /** What the host calls it. */
+  readonly name: string
+  readonly namespace: NamespaceRef
+  readonly inside: string
+  /** Absent: as it comes. */
+  readonly mac?: MacAddress
+  /** false: it gives itself no IPv6 addresses. */
+  readonly ipv6: boolean
 }
 
 /** Equivalent to: `ip addr add ADDRESS dev LINK` (IPv6 with `nodad`). */
@@ -258,6 +276,7 @@ export function resourceKey(resource: Resource): string {
       return `namespace:${resource.namespace.path}`
     case 'bridge':
     case 'veth':
+    case 'lent-link':
       return `link::${resource.name}`
     case 'address':
       return `address:${place(resource)}:${resource.link}:${resource.address}`

@@ -1,6 +1,7 @@
 import {
   familyOf,
   type IpAddress,
+  type MacAddress,
   type Prefix,
   parseAddress,
   parsePrefix,
@@ -118,12 +119,14 @@ export async function takePool(
         ? await ipam.requestAddress({
             pool: pool.id,
             holder: `gateway of ${holder}`,
+            purpose: 'gateway',
             ...(wanted.gateway ? { address: wanted.gateway } : {}),
           })
         : undefined
     return {
       id: pool.id,
       record: {
+        ...(ipam.keeper ? { id: pool.id } : {}),
         subnet: pool.subnet,
         ...(range ? { range } : {}),
         ...(gateway ? { gateway } : {}),
@@ -141,6 +144,7 @@ export async function retakePools(
   ipam: Ipam,
   network: NetworkRecord,
 ): Promise<NetworkState['pools']> {
+  if (ipam.keeper !== undefined) return poolIds(network)
   const pools: { ipv4?: PoolId; ipv6?: PoolId } = {}
   try {
     for (const [key, family] of [
@@ -160,6 +164,11 @@ export async function retakePools(
   }
 }
 
+/** Those of an IPAM that keeps them itself. */
+function poolIds({ ipv4, ipv6 }: NetworkRecord): NetworkState['pools'] {
+  return { ...(ipv4?.id ? { ipv4: ipv4.id } : {}), ...(ipv6?.id ? { ipv6: ipv6.id } : {}) }
+}
+
 export async function releasePools(ipam: Ipam, pools: NetworkState['pools']): Promise<void> {
   if (pools.ipv4) await ipam.releasePool(pools.ipv4)
   if (pools.ipv6) await ipam.releasePool(pools.ipv6)
@@ -176,15 +185,25 @@ export async function takeAddresses(
   network: NetworkState,
   endpoint: string,
   wanted: EndpointAddresses,
+  mac?: MacAddress,
 ): Promise<EndpointAddresses> {
   const holder = `endpoint "${endpoint}"`
+  const isBare = ipam.addresses === false && !wanted.ipv4 && !wanted.ipv6
+  if (isBare) return {}
   const taken: { ipv4?: IpAddress; ipv6?: IpAddress } = {}
   try {
     for (const key of ['ipv4', 'ipv6'] as const) {
       const pool = network.pools[key]
       const address = wanted[key]
       if (pool !== undefined) {
-        taken[key] = await ipam.requestAddress({ pool, holder, ...(address ? { address } : {}) })
+        const request = {
+          pool,
+          holder,
+          subnet: network.record[key]?.subnet,
+          ...(address ? { address } : {}),
+          ...(mac ? { mac } : {}),
+        }
+        taken[key] = await ipam.requestAddress(request)
       } else if (address !== undefined) {
         throw new CnmError(
           'INVALID_ADDRESS',

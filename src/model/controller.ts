@@ -2,6 +2,7 @@ import type { Cancellable } from '../api/option-fields.ts'
 import type { NetworkOptions, SandboxOptions } from '../api/options.ts'
 import { CnmError, isCnmError, throwIfAborted } from '../base/errors.ts'
 import type { NetworkDriver } from '../driver/driver.ts'
+import type { PluginSource } from '../driver/plugin-source.ts'
 import type { Ipam } from '../ipam/ipam.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import type { Store } from '../store/store.ts'
@@ -15,6 +16,7 @@ import { followHost } from './follow-host.ts'
 import type { Losses } from './losses.ts'
 import { Network, refuseOther } from './network.ts'
 import { createNetwork } from './networks.ts'
+import { inspectPlugin, listPlugins, type PluginInfo } from './plugin-infos.ts'
 import { Sandbox } from './sandbox.ts'
 import { createSandbox } from './sandboxes.ts'
 import { start } from './start.ts'
@@ -26,6 +28,8 @@ export interface ControllerOptions {
   readonly store: Store
   readonly drivers: readonly NetworkDriver[]
   readonly ipams: readonly Ipam[]
+  /** Where drivers and IPAMs of other names are looked for. Default: there are none. */
+  readonly plugins?: PluginSource
   /** The folder in which our own network namespaces are mounted. */
   readonly namespaceDir: string
   /** The folder in which files for sandboxes are kept: `hosts`, `resolv.conf`, `hostname`. Absolute. */
@@ -187,6 +191,16 @@ export class Controller implements AsyncDisposable {
   async statistics(options: Cancellable = {}): Promise<Statistics> {
     throwIfAborted(options.signal, 'reading statistics')
     return readStatistics(this.#open())
+  }
+
+  /** Network drivers and IPAMs that are other programs, and how they are. */
+  async plugins(options: Cancellable = {}): Promise<PluginInfo[]> {
+    return listPlugins(this.#open(), options.signal)
+  }
+
+  /** By its whole name. Errors: PLUGIN_NOT_FOUND. */
+  async plugin(name: string, options: Cancellable = {}): Promise<PluginInfo> {
+    return inspectPlugin(this.#open(), name, options.signal)
   }
 
   /** How the machine differs from the records; with `fix` the difference is mended. */

@@ -1,4 +1,4 @@
-import type { IpAddress } from '../address/address.ts'
+import { type IpAddress, prefixLength } from '../address/address.ts'
 import { mergePorts, type Protocol } from '../address/port.ts'
 import { shortId } from '../base/id.ts'
 import type { NamesResource } from '../kernel/kept-resource.ts'
@@ -52,7 +52,10 @@ function namesResource(
     network: { id: network.id, name: network.name },
     names: distinct([name, ...aliases, hostnameOf(sandbox), shortId(sandbox.id)]),
     addresses,
-    subnets: [network.ipv4, network.ipv6].flatMap((pool) => (pool ? [pool.subnet] : [])),
+    // Whoever has no pool of its own is not to answer for all addresses there are.
+    subnets: [network.ipv4, network.ipv6].flatMap((pool) =>
+      pool && prefixLength(pool.subnet) > 0 ? [pool.subnet] : [],
+    ),
     services: services(record),
     own: { ...Object.fromEntries(ofHost), ...linkNames },
     outside: !network.internal && Boolean(attachment.gateway4 ?? attachment.gateway6),

@@ -12,12 +12,18 @@ import type { EndpointRecord } from './records.ts'
 import { Sandbox } from './sandbox.ts'
 
 /** What is known of an endpoint. */
-export interface EndpointInfo extends Omit<EndpointRecord, 'resources' | 'adding' | 'ports'> {
+export interface EndpointInfo
+  extends Omit<EndpointRecord, 'resources' | 'adding' | 'ports' | 'told'> {
   /**
    * `degraded`: its names may not be known to all sandboxes yet, because the keeper is late or has to be
    * started again. Absent: it has no names, since it is in no sandbox, or its network has no addresses.
    */
   readonly dns?: 'ready' | 'degraded'
+  /**
+   * `degraded`: its driver is another program, which is away, or has yet to be told of it again. Absent: its
+   * driver is none.
+   */
+  readonly plugin?: 'ready' | 'degraded'
   /** What is published. */
   readonly ports: readonly PublishedBinding[]
   /** Ports that programs listen on, published or not. */
@@ -50,10 +56,17 @@ export class Endpoint {
   /** All that is known of it. Errors: ENDPOINT_NOT_FOUND once it is gone. */
   inspect(): EndpointInfo {
     const record = this.#engine.state.endpoints.need(this.id)
-    const { resources: _, adding: __, ports = [], exposed = [], ...info } = record
+    const { resources: _, adding: __, told, ports = [], exposed = [], ...info } = record
     const hasNames = record.resources.some(({ kind }) => kind === 'names')
     const dns = this.#engine.names.isDegraded(this.id) ? 'degraded' : 'ready'
-    return { ...info, ...(hasNames ? { dns } : {}), ports: withStates(record, ports), exposed }
+    const plugin = this.#engine.plugged.isDegraded(this.id) ? 'degraded' : 'ready'
+    return {
+      ...info,
+      ...(hasNames ? { dns } : {}),
+      ...(told ? { plugin } : {}),
+      ports: withStates(record, ports),
+      exposed,
+    }
   }
 
   /** Gives the sandbox connectivity on the endpoint's network. Errors: ENDPOINT_IN_USE, ALREADY_CONNECTED. */

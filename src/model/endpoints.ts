@@ -8,9 +8,11 @@ import { CnmError, isCnmError } from '../base/errors.ts'
 import { type EndpointId, type NetworkId, newId, type SandboxId } from '../base/id.ts'
 import { parseEndpointAddresses, releaseAddresses, takeAddresses } from './addresses.ts'
 import { collectNetwork, watchIdle } from './collect.ts'
+import { callAll, hooksOf, introduce, withHooks } from './driver-hooks.ts'
 import { endpointSettings } from './endpoint-settings.ts'
 import { drop, type Engine, put } from './engine.ts'
 import { publicationOf, withHostPorts, withPorts } from './host-ports.ts'
+import { refuseDoubled, requiredMac } from './kept-addresses.ts'
 import { parseLinks } from './links.ts'
 import { hasMoved } from './mac-memory.ts'
 import {
@@ -37,13 +39,14 @@ export async function createEndpoint(
   const options = parseStandaloneOptions(given)
   const network = readyNetwork(engine, networkId)
   const draft = await draftEndpoint(engine, network, options, options.name)
-  const record: EndpointRecord = {
-    ...draft,
-    state: 'ready',
-    attached: false,
-    persistent: options.persistent ?? false,
-  }
+  const apart = { ...draft, attached: false, persistent: options.persistent ?? false }
+  let record: EndpointRecord = { ...apart, state: 'ready' }
+  const hooks = hooksOf(engine, network.record)
   try {
+    if (hooks !== undefined) {
+      await engine.store.commit([put('endpoint', apart)])
+      record = { ...(await introduce(engine, hooks, apart, given.signal)), state: 'ready' }
+    }
     await engine.perform({
       what: `creating endpoint "${record.name}"`,
       claims: [],
@@ -53,6 +56,7 @@ export async function createEndpoint(
       ...(given.signal ? { signal: given.signal } : {}),
     })
   } catch (error) {
+    if (hooks !== undefined) await forgetByHooks(engine, apart, 'quiet').catch(engine.onProblem)
     await discardDraft(engine, draft)
     throw error
   }
@@ -121,8 +125,10 @@ async function joinSandbox(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   await withHostPorts(engine, [publicationOf(record)], async ([ports]) => {
-    const planned = planJoin(engine, sandbox, withPorts(record, ports))
-    await changeMembers(engine, sandbox, what, [planned], [], signal)
+    await withHooks(engine, sandbox, withPorts(record, ports), signal, async (known) => {
+      const planned = planJoin(engine, sandbox, known)
+      await changeMembers(engine, sandbox, what, [planned], [], signal)
+    })
   })
 }
 
@@ -192,8 +198,15 @@ async function deleteNow(
 
 /** Forgets an endpoint that is in no sandbox. Inside its queue. */
 export async function dropEndpoint(engine: Engine, record: EndpointRecord): Promise<void> {
-  await engine.store.commit([drop('endpoint', record.id)])
+  if (record.told === undefined) await engine.store.commit([drop('endpoint', record.id)])
+  else await forgetByHooks(engine, record)
   await forget(engine, record)
+}
+
+async function forgetByHooks(engine: Engine, record: EndpointRecord, tell?: 'quiet') {
+  const network = engine.state.networks.need(record.network).record
+  const writes = await callAll(engine, network, record.id, ['deleteEndpoint'], tell)
+  await engine.store.commit([drop('endpoint', record.id), ...writes])
 }
 
 async function changeMembers(
@@ -249,9 +262,12 @@ export async function draftEndpoint(
   }
   engine.state.putEndpoint(draft)
   try {
-    const addresses = await takeAddresses(engine.ipam(record.ipam), network, name, wanted)
+    const ipam = engine.ipam(record.ipam)
+    const mac = draft.mac ?? (await requiredMac(ipam, draft.id))
+    const addresses = await takeAddresses(ipam, network, name, wanted, mac)
+    if (ipam.keeper) await refuseDoubled(engine, network, draft, addresses)
     const moved = hasMoved(network, addresses, draft.mac) ? { moved: true } : {}
-    const addressed = { ...draft, ...addresses, ...moved }
+    const addressed = { ...draft, ...(mac ? { mac } : {}), ...addresses, ...moved }
     engine.state.putEndpoint(addressed)
     return addressed
   } catch (error) {

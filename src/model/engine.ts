@@ -2,6 +2,7 @@ import { CnmError, cancelled, isCnmError, isKernelError, throwIfAborted } from '
 import type { EndpointId, NetworkId, SandboxId } from '../base/id.ts'
 import { KeyedQueue } from '../base/keyed-queue.ts'
 import type { NetworkDriver } from '../driver/driver.ts'
+import type { PluginSource } from '../driver/plugin-source.ts'
 import type { Ipam } from '../ipam/ipam.ts'
 import type { Change, HostView, Kernel } from '../kernel/kernel.ts'
 import type { Resource } from '../kernel/resource.ts'
@@ -10,6 +11,7 @@ import type { EngineDns } from './engine-dns.ts'
 import { EventBus } from './event-bus.ts'
 import { type Claim, ClaimConflict, Ledger } from './ledger.ts'
 import { NamesState } from './names-state.ts'
+import { PluginState } from './plugin-state.ts'
 import { PortTable } from './port-table.ts'
 import { ModelState } from './state.ts'
 import { untouched } from './untouched.ts'
@@ -19,6 +21,8 @@ export interface EngineOptions {
   readonly store: Store
   readonly drivers: readonly NetworkDriver[]
   readonly ipams: readonly Ipam[]
+  /** Where others are looked for. Absent: there are none. */
+  readonly plugins?: PluginSource
   /** The folder our own network namespaces are mounted in. */
   readonly namespaceDir: string
   /** The folder of the files of sandboxes. */
@@ -45,6 +49,11 @@ export interface Step {
   readonly done: readonly Write[]
   /** Recorded if it could not be done: what was there before. */
   readonly undone: readonly Write[]
+  /**
+   * Called when the machine is changed, before that is recorded. Answers with what else is to be recorded;
+   * if it fails, the machine is changed back.
+   */
+  readonly after?: () => Promise<readonly Write[]>
   readonly signal?: AbortSignal
 }
 
@@ -60,9 +69,11 @@ export class Engine {
   readonly onProblem: (problem: unknown) => void
   readonly drivers: ReadonlyMap<string, NetworkDriver>
   readonly ipams: ReadonlyMap<string, Ipam>
+  readonly plugins: PluginSource | undefined
   readonly state = new ModelState()
   readonly ledger = new Ledger()
   readonly names = new NamesState()
+  readonly plugged = new PluginState()
   /** Who holds which ports of the host. */
   readonly ports = new PortTable()
   /** Where the search for any free port goes on. */
@@ -90,23 +101,34 @@ export class Engine {
     this.events = new EventBus(options.eventsKept)
     this.drivers = new Map(options.drivers.map((driver) => [driver.name, driver]))
     this.ipams = new Map(options.ipams.map((ipam) => [ipam.name, ipam]))
+    this.plugins = options.plugins
   }
 
   driver(name: string): NetworkDriver {
-    const driver = this.drivers.get(name === 'none' ? 'null' : name)
+    const driver = this.drivers.get(name === 'none' ? 'null' : name) ?? this.plugins?.driver(name)
     if (driver !== undefined) return driver
-    throw new CnmError('UNKNOWN_DRIVER', `there is no driver "${name}"`, {
+    throw this.unknownDriver(name)
+  }
+
+  unknownDriver(name: string): CnmError {
+    const known = [...this.drivers.keys()].join(', ')
+    return new CnmError('UNKNOWN_DRIVER', `there is no driver "${name}"`, {
       details: { driver: name },
-      hint: `known are ${[...this.drivers.keys()].join(', ')}`,
+      hint: `known are ${known}${this.plugins ? ', and plugins ("cnm plugin ls")' : ''}`,
     })
   }
 
   ipam(name: string): Ipam {
-    const ipam = this.ipams.get(name)
+    const ipam = this.ipams.get(name) ?? this.plugins?.ipam(name)
     if (ipam !== undefined) return ipam
-    throw new CnmError('UNKNOWN_IPAM', `there is no IPAM "${name}"`, {
+    throw this.unknownIpam(name)
+  }
+
+  unknownIpam(name: string): CnmError {
+    const known = [...this.ipams.keys()].join(', ')
+    return new CnmError('UNKNOWN_IPAM', `there is no IPAM "${name}"`, {
       details: { ipam: name },
-      hint: `known are ${[...this.ipams.keys()].join(', ')}`,
+      hint: `known are ${known}${this.plugins ? ', and plugins ("cnm plugin ls")' : ''}`,
     })
   }
 
@@ -166,7 +188,7 @@ export class Engine {
     }
     try {
       await this.#apply(change)
-      await this.#record(step, change)
+      await this.#record(await this.#settled(step, change), change)
     } catch (error) {
       this.ledger.unclaim(step.claims)
       // If this fails too, the intent stays recorded and the next start rolls it back.
@@ -175,14 +197,25 @@ export class Engine {
     }
   }
 
+  /** The step as it is recorded: with what is only known now. */
+  async #settled(step: Step, change: Change): Promise<Step> {
+    if (step.after === undefined) return step
+    try {
+      return { ...step, done: [...step.done, ...(await step.after())] }
+    } catch (error) {
+      await this.#apply(reversed(change))
+      throw error
+    }
+  }
+
   /**
    * Records the step, and does of it what takes away: what it adds stays missing until it is mended. What
    * can't be taken away is told; it is nobody's from now on.
    */
-  async performRemoval(step: Pick<Step, 'what' | 'claims' | 'done'>): Promise<void> {
+  async performRemoval(step: Pick<Step, 'what' | 'claims' | 'done' | 'after'>): Promise<void> {
     const { remove } = this.ledger.claim(step.claims)
     try {
-      await this.store.commit(step.done)
+      await this.store.commit([...step.done, ...((await step.after?.()) ?? [])])
     } catch (error) {
       this.ledger.unclaim(step.claims)
       throw error
@@ -203,7 +236,7 @@ export class Engine {
       if (step.signal?.aborted) throw cancelled(step.what, step.signal)
       await this.store.commit(step.done)
     } catch (error) {
-      await this.#apply({ remove: change.add, add: change.remove })
+      await this.#apply(reversed(change))
       throw error
     }
   }
@@ -247,6 +280,10 @@ export class Engine {
   }
 }
 
+function reversed({ remove, add }: Change): Change {
+  return { remove: add, add: remove }
+}
+
 /** A write of one of our records; they are plain JSON by construction. */
 export function put<T extends { readonly id: string }>(kind: Kind, record: T): Write {
   return { kind, id: record.id, value: record as unknown as Write['value'] }
@@ -261,6 +298,7 @@ function thing(resource: Resource): string {
     case 'bridge':
       return `bridge "${resource.name}"`
     case 'veth':
+    case 'lent-link':
       return `link "${resource.name}"`
     case 'element':
       return `"${resource.key.join(' . ')}"`

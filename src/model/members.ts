@@ -9,11 +9,13 @@ import { releasePorts } from './host-ports.ts'
 import type { Claim } from './ledger.ts'
 import { linkAddresses, linksOf } from './links.ts'
 import { rememberMac } from './mac-memory.ts'
+import { memberHooks } from './member-hooks.ts'
 import { freeLinkName, type PlannedEndpoint, planEndpoint, planSandbox } from './plan.ts'
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from './records.ts'
 
 /** What a change of a sandbox's endpoints comes to. */
-export interface MembersChange extends Pick<Step, 'claims' | 'intent' | 'done' | 'undone'> {
+export interface MembersChange
+  extends Pick<Step, 'claims' | 'intent' | 'done' | 'undone' | 'after'> {
   /** The endpoints as they are afterwards: joined, changed, and left but kept. */
   readonly records: readonly EndpointRecord[]
 }
@@ -65,13 +67,15 @@ export function planMembers(
       done.push(put('endpoint', apart(record)))
     }
   }
-  return { claims, intent, done, undone, records }
+  const hooks = memberHooks(engine, staying, records, leaving)
+  return { claims, intent, done, undone, ...hooks, records }
 }
 
 /** An endpoint made on its own, without a sandbox. */
 export function apart(record: EndpointRecord): EndpointRecord {
-  const { joined: _, ports: __, adding: ___, ...rest } = record
-  return { ...rest, state: 'ready', resources: [] }
+  const { joined: _, ports: __, adding: ___, told, ...rest } = record
+  const known = told === undefined ? {} : { told: { chosen: told.chosen } }
+  return { ...rest, ...known, state: 'ready', resources: [] }
 }
 
 /** What the driver says of an endpoint as it is. */
@@ -97,18 +101,19 @@ export function planJoin(
     ...present.map(({ joined }) => joined?.link ?? ''),
   ])
   const planned = planOf(engine, apart)
-  const born = planned.attachment.link
-  if (born === undefined) {
+  const attached = planned.attachment.link
+  if (attached === undefined) {
     refuseLinkSettings(network, apart)
     return { ...planned, record: { ...apart, joined: { sandbox: sandbox.id } } }
   }
-  const wanted = apart.interfaceName
+  const named = attached.type === 'lent' ? attached.name : undefined
+  const wanted = apart.interfaceName ?? named
   if (wanted !== undefined && taken.has(wanted)) {
     throw new CnmError('LINK_EXISTS', `sandbox "${sandbox.name}" has a link "${wanted}" already`, {
       hint: 'use another name for the link',
     })
   }
-  const link = wanted ?? freeLinkName(born.prefix, taken)
+  const link = wanted ?? freeLinkName(attached.prefix, taken)
   return { ...planned, record: { ...apart, joined: { sandbox: sandbox.id, link } } }
 }
 
@@ -202,6 +207,7 @@ export async function settleMembers(
 export async function forget(engine: Engine, record: EndpointRecord): Promise<void> {
   const network = engine.state.networks.need(record.network)
   engine.state.dropEndpoint(record.id)
+  engine.plugged.recover(record.id)
   forgetIdle(engine, record.id)
   rememberMac(network, record)
   await releaseAddresses(engine.ipam(network.record.ipam), network, record)

@@ -1,11 +1,18 @@
 import { type NetworkOptions, parseNetworkOptions } from '../api/options.ts'
-import { CnmError } from '../base/errors.ts'
+import { CnmError, isCnmError } from '../base/errors.ts'
 import { type NetworkId, newId } from '../base/id.ts'
+import type { ParsedOptions } from '../driver/driver.ts'
+import type { DriverHooks } from '../driver/hooks.ts'
+import type { IpamKeeper } from '../ipam/ipam.ts'
 import type { HostView } from '../kernel/kernel.ts'
+import type { Write } from '../store/store.ts'
 import { parseSubnets, releasePools, takePool, wantedSubnet } from './addresses.ts'
 import { forgetIdle, watchUnused } from './collect.ts'
+import { callAll, hooksOf } from './driver-hooks.ts'
 import { drop, type Engine, put } from './engine.ts'
+import { followPlugins } from './follow-plugins.ts'
 import { parseServers } from './name-options.ts'
+import { networkSpec } from './plan.ts'
 import type { NetworkRecord } from './records.ts'
 import type { NetworkState } from './state.ts'
 import { applied, networkResources } from './zone.ts'
@@ -13,9 +20,20 @@ import { applied, networkResources } from './zone.ts'
 /** Networks are made and removed one after the other: they share tables and pools. */
 const queueKeys = ['networks']
 
+/** Those for which other programs are asked wait for nobody else, and nobody else for them. */
+function keysFor(
+  engine: Engine,
+  { name, driver, ipam }: Pick<NetworkRecord, 'name' | 'driver' | 'ipam'>,
+) {
+  const isElsewhere = engine.driver(driver).hooks ?? engine.ipam(ipam).keeper
+  return isElsewhere === undefined ? queueKeys : [`network ${name}`]
+}
+
 export async function createNetwork(engine: Engine, given: NetworkOptions): Promise<NetworkRecord> {
   const options = parseNetworkOptions(given)
-  return engine.queue.run(queueKeys, () => create(engine, options, given.signal), given.signal)
+  const { name, driver = 'bridge', ipam = 'local' } = options
+  const keys = keysFor(engine, { name, driver, ipam })
+  return engine.queue.run(keys, () => create(engine, options, given.signal), given.signal)
 }
 
 type Parsed = ReturnType<typeof parseNetworkOptions>
@@ -27,37 +45,85 @@ async function create(
 ): Promise<NetworkRecord> {
   refuseExisting(engine, options.name)
   const view = await engine.lookAgain()
-  const driver = engine.driver(options.driver ?? 'bridge')
-  refuseSecond(engine, driver, options.name)
-  const { record, pools } = await plan(engine, options, view)
-  let network: NetworkState = {
-    record,
-    state: 'creating',
-    pools,
-    resources: [],
-    givenMacs: new Map(),
-  }
-  engine.state.putNetwork(network)
+  const network = await planned(engine, options, view, signal)
+  const { record, pools, resources } = network
+  const hooks = hooksOf(engine, record)
   try {
-    const resources = networkResources(engine, record, view)
-    network = { ...network, resources }
     await engine.perform({
       what: `creating network "${record.name}"`,
       claims: [{ owner: record.id, from: [], to: resources }],
       intent: [applied('creating', record, resources)],
       done: [put('network', record), applied('ready', record, resources)],
       undone: [drop('network', record.id), drop('applied', record.id)],
+      ...(hooks ? { after: () => createByHooks(hooks, record, signal) } : {}),
       ...(signal ? { signal } : {}),
     })
   } catch (error) {
     engine.state.networks.drop(record.id)
+    const writes = await callAll(engine, record, undefined, ['deleteNetwork'], 'quiet')
+    if (writes.length > 0) await engine.store.commit(writes).catch(engine.onProblem)
     await releasePools(engine.ipam(record.ipam), pools)
     throw error
   }
   engine.state.putNetwork({ ...network, state: 'ready' })
+  followPlugins(engine)
   emit(engine, record, 'create')
   watchUnused(engine, record)
   return record
+}
+
+/** What it is going to be. Its name is taken from the first moment on. */
+async function planned(
+  engine: Engine,
+  options: Parsed,
+  view: HostView,
+  signal: AbortSignal | undefined,
+): Promise<NetworkState> {
+  refuseExisting(engine, options.name)
+  const driver = engine.driver(options.driver ?? 'bridge')
+  refuseSecond(engine, driver, options.name)
+  const draft: NetworkState = {
+    record: draftOf(options, driver.name),
+    state: 'creating',
+    pools: {},
+    resources: [],
+    givenMacs: new Map(),
+  }
+  engine.state.putNetwork(draft)
+  try {
+    await meet(driver.hooks, () => engine.unknownDriver(driver.name), signal)
+    const { ipam } = draft.record
+    await meet(engine.ipam(ipam).keeper, () => engine.unknownIpam(ipam), signal)
+    const network = { ...draft, ...(await plan(engine, draft.record, options, view, signal)) }
+    const resources = networkResources(engine, network.record, view)
+    engine.state.putNetwork(network)
+    return { ...network, resources }
+  } catch (error) {
+    engine.state.networks.drop(draft.record.id)
+    throw error
+  }
+}
+
+/** Whoever is another program has to be there. */
+async function meet(
+  other: DriverHooks | IpamKeeper | undefined,
+  unknown: () => CnmError,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  try {
+    await other?.open(signal)
+  } catch (error) {
+    throw isCnmError(error, 'PLUGIN_NOT_FOUND') ? unknown() : error
+  }
+}
+
+async function createByHooks(
+  hooks: DriverHooks,
+  record: NetworkRecord,
+  signal: AbortSignal | undefined,
+): Promise<readonly Write[]> {
+  await hooks.createNetwork(networkSpec(record), signal)
+  return []
 }
 
 function refuseExisting(engine: Engine, name: string): void {
@@ -83,19 +149,21 @@ function refuseSecond(engine: Engine, driver: ReturnType<Engine['driver']>, name
 /** Parses what is left, takes pools, and makes the record. */
 async function plan(
   engine: Engine,
+  draft: NetworkRecord,
   options: Parsed,
   view: HostView,
+  signal: AbortSignal | undefined,
 ): Promise<Pick<NetworkState, 'record' | 'pools'>> {
-  const driver = engine.driver(options.driver ?? 'bridge')
-  const ipam = engine.ipam(options.ipam ?? 'local')
+  const driver = engine.driver(draft.driver)
+  const ipam = engine.ipam(draft.ipam)
   const subnets = parseSubnets(options.name, options.subnets ?? [])
   const dnsServers = parseServers(options.dns ?? [], `network "${options.name}"`)
   const families = chooseFamilies(options, subnets, driver.capabilities.addresses)
-  const internal = options.internal ?? false
-  const { name } = options
+  const { name, internal } = draft
   const auxAddresses = { ...subnets.ipv4?.auxAddresses, ...subnets.ipv6?.auxAddresses }
   const network = { name, internal, ...families, auxAddresses }
   const parsed = driver.parseOptions(options.options ?? {}, network, view)
+  const bare = await withoutGateways(engine, draft, parsed, signal)
   const pools: { ipv4?: NetworkState['pools']['ipv4']; ipv6?: NetworkState['pools']['ipv6'] } = {}
   const records: { ipv4?: NetworkRecord['ipv4']; ipv6?: NetworkRecord['ipv6'] } = {}
   try {
@@ -105,7 +173,7 @@ async function plan(
     ] as const) {
       if (!families[key]) continue
       const wanted = wantedSubnet(family, subnets[key], parsed[key], name)
-      const hasGateway = !parsed.noGateway?.includes(family)
+      const hasGateway = !bare.includes(family)
       const taken = await takePool(ipam, wanted, { name, hasGateway, routes: view.routes })
       pools[key] = taken.id
       records[key] = taken.record
@@ -115,19 +183,40 @@ async function plan(
     throw error
   }
   const record: NetworkRecord = {
-    id: newId<NetworkId>(),
-    name,
-    driver: driver.name,
-    ipam: ipam.name,
-    created: new Date().toISOString(),
-    internal,
-    ephemeral: options.ephemeral ?? false,
-    labels: options.labels ?? {},
+    ...draft,
     options: parsed.options,
     ...records,
     ...(dnsServers.length === 0 ? {} : { dnsServers }),
   }
   return { record, pools }
+}
+
+/** Without what only the driver can say. */
+function draftOf(options: Parsed, driver: string): NetworkRecord {
+  return {
+    id: newId<NetworkId>(),
+    name: options.name,
+    driver,
+    ipam: options.ipam ?? 'local',
+    created: new Date().toISOString(),
+    internal: options.internal ?? false,
+    ephemeral: options.ephemeral ?? false,
+    labels: options.labels ?? {},
+    options: {},
+  }
+}
+
+async function withoutGateways(
+  engine: Engine,
+  draft: NetworkRecord,
+  parsed: ParsedOptions,
+  signal: AbortSignal | undefined,
+): Promise<readonly (4 | 6)[]> {
+  const hooks = hooksOf(engine, draft)
+  const isBare = engine.ipam(draft.ipam).addresses === false
+  // Whoever can't do without addresses asks for the gateway's, and is refused.
+  if (hooks === undefined) return isBare ? [] : (parsed.noGateway ?? [])
+  return isBare ? [4, 6] : hooks.withoutGateway(parsed.options, signal)
 }
 
 function chooseFamilies(
@@ -171,7 +260,8 @@ export async function deleteNetwork(
   id: NetworkId,
   signal?: AbortSignal,
 ): Promise<void> {
-  await engine.queue.run(queueKeys, () => remove(engine, id, signal), signal)
+  const { record } = engine.state.networks.need(id)
+  await engine.queue.run(keysFor(engine, record), () => remove(engine, id, signal), signal)
 }
 
 async function remove(engine: Engine, id: NetworkId, signal: AbortSignal | undefined) {
@@ -186,6 +276,7 @@ async function remove(engine: Engine, id: NetworkId, signal: AbortSignal | undef
       intent: [applied('deleting', record, resources)],
       done: [drop('network', id), drop('applied', id)],
       undone: [put('network', record), applied('ready', record, resources)],
+      after: () => callAll(engine, record, undefined, ['deleteNetwork']),
       ...(signal ? { signal } : {}),
     })
   } catch (error) {
@@ -193,6 +284,7 @@ async function remove(engine: Engine, id: NetworkId, signal: AbortSignal | undef
     throw error
   }
   engine.state.networks.drop(id)
+  followPlugins(engine)
   forgetIdle(engine, id)
   await releasePools(engine.ipam(record.ipam), pools)
   emit(engine, record, 'delete')

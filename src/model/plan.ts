@@ -68,7 +68,7 @@ export function planEndpoint(
 }
 
 export function endpointSpec(record: EndpointRecord, links: EndpointSpec['links']): EndpointSpec {
-  const { id, name, ipv4, ipv6, mac, linkLocal = [], rate, moved } = record
+  const { id, name, ipv4, ipv6, mac, linkLocal = [], rate, moved, exposed, told } = record
   return {
     id,
     name,
@@ -80,6 +80,8 @@ export function endpointSpec(record: EndpointRecord, links: EndpointSpec['links'
     links,
     ...(rate ? { rate } : {}),
     ...(moved ? { moved } : {}),
+    ...(exposed ? { exposed } : {}),
+    ...(told ? { told } : {}),
   }
 }
 
@@ -138,13 +140,11 @@ function insideSandbox(
   namespace: NamespaceRef,
   choice: GatewayChoice,
 ): Resource[] {
-  const { link: born } = attachment
+  const { link: attached } = attachment
   const link = record.joined?.link
-  if (born === undefined || link === undefined) return []
-  const { hostName: name, bridge, mtu, mac, ipv6 } = born
-  const peer = { namespace, name: link, mac, ipv6 }
+  if (attached === undefined || link === undefined) return []
   return [
-    { kind: 'veth', name, bridge, mtu, peer },
+    linkResource(attached, namespace, link),
     ...attachment.addresses.map(
       (address): Resource => ({ kind: 'address', namespace, link, address }),
     ),
@@ -158,8 +158,22 @@ function insideSandbox(
         value,
       }),
     ),
-    ...announcements(namespace, link, mac, attachment),
+    ...(attached.type === 'veth' ? announcements(namespace, link, attached.mac, attachment) : []),
   ]
+}
+
+function linkResource(
+  attached: NonNullable<Attachment['link']>,
+  namespace: NamespaceRef,
+  link: string,
+): Resource {
+  const { hostName: name, ipv6 } = attached
+  if (attached.type === 'lent') {
+    const { mac } = attached
+    return { kind: 'lent-link', name, namespace, inside: link, ...(mac ? { mac } : {}), ipv6 }
+  }
+  const { bridge, mtu, mac } = attached
+  return { kind: 'veth', name, bridge, mtu, peer: { namespace, name: link, mac, ipv6 } }
 }
 
 function announcements(

@@ -10,10 +10,11 @@ import type { EndpointId } from '../base/id.ts'
 import type { PortBinding, PublishedPort } from '../driver/driver.ts'
 import { resourceKey } from '../kernel/resource.ts'
 import { cutBindings, remainingWishes } from './bindings.ts'
+import { hooksOf, specOf } from './driver-hooks.ts'
 import { type Engine, put } from './engine.ts'
 import { releasePorts, withHostPorts } from './host-ports.ts'
 import { emitMember, planOf } from './members.ts'
-import { planSandbox } from './plan.ts'
+import { gatewayFamilies, networkSpec, planSandbox } from './plan.ts'
 import { mergePublished, parsePublished, publishedText } from './port-spec.ts'
 import { parseRate } from './rate.ts'
 import type { EndpointRecord, SandboxRecord } from './records.ts'
@@ -38,7 +39,7 @@ export async function publish(
         ports: [...(record.ports ?? []), ...bindings],
       }
       const what = `publishing ${fewTexts(wanted)}`
-      await change(engine, sandbox, record, changed, what, signal)
+      await changeEndpoint(engine, sandbox, record, changed, what, signal)
       return bindings
     })
     emitMember(engine, record, sandbox, 'publish', { ports: texts(made) })
@@ -74,7 +75,7 @@ export async function unpublish(
       ...(kept.length === 0 ? {} : { ports: kept }),
     }
     const what = `unpublishing ${fewTexts(selected)}`
-    await change(engine, sandbox, record, changed, what, signal)
+    await changeEndpoint(engine, sandbox, record, changed, what, signal)
     releasePorts(engine, { id, ports: cut })
     emitMember(engine, record, sandbox, 'unpublish', { ports: texts(cut) })
   })
@@ -93,7 +94,7 @@ export async function updateEndpoint(
     const { rate: _, ...rest } = record
     const changed = rate === undefined ? rest : { ...rest, rate }
     const sandbox = record.joined && engine.state.sandboxes.need(record.joined.sandbox)
-    await change(engine, sandbox, record, changed, 'changing the rate', given.signal)
+    await changeEndpoint(engine, sandbox, record, changed, 'changing the rate', given.signal)
     emitMember(engine, record, sandbox, 'update')
   })
 }
@@ -118,16 +119,16 @@ async function alone<T>(
 }
 
 /** Makes an endpoint what it is to be. The others of its sandbox are not concerned. */
-async function change(
+export async function changeEndpoint(
   engine: Engine,
   sandbox: SandboxRecord | undefined,
   record: EndpointRecord,
   changed: EndpointRecord,
   doing: string,
   signal: AbortSignal | undefined,
+  to = sandbox === undefined ? record.resources : resourcesIn(engine, sandbox, changed),
 ): Promise<void> {
   const { resources: from } = record
-  const to = sandbox === undefined ? from : resourcesIn(engine, sandbox, changed)
   const before = new Set(from.map(resourceKey))
   const adding = to.filter((resource) => !before.has(resourceKey(resource)))
   const after = { ...changed, resources: to }
@@ -138,9 +139,25 @@ async function change(
     intent: adding.length === 0 ? [] : [put('endpoint', { ...record, adding })],
     done: [put('endpoint', after)],
     undone: [put('endpoint', record)],
+    ...portHooks(engine, record, after),
     ...(signal ? { signal } : {}),
   })
   engine.state.putEndpoint(after)
+}
+
+/** A driver that does the publishing itself is told of all that is to be. */
+function portHooks(engine: Engine, before: EndpointRecord, after: EndpointRecord) {
+  const network = engine.state.networks.need(after.network).record
+  const hooks = hooksOf(engine, network)
+  if (hooks === undefined || before.ports === after.ports) return {}
+  if (gatewayFamilies(after).length === 0) return {}
+  const spec = networkSpec(network)
+  return {
+    after: async () => {
+      await hooks.publish(spec, specOf(engine, after))
+      return []
+    },
+  }
 }
 
 function resourcesIn(engine: Engine, sandbox: SandboxRecord, changed: EndpointRecord) {

@@ -11,6 +11,8 @@ import type { EndpointId, NetworkId, SandboxId } from '../base/id.ts'
 import { parser } from '../base/parse.ts'
 import { Type } from '../base/schema.ts'
 import type { DriverOptions, PortBinding, PublishedPort, Rate } from '../driver/driver.ts'
+import type { Told } from '../driver/hooks.ts'
+import type { PoolId } from '../ipam/ipam.ts'
 import type { Upstream } from '../kernel/kept-resource.ts'
 import type { NamespaceRef, Resource } from '../kernel/resource.ts'
 import type { Sysctls } from './endpoint-sysctls.ts'
@@ -42,6 +44,8 @@ export interface NetworkRecord {
 }
 
 export interface PoolRecord {
+  /** What its IPAM calls it, if that keeps pools itself. */
+  readonly id?: PoolId
   readonly subnet: Prefix
   readonly range?: Prefix
   readonly gateway?: IpAddress
@@ -89,6 +93,8 @@ export interface EndpointRecord {
   readonly sysctls?: Sysctls
   /** Its address was another MAC's before. */
   readonly moved?: boolean
+  /** What its driver's hooks have answered; absent: they know nothing of it. */
+  readonly told?: Told
   readonly joined?: Joined
   readonly resources: readonly Resource[]
   /**
@@ -149,6 +155,7 @@ const Endpoint = Type.Object({
   ...endpointFields,
   ports: Type.Optional(Type.Array(Type.Object(bindingFields))),
   exposed: Type.Optional(Type.Array(Type.Object(exposedFields))),
+  told: Type.Optional(Type.Object({ chosen: Type.Object({}) })),
   resources: Resources,
   adding: Type.Optional(Resources),
 })

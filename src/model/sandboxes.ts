@@ -4,7 +4,8 @@ import { newId, type SandboxId, shortId } from '../base/id.ts'
 import type { Resource } from '../kernel/resource.ts'
 import { withProgram } from './bind-program.ts'
 import { collectNetwork, watchSandbox } from './collect.ts'
-import { discardDraft, draftEndpoint, readyNetwork } from './endpoints.ts'
+import { hooksOf } from './driver-hooks.ts'
+import { connect, discardDraft, draftEndpoint, readyNetwork } from './endpoints.ts'
 import { drop, type Engine, explain, put } from './engine.ts'
 import { publicationOf, withHostPorts, withPorts } from './host-ports.ts'
 import { planJoin, planMembers, refuseCompany, settleMembers } from './members.ts'
@@ -46,7 +47,36 @@ export async function createSandbox(engine: Engine, given: SandboxOptions): Prom
   }
   const record = engine.state.sandboxes.need(id)
   watchSandbox(engine, record)
+  await connectLater(engine, id, options, given.signal)
   return record
+}
+
+/**
+ * Drivers with hooks are told where the sandbox is, so it has to be there: then networks are connected after
+ * it, one by one.
+ */
+function isLater(engine: Engine, { connect = [] }: Parsed): boolean {
+  return connect.some(({ network }) => {
+    return hooksOf(engine, engine.state.networks.find(network).record) !== undefined
+  })
+}
+
+async function connectLater(
+  engine: Engine,
+  id: SandboxId,
+  options: Parsed,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (!isLater(engine, options)) return
+  try {
+    for (const { network, ...wanted } of options.connect ?? []) {
+      const { record } = engine.state.networks.find(network)
+      await connect(engine, id, record.id, { ...wanted, ...(signal ? { signal } : {}) })
+    }
+  } catch (error) {
+    await deleteSandbox(engine, id)
+    throw error
+  }
 }
 
 function refuseExisting(engine: Engine, name: string): void {
@@ -105,7 +135,8 @@ async function establish(
   const drafts: EndpointRecord[] = []
   const ready: SandboxRecord = { ...sandbox, state: 'ready' }
   try {
-    for (const { network: text, ...wanted } of options.connect ?? []) {
+    const atOnce = isLater(engine, options) ? [] : (options.connect ?? [])
+    for (const { network: text, ...wanted } of atOnce) {
       const network = readyNetwork(engine, engine.state.networks.find(text).record.id)
       refuseCompany(engine, sandbox, network.record, drafts)
       drafts.push(await draftEndpoint(engine, network, wanted, wanted.name ?? sandbox.name))
@@ -165,6 +196,7 @@ async function remove(
       intent: [put('sandbox', { ...sandbox, state: 'deleting' }), ...members.intent],
       done: [drop('sandbox', id), ...members.done],
       undone: [put('sandbox', sandbox), ...members.undone],
+      ...(members.after ? { after: members.after } : {}),
       ...(signal ? { signal } : {}),
     })
   } catch (error) {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { isCnmError } from '../base/errors.ts'
-import type { NetworkId } from '../base/id.ts'
+import type { EndpointId, NetworkId } from '../base/id.ts'
 import { type Resource, resourceKey } from '../kernel/resource.ts'
 import type { StoredRecord, Write } from '../store/store.ts'
 import { retakePools, takeAddresses } from './addresses.ts'
@@ -8,12 +8,15 @@ import { adoptLost, recallForwarding } from './adopt.ts'
 import { cookieOf, hasItsProgram } from './bind-program.ts'
 import { collectNetwork, watchIdle, watchSandbox } from './collect.ts'
 import { refuseAnother } from './drift.ts'
+import { owe, oweEndpoint } from './driver-hooks.ts'
 import { drop, type Engine, explain, put } from './engine.ts'
+import { meetPlugins } from './follow-plugins.ts'
 import { retakePorts } from './host-ports.ts'
 import { Losses } from './losses.ts'
 import { apart, planMembers } from './members.ts'
 import { mendAll } from './mend-all.ts'
 import { refreshNetworks } from './networks.ts'
+import { type Owed, owedId } from './plugin-state.ts'
 import {
   type AppliedRecord,
   type EndpointRecord,
@@ -32,6 +35,7 @@ interface Stored {
   readonly applied: Map<string, AppliedRecord>
   readonly endpoints: EndpointRecord[]
   readonly sandboxes: SandboxRecord[]
+  readonly owed: Owed[]
   /** The records of this boot are gone, so what is found on the machine may be ours without a record. */
   readonly lost: boolean
 }
@@ -46,6 +50,7 @@ export async function start(engine: Engine): Promise<Losses> {
   const past: string[] = []
   const stored = await load(engine, past)
   await refuseAnother(engine)
+  for (const owed of stored.owed) engine.plugged.owed.set(owed.id, owed)
   if (stored.lost) await recallForwarding(engine)
   await engine.view()
   predefine(engine)
@@ -65,6 +70,7 @@ export async function start(engine: Engine): Promise<Losses> {
   for (const { record } of engine.state.networks.all()) await collectNetwork(engine, record.id)
   for (const sandbox of engine.state.sandboxes.all()) watchSandbox(engine, sandbox)
   for (const { id, joined } of engine.state.endpoints.all()) if (!joined) watchIdle(engine, id)
+  meetPlugins(engine)
   return new Losses(problems, past)
 }
 
@@ -86,6 +92,9 @@ async function load(engine: Engine, past: string[]): Promise<Stored> {
     applied: new Map(read('applied', readApplied).map((record) => [record.network.id, record])),
     endpoints: read('endpoint', readEndpoint).sort(byAge),
     sandboxes: read('sandbox', readSandbox).sort(byAge),
+    owed: records
+      .filter(({ kind, id }) => kind === 'engine' && id.startsWith(owedId('' as EndpointId)))
+      .map(({ value }) => value as unknown as Owed),
     lost: setAside.length > 0 || !records.some(({ kind }) => kind === 'engine'),
   }
 }
@@ -137,6 +146,7 @@ async function startNetworks(
     }
     networks.delete(id)
     cleanup.doomed.push({ owner: id, resources: state.resources })
+    cleanup.writes.push(...owe(engine, state.network, undefined, ['deleteNetwork']))
     cleanup.writes.push(drop('network', id), drop('applied', id))
   }
   for (const record of [...networks.values()].sort(byAge)) {
@@ -210,7 +220,7 @@ async function startSandboxes(
     }
   }
   for (const endpoint of stored.endpoints) {
-    await startEndpoint(engine, endpoint, alive, cleanup, problems)
+    await startEndpoint(engine, stored, endpoint, alive, cleanup, problems)
   }
 }
 
@@ -227,6 +237,7 @@ async function isAlive(engine: Engine, sandbox: SandboxRecord): Promise<boolean>
 /** An endpoint that goes on, or what is left of one that doesn't. */
 async function startEndpoint(
   engine: Engine,
+  stored: Stored,
   record: EndpointRecord,
   alive: ReadonlySet<string>,
   cleanup: Cleanup,
@@ -236,15 +247,23 @@ async function startEndpoint(
   const { joined } = record
   const goesOn = record.state === 'ready' && (joined === undefined || alive.has(joined.sandbox))
   const adding = record.adding ?? []
+  if (!goesOn) {
+    const { network: of } = record
+    const owner = network?.record ?? stored.networks.get(of) ?? stored.applied.get(of)?.network
+    cleanup.writes.push(...oweEndpoint(engine, owner, record))
+  }
   if (!goesOn) cleanup.doomed.push({ owner: record.id, resources: record.resources })
   if (adding.length > 0) cleanup.doomed.push({ owner: record.id, resources: adding })
-  if (network === undefined || (!goesOn && record.attached)) {
+  const isHalf = joined === undefined && record.state === 'creating'
+  if (network === undefined || (!goesOn && (record.attached || isHalf))) {
     cleanup.writes.push(drop('endpoint', record.id))
     return
   }
   const kept = goesOn ? asBefore(record) : apart(record)
   try {
-    await takeAddresses(engine.ipam(network.record.ipam), network, kept.name, kept)
+    const ipam = engine.ipam(network.record.ipam)
+    // Whoever keeps account itself knows of it.
+    if (ipam.keeper === undefined) await takeAddresses(ipam, network, kept.name, kept)
     engine.ledger.claim([{ owner: kept.id, from: [], to: kept.resources }])
     retakePorts(engine, kept)
     engine.state.putEndpoint(kept)

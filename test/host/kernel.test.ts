@@ -42,6 +42,9 @@ async function world(keeps: boolean): Promise<KernelWorld> {
           const path = namespace?.path ?? host.netns
           await host.inside(path, ['ip', 'link', 'add', name, 'up', 'type', 'bridge'])
         },
+        async addLink(name) {
+          await host.ip(`link add ${name} type veth peer name ${name}-end`)
+        },
         async addAddress(link, address) {
           await host.ip(`addr add ${address} dev ${link}`)
         },

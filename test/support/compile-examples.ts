@@ -45,6 +45,7 @@ const sourcePaths = {
   'libcnm/client': [join(root, 'src/client/client.ts')],
   'libcnm/linux': [join(root, 'src/linux.ts')],
   'libcnm/netlink': [join(root, 'src/kernel/linux/netlink/index.ts')],
+  'libcnm/plugin': [join(root, 'src/plugin/server.ts')],
   'libcnm/nftables': [join(root, 'src/kernel/linux/nftables/index.ts')],
   'libcnm/testing': [join(root, 'src/testing/index.ts')],
 }

@@ -72,7 +72,7 @@ const layers: readonly Layer[] = [
   {
     areas: /^cli$/,
     uses: new RegExp(
-      `^(${foundation}|client|api|front/oci|index\\.ts|linux(-daemon|-keeper|-program|-container)?\\.ts)$`,
+      `^(${foundation}|client|api|front/oci|index\\.ts|linux(-daemon|-keeper|-plugins|-program|-container)?\\.ts)$`,
     ),
     why: 'a command uses the client or the public library, as any user could',
   },
@@ -107,7 +107,7 @@ const layers: readonly Layer[] = [
     why: 'the public face has no implementation, so that importing it loads no FFI',
   },
   {
-    areas: /^linux(-daemon|-keeper|-program|-container)?\.ts$/,
+    areas: /^linux(-daemon|-keeper|-plugins|-program|-container)?\.ts$/,
     uses: /./,
     why: 'the composition roots',
   },
@@ -156,7 +156,7 @@ const doors: readonly {
   {
     modules: /^node:(fs|fs\/promises|net|dgram|http|http2|https|tls|worker_threads|os|cluster)$/,
     areas:
-      /^(kernel\/linux|store\/local|store\/etcd|.+\/remote|plugin|keeper|daemon|client|cli|front|testing|linux(-daemon|-keeper|-program|-container)?\.ts)(\/|$)/,
+      /^(kernel\/linux|store\/local|store\/etcd|.+\/remote|plugin|keeper|daemon|client|cli|front|testing|linux(-daemon|-keeper|-plugins|-program|-container)?\.ts)(\/|$)/,
     why: 'whatever asks or changes the machine goes through the door, so this part does no I/O',
   },
 ]

@@ -22,6 +22,8 @@ export interface Verbs {
   endpoints(): Now<EndpointVerbs[]>
   events(options?: Cancellable): Now<AsyncIterable<object>>
   queries(options?: Cancellable): Now<AsyncIterable<object>>
+  plugins(options?: Cancellable): Promise<unknown>
+  plugin(name: string, options?: Cancellable): Promise<unknown>
   doctor(options?: Cancellable & { readonly fix?: boolean }): Promise<unknown>
   prune(options?: Cancellable): Promise<unknown>
   down(options?: Cancellable): Promise<unknown>
@@ -110,6 +112,8 @@ const networkSteps: readonly Step[] = [
     (cnm) => cnm.createNetwork({ name: 'a', subnets: ['10.7.0.0/16'] }),
   ],
   ['an unknown driver', 'UNKNOWN_DRIVER', (cnm) => cnm.createNetwork({ name: 'a', driver: 'b' })],
+  ['there are no plugins', 'done', (cnm) => cnm.plugins()],
+  ['so not that one', 'PLUGIN_NOT_FOUND', (cnm) => cnm.plugin('weave')],
   ['an unknown IPAM', 'UNKNOWN_IPAM', (cnm) => cnm.createNetwork({ name: 'a', ipam: 'b' })],
   [
     'an option with no such value',

@@ -9,6 +9,7 @@ export function nullIpam(): Ipam {
 
 class NullIpam implements Ipam {
   readonly name = 'null'
+  readonly addresses = false
 
   async requestPool({ family, subnet, range }: PoolRequest): Promise<Pool> {
     const given = subnet ?? range

@@ -5,6 +5,7 @@ import type { Difference } from '../kernel.ts'
 import type {
   AddressResource,
   BridgeResource,
+  LentLinkResource,
   NamespaceRef,
   ReservationResource,
   Resource,
@@ -81,6 +82,8 @@ class Comparison {
         return this.#bridge(resource)
       case 'veth':
         return this.#veth(resource)
+      case 'lent-link':
+        return this.#lentLink(resource)
       case 'address':
         return this.#address(resource)
       case 'route':
@@ -180,6 +183,16 @@ class Comparison {
       peer.ipv6
         ? this.#ipv6Switch(peer.name, true, peer.namespace)
         : other.makesIpv6Addresses && `${inside} makes IPv6 addresses for itself`,
+    ])
+  }
+
+  #lentLink({ name, namespace, inside, mac }: LentLinkResource): Finding {
+    const link = this.#in(namespace)?.links.get(inside)
+    const what = `${inside} in ${namespace.path}`
+    if (link === undefined) return missing(`no link ${what}, which was ${name} on the host`)
+    return differences([
+      !link.up && `${what} is down`,
+      mac !== undefined && link.mac !== mac && `${what} has address ${link.mac}, not ${mac}`,
     ])
   }
 

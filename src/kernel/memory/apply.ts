@@ -3,6 +3,7 @@ import type { Change } from '../kernel.ts'
 import type { Resource } from '../resource.ts'
 import { resourceKey } from '../resource.ts'
 import { addresses, routes, sysctls } from './addressing.ts'
+import { lentLinks } from './lent-links.ts'
 import { bridges, namespaces, veths } from './links.ts'
 import type { Machine } from './machine.ts'
 import {
@@ -30,6 +31,7 @@ const verbs: { readonly [K in Kind]: Verbs<Extract<Resource, { kind: K }>> } = {
   namespace: namespaces,
   bridge: bridges,
   veth: veths,
+  'lent-link': lentLinks,
   address: addresses,
   route: routes,
   sysctl: sysctls,
@@ -61,6 +63,7 @@ const removalOrder = [
   'element',
   'route',
   'address',
+  'lent-link',
   'table',
   'sysctl',
   'namespace',

@@ -22,6 +22,12 @@ export function commandLines(resource: Resource): readonly string[] {
       return [bridgeLine(resource)]
     case 'veth':
       return [vethLine(resource)]
+    case 'lent-link': {
+      const { name, namespace, inside, mac } = resource
+      return [
+        `ip link set ${name} netns ${namespace.path} name ${inside}${option('address', mac)} up`,
+      ]
+    }
     case 'address':
       return [addressLine(resource)]
     case 'route':

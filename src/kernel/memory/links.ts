@@ -114,7 +114,7 @@ export function removePlace(machine: Machine, place: Place): void {
   machine.delete(machine.places, place.path)
 }
 
-function clearLink(machine: Machine, place: Place, name: string): void {
+export function clearLink(machine: Machine, place: Place, name: string): void {
   const onHost = place === machine.host
   for (const [key, { link, address }] of place.addresses) {
     if (link !== name) continue

@@ -5,6 +5,7 @@ import { holdsOneOf, type WantedPorts } from '../port-conflict.ts'
 import type {
   BridgeResource,
   ElementResource,
+  LentLinkResource,
   NamespaceRef,
   Resource,
   VethResource,
@@ -22,7 +23,7 @@ export interface Link {
   /** What has passed through it; absent: nothing. */
   readonly traffic?: Partial<Omit<LinkStatistics, 'name'>>
   /** What it was made from (an inner end: its host end's). Absent: it is somebody else's. */
-  readonly resource?: BridgeResource | VethResource
+  readonly resource?: BridgeResource | VethResource | LentLinkResource
 }
 
 export interface PlacedAddress {

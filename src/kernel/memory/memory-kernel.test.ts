@@ -26,6 +26,7 @@ function world(): KernelWorld {
       },
       removeNamespace: async (path) => kernel.removeNamespace(path),
       addBridge: async (name, namespace) => kernel.addLink({ name, type: 'bridge', namespace }),
+      addLink: async (name) => kernel.addLink({ name, type: 'veth' }),
       addAddress: async (link, address) => kernel.addAddress(link, address),
       removeLink: async (name) => kernel.removeLink(name),
       async bindPort(port) {

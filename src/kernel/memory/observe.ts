@@ -42,7 +42,7 @@ function summary(resource: Resource): string {
 
 export function surveyed(machine: Machine, { namespaceDir, tables }: SurveyQuery): Survey {
   const links = [...machine.host.links.values()].flatMap(({ resource }): SurveyedLink[] => {
-    if (resource === undefined) return []
+    if (resource === undefined || resource.kind === 'lent-link') return []
     const { kind: type, name } = resource
     return type === 'bridge'
       ? [{ name, type }]
@@ -61,7 +61,7 @@ export function surveyed(machine: Machine, { namespaceDir, tables }: SurveyQuery
 function surveyedNamespace(place: Place): SurveyedNamespace {
   const links = [...place.links.values()].flatMap(({ name, mac, mtu, resource }) => {
     if (mac === undefined) return []
-    const hostEnd = resource === undefined ? {} : { hostEnd: resource.name }
+    const hostEnd = resource?.kind === 'veth' ? { hostEnd: resource.name } : {}
     const addresses = [...place.addresses.values()]
       .filter(({ link }) => link === name)
       .map(({ address }) => address)
@@ -179,7 +179,8 @@ function linkLines(
   namespace?: NamespaceRef,
 ): readonly string[] {
   if (name === 'lo') return []
-  if (resource !== undefined) return namespace === undefined ? commandLines(resource) : []
+  const isListedHere = namespace === undefined || resource?.kind === 'lent-link'
+  if (resource !== undefined) return isListedHere ? commandLines(resource) : []
   const place = namespace === undefined ? '' : ` -n ${namespace.path}`
   return [`ip${place} link add ${name} up mtu ${mtu} type ${type}`]
 }

@@ -46,7 +46,7 @@ export function descriptionCases(test: SceneCase, variant: Variant): void {
     const { host, attachment } = describeAll(scene, network)
     if (sandbox === 'host' || attachment.link === undefined) {
       expect(attachment).toEqual({ addresses: [], routes: [] })
-    } else {
+    } else if (attachment.link.type === 'veth') {
       expectLink(network, attachment)
       const bridges = host.filter(({ kind }) => kind === 'bridge').map(resourceKey)
       expect(bridges).toContain(`link::${attachment.link.bridge}`)
@@ -149,7 +149,7 @@ function linkNames(resources: readonly Resource[]): readonly string[] {
 }
 
 function expectLink(network: NetworkSpec, { link, addresses }: Attachment): void {
-  if (link === undefined) return
+  if (link?.type !== 'veth') return
   const [first] = macBytes(link.mac)
   expect(first! & 1, 'a MAC of one link, not of a group').toBe(0)
   expect(link.mtu).toBeGreaterThanOrEqual(network.ipv6 ? 1280 : 68)

@@ -155,17 +155,30 @@ function insideResources(
   { link, isGateway }: { readonly link: string; readonly isGateway: boolean },
 ): readonly Resource[] {
   if (born === undefined) return []
-  const { hostName: name, bridge, mtu, mac, ipv6 } = born
   const defaults = [
     { destination: '0.0.0.0/0' as Prefix, gateway: gateway4 },
     { destination: '::/0' as Prefix, gateway: gateway6 },
   ].filter(({ gateway }) => isGateway && gateway !== undefined)
   const at = { namespace, link }
   return [
-    { kind: 'veth', name, bridge, mtu, peer: { namespace, name: link, mac, ipv6 } },
+    linkResource(born, namespace, link),
     ...addresses.map((address): Resource => ({ kind: 'address', ...at, address })),
     ...[...routes, ...defaults].map((route): Resource => ({ kind: 'route', ...at, ...route })),
   ]
+}
+
+function linkResource(
+  attached: NonNullable<Attachment['link']>,
+  namespace: NamespaceRef,
+  link: string,
+): Resource {
+  const { hostName: name, ipv6 } = attached
+  if (attached.type === 'lent') {
+    const { mac } = attached
+    return { kind: 'lent-link', name, namespace, inside: link, ...(mac ? { mac } : {}), ipv6 }
+  }
+  const { bridge, mtu, mac } = attached
+  return { kind: 'veth', name, bridge, mtu, peer: { namespace, name: link, mac, ipv6 } }
 }
 
 /** What of `mine` nobody else wants. */

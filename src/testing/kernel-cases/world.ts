@@ -41,6 +41,8 @@ export interface OthersInWorld {
   removeNamespace(path: string): Promise<void>
   /** A bridge, up. */
   addBridge(name: string, namespace?: NamespaceRef): Promise<void>
+  /** A link that can be moved, down. */
+  addLink(name: string): Promise<void>
   addAddress(link: string, address: Cidr): Promise<void>
   /** Any link, ours too. */
   removeLink(name: string): Promise<void>

@@ -2,6 +2,7 @@ import { type Cidr, familyOf } from '../../../address/address.ts'
 import type { KernelError } from '../../../base/errors.ts'
 import {
   type AddressResource,
+  type LentLinkResource,
   type NamespaceRef,
   type Resource,
   type RouteResource,
@@ -29,14 +30,15 @@ import type { Step, Transaction } from './transaction.ts'
 interface Gain {
   readonly ref: NamespaceRef | undefined
   readonly veths: VethResource[]
+  readonly lentLinks: LentLinkResource[]
   readonly addresses: AddressResource[]
   readonly routes: RouteResource[]
 }
 
 /** Links up, addresses, routes: all there is for one namespace at once. */
 export function bringUp(transaction: Transaction, plan: Plan): void {
-  for (const { ref, veths, addresses, routes } of gainsByPlace(plan)) {
-    const [first] = [...veths, ...addresses, ...routes]
+  for (const { ref, veths, lentLinks, addresses, routes } of gainsByPlace(plan)) {
+    const [first] = [...veths, ...lentLinks, ...addresses, ...routes]
     const place = transaction.attempt(resourceKey(first!), () => transaction.places.at(ref))
     const attempt = <R extends Resource>(
       resources: readonly R[],
@@ -61,6 +63,10 @@ export function bringUp(transaction: Transaction, plan: Plan): void {
         key,
         message: setLink(place.index(peer.name), { up: true }),
       })),
+      ...attempt(lentLinks, ({ inside }, key) => ({
+        key,
+        message: setLink(place.index(inside), { up: true }),
+      })),
       ...attempt(addresses, (address, key) => addAddress(transaction, place, address, key)),
       ...attempt([...routes].sort(byGateway), (route, key) =>
         addRoute(transaction, place, plan, route, key),
@@ -81,12 +87,13 @@ function gainsByPlace(plan: Plan): Gain[] {
     const path = ref?.path ?? ''
     let gain = gains.get(path)
     if (gain === undefined) {
-      gain = { ref, veths: [], addresses: [], routes: [] }
+      gain = { ref, veths: [], lentLinks: [], addresses: [], routes: [] }
       gains.set(path, gain)
     }
     return gain
   }
   for (const veth of add.veths) at(veth.peer.namespace).veths.push(veth)
+  for (const link of add.lentLinks) at(link.namespace).lentLinks.push(link)
   for (const address of add.addresses) at(address.namespace).addresses.push(address)
   for (const route of add.routes) {
     if (!isExchanged(plan, route)) at(route.namespace).routes.push(route)

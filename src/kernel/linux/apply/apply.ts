@@ -13,6 +13,7 @@ import { announce } from './announcements.ts'
 import { changeConsents } from './consents.ts'
 import { changeFiles, removeFiles } from './files.ts'
 import { Keeping } from './keeping.ts'
+import { borrowLinks } from './lent-links.ts'
 import { makeBridges, makeVeths, settleCarriers } from './make-links.ts'
 import { makeNamespaces, removeNamespaces } from './namespaces.ts'
 import { awaitNeighbourDiscovery } from './neighbour-discovery.ts'
@@ -95,6 +96,7 @@ function perform(
   changeFiles(transaction, plan)
   makeBridges(transaction, add.bridges)
   makeVeths(transaction, add.veths)
+  borrowLinks(transaction, add.lentLinks)
   writeSysctls(transaction, namespaces, plan)
   bringUp(transaction, plan)
   changeRates(transaction, plan)

@@ -91,7 +91,7 @@ function reprieve({ socket }: Place, link: Link): void {
 }
 
 /** What is on a link; the answer puts back whatever of it is missing then. */
-function remember({ socket }: Place, link: number): () => void {
+export function remember({ socket }: Place, link: number): () => void {
   const addresses = listAddresses(socket, { link })
   const routes = listRoutes(socket, { link })
     .filter(({ protocol }) => protocol !== RTPROT_KERNEL)

@@ -14,6 +14,7 @@ import {
   type FileResource,
   type FlowsResource,
   type HostsEntryResource,
+  type LentLinkResource,
   type NamespaceRef,
   type NamespaceResource,
   type RateResource,
@@ -42,6 +43,7 @@ export interface Sorted {
   readonly namespaces: readonly NamespaceResource[]
   readonly bridges: readonly BridgeResource[]
   readonly veths: readonly VethResource[]
+  readonly lentLinks: readonly LentLinkResource[]
   readonly addresses: readonly AddressResource[]
   readonly routes: readonly RouteResource[]
   readonly sysctls: readonly SysctlResource[]
@@ -81,6 +83,7 @@ export function planOf({ remove, add }: Change): Plan {
       ...added.bridges.map(({ name }) => placedLink(undefined, name)),
       ...added.veths.map(({ name }) => placedLink(undefined, name)),
       ...added.veths.map(({ peer }) => placedLink(peer.namespace, peer.name)),
+      ...added.lentLinks.map(({ namespace, inside }) => placedLink(namespace, inside)),
     ]),
   }
 }
@@ -88,6 +91,9 @@ export function planOf({ remove, add }: Change): Plan {
 /** What is in both lists is changed where it is, but for these. */
 function isMadeAnew(from: Resource, to: Resource): boolean {
   if (from.kind === 'element') return true
+  if (from.kind === 'lent-link' && to.kind === 'lent-link') {
+    return from.namespace.path !== to.namespace.path || from.inside !== to.inside
+  }
   if (from.kind !== 'veth' || to.kind !== 'veth') return false
   return from.peer.namespace.path !== to.peer.namespace.path || from.peer.name !== to.peer.name
 }
@@ -168,6 +174,7 @@ function sort(resources: readonly Resource[]): Sorted {
     namespaces: all('namespace'),
     bridges: all('bridge'),
     veths: all('veth'),
+    lentLinks: all('lent-link'),
     addresses: all('address'),
     routes: all('route'),
     sysctls: all('sysctl'),

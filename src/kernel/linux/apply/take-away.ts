@@ -11,6 +11,7 @@ import { deleteAddress, newAddress } from '../rtnetlink/address.ts'
 import { type Link, listLinks } from '../rtnetlink/link.ts'
 import { deleteRoute, type NewRoute, newRoute, replaceRoute } from '../rtnetlink/route.ts'
 import { condemn, findLink, freeName, ownLink } from './condemn.ts'
+import { giveBackLinks } from './lent-links.ts'
 import { type Plan, placedLink } from './plan.ts'
 import { condemnIfb } from './rates.ts'
 import type { Step, Transaction } from './transaction.ts'
@@ -47,6 +48,7 @@ export function takeAway(
   for (const [path, loss] of losses) {
     if (path !== '') takeFromSandbox(transaction, plan, loss)
   }
+  giveBackLinks(transaction, plan.remove.lentLinks)
   const hostLoss = losses.get('')
   const steps = hostLoss === undefined ? [] : networkSteps(host, plan, hostLoss)
   const dyingLinks = new Map<string, number[]>()
@@ -139,7 +141,10 @@ function takeFromSandbox(transaction: Transaction, plan: Plan, loss: Loss): void
 }
 
 /** undefined: the sandbox has gone by itself, and everything in it. */
-function placeIfThere(transaction: Transaction, ref: NamespaceRef | undefined): Place | undefined {
+export function placeIfThere(
+  transaction: Transaction,
+  ref: NamespaceRef | undefined,
+): Place | undefined {
   try {
     return transaction.places.at(ref)
   } catch (error) {

@@ -120,6 +120,14 @@ export function renameLink(index: number, name: string): Message {
 }
 
 /**
+ * Equivalent to: `ip link set LINK netns NAMESPACE name NAME`. It is down there, and has no addresses; its
+ * index may be another one.
+ */
+export function moveLink(index: number, namespaceFd: number, name: string): Message {
+  return changeLink(index, {}, { namespaceFd, name })
+}
+
+/**
  * Equivalent to: `ip link delete LINK`. Takes 10 to 50 ms during which the calling thread waits and
  * nobody else's request is executed: take the link down first, and delete many together.
  */

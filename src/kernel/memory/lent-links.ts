@@ -1,0 +1,51 @@
+import type { LentLinkResource } from '../resource.ts'
+import { clearLink } from './links.ts'
+import type { Verbs } from './verbs.ts'
+
+export const lentLinks: Verbs<LentLinkResource> = {
+  put(machine, resource) {
+    const { name, namespace, inside, mac, ipv6 } = resource
+    const { host } = machine
+    const place = machine.enter(namespace)
+    const link = host.links.get(name)
+    const there = place.links.get(inside)
+    if (there !== undefined) {
+      if (link !== undefined) throw machine.linkExists(inside, place)
+      machine.set(place.links, inside, { ...there, ...(mac ? { mac } : {}), ipv6, resource })
+      return
+    }
+    if (link === undefined) {
+      throw machine.refusal('RTM_GETLINK', 'ENODEV', 'there is no such link', name)
+    }
+    if (link.resource !== undefined) {
+      throw machine.refusal('RTM_SETLINK', 'EBUSY', 'it is a network’s own', name)
+    }
+    machine.delete(host.links, name)
+    clearLink(machine, host, name)
+    machine.note({ type: 'link', change: 'gone', name })
+    machine.set(place.links, inside, {
+      ...link,
+      name: inside,
+      ipv6,
+      ...(mac === undefined ? {} : { mac }),
+      resource,
+    })
+  },
+
+  drop(machine, { name, namespace, inside }) {
+    const place = machine.find(namespace)
+    const link = place?.links.get(inside)
+    if (place === undefined || link === undefined) return
+    machine.delete(place.links, inside)
+    clearLink(machine, place, inside)
+    const { resource: _, ...rest } = link
+    const taken = machine.host.links.has(name)
+    machine.set(machine.host.links, taken ? `lent-${inside}` : name, { ...rest, name })
+    machine.note({ type: 'link', change: 'set', name })
+  },
+
+  found(machine, { namespace, inside }) {
+    const link = machine.find(namespace)?.links.get(inside)
+    return link?.resource?.kind === 'lent-link' ? link.resource : undefined
+  },
+}

@@ -1,0 +1,368 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { answering, FakePlugin, faults } from '../test/support/fake-plugin.ts'
+import type { Controller } from './model/controller.ts'
+
+let fake: FakePlugin
+let cnm: Controller
+
+beforeEach(async () => {
+  fake = await FakePlugin.start()
+  cnm = await fake.engine()
+})
+
+afterEach(() => fake[Symbol.asyncDispose]())
+
+const web = { name: 'web', driver: 'fake', ipam: 'fake' } as const
+
+it('tells a driver what comes and goes, in order', async () => {
+  const network = await cnm.createNetwork(web)
+  const box = await cnm.createSandbox({ name: 'box' })
+  const before = fake.state()
+  fake.calls.length = 0
+  const endpoint = await box.connect(network, { publish: ['8080:80'] })
+  expect(endpoint.inspect()).toMatchObject({ ipv4: '10.66.0.2', plugin: 'ready' })
+  expect(fake.calls.filter((call) => !/^(Activate|GetCapabilities)$/.test(call))).toEqual([
+    'RequestAddress',
+    'CreateEndpoint',
+    'Join',
+    'ProgramExternalConnectivity',
+  ])
+  expect(fake.rig.kernel.lines()).toContainEqual(
+    expect.stringMatching(/^ip link set si-\w{10} netns \S+ name eth0 up$/),
+  )
+  fake.calls.length = 0
+  await endpoint.leave()
+  expect(fake.calls).toEqual([
+    'RevokeExternalConnectivity',
+    'Leave',
+    'DeleteEndpoint',
+    'ReleaseAddress',
+  ])
+  expect(fake.state()).toEqual(before)
+  await cnm.down()
+  expect([fake.networks.size, fake.endpoints.size, fake.addresses.size]).toEqual([0, 0, 0])
+  expect(fake.rig.problems).toEqual([])
+})
+
+describe('when a plugin', () => {
+  describe.each(Object.entries(faults))('%s', (fault, happens) => {
+    it.each(['RequestPool', 'CreateNetwork'])('to %s, there is no network', async (method) => {
+      const before = fake.state()
+      fake.faults.set(method, happens)
+      await expectFailure(method, cnm.createNetwork(web), fault)
+      await expect.poll(() => fake.state()).toEqual(before)
+      await cnm.createNetwork(web)
+    })
+
+    it.each(['RequestAddress', 'CreateEndpoint', 'Join', 'ProgramExternalConnectivity'])(
+      'to %s, nothing is connected',
+      async (method) => {
+        const network = await cnm.createNetwork(web)
+        const box = await cnm.createSandbox({ name: 'box' })
+        const before = fake.state()
+        fake.faults.set(method, happens)
+        await expectFailure(method, box.connect(network, { publish: ['80:80'] }), fault)
+        expect(fake.state()).toEqual(before)
+        expect(box.endpoints()).toEqual([])
+        await box.connect(network, { publish: ['80:80'] })
+      },
+    )
+
+    it('to Leave and DeleteEndpoint, the endpoint is gone all the same', async () => {
+      const network = await cnm.createNetwork(web)
+      const box = await cnm.createSandbox({ name: 'box' })
+      const endpoint = await box.connect(network)
+      fake.faults.set('Leave', happens)
+      fake.faults.set('DeleteEndpoint', happens)
+      await endpoint.leave()
+      expect(box.endpoints()).toEqual([])
+      expect(fake.rig.kernel.lines().join('\n')).not.toContain('eth0')
+    })
+  })
+
+  const nonsense = [
+    ['an address of another family', 'RequestAddress', { Address: 'fd00::9/64' }],
+    ['an address outside the pool', 'RequestAddress', { Address: '10.99.0.9/24' }],
+    ['no address', 'RequestAddress', { Address: '' }],
+    ['the address of another', 'RequestAddress', { Address: '10.66.0.1/24' }],
+    ['an address that it was told', 'CreateEndpoint', { Interface: { Address: '10.66.0.2/24' } }],
+    ['no MAC', 'CreateEndpoint', { Interface: { MacAddress: '01:00:00:00:00:01' } }],
+    [
+      'a link that there is not',
+      'Join',
+      { InterfaceName: { SrcName: 'nowhere', DstPrefix: 'eth' } },
+    ],
+    ['the name of no link', 'Join', { InterfaceName: { SrcName: 'a/b', DstPrefix: 'eth' } }],
+    [
+      'a gateway of another family',
+      'Join',
+      { InterfaceName: { SrcName: 'x' }, Gateway: 'fd00::1' },
+    ],
+    ['a gateway without a link', 'Join', { Gateway: '10.66.0.1' }],
+    [
+      'a route without a gateway',
+      'Join',
+      { InterfaceName: { SrcName: 'x' }, StaticRoutes: [{ Destination: '10.1.0.0/16' }] },
+    ],
+  ] as const
+
+  it.each(nonsense)('answers %s to %s, nothing is connected', async (_, method, answer) => {
+    const network = await cnm.createNetwork(web)
+    const box = await cnm.createSandbox({ name: 'box' })
+    const before = fake.state()
+    fake.faults.set(method, answering(answer))
+    await expectFailure(method, box.connect(network))
+    expect(fake.state()).toEqual(before)
+    await box.connect(network)
+  })
+
+  it.each([
+    ['a pool of another family', { PoolID: 'pool', Pool: 'fd00::/64' }],
+    ['another pool than the one asked for', { PoolID: 'pool', Pool: '10.77.0.0/24' }],
+    ['a pool without an id', { PoolID: '', Pool: '10.67.0.0/24' }],
+  ])('answers %s, there is no network', async (_, answer) => {
+    const before = fake.state()
+    fake.faults.set('RequestPool', answering(answer))
+    await expectFailure('RequestPool', cnm.createNetwork({ ...web, subnets: ['10.67.0.0/24'] }))
+    expect(fake.state()).toEqual(before)
+  })
+
+  it('has an address twice, the first who has it keeps it', async () => {
+    const network = await cnm.createNetwork(web)
+    const [a, b] = [await cnm.createSandbox({ name: 'a' }), await cnm.createSandbox({ name: 'b' })]
+    await a.connect(network)
+    const before = fake.state()
+    fake.faults.set('RequestAddress', answering({ Address: '10.66.0.2/24' }))
+    await expect(b.connect(network)).rejects.toMatchObject({
+      code: 'PLUGIN_FAILED',
+      message: expect.stringContaining('10.66.0.2, which endpoint "a" has'),
+    })
+    expect(fake.state()).toEqual(before)
+  })
+})
+
+async function expectFailure(method: string, work: Promise<unknown>, fault = ''): Promise<void> {
+  const error = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  const isAway = fault === 'hangs' || fault === 'dies in the middle'
+  expect(error).toMatchObject({ code: isAway ? 'PLUGIN_UNAVAILABLE' : 'PLUGIN_FAILED' })
+  const { message } = error as Error
+  expect(message).toContain('plugin "fake"')
+  expect(message).toContain(`.${method}`)
+}
+
+describe('a plugin that is away', () => {
+  const fast = { timeout: 5_000, interval: 10 }
+
+  it('is told later what has gone meanwhile', async () => {
+    const network = await cnm.createNetwork(web)
+    const box = await cnm.createSandbox({ name: 'box' })
+    const endpoint = await box.connect(network)
+    const before = [...fake.endpoints]
+    await fake.stop()
+    await endpoint.leave()
+    expect([...fake.endpoints]).toEqual(before)
+    await fake.listen()
+    await expect.poll(() => fake.endpoints.size, fast).toBe(0)
+    await expect.poll(() => fake.addresses.has('10.66.0.2'), fast).toBe(false)
+  })
+
+  it('is told later by the next engine, too', async () => {
+    const network = await cnm.createNetwork(web)
+    const box = await cnm.createSandbox({ name: 'box' })
+    const endpoint = await box.connect(network)
+    await fake.stop()
+    await endpoint.leave()
+    await cnm.close()
+    cnm = await fake.engine()
+    await fake.listen()
+    await expect.poll(() => fake.endpoints.size, fast).toBe(0)
+  })
+
+  it('keeps its endpoints as they are, degraded, and finds them again', async () => {
+    const network = await cnm.createNetwork(web)
+    const box = await cnm.createSandbox({ name: 'box' })
+    const endpoint = await box.connect(network)
+    const before = fake.rig.snapshot()
+    await fake.stop()
+    await expect.poll(() => endpoint.inspect().plugin, fast).toBe('degraded')
+    expect(await cnm.plugin('fake')).toMatchObject({ state: 'unavailable', degraded: 1 })
+    expect(fake.rig.snapshot()).toEqual(before)
+    fake.calls.length = 0
+    await fake.listen()
+    await expect.poll(() => endpoint.inspect().plugin, fast).toBe('ready')
+    expect(fake.calls).toContain('EndpointOperInfo')
+    expect(fake.calls).not.toContain('CreateEndpoint')
+    expect(fake.rig.snapshot()).toEqual(before)
+  })
+
+  it('that has forgotten everything is told it again', async () => {
+    fake.requiresReplay = true
+    const network = await cnm.createNetwork(web)
+    const box = await cnm.createSandbox({ name: 'box' })
+    const endpoint = await box.connect(network)
+    const before = fake.state()
+    await fake.stop()
+    fake.forget()
+    fake.rig.kernel.removeLink('eth0', box.inspect().namespace)
+    await fake.listen()
+    await expect.poll(() => fake.endpoints.size, fast).toBe(1)
+    await expect.poll(() => endpoint.inspect().plugin, fast).toBe('ready')
+    expect(fake.state()).toEqual(before)
+  })
+
+  it('does not keep an engine from starting, nor others from working', async () => {
+    const network = await cnm.createNetwork(web)
+    const box = await cnm.createSandbox({ name: 'box' })
+    await box.connect(network)
+    await cnm.close()
+    await fake.stop()
+    cnm = await fake.engine()
+    const again = cnm.sandbox('box')
+    expect(again.endpoints()[0]?.inspect()).toMatchObject({ plugin: 'degraded', state: 'ready' })
+    await again.connect(await cnm.createNetwork({ name: 'other' }))
+    await again.delete()
+    expect(cnm.sandboxes()).toEqual([])
+  })
+
+  it('that is back and slow and doctor don’t wait for each other', async () => {
+    const network = await cnm.createNetwork(web)
+    const box = await cnm.createSandbox({ name: 'box' })
+    const endpoint = await box.connect(network)
+    await fake.stop()
+    await expect.poll(() => endpoint.inspect().plugin, fast).toBe('degraded')
+    fake.calls.length = 0
+    let answer = () => {}
+    fake.faults.set('GetCapabilities', (_, response) => {
+      answer = () => response.end('{}')
+    })
+    await fake.listen()
+    await expect.poll(() => fake.calls, fast).toContain('GetCapabilities')
+    // It waits for its turn behind whoever has asked before.
+    const found = cnm.doctor()
+    answer()
+    expect(await found).toEqual([])
+    await expect.poll(() => endpoint.inspect().plugin, fast).toBe('ready')
+  })
+
+  it('lets its network be deleted, and is told later', async () => {
+    const network = await cnm.createNetwork(web)
+    await fake.stop()
+    await network.delete()
+    expect(fake.networks.size).toBe(1)
+    await fake.listen()
+    await expect.poll(() => fake.networks.size, fast).toBe(0)
+  })
+
+  it('is not asked again and again by those who wait', async () => {
+    const network = await cnm.createNetwork(web)
+    const box = await cnm.createSandbox({ name: 'box' })
+    await fake.stop()
+    await expect(box.connect(network)).rejects.toMatchObject({ code: 'PLUGIN_UNAVAILABLE' })
+    const begun = performance.now()
+    await expect(box.connect(network)).rejects.toThrow(/RequestAddress is not tried/)
+    expect(performance.now() - begun).toBeLessThan(200)
+  })
+})
+
+it('hangs up nobody else while it hangs', async () => {
+  fake.faults.set('CreateNetwork', faults.hangs)
+  const slow = cnm.createNetwork(web)
+  slow.catch(() => {})
+  await expect.poll(() => fake.calls).toContain('CreateNetwork')
+  const other = await cnm.createNetwork({ name: 'other' })
+  const box = await cnm.createSandbox({ connect: [{ network: other.name }] })
+  expect(box.endpoints()).toHaveLength(1)
+  await expect(cnm.createNetwork({ name: 'web' })).rejects.toMatchObject({ code: 'NETWORK_EXISTS' })
+  await expect(slow).rejects.toMatchObject({ code: 'PLUGIN_UNAVAILABLE' })
+})
+
+it('knows no driver and no IPAM that nobody serves', async () => {
+  await expect(cnm.createNetwork({ ...web, driver: 'nobody' })).rejects.toMatchObject({
+    code: 'UNKNOWN_DRIVER',
+    message: 'there is no driver "nobody"',
+  })
+  await expect(cnm.createNetwork({ name: 'web', ipam: 'nobody' })).rejects.toMatchObject({
+    code: 'UNKNOWN_IPAM',
+  })
+  await expect(cnm.plugin('nobody')).rejects.toMatchObject({ code: 'PLUGIN_NOT_FOUND' })
+})
+
+describe('a driver that chooses addresses itself', () => {
+  const bare = { ...web, ipam: 'null' } as const
+  const choosing = (Interface: object) => answering({ Interface })
+
+  it('is believed', async () => {
+    const network = await cnm.createNetwork(bare)
+    const box = await cnm.createSandbox({ name: 'box' })
+    // What it does besides is done all the same.
+    const answer = choosing({ Address: '10.66.0.7/24', MacAddress: '02:00:00:00:00:07' })
+    fake.faults.set('CreateEndpoint', (request, response) => {
+      fake.rig.kernel.addLink({ name: 'chosen', type: 'tun' })
+      answer(request, response)
+    })
+    const InterfaceName = { SrcName: 'chosen', DstPrefix: 'net' }
+    fake.faults.set('Join', answering({ InterfaceName, Gateway: '10.66.0.1' }))
+    const endpoint = await box.connect(network)
+    expect(endpoint.inspect()).toMatchObject({ ipv4: '10.66.0.7', mac: '02:00:00:00:00:07' })
+    const lines = fake.rig.kernel.lines().join('\n')
+    expect(lines).toContain('address add 10.66.0.7/24 dev net0')
+    expect(lines).toContain('route replace default via 10.66.0.1 dev net0')
+  })
+
+  it.each([
+    ['of another family', { Address: 'fd00::7/64' }],
+    ['of a family that the network has not', { AddressIPv6: 'fd00::7/64' }],
+    ['that are none', { Address: '10.66.0/24' }],
+  ])('is not believed where they are %s', async (_, Interface) => {
+    const network = await cnm.createNetwork(bare)
+    const box = await cnm.createSandbox({ name: 'box' })
+    const before = fake.state()
+    fake.faults.set('CreateEndpoint', choosing(Interface))
+    await expectFailure('CreateEndpoint', box.connect(network))
+    expect(fake.state()).toEqual(before)
+  })
+
+  it('is not believed where somebody has them', async () => {
+    const network = await cnm.createNetwork(bare)
+    await network.createEndpoint({ name: 'a', persistent: true })
+    fake.faults.set('CreateEndpoint', choosing({ Address: '10.66.0.7/24' }))
+    await network.createEndpoint({ name: 'b', persistent: true })
+    const before = fake.state()
+    fake.faults.set('CreateEndpoint', choosing({ Address: '10.66.0.7/24' }))
+    await expect(network.createEndpoint({ name: 'c' })).rejects.toMatchObject({
+      code: 'PLUGIN_FAILED',
+      message: expect.stringContaining('10.66.0.7, which endpoint "b" has'),
+    })
+    expect(fake.state()).toEqual(before)
+  })
+})
+
+it('makes no sandbox whose network can’t be had', async () => {
+  const network = await cnm.createNetwork(web)
+  const other = await cnm.createNetwork({ name: 'other' })
+  const before = fake.state()
+  const connect = [{ network: other.name }, { network: network.name }]
+  fake.faults.set('Join', faults['answers 500'])
+  await expect(cnm.createSandbox({ name: 'box', connect })).rejects.toMatchObject({
+    code: 'PLUGIN_FAILED',
+  })
+  expect(fake.state()).toEqual(before)
+  const box = await cnm.createSandbox({ name: 'box', connect })
+  expect(box.endpoints()).toHaveLength(2)
+})
+
+it('tells a plugin’s driver when its endpoint becomes the way out, and when it is none any more', async () => {
+  const network = await cnm.createNetwork(web)
+  const other = await cnm.createNetwork({ name: 'other' })
+  const box = await cnm.createSandbox({ name: 'box' })
+  await box.connect(network, { gwPriority: -1, publish: ['80:80'] })
+  fake.calls.length = 0
+  const first = await box.connect(other)
+  expect(fake.calls).toEqual(['RevokeExternalConnectivity'])
+  fake.calls.length = 0
+  await first.leave()
+  expect(fake.calls).toEqual(['ProgramExternalConnectivity'])
+})

@@ -1,0 +1,104 @@
+import { stat } from 'node:fs/promises'
+import { connect, type Socket } from 'node:net'
+import { setTimeout as after } from 'node:timers/promises'
+import type { PluginAddress } from './place.ts'
+import type { Plugin } from './plugin.ts'
+
+/** `back` is also said of one that is there from the beginning. */
+export type PresenceChange = 'lost' | 'back'
+
+/** A connection that is let go sooner than this was not just idle for too long. */
+const briefMs = 1_000
+
+export interface PresenceTimes {
+  /** How long is waited before a plugin that is not there is looked for again; then twice as long, … */
+  readonly firstMs: number
+  readonly mostMs: number
+}
+
+export const presenceTimes: PresenceTimes = { firstMs: 500, mostMs: 10_000 }
+
+/**
+ * Watches whether a plugin is there, until the signal fires. A connection on which nothing is said tells
+ * at once when it goes; then it is looked for until it is back. One that was started anew counts as gone
+ * and back: it may have forgotten what it was told.
+ */
+export async function watchPresence(
+  plugin: Plugin,
+  tell: (change: PresenceChange) => void,
+  signal: AbortSignal,
+  { firstMs, mostMs }: PresenceTimes = presenceTimes,
+): Promise<void> {
+  let pause = firstMs
+  let isLost = false
+  while (!signal.aborted) {
+    try {
+      const { place } = await plugin.probe({ signal })
+      isLost = false
+      pause = firstMs
+      tell('back')
+      await untilGone(place.address, signal)
+    } catch {
+      // What is wrong with it is told to whoever needs it.
+    }
+    if (signal.aborted) return
+    if (!isLost) tell('lost')
+    isLost = true
+    await after(pause, undefined, { signal }).catch(() => {})
+    pause = Math.min(2 * pause, mostMs)
+  }
+}
+
+/** Servers may end connections that say nothing: then whoever is there takes another one. */
+async function untilGone(address: PluginAddress, signal: AbortSignal): Promise<void> {
+  const first = await identityOf(address)
+  for (;;) {
+    const since = Date.now()
+    const socket = await open(address, signal)
+    if (socket === undefined) return
+    await closed(socket, signal)
+    if (signal.aborted || (await identityOf(address)) !== first) return
+    const left = briefMs - (Date.now() - since)
+    if (left > 0) await after(left, undefined, { signal }).catch(() => {})
+  }
+}
+
+/** A socket that was made anew is another one, though it has the same name. */
+async function identityOf(address: PluginAddress): Promise<string> {
+  if (!('socket' in address)) return ''
+  const found = await stat(address.socket).catch(() => undefined)
+  return found === undefined ? 'none' : `${found.ino} ${found.ctimeMs}`
+}
+
+function open(address: PluginAddress, signal: AbortSignal): Promise<Socket | undefined> {
+  return new Promise((resolve) => {
+    const socket = 'socket' in address ? connect(address.socket) : connect(address)
+    const fail = () => {
+      socket.destroy()
+      resolve(undefined)
+    }
+    socket.once('error', fail)
+    signal.addEventListener('abort', fail, { once: true })
+    socket.once('connect', () => {
+      socket.off('error', fail)
+      signal.removeEventListener('abort', fail)
+      // It must not keep the process.
+      socket.unref()
+      resolve(socket)
+    })
+  })
+}
+
+function closed(socket: Socket, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => socket.destroy()
+    signal.addEventListener('abort', end, { once: true })
+    socket.on('error', () => {})
+    socket.resume()
+    socket.once('close', () => {
+      signal.removeEventListener('abort', end)
+      resolve()
+    })
+    if (signal.aborted) end()
+  })
+}

@@ -1,0 +1,21 @@
+/** A key and a certificate of its own for `localhost` and 127.0.0.1, that nobody else trusts. For tests only. */
+
+export const key = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgMCCo8icKUhCrNZKX
+3xelBhnkfEsEF88YTXfnt0ZZwbehRANCAASvF5+YkAwbHVm7St+CeoFLsmzojJTQ
+5OuUKXPBriH2A0ZLL/ENApNEI9TPoPoSoj7w1JrygQrcrHehb62ZE/V7
+-----END PRIVATE KEY-----
+`
+
+export const certificate = `-----BEGIN CERTIFICATE-----
+MIIBnDCCAUGgAwIBAgIUOznkrez8y2F6hCpqt+AmFMZpK84wCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNjIwMTkwMloYDzIxMjYxMTAy
+MjAxOTAyWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAASvF5+YkAwbHVm7St+CeoFLsmzojJTQ5OuUKXPBriH2A0ZLL/ENApNE
+I9TPoPoSoj7w1JrygQrcrHehb62ZE/V7o28wbTAdBgNVHQ4EFgQUQbDxkeS79L/x
+eyASvfDfVhhe8ucwHwYDVR0jBBgwFoAUQbDxkeS79L/xeyASvfDfVhhe8ucwDwYD
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
+zj0EAwIDSQAwRgIhAL8AukDgkS1vvm9NAl4jVt+EOeodDrp4u/GFpIG5tvw6AiEA
+gUfL0NfFcdOEL/giAkg3g07jlDSvVUD7Cpo6kWCa334=
+-----END CERTIFICATE-----
+`
