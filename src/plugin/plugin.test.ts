@@ -91,7 +91,7 @@ describe('a call', () => {
   })
 
   it('has an end where nobody ever hears it', async () => {
-    const call = spaces(plugin({ socket }, { timeoutMs: 100, retryMs: 10 }))
+    const call = spaces(plugin({ socket }, { timeoutMs: 1_000, retryMs: 10 }))
     await expect(call).rejects.toMatchObject({
       code: 'PLUGIN_UNAVAILABLE',
       message: expect.stringContaining('plugin "p": Plugin.Activate: nobody answers'),
@@ -126,8 +126,8 @@ describe('a call', () => {
   })
 
   it('is not made at all for a while, where nobody answers', async () => {
-    const one = plugin({ socket }, { timeoutMs: 30, pauseMs: 60_000 })
-    await expect(spaces(one)).rejects.toThrow(/nobody answers/)
+    const one = plugin({ socket }, { pauseMs: 60_000 })
+    await expect(spaces(one, { retry: false })).rejects.toThrow(/nobody answers/)
     await expect(spaces(one)).rejects.toThrow(/is not tried: nobody answers/)
     await serve()
     await expect(spaces(one)).rejects.toThrow(/is not tried/)
@@ -197,14 +197,14 @@ describe('over TLS', () => {
     const tls = { insecure: false, ca, certificate: ca, key: secret }
     expect(await spaces(plugin({ host: '127.0.0.1', port, tls }))).toBeDefined()
     const nobody = { host: '127.0.0.1', port, tls: { insecure: true } }
-    await expect(spaces(plugin(nobody, { timeoutMs: 100 }))).rejects.toMatchObject({
+    await expect(spaces(plugin(nobody), { retry: false })).rejects.toMatchObject({
       code: 'PLUGIN_UNAVAILABLE',
     })
   })
 
   it('a file that is not there is named', async () => {
     const tls = { insecure: false, ca: join(folder, 'none.pem') }
-    const call = spaces(plugin({ host: '127.0.0.1', port: 1, tls }, { timeoutMs: 30 }))
+    const call = spaces(plugin({ host: '127.0.0.1', port: 1, tls }), { retry: false })
     await expect(call).rejects.toThrow(/none\.pem/)
   })
 })
@@ -247,7 +247,7 @@ describe('its presence', () => {
 
   it('is that of a plugin that is looked for', async () => {
     const find = () => Promise.reject(new Unreached('it is nowhere'))
-    const none = new Plugin('p', find, { ...defaultTimes, timeoutMs: 20, retryMs: 5 })
-    await expect(spaces(none)).rejects.toThrow(/nobody answers: it is nowhere/)
+    const none = new Plugin('p', find, defaultTimes)
+    await expect(spaces(none, { retry: false })).rejects.toThrow(/nobody answers: it is nowhere/)
   })
 })

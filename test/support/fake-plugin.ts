@@ -83,7 +83,7 @@ export class FakePlugin implements AsyncDisposable {
     this.addresses.clear()
   }
 
-  async engine(life = new Life(), timeoutMs = 300): Promise<Controller> {
+  async engine(life = new Life(), timeoutMs = 1_000): Promise<Controller> {
     this.#life = life
     const parts = this.rig.parts(life)
     const folders = { sockets: [this.folder], specs: [] }
