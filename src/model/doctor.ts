@@ -1,3 +1,4 @@
+import { isKept } from '../kernel/kept-resource.ts'
 import type { Difference, PortHolder } from '../kernel/kernel.ts'
 import { holderText } from '../kernel/port-conflict.ts'
 import { resourceKey } from '../kernel/resource.ts'
@@ -30,7 +31,8 @@ export interface Finding {
 export async function doctor(engine: Engine, losses: Losses, fix: boolean): Promise<Finding[]> {
   return engine.queue.runAlone(async () => {
     await engine.kernel.settled()
-    const drift = await lookAt(engine, fix).catch((error: unknown) => {
+    const lacked = fix ? await restoreKeeper(engine) : []
+    const drift = await findDrift(engine).catch((error: unknown) => {
       throw explain(error, 'looking at the machine')
     })
     const { differences, orphans, problems } = fix
@@ -49,7 +51,9 @@ export async function doctor(engine: Engine, losses: Losses, fix: boolean): Prom
           mended: !orphans.includes(resource),
         }),
       ),
-      ...problems.map((detail): Finding => ({ kind: 'lost', detail, mended: false })),
+      ...[...lacked, ...problems].map(
+        (detail): Finding => ({ kind: 'lost', detail, mended: false }),
+      ),
       ...losses.findings(fix),
       ...(await blocked(engine)),
       ...(await shadowed(engine)),
@@ -57,9 +61,14 @@ export async function doctor(engine: Engine, losses: Losses, fix: boolean): Prom
   })
 }
 
-async function lookAt(engine: Engine, fix: boolean): Promise<Drift> {
-  if (fix) await engine.kernel.restoreKeeper()
-  return findDrift(engine)
+/** Without a keeper nothing is kept, but all else can be mended. Answers with why there is none. */
+async function restoreKeeper({ kernel }: Engine): Promise<readonly string[]> {
+  try {
+    await kernel.restoreKeeper()
+    return []
+  } catch (error) {
+    return [`the keeper can't be brought back: ${String(error)}`]
+  }
 }
 
 /** Networks that would be forgotten with this process, as somebody has removed their records. */
@@ -88,8 +97,8 @@ async function mended(engine: Engine, drift: Drift): Promise<Left> {
   try {
     const taken = await mendOthers(engine, drift)
     const differences = taken.map(({ difference }) => difference)
-    const zones = await zonesLeft(engine, drift)
-    return { differences: [...differences, ...zones], orphans: [], problems: [] }
+    const unkept = await unkeptOf(engine, drift)
+    return { differences: [...differences, ...unkept], orphans: [], problems: [] }
   } catch {
     return mendedInPart(engine, drift)
   }
@@ -112,13 +121,13 @@ async function mendedInPart(engine: Engine, { differences, orphans }: Drift): Pr
   }
 }
 
-/** Where the host hasn't its address, a zone stays missing. */
-async function zonesLeft({ kernel }: Engine, drift: Drift): Promise<Difference[]> {
-  const zones = drift.differences.filter(({ resource }) => resource.kind === 'zone')
-  if (zones.length === 0) return []
-  const differences = await kernel.compare(zones.map(({ resource }) => resource))
+/** A zone stays missing where the host hasn't its address, and all that is kept where there is no keeper. */
+async function unkeptOf({ kernel }: Engine, drift: Drift): Promise<Difference[]> {
+  const kept = drift.differences.filter(({ resource }) => isKept(resource))
+  if (kept.length === 0) return []
+  const differences = await kernel.compare(kept.map(({ resource }) => resource))
   const left = new Set(differences.map(({ resource }) => resourceKey(resource)))
-  return zones.filter(({ resource }) => left.has(resourceKey(resource)))
+  return kept.filter(({ resource }) => left.has(resourceKey(resource)))
 }
 
 async function blocked({ kernel }: Engine): Promise<Finding[]> {

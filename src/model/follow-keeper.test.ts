@@ -1,7 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { MemoryRig } from '../../test/support/memory-rig.ts'
+import { KernelError } from '../base/errors.ts'
 import { EventStreams } from '../base/event-streams.ts'
+import { isKept } from '../kernel/kept-resource.ts'
 import type { KernelEvent, QueryEvent, ResolverCounters } from '../kernel/kernel.ts'
 import { memoryKernel } from '../kernel/memory/index.ts'
 import type { Resource } from '../kernel/resource.ts'
@@ -221,4 +223,31 @@ it('shows what the keeper has of nobody, and takes it away', async () => {
   await using second = await rig.start()
   expect(rig.kernel.lines().join('\n')).not.toContain('# names of')
   expect(await second.doctor()).toEqual([])
+})
+
+it('has all mended but what is kept, where no keeper can be started', async () => {
+  const rig = new KeptRig()
+  const { apply, compare, restoreKeeper } = rig.kernel
+  rig.kernel.compare = async (resources) => structuredClone(await compare(resources))
+  const { cnm } = await connected(rig)
+  await using _ = cnm
+  await rig.forget()
+  rig.kernel.writeSysctl('net/ipv4/conf/uplink/forwarding', '0')
+  rig.kernel.apply = (change) =>
+    apply({ ...change, add: change.add.filter((each) => !isKept(each)) })
+  rig.kernel.restoreKeeper = async () => {
+    throw new KernelError('execve', 'ENOMEM', {})
+  }
+  const findings = await cnm.doctor({ fix: true })
+  const mended = findings.filter((finding) => finding.mended).map(({ detail }) => detail)
+  expect(mended).toEqual([expect.stringContaining('net/ipv4/conf/uplink/forwarding')])
+  expect(findings).toContainEqual({
+    kind: 'lost',
+    detail: expect.stringMatching(/^the keeper can't be brought back: .*ENOMEM/),
+    mended: false,
+  })
+  expect(findings.filter(({ kind }) => kind === 'missing').length).toBeGreaterThan(1)
+  Object.assign(rig.kernel, { apply, restoreKeeper })
+  await cnm.doctor({ fix: true })
+  expect(await cnm.doctor()).toEqual([])
 })
