@@ -119,11 +119,18 @@ describe('an owned table', () => {
     const add = [element('links', ['br-x'], { owner: 'net' })]
     changeElements(first, [table], { remove: [], add })
     expect(listTables(socket())).toEqual([
-      { family: 'inet', name: 't', owned: true, hasOwner: true, owner: first.portId },
+      {
+        family: 'inet',
+        name: 't',
+        owned: true,
+        dormant: false,
+        hasOwner: true,
+        owner: first.portId,
+      },
     ])
     first.close()
     expect(listTables(socket())).toEqual([
-      { family: 'inet', name: 't', owned: true, hasOwner: false },
+      { family: 'inet', name: 't', owned: true, dormant: false, hasOwner: false },
     ])
     expect(compareTable(socket(), table)).toEqual(['table inet t has no owner'])
     replaceTable(socket(), table)

@@ -42,3 +42,16 @@ it('is written when others have changed it', async () => {
   await rig.kernel.apply({ remove: [table], add: [table] })
   expect(await listed(rig)).toContain('iifname "b" accept')
 })
+
+it('is woken when others have put it to sleep', async () => {
+  await using rig = await kernelRig({ persist: false })
+  const table = accepting('a', 'b')
+  await add(rig.kernel, table)
+  await rig.host.nft('add table inet mine { flags dormant; }')
+  expect(await rig.kernel.compare([table])).toMatchObject([
+    { state: 'different', detail: 'table inet mine is dormant' },
+  ])
+  await rig.kernel.apply({ remove: [table], add: [table] })
+  expect(await listed(rig)).not.toContain('dormant')
+  expect(await rig.kernel.compare([table])).toEqual([])
+})

@@ -21,6 +21,7 @@ export function compareTable(socket: NetlinkSocket, table: TableDefinition): str
   const differences: string[] = []
   if (table.owned && !found.owned) differences.push(`${name} has no flags owner and persist`)
   else if (table.owned && !found.hasOwner) differences.push(`${name} has no owner`)
+  if (found.dormant) differences.push(`${name} is dormant`)
   return [
     ...differences,
     ...compareSets(socket, table),

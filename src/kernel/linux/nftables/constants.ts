@@ -3,6 +3,7 @@
 /** NFPROTO_… by nft's names of families. */
 export const NFPROTO = { inet: 1, ip: 2, arp: 3, netdev: 5, bridge: 7, ip6: 10 } as const
 
+export const NFT_TABLE_F_DORMANT = 0x1
 export const NFT_TABLE_F_OWNER = 0x2
 export const NFT_TABLE_F_PERSIST = 0x4
 

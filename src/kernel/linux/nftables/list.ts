@@ -3,7 +3,7 @@ import type { Family, SetDefinition, TableDefinition } from '../../ruleset.ts'
 import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
 import type { ValueOf } from '../netlink/schema.ts'
 import { type TableName, tableTarget } from './batch.ts'
-import { NFT_SET_ANONYMOUS, NFT_TABLE_F_PERSIST } from './constants.ts'
+import { NFT_SET_ANONYMOUS, NFT_TABLE_F_DORMANT, NFT_TABLE_F_PERSIST } from './constants.ts'
 import {
   decodeElements,
   type Element,
@@ -33,6 +33,8 @@ export interface ListedTable {
   readonly name: string
   /** Made with the flags owner and persist. */
   readonly owned: boolean
+  /** Nothing in it has any effect. */
+  readonly dormant: boolean
   /** A living socket owns it; else anybody can change it, and adopt it if it is `owned`. */
   readonly hasOwner: boolean
   /** The number of that socket (`portId`). */
@@ -73,6 +75,7 @@ export function listTables(socket: NetlinkSocket): ListedTable[] {
       family,
       name,
       owned: (flags & NFT_TABLE_F_PERSIST) !== 0,
+      dormant: (flags & NFT_TABLE_F_DORMANT) !== 0,
       hasOwner: owner !== undefined,
       ...(owner === undefined ? {} : { owner }),
     })
