@@ -81,11 +81,15 @@ async function bundle(entry, folder, output) {
 function licensesOf(modules) {
   const packages = modules.map((id) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id)?.[0])
   const texts = [...new Set(packages)].filter(Boolean).map((folder) => {
-    const { name, version, license } = JSON.parse(
+    const { name, version, license, author } = JSON.parse(
       readFileSync(join(folder, 'package.json'), 'utf8'),
     )
     const file = readdirSync(folder).find((each) => /^licen[cs]e/i.test(each))
-    const text = file === undefined ? '' : readFileSync(join(folder, file), 'utf8').trim()
+    // Who has put no text into the package is named at least.
+    const text =
+      file === undefined
+        ? `Copyright ${author.name ?? author}`
+        : readFileSync(join(folder, file), 'utf8').trim()
     return `${name} ${version} (${license})\n\n${text}\n`
   })
   return texts.sort().join(`\n${'-'.repeat(80)}\n\n`)
