@@ -5,10 +5,11 @@ import { pidfdOpen } from '../ffi/namespace.ts'
 import { EPOLLIN, EPOLLONESHOT, epollAdd, epollChange, epollDelete } from '../ffi/wait.ts'
 import { identityOf } from '../namespace.ts'
 
-// Mounts come and go in crowds, and each time all paths are looked at. That takes a twentieth of the time
-// at most, however many they are.
+// Mounts come and go in crowds, and each time all paths are looked at. That takes a twentieth of the time,
+// unless nobody would look for too long then: a busy machine makes one look seem long.
 const LOOK_EVERY_MS = 20
 const MOST_LOOKING = 1 / 20
+const LONGEST_PAUSE_MS = 1000
 const POLL_EVERY_MS = 1000
 const EPOLLPRI = 2
 /** Told once, until the paths have been looked at. */
@@ -57,7 +58,8 @@ export class Ends {
   /** Told of every descriptor that is ready. */
   ready(fd: number): void {
     if (fd === this.#mountTable) {
-      const pause = Math.max(this.#lookEveryMs, this.#lookTookMs / MOST_LOOKING)
+      const rest = Math.min(this.#lookTookMs / MOST_LOOKING, LONGEST_PAUSE_MS)
+      const pause = Math.max(this.#lookEveryMs, rest)
       this.#lookAt = Math.min(this.#lookAt, performance.now() + pause)
     }
     const watched = this.#processes.get(fd)
