@@ -86,3 +86,15 @@ it('tells what is to be dropped later before anything else, and counts it as gon
   keeper.flush()
   expect(questions).toHaveLength(3)
 })
+
+it('still has what was to be dropped later when that is refused', () => {
+  const keeper = setUp()
+  keeper.change([], [names('10.7.0.1')])
+  keeper.dropLater(['names:a'])
+  keeper.flush()
+  const [added, dropped] = asked
+  added!()
+  expect(keeper.mirror.get('names:a')).toBe(undefined)
+  dropped!('no room')
+  expect(keeper.mirror.get('names:a')).toMatchObject({ addresses: ['10.7.0.1'] })
+})

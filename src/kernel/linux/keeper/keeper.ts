@@ -34,8 +34,8 @@ export class Keeper {
   readonly #late = new Set<ToldChange>()
   /** In the order in which they were told, which is that of the answers. */
   readonly #unanswered = new Set<ToldChange>()
-  /** Nobody waits for that. */
-  #toDrop: string[] = []
+  /** Nobody waits for that to go. With what is kept until then. */
+  readonly #toDrop = new Map<string, KeptResource | undefined>()
   #isSlow = false
   #known: string[] = []
   #problems: string[] = []
@@ -51,7 +51,7 @@ export class Keeper {
         this.mirror.clear()
         this.#late.clear()
         this.#unanswered.clear()
-        this.#toDrop = []
+        this.#toDrop.clear()
         this.#isSlow = false
       },
       onProblem: (message) => this.#problems.push(message),
@@ -85,20 +85,27 @@ export class Keeper {
 
   /** From now on it counts as having none of that; it is told with `flush`, or before anything else. */
   dropLater(keys: readonly string[]): void {
-    for (const key of keys) this.mirror.set(key, undefined)
-    this.#toDrop.push(...keys)
+    for (const key of keys) {
+      this.#toDrop.set(key, this.mirror.get(key))
+      this.mirror.set(key, undefined)
+    }
   }
 
   flush(): void {
-    const keys = this.#toDrop
-    if (keys.length === 0) return
-    this.#toDrop = []
-    this.change(keys, [])
+    const dropped = [...this.#toDrop]
+    if (dropped.length === 0) return
+    this.#toDrop.clear()
+    const { before } = this.change(
+      dropped.map(([key]) => key),
+      [],
+    )
+    // If it is refused, that is still kept.
+    for (const [key, resource] of dropped) before.set(key, resource)
   }
 
   /** Whether it owes an answer, or will. */
   get owes(): boolean {
-    return this.link.owes || this.#toDrop.length > 0
+    return this.link.owes || this.#toDrop.size > 0
   }
 
   /** Waits for that; false: its names may be late. */
