@@ -12,7 +12,7 @@ import { type LinuxKernelOptions, linuxKernel } from '#dist/kernel/linux/index.j
 import type { Resource } from '#dist/kernel/resource.js'
 import { digAt } from '../support/dig.ts'
 import { type ThrowAwayHost, throwAwayHost } from '../support/host.ts'
-import { isRunning, keeperPid, names, resolver } from '../support/keeper-rig.ts'
+import { isRunning, keeperPid, names, resolver, stop } from '../support/keeper-rig.ts'
 import { add, keeperOf } from '../support/kernel-rig.ts'
 import { startProgram } from '../support/programs.ts'
 import { run } from '../support/run.ts'
@@ -189,7 +189,7 @@ describe('cnm keeper', () => {
     const texts = [engineOf(host, true), [table]].map((each) => JSON.stringify(each))
     const engine = await startProgram(host.netns, 'keeper-child.mjs', ...texts)
     await engine.end()
-    process.kill(keeper.pid, 'SIGSTOP')
+    await stop(keeper.pid)
     // It holds what says that the table is ours.
     const next = await linuxKernel(engineOf(host, false))
     expect(await isRunning(keeper.pid)).toBe(false)

@@ -1,10 +1,11 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import type { IpAddress, Prefix } from '#dist/address/address.js'
 import type { NamesResource, ResolverResource } from '#dist/kernel/kept-resource.js'
 import type { KernelEvent } from '#dist/kernel/kernel.js'
 import type { LinuxKernel } from '#dist/kernel/linux/index.js'
 import type { NamespaceRef } from '#dist/kernel/resource.js'
 import type { ThrowAwayHost } from './host.ts'
+import { eventually } from './sockets.ts'
 
 export function resolver(namespace: NamespaceRef, sandbox = 'box'): ResolverResource {
   return { kind: 'resolver', namespace, sandbox }
@@ -37,8 +38,23 @@ export async function keeperPid(host: ThrowAwayHost): Promise<number | undefined
 
 /** Whether there is such a process that hasn't ended. */
 export async function isRunning(pid: number): Promise<boolean> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  const stat = await statOf(String(pid))
   return stat !== '' && !/\) [ZX] /.test(stat)
+}
+
+/** Resolves when no thread of that process goes on, until it gets SIGCONT. */
+export async function stop(pid: number): Promise<void> {
+  process.kill(pid, 'SIGSTOP')
+  await eventually(async () => {
+    const threads = await readdir(`/proc/${pid}/task`)
+    const stats = threads.map((thread) => statOf(`${pid}/task/${thread}`))
+    return (await Promise.all(stats)).every((stat) => stat.includes(') T '))
+  })
+}
+
+/** Empty: there is none. */
+function statOf(task: string): Promise<string> {
+  return readFile(`/proc/${task}/stat`, 'utf8').catch(() => '')
 }
 
 /** What a kernel tells of the keeper, from now on. */

@@ -3,7 +3,7 @@
 // which keeper it had, as JSON.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -31,6 +31,14 @@ function startKeeper() {
   keeper.once('exit', () => {
     keeper = undefined
   })
+}
+
+/** Until none of its threads goes on. */
+async function stopKeeper() {
+  keeper.kill('SIGSTOP')
+  const threads = `/proc/${keeper.pid}/task`
+  const isStopped = (thread) => readFileSync(join(threads, thread, 'stat'), 'utf8').includes(') T ')
+  while (!readdirSync(threads).every(isStopped)) await delay(5)
 }
 
 async function watch() {
@@ -62,7 +70,7 @@ async function runEngine(say) {
 
 void watch()
 await runEngine('first')
-keeper.kill('SIGSTOP')
+await stopKeeper()
 await runEngine('second')
 keeper.kill('SIGTERM')
 await once(keeper, 'exit')
