@@ -4,7 +4,12 @@ import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { IpAddress } from '#dist/address/address.js'
-import { encodeFrame, FrameReader, type KeeperRequest } from '#dist/keeper/keeper.js'
+import {
+  encodeFrame,
+  FrameReader,
+  KEEPER_VERSION,
+  type KeeperRequest,
+} from '#dist/keeper/keeper.js'
 import type { KernelEvent, QueryEvent } from '#dist/kernel/kernel.js'
 import { linuxKernel } from '#dist/kernel/linux/index.js'
 import type { Resource } from '#dist/kernel/resource.js'
@@ -62,6 +67,26 @@ describe('a kernel with a keeper', () => {
     } finally {
       await kernel.close()
       // Not before: it takes away whatever is at its path then.
+      server.close()
+    }
+  })
+
+  it('replaces one that tells nothing any more, and does not answer either', async () => {
+    await using host = await throwAwayHost()
+    const api = names('api', '10.7.0.2')
+    const versions = [KEEPER_VERSION, 999]
+    const { server, heard } = await pretendKeeper(host, ({ number }) =>
+      encodeFrame({ number, version: versions.shift()!, resources: [api] }),
+    )
+    const kernel = await linuxKernel({ host: host.netns, keeper: keeperOf(host) })
+    try {
+      const events = keeperEvents(kernel)
+      expect(await kernel.compare([api])).toEqual([])
+      await eventually(() => has(events, 'back'))
+      expect(heard).toEqual(['hello', 'events', 'change', 'hello', 'end'])
+      expect(await kernel.compare([api])).toMatchObject([{ state: 'missing' }])
+    } finally {
+      await kernel.close()
       server.close()
     }
   })

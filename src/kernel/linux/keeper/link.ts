@@ -166,7 +166,8 @@ export class KeeperLink {
 
   /** When the keeper is lost: finds or starts another. Throws if that one ends at once. */
   restore(): void {
-    this.drain()
+    // One that is killed doesn't lose all its connections at once: this may be the last.
+    this.answered(this.ask({ op: 'change', remove: [], add: [] }), FOUND_MS)
     if (this.isUp) return
     this.#open()
     this.closeInherited()
