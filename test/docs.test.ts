@@ -114,7 +114,7 @@ describe('the examples', () => {
     } finally {
       rmSync(folder, { recursive: true })
     }
-  })
+  }, 60_000)
 })
 
 describe('the reader of pages', () => {

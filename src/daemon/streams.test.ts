@@ -86,7 +86,7 @@ describe('events', () => {
     // It hasn't read, so it learns it behind what had been sent.
     const received = await all(socket)
     expect(received).not.toContain('"sequence":4000,')
-  })
+  }, 60_000)
 
   it('end when the daemon is stopped', async () => {
     await using rig = await DaemonRig.start()
