@@ -18,7 +18,7 @@ soak: build ## five minutes of chaos: clients at work while daemon, keeper and m
 	@scripts/setup dig
 	CNM_CHAOS_SECONDS=300 npx vitest run --project host test/host/chaos.test.ts
 
-BENCH = attach ports traffic names daemon
+BENCH = attach ports traffic names daemon docker-plugin
 
 bench: build bench/build/floor bench/build/connections bench/build/ask bench/build/responder ## compare with the kernel's floor and with peers; BENCH=ports runs one (root, gcc)
 	@scripts/setup iperf3

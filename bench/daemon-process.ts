@@ -15,13 +15,13 @@ export class DaemonProcess {
   readonly #start: () => ChildProcess
   #child: ChildProcess
 
-  constructor(folder: string, name: string, host: string) {
+  constructor(folder: string, name: string, host: string, more: readonly string[] = []) {
     const stateDir = prepared(folder, `${name}-state`)
     this.#runDir = realpathSync(prepared(folder, `memory/${name}-run`))
     this.socketPath = `${this.#runDir}/cnm.sock`
     const log = openSync(`${stateDir}/log`, 'a')
     const folders = ['--state-dir', stateDir, '--run-dir', this.#runDir]
-    const argv = [`--net=${pathOf(host)}`, process.execPath, program, 'daemon', ...folders]
+    const argv = [`--net=${pathOf(host)}`, process.execPath, program, 'daemon', ...folders, ...more]
     this.#start = () => spawn('nsenter', argv, { stdio: ['ignore', log, log] })
     this.#child = this.#start()
   }

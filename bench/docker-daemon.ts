@@ -10,7 +10,8 @@ export class DockerDaemon {
   readonly #start: () => ChildProcess
   #process: ChildProcess
 
-  constructor(folder: string, host: string, more: readonly string[] = []) {
+  /** With `plugins` it finds those of that folder. */
+  constructor(folder: string, host: string, more: readonly string[] = [], plugins?: string) {
     this.#folder = folder
     this.socketPath = `${folder}/docker.sock`
     const options = [
@@ -25,8 +26,10 @@ export class DockerDaemon {
     const log = openSync(`${folder}/log`, 'w')
     inside(host, ['sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward'])
     this.#start = () => {
-      const argv = [`--net=${pathOf(host)}`, 'dockerd', ...options]
-      return spawn('nsenter', argv, { stdio: ['ignore', log, log] })
+      const argv = plugins === undefined ? ['dockerd'] : beside(plugins)
+      return spawn('nsenter', [`--net=${pathOf(host)}`, ...argv, ...options], {
+        stdio: ['ignore', log, log],
+      })
     }
     this.#process = this.#start()
   }
@@ -97,4 +100,12 @@ export class DockerDaemon {
       timeout: 180_000,
     })
   }
+}
+
+/** A dockerd in whose place for plugins that folder is. */
+function beside(plugins: string): readonly string[] {
+  const place = '/run/docker/plugins'
+  const mounts = `mount -t tmpfs tmpfs /run && mkdir -p ${place} && mount --bind "$0" ${place}`
+  const script = `${mounts} && exec dockerd "$@"`
+  return ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, plugins]
 }

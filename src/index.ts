@@ -48,6 +48,13 @@ export { Network } from './model/network.ts'
 export type { PluginInfo } from './model/plugin-infos.ts'
 export type { ExposedPort } from './model/port-spec.ts'
 export type { NameSettings, NetworkRecord, PoolRecord } from './model/records.ts'
+export type {
+  HeldPool,
+  LinkToMove,
+  Runtime,
+  WantedAddress,
+  WantedPool,
+} from './model/runtime.ts'
 export {
   type ExecOptions,
   type ExecResult,

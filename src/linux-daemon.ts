@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile, stat } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { join, resolve } from 'node:path'
 import { CnmError } from './base/errors.ts'
@@ -92,6 +92,9 @@ async function serve({ config, controller, sockets, log }: Served): Promise<Daem
     if (given.length > 0) return given.map((fd) => ({ fd }))
     return [{ path: join(runDir, name), group }]
   }
+  const plugin = await pluginListeners(config, sockets)
+  const { dockerPlugin } =
+    plugin.length === 0 ? {} : await import('./front/docker-plugin/docker-plugin.ts')
   const front = (cnm: Controller) => {
     const onProblem = (problem: unknown) => log.warn({ err: asError(problem) }, 'docker')
     const api = dockerApi({ controller: cnm, version, onProblem })
@@ -100,7 +103,10 @@ async function serve({ config, controller, sockets, log }: Served): Promise<Daem
   return startDaemon({
     controller,
     listeners: at('cnm.sock'),
-    fronts: (cnm) => (docker ? [front(cnm)] : []),
+    fronts: (cnm) => [
+      ...(docker ? [front(cnm)] : []),
+      ...(dockerPlugin === undefined ? [] : [pluginFront(dockerPlugin(cnm), plugin)]),
+    ],
     log,
     about: { version, stateDir, runDir },
     peerOf,
@@ -114,7 +120,7 @@ function warnOfUnused(
   { docker = true }: Config,
   log: Log,
 ): void {
-  const used = docker ? ['cnm.sock', 'docker.sock'] : ['cnm.sock']
+  const used = ['cnm.sock', 'docker-plugin.sock', ...(docker ? ['docker.sock'] : [])]
   for (const name of sockets.keys()) {
     if (!used.includes(name)) log.warn({ name }, 'nobody answers at a socket that was handed on')
   }
@@ -136,6 +142,35 @@ function dockerFront(
     },
     refusal: (_, message) => JSON.stringify({ message }),
     close: () => api.close(),
+  }
+}
+
+/** Where dockerd looks for plugins. */
+const pluginFolder = '/run/docker/plugins'
+
+/** Where dockerd's calls come in. Without a word about it, the host's own daemon serves the host's dockerd. */
+async function pluginListeners(
+  { dockerPluginDir: folder, host, runDir, idleExit }: Config,
+  sockets: Served['sockets'],
+): Promise<Listener[]> {
+  const given = sockets.get('docker-plugin.sock') ?? []
+  if (given.length > 0) return given.map((fd) => ({ fd }))
+  if (folder === false) return []
+  if (folder === undefined) {
+    const isHostsOwn = host === undefined && runDir === undefined && idleExit === undefined
+    const isWanted = isHostsOwn && (await stat(pluginFolder).catch(() => undefined))
+    return isWanted ? [{ path: join(pluginFolder, 'cnm.sock') }] : []
+  }
+  await mkdir(folder, { recursive: true })
+  return [{ path: resolve(folder, 'cnm.sock') }]
+}
+
+function pluginFront(handle: Front['handle'], listeners: readonly Listener[]): Front {
+  return {
+    listeners,
+    handle,
+    refusal: (_, message) => JSON.stringify({ Err: message }),
+    close: async () => {},
   }
 }
 

@@ -72,14 +72,19 @@ describe('the units', () => {
     const looked = [...daemon.matchAll(/\bat\('([a-z.]+)'/g)].map(([, name]) => name!)
     expect(looked.sort()).toEqual(['cnm.sock', 'docker.sock'])
     const paths = values('ListenStream').sort()
-    expect(paths).toEqual([...looked, 'keeper.sock'].map((name) => `/run/cnm/${name}`))
-    expect(values('FileDescriptorName').sort()).toEqual([...looked, 'keeper.sock'])
+    const own = [...looked, 'keeper.sock'].map((name) => `/run/cnm/${name}`)
+    expect(paths).toEqual([...own, '/run/docker/plugins/cnm.sock'])
+    const plugin = /sockets\.get\('(docker-plugin\.sock)'/.exec(daemon)?.[1]
+    expect(values('FileDescriptorName', 'cnm-docker-plugin.socket')).toEqual([plugin])
+    const names = [...looked, plugin, 'keeper.sock'].sort()
+    expect(values('FileDescriptorName').sort()).toEqual(names)
   })
 
   it('give nobody access but root and a group', () => {
     expect(values('SocketMode', 'cnm.socket')).toEqual(['0660'])
     expect(values('SocketMode', 'cnm-docker.socket')).toEqual(['0660'])
     expect(values('SocketMode', 'cnm-keeper.socket')).toEqual(['0600'])
+    expect(values('SocketMode', 'cnm-docker-plugin.socket')).toEqual(['0600'])
   })
 
   it('let go on what must outlive the daemon', () => {

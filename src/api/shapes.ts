@@ -41,6 +41,7 @@ export const NetworkShape = Type.Object({
   options: Values,
   ipv4: Type.Optional(Pool),
   ipv6: Type.Optional(Pool),
+  runtime: Type.Optional(Type.String()),
   dnsServers: Type.Optional(Servers),
 })
 
@@ -91,6 +92,7 @@ export const endpointFields = {
   ),
   sysctls: Type.Optional(Labelled),
   moved: Type.Optional(Type.Boolean()),
+  runtime: Type.Optional(Type.String()),
   joined: Type.Optional(
     Type.Object({ sandbox: Type.String(), link: Type.Optional(Type.String()) }),
   ),
@@ -119,7 +121,13 @@ export const sandboxFields = {
   namespace: Type.Optional(
     Type.Object({ path: Type.String(), cookie: Type.Optional(Type.String()) }),
   ),
-  origin: Type.Union([Type.Literal('own'), Type.Literal('adopted'), Type.Literal('host')]),
+  origin: Type.Union([
+    Type.Literal('own'),
+    Type.Literal('adopted'),
+    Type.Literal('host'),
+    Type.Literal('elsewhere'),
+  ]),
+  runtime: Type.Optional(Type.String()),
   links: Texts,
   gateways: Type.Array(Family),
   ephemeral: Type.Boolean(),

@@ -8,6 +8,7 @@ interface Flags {
   readonly logLevel?: string
   readonly idleExit?: string
   readonly docker: boolean
+  readonly dockerPluginDir?: string
 }
 
 export function daemonCommand(): Command {
@@ -25,6 +26,10 @@ export function daemonCommand(): Command {
       'end after there has been no sandbox, request or stream for so long: 30s, 5m (default: never)',
     )
     .option('--no-docker', "don't serve Docker's network API")
+    .option(
+      '--docker-plugin-dir <dir>',
+      'serve dockerd as its network plugin "cnm", at cnm.sock in this folder (default: "/run/docker/plugins", if it is there and --run-dir is not given)',
+    )
     .option('--json', 'errors as JSON')
     .addHelpText(
       'after',
@@ -48,11 +53,11 @@ Examples:
 async function daemon({ config, docker, ...flags }: Flags): Promise<number> {
   // Other commands start sooner without it.
   const { runDaemon } = await import('../linux-daemon.ts')
-  const { stateDir, runDir, logLevel, idleExit } = flags
+  const { stateDir, runDir, logLevel, idleExit, dockerPluginDir } = flags
   await runDaemon({
     ...(config === undefined ? {} : { file: config }),
     // On is only the default: the file may say that it is off.
-    flags: { stateDir, runDir, logLevel, idleExit, ...(docker ? {} : { docker }) },
+    flags: { stateDir, runDir, logLevel, idleExit, dockerPluginDir, ...(docker ? {} : { docker }) },
   })
   return 0
 }

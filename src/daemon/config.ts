@@ -44,6 +44,12 @@ export const ConfigShape = Type.Object(
     docker: Type.Optional(
       Type.Boolean({ description: "Serve Docker's network API at docker.sock. Default: true" }),
     ),
+    dockerPluginDir: Type.Optional(
+      Type.Union([Path, Type.Literal(false)], {
+        description:
+          "Folder of the socket cnm.sock at which dockerd finds the network driver and IPAM cnm; false: none. Default: /run/docker/plugins, if it is there and this is the host's own daemon",
+      }),
+    ),
     coexist: Type.Optional(
       Type.Union([Type.Literal('auto'), Type.Literal('off')], {
         description:

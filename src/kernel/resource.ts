@@ -67,6 +67,9 @@ export interface BridgeResource {
  * born inside `peer.namespace`, up. Removal takes the host end down, off its bridge and into the
  * condemned group at once (effective immediately) and deletes the pair in the background.
  * Where the namespace stays, the peer is first taken down and renamed, so that its name is free again.
+ *
+ * Without `peer.namespace` the peer is somebody else's to move and to set up: it is born on the host, down,
+ * and where it goes nobody here looks. When the pair has gone with it, nothing is missing.
  */
 export interface VethResource {
   readonly kind: 'veth'
@@ -74,7 +77,7 @@ export interface VethResource {
   readonly bridge: string
   readonly mtu: number
   readonly peer: {
-    readonly namespace: NamespaceRef
+    readonly namespace?: NamespaceRef
     readonly name: string
     readonly mac: MacAddress
     /**

@@ -179,13 +179,14 @@ export interface EndpointAddresses {
   readonly ipv6?: IpAddress
 }
 
-/** An endpoint's addresses; both or none. */
+/** An endpoint's addresses; both or none. Those that are held already are taken as they are. */
 export async function takeAddresses(
   ipam: Ipam,
   network: NetworkState,
   endpoint: string,
   wanted: EndpointAddresses,
   mac?: MacAddress,
+  held?: ReadonlySet<IpAddress>,
 ): Promise<EndpointAddresses> {
   const holder = `endpoint "${endpoint}"`
   const isBare = ipam.addresses === false && !wanted.ipv4 && !wanted.ipv6
@@ -195,7 +196,9 @@ export async function takeAddresses(
     for (const key of ['ipv4', 'ipv6'] as const) {
       const pool = network.pools[key]
       const address = wanted[key]
-      if (pool !== undefined) {
+      if (pool !== undefined && address !== undefined && held?.has(address)) {
+        taken[key] = address
+      } else if (pool !== undefined) {
         const request = {
           pool,
           holder,

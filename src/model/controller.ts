@@ -17,6 +17,7 @@ import type { Losses } from './losses.ts'
 import { Network, refuseOther } from './network.ts'
 import { createNetwork } from './networks.ts'
 import { inspectPlugin, listPlugins, type PluginInfo } from './plugin-infos.ts'
+import { Runtime } from './runtime.ts'
 import { Sandbox } from './sandbox.ts'
 import { createSandbox } from './sandboxes.ts'
 import { start } from './start.ts'
@@ -143,6 +144,11 @@ export class Controller implements AsyncDisposable {
       .state.sandboxes.all()
       .filter(({ state }) => state !== 'creating')
       .map(({ id }) => new Sandbox(this.#engine, id))
+  }
+
+  /** For a front of another engine, to be called once for each. */
+  runtime(name: string): Runtime {
+    return new Runtime(this.#open(), name)
   }
 
   /** By id or the beginning of an id (names are unique on their network only). */

@@ -2,9 +2,9 @@ import type { PublishOptions, UpdateOptions } from '../api/endpoint-options.ts'
 import type { Cancellable } from '../api/option-fields.ts'
 import type { EndpointId } from '../base/id.ts'
 import type { PortBinding } from '../driver/driver.ts'
+import { type Resource, resourceKey } from '../kernel/resource.ts'
 import { deleteEndpoint, join, leave } from './endpoints.ts'
 import type { Engine } from './engine.ts'
-import { gatewayFamilies } from './plan.ts'
 import type { ExposedPort } from './port-spec.ts'
 import { notA } from './program-options.ts'
 import { publish, unpublish, updateEndpoint } from './publish.ts'
@@ -120,9 +120,16 @@ function withStates(
   record: EndpointRecord,
   ports: readonly PortBinding[],
 ): readonly PublishedBinding[] {
-  const families = gatewayFamilies(record)
+  const pending = new Set(record.resources.filter(isPending).map(resourceKey))
   return ports.map((binding) => {
-    const isActive = binding.hostPorts === undefined || families.includes(binding.family)
-    return { ...binding, state: isActive ? 'active' : 'pending' }
+    const { protocol, hostAddress: address, hostPorts } = binding
+    const isHeld =
+      hostPorts !== undefined &&
+      pending.has(resourceKey({ kind: 'reservation', protocol, address, ports: hostPorts }))
+    return { ...binding, state: isHeld ? 'pending' : 'active' }
   })
+}
+
+function isPending(resource: Resource): boolean {
+  return resource.kind === 'reservation' && resource.pending === true
 }

@@ -1,3 +1,4 @@
+import type { IpAddress } from '../address/address.ts'
 import {
   type EndpointOptions,
   parseEndpointOptions,
@@ -24,21 +25,28 @@ import {
   settleMembers,
 } from './members.ts'
 import type { PlannedEndpoint } from './plan.ts'
-import type { EndpointRecord, SandboxRecord } from './records.ts'
+import type { EndpointRecord, MadeFor, SandboxRecord } from './records.ts'
 import type { NetworkState } from './state.ts'
 import { performTeardown } from './teardown-step.ts'
 
 type Parsed = ReturnType<typeof parseEndpointOptions>
+
+/** What is known of an endpoint that is made for another engine. */
+export interface MadeEndpoint extends MadeFor<EndpointId> {
+  /** Addresses that are taken already, for this endpoint. */
+  readonly held: ReadonlySet<IpAddress>
+}
 
 /** Makes an endpoint that no sandbox has joined yet. */
 export async function createEndpoint(
   engine: Engine,
   networkId: NetworkId,
   given: StandaloneEndpointOptions,
+  made?: MadeEndpoint,
 ): Promise<EndpointRecord> {
   const options = parseStandaloneOptions(given)
   const network = readyNetwork(engine, networkId)
-  const draft = await draftEndpoint(engine, network, options, options.name)
+  const draft = await draftEndpoint(engine, network, options, options.name, made)
   const apart = { ...draft, attached: false, persistent: options.persistent ?? false }
   let record: EndpointRecord = { ...apart, state: 'ready' }
   const hooks = hooksOf(engine, network.record)
@@ -233,6 +241,7 @@ export async function draftEndpoint(
   network: NetworkState,
   options: Parsed,
   name: string,
+  made?: MadeEndpoint,
 ): Promise<EndpointRecord> {
   const { record } = network
   if (engine.state.endpointNamed(record.id, name) !== undefined) {
@@ -246,7 +255,7 @@ export async function draftEndpoint(
   const settings = endpointSettings(options)
   const links = parseLinks(engine, record.id, options.links ?? [])
   const draft: EndpointRecord = {
-    id: newId<EndpointId>(),
+    id: made?.id ?? newId<EndpointId>(),
     name,
     network: record.id,
     state: 'creating',
@@ -258,13 +267,14 @@ export async function draftEndpoint(
     persistent: false,
     ...settings,
     ...links,
+    ...(made ? { runtime: made.runtime } : {}),
     resources: [],
   }
   engine.state.putEndpoint(draft)
   try {
     const ipam = engine.ipam(record.ipam)
     const mac = draft.mac ?? (await requiredMac(ipam, draft.id))
-    const addresses = await takeAddresses(ipam, network, name, wanted, mac)
+    const addresses = await takeAddresses(ipam, network, name, wanted, mac, made?.held)
     if (ipam.keeper) await refuseDoubled(engine, network, draft, addresses)
     const moved = hasMoved(network, addresses, draft.mac) ? { moved: true } : {}
     const addressed = { ...draft, ...(mac ? { mac } : {}), ...addresses, ...moved }

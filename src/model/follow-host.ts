@@ -4,6 +4,7 @@ import { resourceKey } from '../kernel/resource.ts'
 import type { Engine } from './engine.ts'
 import { followKeeper } from './follow-keeper.ts'
 import { refreshNetworks } from './networks.ts'
+import { isToMove } from './plan.ts'
 import { Upholder } from './uphold.ts'
 
 const quietMs = 50
@@ -41,7 +42,7 @@ function matters(engine: Engine, event: KernelEvent): boolean {
   const isForeign = (link: string) => engine.ledger.get(`link::${link}`) === undefined
   switch (event.type) {
     case 'link':
-      return event.change === 'set' || isForeign(event.name)
+      return !isToMove(event.name) && (event.change === 'set' || isForeign(event.name))
     case 'address':
     case 'forwarding':
       return isForeign(event.link)

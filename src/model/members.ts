@@ -95,12 +95,16 @@ export function planJoin(
 ): PlannedEndpoint {
   const network = engine.state.networks.need(apart.network).record
   const present = [...engine.state.endpointsIn(sandbox.id), ...joining.map(({ record }) => record)]
+  refuseStranger(sandbox, apart)
   const taken = new Set([
     'lo',
     ...sandbox.links,
     ...present.map(({ joined }) => joined?.link ?? ''),
   ])
   const planned = planOf(engine, apart)
+  if (sandbox.origin === 'elsewhere') {
+    return { ...planned, record: { ...apart, joined: { sandbox: sandbox.id } } }
+  }
   const attached = planned.attachment.link
   if (attached === undefined) {
     refuseLinkSettings(network, apart)
@@ -129,6 +133,17 @@ function refuseLinkSettings(network: NetworkRecord, endpoint: EndpointRecord): v
     `endpoint "${endpoint.name}" has no link on network "${network.name}", so it can have no ${given[0]}`,
     { hint: 'leave it out, or use another network' },
   )
+}
+
+/** Who moves a link is the engine that the sandbox belongs to. */
+function refuseStranger(sandbox: SandboxRecord, endpoint: EndpointRecord): void {
+  if (sandbox.runtime === endpoint.runtime) return
+  const [what, { name, runtime = '' }] =
+    sandbox.runtime === undefined ? ['endpoint', endpoint] : ['sandbox', sandbox]
+  throw new CnmError('NOT_ALLOWED', `${what} "${name}" is ${runtime}'s, which connects it itself`, {
+    details: { sandbox: sandbox.name, endpoint: endpoint.name, runtime },
+    hint: `use the commands of ${runtime}`,
+  })
 }
 
 /** Whether the sandbox can be on that network, besides those that it is on or is about to be on. */

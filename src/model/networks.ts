@@ -13,12 +13,18 @@ import { drop, type Engine, put } from './engine.ts'
 import { followPlugins } from './follow-plugins.ts'
 import { parseServers } from './name-options.ts'
 import { networkSpec } from './plan.ts'
-import type { NetworkRecord } from './records.ts'
+import type { MadeFor, NetworkRecord } from './records.ts'
 import type { NetworkState } from './state.ts'
 import { applied, networkResources } from './zone.ts'
 
 /** Networks are made and removed one after the other: they share tables and pools. */
-const queueKeys = ['networks']
+export const queueKeys = ['networks']
+
+/** What is known of a network that is made for another engine. */
+export interface MadeNetwork extends MadeFor<NetworkId> {
+  /** Gives back what is held for it. */
+  readonly beforehand: () => Promise<void>
+}
 
 /** Those for which other programs are asked wait for nobody else, and nobody else for them. */
 function keysFor(
@@ -29,11 +35,18 @@ function keysFor(
   return isElsewhere === undefined ? queueKeys : [`network ${name}`]
 }
 
-export async function createNetwork(engine: Engine, given: NetworkOptions): Promise<NetworkRecord> {
+export async function createNetwork(
+  engine: Engine,
+  given: NetworkOptions,
+  made?: MadeNetwork,
+): Promise<NetworkRecord> {
   const options = parseNetworkOptions(given)
   const { name, driver = 'bridge', ipam = 'local' } = options
-  const keys = keysFor(engine, { name, driver, ipam })
-  return engine.queue.run(keys, () => create(engine, options, given.signal), given.signal)
+  const work = async () => {
+    const there = made && engine.state.networks.get(made.id)
+    return there?.record ?? create(engine, options, given.signal, made)
+  }
+  return engine.queue.run(keysFor(engine, { name, driver, ipam }), work, given.signal)
 }
 
 type Parsed = ReturnType<typeof parseNetworkOptions>
@@ -42,10 +55,11 @@ async function create(
   engine: Engine,
   options: Parsed,
   signal: AbortSignal | undefined,
+  made: MadeNetwork | undefined,
 ): Promise<NetworkRecord> {
   refuseExisting(engine, options.name)
   const view = await engine.lookAgain()
-  const network = await planned(engine, options, view, signal)
+  const network = await planned(engine, options, view, signal, made)
   const { record, pools, resources } = network
   const hooks = hooksOf(engine, record)
   try {
@@ -78,12 +92,13 @@ async function planned(
   options: Parsed,
   view: HostView,
   signal: AbortSignal | undefined,
+  made: MadeNetwork | undefined,
 ): Promise<NetworkState> {
   refuseExisting(engine, options.name)
   const driver = engine.driver(options.driver ?? 'bridge')
   refuseSecond(engine, driver, options.name)
   const draft: NetworkState = {
-    record: draftOf(options, driver.name),
+    record: draftOf(options, driver.name, made),
     state: 'creating',
     pools: {},
     resources: [],
@@ -94,6 +109,7 @@ async function planned(
     await meet(driver.hooks, () => engine.unknownDriver(driver.name), signal)
     const { ipam } = draft.record
     await meet(engine.ipam(ipam).keeper, () => engine.unknownIpam(ipam), signal)
+    await made?.beforehand()
     const network = { ...draft, ...(await plan(engine, draft.record, options, view, signal)) }
     const resources = networkResources(engine, network.record, view)
     engine.state.putNetwork(network)
@@ -192,9 +208,9 @@ async function plan(
 }
 
 /** Without what only the driver can say. */
-function draftOf(options: Parsed, driver: string): NetworkRecord {
+function draftOf(options: Parsed, driver: string, made: MadeNetwork | undefined): NetworkRecord {
   return {
-    id: newId<NetworkId>(),
+    id: made?.id ?? newId<NetworkId>(),
     name: options.name,
     driver,
     ipam: options.ipam ?? 'local',
@@ -203,6 +219,7 @@ function draftOf(options: Parsed, driver: string): NetworkRecord {
     ephemeral: options.ephemeral ?? false,
     labels: options.labels ?? {},
     options: {},
+    ...(made ? { runtime: made.runtime } : {}),
   }
 }
 

@@ -1,4 +1,5 @@
 import { cidrAddress, type IpAddress, type MacAddress, type Prefix } from '../address/address.ts'
+import { shortId } from '../base/id.ts'
 import type {
   Attachment,
   EndpointSpec,
@@ -96,6 +97,9 @@ export function planSandbox(
   folder: string,
 ): ReadonlyMap<string, readonly Resource[]> {
   const { namespace, gateways } = sandbox
+  if (sandbox.origin === 'elsewhere') {
+    return new Map(endpoints.map((planned) => [planned.record.id, planElsewhere(planned)]))
+  }
   const choice = chooseGateways(
     endpoints.map(({ record, network, attachment }) => ({
       endpoint: record.id,
@@ -120,6 +124,28 @@ export function planSandbox(
 }
 
 const noPorts: readonly PortBinding[] = []
+
+/**
+ * What is on the host of a container of another engine: that engine does the rest, answers names itself, and
+ * publishes ports only where the answers leave by them.
+ */
+function planElsewhere({ record, attachment, describe }: PlannedEndpoint): readonly Resource[] {
+  const own = describe(record.ports ?? noPorts)
+  const { link: born } = attachment
+  if (born?.type !== 'veth') return own
+  const { hostName: name, bridge, mtu, mac, ipv6 } = born
+  const peer = { name: nameToMove(record), mac, ipv6 }
+  return [...own, { kind: 'veth', name, bridge, mtu, peer }]
+}
+
+/** What a link is called on the host until another engine moves it. */
+export function nameToMove({ id }: Pick<EndpointRecord, 'id'>): string {
+  return `peer${shortId(id, 10)}`
+}
+
+export function isToMove(link: string): boolean {
+  return /^peer[0-9a-f]{10}$/.test(link)
+}
 
 function onHost({ record, describe }: PlannedEndpoint, choice: GatewayChoice): readonly Resource[] {
   const { id, ports } = record

@@ -24,6 +24,12 @@ export type State = 'creating' | 'ready' | 'deleting'
 
 export type Labels = Readonly<Record<string, string>>
 
+/** What is made for another engine has the id that it has there. */
+export interface MadeFor<Id> {
+  readonly runtime: string
+  readonly id: Id
+}
+
 /** A network, as it outlives a reboot. */
 export interface NetworkRecord {
   readonly id: NetworkId
@@ -39,6 +45,8 @@ export interface NetworkRecord {
   readonly options: DriverOptions
   readonly ipv4?: PoolRecord
   readonly ipv6?: PoolRecord
+  /** Made for that engine (`docker`), which says itself when it goes. */
+  readonly runtime?: string
   /** Who is asked for outside names, from inside the sandboxes; absent: the host's servers. */
   readonly dnsServers?: readonly Upstream[]
 }
@@ -93,6 +101,8 @@ export interface EndpointRecord {
   readonly sysctls?: Sysctls
   /** Its address was another MAC's before. */
   readonly moved?: boolean
+  /** Made for that engine (`docker`): it moves its link, and says itself when it goes. */
+  readonly runtime?: string
   /** What its driver's hooks have answered; absent: they know nothing of it. */
   readonly told?: Told
   readonly joined?: Joined
@@ -132,12 +142,17 @@ export interface SandboxRecord extends NameSettings {
   readonly state: State
   readonly created: string
   readonly labels: Labels
-  /** Absent: the host's own stack. */
+  /** Absent: the host's own stack, or elsewhere. */
   readonly namespace?: NamespaceRef
-  /** 'own': made and removed by us. 'adopted': somebody else's. */
-  readonly origin: 'own' | 'adopted' | 'host'
+  /**
+   * 'own': made and removed by us. 'adopted': somebody else's. 'elsewhere': a container of another engine, of
+   * which only what is on the host is ours.
+   */
+  readonly origin: 'own' | 'adopted' | 'host' | 'elsewhere'
   /** Names of links that an adopted namespace had already. */
   readonly links: readonly string[]
+  /** The engine whose container it is: `docker`. */
+  readonly runtime?: string
   /** Families in which it had a default route of its own, which it keeps. */
   readonly gateways: readonly (4 | 6)[]
   /** Goes with its program, the first one started in it or another, or with the engine if there was none. */

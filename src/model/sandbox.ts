@@ -1,7 +1,7 @@
 import type { EndpointOptions } from '../api/endpoint-options.ts'
 import { etcMounts } from '../api/etc-mounts.ts'
 import type { Cancellable } from '../api/option-fields.ts'
-import { cancelled, isCnmError, throwIfAborted } from '../base/errors.ts'
+import { CnmError, cancelled, isCnmError, throwIfAborted } from '../base/errors.ts'
 import type { SandboxId } from '../base/id.ts'
 import type { Command, Program, ResolverCounters } from '../kernel/kernel.ts'
 import { bindFirstProgram, bindProgram } from './bind-program.ts'
@@ -94,6 +94,7 @@ export class Sandbox implements AsyncDisposable {
   async spawn(argv: readonly [string, ...string[]], options: SpawnOptions = {}): Promise<Program> {
     const { mountEtc = true, ...parsed } = parseSpawnOptions(options)
     const sandbox = readySandbox(this.#engine, this.id)
+    refuseElsewhere(sandbox)
     const { name, namespace } = sandbox
     const files = mountEtc ? filesOf(this.#engine.sandboxDir, sandbox) : undefined
     const command: Command = {
@@ -175,4 +176,13 @@ export class Sandbox implements AsyncDisposable {
       if (!isCnmError(error, 'SANDBOX_NOT_FOUND') && !isCnmError(error, 'CLOSED')) throw error
     }
   }
+}
+
+/** Without a namespace it would be started on the host. */
+function refuseElsewhere({ name, origin, runtime }: SandboxRecord): void {
+  if (origin !== 'elsewhere') return
+  throw new CnmError('NOT_ALLOWED', `sandbox "${name}" is a container of ${runtime}`, {
+    details: { sandbox: name, runtime },
+    hint: `start programs in it with ${runtime}`,
+  })
 }

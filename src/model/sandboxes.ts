@@ -10,7 +10,7 @@ import { drop, type Engine, explain, put } from './engine.ts'
 import { publicationOf, withHostPorts, withPorts } from './host-ports.ts'
 import { planJoin, planMembers, refuseCompany, settleMembers } from './members.ts'
 import type { PlannedEndpoint } from './plan.ts'
-import type { EndpointRecord, SandboxRecord } from './records.ts'
+import type { EndpointRecord, MadeFor, SandboxRecord } from './records.ts'
 import { nameSettings, sandboxResources } from './sandbox-names.ts'
 
 type Parsed = ReturnType<typeof parseSandboxOptions>
@@ -49,6 +49,37 @@ export async function createSandbox(engine: Engine, given: SandboxOptions): Prom
   watchSandbox(engine, record)
   await connectLater(engine, id, options, given.signal)
   return record
+}
+
+/** A container of another engine, if it isn't known yet. Only what it has on the host is ours. */
+export async function createElsewhere(
+  engine: Engine,
+  { id, runtime }: MadeFor<SandboxId>,
+): Promise<void> {
+  if (engine.state.sandboxes.get(id) !== undefined) return
+  const record: SandboxRecord = {
+    id,
+    name: `${runtime}-${shortId(id)}`,
+    state: 'ready',
+    created: new Date().toISOString(),
+    labels: {},
+    origin: 'elsewhere',
+    runtime,
+    links: [],
+    gateways: [],
+    ephemeral: false,
+    resolver: false,
+    resources: [],
+  }
+  refuseExisting(engine, record.name)
+  engine.state.putSandbox(record)
+  try {
+    await engine.store.commit([put('sandbox', record)])
+  } catch (error) {
+    engine.state.sandboxes.drop(id)
+    throw error
+  }
+  engine.events.emit({ type: 'sandbox', action: 'create', id, name: record.name, attributes: {} })
 }
 
 /**

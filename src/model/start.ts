@@ -208,7 +208,9 @@ async function startSandboxes(
 ): Promise<void> {
   const alive = new Set<string>()
   // All at once: each is several questions to the kernel, which cost less than waiting for each answer.
-  const goOn = await Promise.all(stored.sandboxes.map((sandbox) => isAlive(engine, sandbox)))
+  const goOn = await Promise.all(
+    stored.sandboxes.map((sandbox) => isAlive(engine, sandbox, stored.endpoints)),
+  )
   for (const [index, sandbox] of stored.sandboxes.entries()) {
     if (goOn[index]) {
       alive.add(sandbox.id)
@@ -224,9 +226,16 @@ async function startSandboxes(
   }
 }
 
-async function isAlive(engine: Engine, sandbox: SandboxRecord): Promise<boolean> {
-  const { state, origin, namespace, ephemeral, program } = sandbox
+async function isAlive(
+  engine: Engine,
+  sandbox: SandboxRecord,
+  endpoints: readonly EndpointRecord[],
+): Promise<boolean> {
+  const { id, state, origin, namespace, ephemeral, program } = sandbox
   if (state !== 'ready') return false
+  // It lives on its endpoints, which go when its engine says so.
+  if (origin === 'elsewhere')
+    return endpoints.some((it) => it.state === 'ready' && it.joined?.sandbox === id)
   if (ephemeral && program === undefined) return false
   const cookie = namespace && (await cookieOf(engine, namespace.path))
   if (namespace !== undefined && cookie === undefined) return false

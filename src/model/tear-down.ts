@@ -41,7 +41,9 @@ async function deleteEndpoints(
 
 /** Deletes networks without endpoints. Answers with their names. */
 export async function pruneNetworks(engine: Engine, signal?: AbortSignal): Promise<string[]> {
-  const unused = ({ id }: NetworkRecord) => engine.state.endpointsOf(id).length === 0
+  // That of another engine is in use as long as it is known there.
+  const unused = ({ id, runtime }: NetworkRecord) =>
+    runtime === undefined && engine.state.endpointsOf(id).length === 0
   const deleted: string[] = []
   const work = ownNetworks(engine)
     .filter(unused)

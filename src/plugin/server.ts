@@ -49,8 +49,8 @@ const interfaces: Readonly<Record<keyof PluginHandlers, PluginCalls>> = {
   IpamDriver: ipamDriverCalls,
 }
 
-/** The largest body that is read. */
-const maxBodyBytes = 1024 * 1024
+/** The largest body that is read: Docker names each port of a range, more than 100 bytes long. */
+const maxBodyBytes = 16 * 1024 * 1024
 
 /**
  * Serves a plugin at a unix socket: `/run/docker/plugins/NAME.sock` is where hosts look for it. A socket

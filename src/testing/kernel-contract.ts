@@ -6,7 +6,7 @@ import { fileCases, fileFaultCases } from './kernel-cases/file-cases.ts'
 import { keptCases, keptFaultCases, reopenedCases } from './kernel-cases/keeper-cases.ts'
 import { lentLinkCases, lentLinkFaultCases } from './kernel-cases/lent-link-cases.ts'
 import { closeCases, eventCases, goneCases } from './kernel-cases/life-cases.ts'
-import { dependentCases, foreignCases } from './kernel-cases/link-cases.ts'
+import { dependentCases, elsewhereCases, foreignCases } from './kernel-cases/link-cases.ts'
 import { adoptCases, observeCases } from './kernel-cases/observe-cases.ts'
 import { flowsCases, portFaultCases, runCases } from './kernel-cases/port-cases.ts'
 import { programCases, socketCases } from './kernel-cases/program-cases.ts'
@@ -51,6 +51,7 @@ export function kernelContract(name: string, { open, skips = {} }: KernelContrac
     group('faults', faultCases, 'faults')
     group('what is not ours', foreignCases)
     group('what goes together', dependentCases)
+    group('what others move', elsewhereCases)
     group('lent links', lentLinkCases)
     group('faults of lent links', lentLinkFaultCases, 'faults')
     group('addresses and routes', addressCases)

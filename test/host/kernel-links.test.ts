@@ -1,5 +1,7 @@
 import { closeSync } from 'node:fs'
 import { expect, it } from 'vitest'
+import type { MacAddress } from '#dist/address/address.js'
+import type { Resource } from '#dist/kernel/resource.js'
 import {
   add,
   defaultRoute,
@@ -150,4 +152,27 @@ it('keeps the size of a bridge when its ports go', async () => {
   await remove(rig.kernel, ...ends)
   await rig.kernel.settled()
   expect(await rig.host.ip('-j link show br-a')).toMatchObject([{ mtu: 1400 }])
+})
+
+it('makes a pair whose other end somebody else moves and sets up', async () => {
+  await using rig = await kernelRig()
+  const peer = { name: 'p-a', mac: '02:00:00:00:00:0a' as MacAddress, ipv6: false }
+  const pair: Resource = { kind: 'veth', name: 'v-a', bridge: 'br-a', mtu: 1400, peer }
+  await add(rig.kernel, ...network('br-a', 7), pair)
+  const [born] = await rig.host.ip<object[]>('-j -d link show p-a')
+  expect(born).toMatchObject({ address: peer.mac, mtu: 1400, operstate: 'DOWN' })
+  const box = await rig.host.createNamespace('theirs')
+  await rig.host.ip(`link set p-a netns ${box} name eth7`)
+  await rig.host.inside(box, ['ip', 'addr', 'add', '10.7.0.9/16', 'dev', 'eth7'])
+  await rig.host.inside(box, ['ip', 'link', 'set', 'eth7', 'up'])
+  await rig.host.inside(box, ['ping', '-c1', '-W1', '10.7.0.1'])
+  expect(await rig.kernel.compare([pair])).toEqual([])
+  await rig.host.ip('link set v-a down')
+  expect(await rig.kernel.compare([pair])).toMatchObject([{ state: 'different' }])
+  await add(rig.kernel, pair)
+  expect(await rig.kernel.compare([pair])).toEqual([])
+  await remove(rig.kernel, pair)
+  await rig.kernel.settled()
+  const left = await rig.host.inside(box, ['ip', '-br', 'link'])
+  expect(left.trim().split('\n')).toHaveLength(1)
 })

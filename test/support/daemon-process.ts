@@ -18,6 +18,8 @@ export interface StartOptions {
   readonly env?: NodeJS.ProcessEnv
   /** Handed on as 3, 4, …: sockets that systemd would have made. */
   readonly descriptors?: readonly number[]
+  /** When it is killed at the latest. Default: a minute. */
+  readonly timeoutMs?: number
 }
 
 /** `cnm daemon` on a throw-away host, its folders below the host's. */
@@ -38,7 +40,7 @@ export class DaemonProcess {
     const script = 'LISTEN_PID=$$ exec nsenter "--net=$0" "$@"'
     const argv = [host.netns, process.execPath, main, 'daemon', ...folders, ...args]
     const child = spawn('sh', ['-c', script, ...argv], {
-      timeout: 60_000,
+      timeout: options.timeoutMs ?? 60_000,
       killSignal: 'SIGKILL',
       env: { ...process.env, ...env },
       stdio: ['ignore', 'ignore', 'pipe', ...descriptors],

@@ -162,9 +162,10 @@ class Comparison {
   }
 
   #veth(veth: VethResource): Finding {
-    const { name, bridge, mtu, peer } = veth
+    const { name, mtu, peer } = veth
     const host = this.#in(undefined)
     const link = host?.links.get(name)
+    if (peer.namespace === undefined) return link && this.#hostEnd(veth, link)
     if (link === undefined) return missing(`no link ${name}`)
     const other = this.#in(peer.namespace)?.links.get(peer.name)
     if (link.kind !== 'veth' || other?.index !== link.peer || other?.peer !== link.index) {
@@ -172,18 +173,31 @@ class Comparison {
     }
     const inside = `${peer.name} in ${peer.namespace.path}`
     return differences([
-      link.group !== LINK_GROUP && `${name} isn't ours`,
-      !link.up && `${name} is down`,
+      ...this.#endDifferences(veth, link),
       !other.up && `${inside} is down`,
-      link.master !== host?.links.get(bridge)?.index && `${name} isn't on ${bridge}`,
-      !link.hairpin && `${name} has hairpin off`,
-      link.mtu !== mtu && `${name} has mtu ${link.mtu}, not ${mtu}`,
       other.mtu !== mtu && `${inside} has mtu ${other.mtu}, not ${mtu}`,
       other.mac !== peer.mac && `${inside} has address ${other.mac}, not ${peer.mac}`,
       peer.ipv6
         ? this.#ipv6Switch(peer.name, true, peer.namespace)
         : other.makesIpv6Addresses && `${inside} makes IPv6 addresses for itself`,
     ])
+  }
+
+  #hostEnd(veth: VethResource, link: Link): Finding {
+    const { name } = veth
+    if (link.kind !== 'veth') return different(`${name} is a ${link.kind}, not a veth`)
+    return differences(this.#endDifferences(veth, link))
+  }
+
+  #endDifferences({ name, bridge, mtu }: VethResource, link: Link): (string | false)[] {
+    const host = this.#in(undefined)
+    return [
+      link.group !== LINK_GROUP && `${name} isn't ours`,
+      !link.up && `${name} is down`,
+      link.master !== host?.links.get(bridge)?.index && `${name} isn't on ${bridge}`,
+      !link.hairpin && `${name} has hairpin off`,
+      link.mtu !== mtu && `${name} has mtu ${link.mtu}, not ${mtu}`,
+    ]
   }
 
   #lentLink({ name, namespace, inside, mac }: LentLinkResource): Finding {

@@ -122,7 +122,10 @@ function bridgeLine({ origin, name, mtu, mac, ipv6 }: BridgeResource): string {
 
 function vethLine({ name, bridge, mtu, peer }: VethResource): string {
   const master = option('master', bridge === '' ? undefined : bridge)
-  const inner = `${peer.name} up mtu ${mtu} address ${peer.mac} netns ${peer.namespace.path}`
+  const { namespace } = peer
+  const where = namespace === undefined ? '' : ` netns ${namespace.path}`
+  const state = namespace === undefined ? '' : ' up'
+  const inner = `${peer.name}${state} mtu ${mtu} address ${peer.mac}${where}`
   const outer = `ip link add ${name} up group cnm${master} mtu ${mtu}`
   return `${outer} type veth peer name ${inner}${ipv6Note(peer.ipv6)}`
 }

@@ -70,6 +70,7 @@ export const veths: Verbs<VethResource> = {
     checkLink(machine, name, mtu)
     checkLink(machine, peer.name, mtu)
     checkBridge(machine, resource)
+    if (peer.namespace === undefined) return putElsewhere(machine, resource, there)
     const end = inside.links.get(peer.name)
     if (end !== undefined && (there === undefined || end.resource?.name !== name)) {
       throw machine.linkExists(peer.name, inside)
@@ -93,6 +94,18 @@ export const veths: Verbs<VethResource> = {
   },
 }
 
+/** The other end is somebody else's; once it has been made, it may be anywhere. */
+function putElsewhere(machine: Machine, resource: VethResource, there: Link | undefined): void {
+  const { links } = machine.host
+  const { name, mtu, peer } = resource
+  const pair = { type: 'veth', mtu, ipv6: peer.ipv6 }
+  if (there === undefined) {
+    if (links.has(peer.name)) throw machine.linkExists(peer.name, machine.host)
+    machine.set(links, peer.name, { ...pair, name: peer.name, mac: peer.mac })
+  }
+  machine.set(links, name, { ...pair, name, resource })
+}
+
 /** A link goes with its addresses, routes and sysctls, and a veth with its other end. */
 export function removeLink(machine: Machine, place: Place, name: string): void {
   const link = place.links.get(name)
@@ -105,6 +118,10 @@ export function removeLink(machine: Machine, place: Place, name: string): void {
     const inside = machine.find(peer.namespace)
     if (place !== machine.host) removeLink(machine, machine.host, link.resource.name)
     else if (inside !== undefined) removeLink(machine, inside, peer.name)
+  }
+  for (const { resource } of place === machine.host ? place.links.values() : []) {
+    const isPair = resource?.kind === 'veth' && !resource.peer.namespace
+    if (isPair && resource.peer.name === name) removeLink(machine, place, resource.name)
   }
   if (place === machine.host && link.type === 'bridge') releasePorts(machine, name)
 }

@@ -25,6 +25,8 @@ export function differences(machine: Machine, resources: readonly Resource[]): D
   return resources.flatMap((resource): Difference[] => {
     const there = findThere(machine, resource)
     if (there === undefined) {
+      // It goes with its other end, which is somebody else's.
+      if (resource.kind === 'veth' && resource.peer.namespace === undefined) return []
       return [{ resource, state: 'missing', detail: `missing: ${summary(resource)}` }]
     }
     if (same(there, resource)) return []

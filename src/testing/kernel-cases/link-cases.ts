@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
-import type { Resource } from '../../kernel/resource.ts'
+import type { MacAddress } from '../../address/address.ts'
+import type { Resource, VethResource } from '../../kernel/resource.ts'
 import { resourceKey } from '../../kernel/resource.ts'
 import {
   address,
@@ -113,6 +114,51 @@ export function foreignCases(test: Case): void {
     expect(failure).toMatchObject({ code: 'NAMESPACE_NOT_FOUND', key: resourceKey(wrong) })
     await expectMissing(world, wrong)
     await remove(world, wrong)
+  })
+}
+
+/** A pair whose other end somebody else moves into a namespace of his. */
+export function elsewhereCases(test: Case): void {
+  const pair: VethResource = {
+    ...veth({ path: '' }),
+    peer: { name: 'p-one', mac: '02:00:00:00:00:02' as MacAddress, ipv6: true },
+  }
+
+  test('makes a veth whose other end is somebody else’s', async (world) => {
+    await add(world, ...networkSample())
+    const before = await settledState(world)
+    await add(world, pair)
+    await expectThere(world, pair)
+    const state = await settledState(world)
+    await add(world, pair)
+    expect(await settledState(world)).toEqual(state)
+    await remove(world, pair)
+    expect(await settledState(world)).toEqual(before)
+    await remove(world, pair)
+  })
+
+  test('misses nothing when that end has taken the pair with it', async (world) => {
+    await add(world, ...networkSample())
+    const before = await settledState(world)
+    await add(world, pair)
+    await world.others.removeLink('p-one')
+    await expectThere(world, pair)
+    await remove(world, pair)
+    expect(await settledState(world)).toEqual(before)
+  })
+
+  test('refuses to make it under the name of somebody else’s link', async (world) => {
+    await add(world, ...networkSample())
+    await world.others.addBridge('p-one')
+    const failure = await refused(world, { add: [pair] })
+    expect(failure).toMatchObject({ code: 'LINK_EXISTS', key: resourceKey(pair) })
+    expect(failure.message).toContain('p-one')
+  })
+
+  test('leaves nothing of it behind when something else of the change fails', async (world) => {
+    await add(world, ...networkSample())
+    const wrong = address('nowhere', '10.77.0.9/24')
+    await refused(world, { add: [pair, wrong] })
   })
 }
 

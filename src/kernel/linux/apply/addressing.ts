@@ -92,7 +92,10 @@ function gainsByPlace(plan: Plan): Gain[] {
     }
     return gain
   }
-  for (const veth of add.veths) at(veth.peer.namespace).veths.push(veth)
+  for (const veth of add.veths) {
+    const { namespace } = veth.peer
+    if (namespace !== undefined) at(namespace).veths.push(veth)
+  }
   for (const link of add.lentLinks) at(link.namespace).lentLinks.push(link)
   for (const address of add.addresses) at(address.namespace).addresses.push(address)
   for (const route of add.routes) {

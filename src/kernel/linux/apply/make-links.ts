@@ -200,6 +200,10 @@ function wishForVeth(transaction: Transaction, veth: VethResource): Wish {
       peer: { ...peer, ...oneQueue, namespaceFd: place.fd },
     }),
     adjust(found) {
+      if (veth.peer.namespace === undefined) {
+        adjust(transaction, host, found, { mtu, master }, key)
+        return true
+      }
       const other = findLink(place, peer.name)
       if (other === undefined || other.index !== found.peer || other.peer !== found.index) {
         return false
@@ -264,14 +268,11 @@ function adjust(
 }
 
 function taken({ peer: { name, namespace } }: VethResource): CnmError {
-  return new CnmError(
-    'LINK_EXISTS',
-    `the sandbox at ${namespace.path} has a link ${name} already`,
-    {
-      details: { link: name, path: namespace.path },
-      hint: 'use another name for it',
-    },
-  )
+  const where = namespace === undefined ? 'the host' : `the sandbox at ${namespace.path}`
+  return new CnmError('LINK_EXISTS', `${where} has a link ${name} already`, {
+    details: { link: name, ...(namespace ? { path: namespace.path } : {}) },
+    hint: 'use another name for it',
+  })
 }
 
 function foreign(name: string, link: Link): CnmError {

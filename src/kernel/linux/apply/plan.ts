@@ -95,7 +95,8 @@ function isMadeAnew(from: Resource, to: Resource): boolean {
     return from.namespace.path !== to.namespace.path || from.inside !== to.inside
   }
   if (from.kind !== 'veth' || to.kind !== 'veth') return false
-  return from.peer.namespace.path !== to.peer.namespace.path || from.peer.name !== to.peer.name
+  const [was, is] = [from.peer, to.peer]
+  return was.namespace?.path !== is.namespace?.path || was.name !== is.name
 }
 
 /** What conntrack has to forget when a change is made. */

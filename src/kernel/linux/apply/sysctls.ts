@@ -116,7 +116,7 @@ function bridgeSettings(bridge: BridgeResource): Setting[] {
  */
 function peerSettings(veth: VethResource, { before }: Plan): Setting[] {
   const { name, ipv6, namespace } = veth.peer
-  if (!ipv6) return []
+  if (!ipv6 || namespace === undefined) return []
   const key = resourceKey(veth)
   const settings = ipv6Settings(name, true, { namespace, key, fresh: !before.has(key) })
   // In a namespace of our own nobody has switched it off.

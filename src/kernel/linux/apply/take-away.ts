@@ -20,7 +20,8 @@ import type { Step, Transaction } from './transaction.ts'
 interface Leaving {
   readonly key: string
   readonly link: Link
-  readonly namespace: NamespaceRef
+  /** Absent: somebody else has moved it, who knows where. */
+  readonly namespace: NamespaceRef | undefined
   readonly inside: string
 }
 
@@ -53,7 +54,7 @@ export function takeAway(
   const steps = hostLoss === undefined ? [] : networkSteps(host, plan, hostLoss)
   const dyingLinks = new Map<string, number[]>()
   for (const { key, link, namespace } of leaving) {
-    const { path } = namespace
+    const path = namespace?.path ?? ''
     const dies = plan.dying.has(path)
     if (dies) dyingLinks.set(path, [...(dyingLinks.get(path) ?? []), link.index])
     steps.push(condemn(transaction, link, key, !dies), ...condemnIfb(transaction, link.name, key))
@@ -93,7 +94,7 @@ function listedVeths(host: Place, plan: Plan): Leaving[] {
 
 /** A namespace takes its links with it, also where nobody has listed any. */
 function unlistedVeths(transaction: Transaction, { remove }: Plan): Leaving[] {
-  const listed = new Set(remove.veths.map(({ peer }) => peer.namespace.path))
+  const listed = new Set(remove.veths.map(({ peer }) => peer.namespace?.path))
   return remove.namespaces.flatMap((resource) => {
     const { namespace } = resource
     const place = listed.has(namespace.path) ? undefined : placeIfThere(transaction, namespace)

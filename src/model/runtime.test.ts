@@ -1,0 +1,210 @@
+import { expect, it } from 'vitest'
+import { Life, MemoryRig } from '../../test/support/memory-rig.ts'
+import type { IpAddress, MacAddress, Prefix } from '../address/address.ts'
+import type { EndpointId, NetworkId } from '../base/id.ts'
+import type { Runtime } from './runtime.ts'
+
+const id = <T>(digit: string) => digit.repeat(64) as T
+const net = id<NetworkId>('a')
+const one = id<EndpointId>('1')
+const two = id<EndpointId>('2')
+const subnet = '10.7.0.0/24' as Prefix
+const mac = '02:42:00:00:00:01' as MacAddress
+const key = '/var/run/docker/netns/0123456789ab'
+const network = { name: 'docker-a', subnets: [{ subnet, gateway: '10.7.0.1' }] }
+const published = [{ ports: 80, hostPorts: 8080 }]
+
+async function attached(docker: Runtime): Promise<void> {
+  await docker.requestPool({ family: 4, subnet })
+  await docker.requestAddress({ subnet }, { gateway: true })
+  await docker.createNetwork(net, network)
+  const ip = await docker.requestAddress({ subnet }, { mac })
+  await docker.createEndpoint(one, net, { name: 'one', ip, mac })
+  await docker.join(one, key)
+  await docker.publish(one, published)
+}
+
+async function detached(docker: Runtime): Promise<void> {
+  await docker.unpublish(one)
+  await docker.leave(one)
+  await docker.deleteEndpoint(one)
+  await docker.releaseAddress(subnet, '10.7.0.2' as IpAddress)
+  await docker.releasePool(subnet)
+  await docker.deleteNetwork(net)
+}
+
+it('has a container on a network, and leaves nothing behind', async () => {
+  const rig = new MemoryRig()
+  await using cnm = await rig.start()
+  const before = rig.snapshot()
+  const docker = cnm.runtime('docker')
+  await attached(docker)
+  expect(rig.kernel.lines().filter((line) => line.includes('type veth'))).toEqual([
+    'ip link add peer1111111111 up mtu 1400 type veth',
+    'ip link add veth1111111111 up group cnm master br-aaaaaaaaaa mtu 1400 type veth peer name peer1111111111 mtu 1400 address 02:42:00:00:00:01',
+  ])
+  expect(cnm.endpoint(one).inspect()).toMatchObject({
+    ipv4: '10.7.0.2',
+    runtime: 'docker',
+    ports: [{ hostAddress: '0.0.0.0', hostPorts: { from: 8080, to: 8080 }, state: 'active' }],
+  })
+  expect(cnm.sandboxes().map((box) => box.inspect())).toMatchObject([
+    { name: 'docker-0123456789ab', origin: 'elsewhere', runtime: 'docker' },
+  ])
+  expect(await cnm.doctor()).toEqual([])
+  await detached(docker)
+  expect(rig.snapshot()).toEqual(before)
+})
+
+it('takes every call twice', async () => {
+  const rig = new MemoryRig()
+  await using cnm = await rig.start()
+  const before = rig.snapshot()
+  const docker = cnm.runtime('docker')
+  await docker.createNetwork(net, network)
+  await docker.createNetwork(net, network)
+  const ip = await docker.requestAddress({ subnet }, { mac })
+  expect(await docker.requestAddress({ subnet }, { mac })).toBe(ip)
+  await docker.createEndpoint(one, net, { name: 'one', ip, mac })
+  await docker.createEndpoint(one, net, { name: 'one', ip, mac })
+  expect(await docker.requestAddress({ subnet }, { mac })).toBe(ip)
+  const joined = await docker.join(one, key)
+  expect(joined).toEqual({
+    name: 'peer1111111111',
+    prefix: 'eth',
+    mac,
+    addresses: ['10.7.0.2/24'],
+    gateway4: '10.7.0.1',
+    routes: [],
+  })
+  expect(await docker.join(one, key)).toEqual(joined)
+  const there = rig.snapshot()
+  await docker.publish(one, published)
+  const more = rig.snapshot()
+  await docker.publish(one, published)
+  expect(rig.snapshot()).toEqual(more)
+  for (let n = 0; n < 2; n++) await docker.unpublish(one)
+  expect(rig.snapshot()).toEqual(there)
+  for (let n = 0; n < 2; n++) await docker.leave(one)
+  for (let n = 0; n < 2; n++) await docker.deleteEndpoint(one)
+  for (let n = 0; n < 2; n++) await docker.deleteNetwork(net)
+  expect(rig.snapshot()).toEqual(before)
+})
+
+it('goes on after a restart, also where the container has gone meanwhile', async () => {
+  const rig = new MemoryRig()
+  const before = rig.snapshot()
+  const first = await rig.start()
+  await attached(first.runtime('docker'))
+  await first.close()
+  rig.kernel.removeLink('veth1111111111')
+  await using second = await rig.start()
+  expect(await second.doctor()).toEqual([])
+  expect(second.endpoints()).toHaveLength(1)
+  expect(rig.kernel.lines().filter((line) => line.includes('type veth'))).toEqual([])
+  await detached(second.runtime('docker'))
+  const { machine, records } = rig.snapshot()
+  expect(records).toEqual(before.records)
+  expect(machine).toEqual(before.machine)
+})
+
+it('has several endpoints in one container, which goes with the last', async () => {
+  const rig = new MemoryRig()
+  await using cnm = await rig.start()
+  const docker = cnm.runtime('docker')
+  await docker.createNetwork(net, network)
+  const other = id<NetworkId>('b')
+  await docker.createNetwork(other, { name: 'docker-b', subnets: ['10.8.0.0/24'] })
+  await docker.createEndpoint(one, net, { name: 'one' })
+  await docker.createEndpoint(two, other, { name: 'two' })
+  await Promise.all([docker.join(one, key), docker.join(two, key)])
+  expect(cnm.sandboxes()).toHaveLength(1)
+  await Promise.all([docker.deleteEndpoint(one), docker.leave(two)])
+  expect(cnm.sandboxes()).toEqual([])
+})
+
+it('frees what is not used within a while, and no earlier', async () => {
+  const rig = new MemoryRig()
+  await using cnm = await rig.start(new Life(), 30)
+  const docker = cnm.runtime('docker')
+  await docker.requestPool({ family: 4, subnet })
+  await expect.poll(() => docker.requestAddress({ subnet }, {}).catch(String)).toContain('no net')
+  await docker.createNetwork(net, network)
+  const ip = await docker.requestAddress({ subnet }, { mac })
+  await docker.createEndpoint(two, net, { name: 'two', ip, mac })
+  await docker.join(two, key)
+  const held = await docker.requestAddress({ subnet }, { mac: '02:42:00:00:00:09' as MacAddress })
+  const take = () => docker.createEndpoint(one, net, { name: 'one', ip: held })
+  await expect
+    .poll(() =>
+      cnm
+        .network(net)
+        .createEndpoint({ name: 'x', ip: held })
+        .then(
+          () => 1,
+          () => 0,
+        ),
+    )
+    .toBe(1)
+  await expect(take()).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' })
+  expect(cnm.endpoints().map(({ name }) => name)).toContain('two')
+})
+
+it('releases only what is of that engine', async () => {
+  const rig = new MemoryRig()
+  await using cnm = await rig.start()
+  const docker = cnm.runtime('docker')
+  await docker.createNetwork(net, network)
+  const own = await cnm.network(net).createEndpoint({ name: 'own', ip: '10.7.0.9' })
+  await docker.releaseAddress(subnet, '10.7.0.9' as IpAddress)
+  expect(own.inspect().ipv4).toBe('10.7.0.9')
+  await docker.createEndpoint(one, net, { name: 'one', ip: '10.7.0.10' })
+  await docker.releaseAddress('10.8.0.0/24' as Prefix, '10.7.0.10' as IpAddress)
+  expect(cnm.endpoint(one).name).toBe('one')
+  await docker.releaseAddress(subnet, '10.7.0.10' as IpAddress)
+  expect(() => cnm.endpoint(one)).toThrow('there is no endpoint')
+  await docker.releasePool(subnet)
+  await expect(docker.deleteNetwork(net)).rejects.toMatchObject({ code: 'NETWORK_IN_USE' })
+})
+
+it('keeps its networks when unused ones are deleted, and its containers to itself', async () => {
+  const rig = new MemoryRig()
+  await using cnm = await rig.start()
+  const docker = cnm.runtime('docker')
+  await docker.createNetwork(net, network)
+  expect(await cnm.prune()).toEqual([])
+  await docker.createEndpoint(one, net, { name: 'one' })
+  await docker.join(one, key)
+  const [container] = cnm.sandboxes()
+  const web = await cnm.createNetwork({ name: 'web' })
+  await expect(container!.connect(web)).rejects.toThrow(`sandbox "${container!.name}" is docker's`)
+  await expect(container!.exec(['true'])).rejects.toThrow('is a container of docker')
+  await docker.createEndpoint(two, net, { name: 'two' })
+  const box = await cnm.createSandbox({ name: 'box' })
+  await expect(cnm.endpoint(two).join(box)).rejects.toThrow(`endpoint "two" is docker's`)
+  await box.connect(cnm.network(net))
+})
+
+it('dies at any call of an attach or a detach, and nothing is left over', async () => {
+  for (const act of [attached, detached]) {
+    for (let calls = 0; ; calls += 1) {
+      const rig = new MemoryRig()
+      const clean = rig.snapshot()
+      const life = new Life()
+      const first = await rig.start(life)
+      if (act === detached) await attached(first.runtime('docker'))
+      life.dieAfter(calls)
+      const ended = await act(first.runtime('docker')).then(
+        () => true,
+        () => false,
+      )
+      life.dieAfter(Number.POSITIVE_INFINITY)
+      await using second = await rig.start()
+      expect((await second.doctor()).filter(({ kind }) => kind !== 'lost')).toEqual([])
+      await detached(second.runtime('docker'))
+      expect(rig.snapshot(), `after ${calls} calls`).toEqual(clean)
+      if (ended) break
+      expect(calls).toBeLessThan(100)
+    }
+  }
+})

@@ -1,0 +1,111 @@
+import { rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, it, vi } from 'vitest'
+import { DockerPluginRig } from '../support/docker-plugin-rig.ts'
+
+// Either of the two daemons ends and begins again, and containers know nothing of it, or come back.
+
+vi.setConfig({ testTimeout: 180_000 })
+
+const serve = ['idle', 'sh', '-c', 'cd /bin && echo here > id && exec httpd -f -p 80']
+
+/** A network, and two containers on it: one that serves, and one that asks. */
+async function twoContainers({ docker, host }: DockerPluginRig, ...options: string[]) {
+  await docker.docker('network', 'create', '-d', 'cnm', '--ipam-driver', 'cnm', 'web')
+  const run = ['run', '-d', '--network', 'web', ...options]
+  await docker.docker(...run, '--name', 'server', '-p', '8080:80', ...serve)
+  await docker.docker(...run, '--name', 'client', 'idle', 'sleep', '3600')
+  const pid = await docker.docker('inspect', '-f', '{{.State.Pid}}', 'client')
+  return {
+    /** From outside, by the published port. */
+    fetch: () => host.sh('curl -sf -m 3 http://127.0.0.1:8080/id').catch(() => 'nothing'),
+    ask: () => docker.docker('exec', 'client', 'wget', '-qO-', 'http://server/id'),
+    /** Without a word to Docker. */
+    ping: () => docker.inside(pid, ['ping', '-c1', '-W2', '198.51.100.1']),
+  }
+}
+
+it('lets containers go on while our daemon is restarted, or killed', async () => {
+  await using rig = await DockerPluginRig.start()
+  const { docker } = rig
+  const { fetch, ask, ping } = await twoContainers(rig)
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    rig.cnm.kill(signal)
+    await rig.cnm.ended
+    expect(await fetch()).toBe('here\n')
+    expect(await ask()).toBe('here')
+    await ping()
+    await rig.startDaemon()
+    expect(await rig.known('endpoints')).toHaveLength(2)
+    expect(await rig.cnm.ask('POST /v1/doctor', {})).toEqual([])
+    // What begins and ends now finds everything as it was.
+    await docker.docker('run', '--rm', '--network', 'web', 'idle', 'ping', '-c1', 'server')
+  }
+  // One dies while nobody is there to be told; Docker tries again until somebody is.
+  rig.cnm.kill('SIGKILL')
+  await rig.cnm.ended
+  const removed = docker.docker('rm', '-f', 'server')
+  await rig.startDaemon()
+  await removed
+  expect(await rig.known('endpoints')).toHaveLength(1)
+  expect(await fetch()).toBe('nothing')
+  await docker.docker('rm', '-f', 'client')
+  await docker.docker('network', 'rm', 'web')
+  await rig.expectNothingLeft()
+})
+
+it('outlives a dockerd with live-restore', async () => {
+  await using rig = await DockerPluginRig.start({ args: ['--live-restore'] })
+  const { docker } = rig
+  const { fetch, ask, ping } = await twoContainers(rig)
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    await docker.end(signal)
+    expect(await fetch()).toBe('here\n')
+    await ping()
+    await rig.replaceDaemon('SIGKILL')
+    expect(await fetch()).toBe('here\n')
+    await docker.begin()
+    expect(await ask()).toBe('here')
+    expect(await fetch()).toBe('here\n')
+    expect(await rig.known('endpoints')).toHaveLength(2)
+  }
+  await docker.docker('run', '--rm', '--network', 'web', 'idle', 'ping', '-c1', 'server')
+  await docker.docker('rm', '-f', 'server', 'client')
+  await docker.docker('network', 'rm', 'web')
+  await rig.expectNothingLeft()
+})
+
+it('comes back with a dockerd without live-restore', async () => {
+  await using rig = await DockerPluginRig.start()
+  const { docker } = rig
+  const { fetch } = await twoContainers(rig, '--restart', 'always')
+  const before = await rig.known('endpoints')
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    await docker.end(signal)
+    await docker.begin()
+    await expect.poll(fetch).toBe('here\n')
+    expect(await docker.docker('exec', 'client', 'wget', '-qO-', 'http://server/id')).toBe('here')
+    // Those of before are gone: containers have new ones.
+    await expect.poll(async () => (await rig.known('endpoints')).length).toBe(2)
+    const ids = (await rig.known('endpoints')).map(({ id }) => id)
+    for (const { id } of before) expect(ids).not.toContain(id)
+  }
+  await docker.docker('rm', '-f', 'server', 'client')
+  await docker.docker('network', 'rm', 'web')
+  await rig.expectNothingLeft()
+})
+
+it('is found by a spec file, too', async () => {
+  await using rig = await DockerPluginRig.start()
+  const { docker, host } = rig
+  const folder = join(host.folder, 'plugins')
+  await rename(join(folder, 'cnm.sock'), join(host.folder, 'elsewhere.sock'))
+  const refused = await docker.try('network', 'create', '-d', 'cnm', 'web')
+  expect(refused.stderr).toContain('plugin "cnm" not found')
+  const spec = `unix://${host.folder}/elsewhere.sock\n`
+  await writeFile(join(host.folder, 'specs', 'cnm.spec'), spec)
+  await docker.docker('network', 'create', '-d', 'cnm', 'web')
+  await docker.docker('run', '--rm', '--network', 'web', 'idle', 'true')
+  await docker.docker('network', 'rm', 'web')
+  await rig.expectNothingLeft()
+})
