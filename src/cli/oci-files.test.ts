@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  chownSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -11,7 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { readFileOf, replaceFile } from './oci-files.ts'
+import { readFileOf, realPathOf, replaceFile } from './oci-files.ts'
 
 let folder = ''
 
@@ -26,14 +27,25 @@ it('replaces a file by one with the same rights, where a link leads', () => {
   writeFileSync(path, 'old')
   chmodSync(path, 0o640)
   symlinkSync('config.json', link)
+  // Others can give nothing away.
+  if (process.getuid?.() === 0) chownSync(path, 71, 72)
   const before = statSync(path)
-  replaceFile(link, 'new')
+  replaceFile(realPathOf(link), 'new')
   expect(readFileSync(path, 'utf8')).toBe('new')
   const { mode, uid, gid, ino } = statSync(path)
   expect({ mode, uid, gid }).toEqual({ mode: before.mode, uid: before.uid, gid: before.gid })
   // Whoever reads the old one still does.
   expect(ino).not.toBe(before.ino)
   expect(readdirSync(folder).sort()).toEqual(['config.json', 'link'])
+})
+
+it('follows no link that is put in its place', () => {
+  const [path, secret] = [join(folder, 'config.json'), join(folder, 'secret')]
+  writeFileSync(secret, 'old', { mode: 0o600 })
+  symlinkSync('secret', path)
+  replaceFile(path, 'new')
+  expect(readFileSync(secret, 'utf8')).toBe('old')
+  expect(readFileSync(path, 'utf8')).toBe('new')
 })
 
 it('leaves nothing if it fails', () => {
@@ -48,4 +60,5 @@ it('says what is not there', async () => {
   const path = join(folder, 'none/config.json')
   expect(() => replaceFile(path, 'new')).toThrow(`${path} can't be written (ENOENT)`)
   await expect(readFileOf(path)).rejects.toThrow(`${path} can't be read (ENOENT)`)
+  expect(() => realPathOf(path)).toThrow(`${path} can't be read (ENOENT)`)
 })

@@ -1,5 +1,6 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { addAbortSignal } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { Command } from 'commander'
 import { etcMounts } from '../api/etc-mounts.ts'
@@ -7,8 +8,15 @@ import type { SandboxInfo } from '../api/shapes.ts'
 import { CnmError } from '../base/errors.ts'
 import type { RemoteController } from '../client/client.ts'
 import type { RemoteSandbox } from '../client/remote-sandbox.ts'
-import { type OciOptions, optionsOf } from '../front/oci/annotations.ts'
-import { isMounted, type OciSpec, parseSpec, refuseNamespace, rootOf } from '../front/oci/spec.ts'
+import { isOurs, type OciOptions, optionsOf } from '../front/oci/annotations.ts'
+import {
+  isMounted,
+  type OciSpec,
+  parseSpec,
+  refuseMounts,
+  refuseNamespace,
+  rootOf,
+} from '../front/oci/spec.ts'
 import { readSpecText } from '../front/oci/spec-text.ts'
 import {
   hasStopped,
@@ -21,6 +29,9 @@ import { guarded } from './fail.ts'
 import { readFileOf } from './oci-files.ts'
 import { sandboxOn } from './run-sandbox.ts'
 import type { DaemonFlags } from './start-daemon.ts'
+
+/** A runtime waits, and not all of them for a limited time. A daemon may have to be started first. */
+const patienceSeconds = 25
 
 export function withDaemonOptions(command: Command): Command {
   return command
@@ -46,20 +57,36 @@ Examples:
 }
 
 async function hook(flags: DaemonFlags): Promise<number> {
+  const signal = AbortSignal.timeout(patienceSeconds * 1000)
   try {
-    const state = parseState(process.stdin.isTTY ? '' : await text(process.stdin))
-    if (hasStopped(state)) await remove(state, flags)
-    else await attach(newContainer(state), flags)
+    const state = parseState(process.stdin.isTTY ? '' : await stateText(signal))
+    if (hasStopped(state)) await remove(state, flags, signal)
+    else await attach(newContainer(state), flags, signal)
     return 0
   } catch (error) {
     // Who can't be heard can't say so, either.
     const speaking = import('../linux-container.ts').then((linux) => linux.speakThroughParent())
     await speaking.catch(() => {})
-    throw error
+    throw signal.aborted ? tooLate(error) : error
   }
 }
 
-async function attach(container: NewContainer, flags: DaemonFlags): Promise<void> {
+function stateText(signal: AbortSignal): Promise<string> {
+  return text(addAbortSignal(signal, process.stdin))
+}
+
+function tooLate(cause: unknown): CnmError {
+  return new CnmError('DAEMON_UNREACHABLE', `this takes longer than ${patienceSeconds} s`, {
+    hint: 'see whether "cnm status" answers; without a state on standard input nothing is asked at all',
+    cause,
+  })
+}
+
+async function attach(
+  container: NewContainer,
+  flags: DaemonFlags,
+  signal: AbortSignal,
+): Promise<void> {
   const { pid, bundle, annotations = {} } = container
   const options = optionsOf(annotations)
   if (options === undefined) return
@@ -67,21 +94,25 @@ async function attach(container: NewContainer, flags: DaemonFlags): Promise<void
   const spec = parseSpec(readSpecText(await readFileOf(path), path).value)
   const { sandbox: name, mountEtc = true } = options
   if (name === undefined) refuseNamespace(spec)
+  if (mountEtc) refuseMounts(spec)
   const mounting = mountEtc ? import('../linux-container.ts') : undefined
   // Whoever mounts hears of it.
   mounting?.catch(() => {})
   const { daemonAt } = await import('./start-daemon.ts')
-  const cnm = await daemonAt(flags, new AbortController().signal)
+  const cnm = await daemonAt(flags, signal)
   try {
     const sandbox = await (name === undefined
-      ? adopted(cnm, container, spec, options)
-      : shared(cnm, container, name))
+      ? adopted(cnm, container, spec, options, signal)
+      : shared(cnm, container, name, signal))
     try {
       const mounts = mountsOf(sandbox.info, spec)
-      const root = rootOf(spec, bundle)
-      if (mounting !== undefined) (await mounting).mountInContainer({ pid, root }, mounts)
+      const [root, isReadOnly] = [rootOf(spec, bundle), spec.root.readonly === true]
+      if (mounting !== undefined) {
+        ;(await mounting).mountInContainer({ pid, root, isReadOnly }, mounts)
+      }
     } catch (error) {
-      if (name === undefined) await sandbox[Symbol.asyncDispose]()
+      // What is left then goes with the container, which isn't created.
+      if (name === undefined) await sandbox.delete({ signal }).catch(() => {})
       throw error
     }
   } finally {
@@ -94,11 +125,12 @@ function adopted(
   { id, pid, bundle }: NewContainer,
   { hostname }: OciSpec,
   options: OciOptions,
+  signal: AbortSignal,
 ): Promise<RemoteSandbox> {
   const labels = { [label.container]: id, [label.bundle]: bundle }
   const flags = { name: id, ...(hostname === undefined ? {} : { hostname }), ...options }
   const place = () => ({ pid, labels })
-  return sandboxOn(cnm, flags, place, new AbortController().signal)
+  return sandboxOn(cnm, flags, place, signal)
 }
 
 /** One that is there, and in which the runtime has put the container. Errors: INVALID_ARGUMENT. */
@@ -106,8 +138,9 @@ async function shared(
   cnm: RemoteController,
   { id, pid, bundle }: NewContainer,
   name: string,
+  signal: AbortSignal,
 ): Promise<RemoteSandbox> {
-  const sandbox = await cnm.sandbox(name)
+  const sandbox = await cnm.sandbox(name, { signal })
   const { namespace } = sandbox.info
   if (namespace !== undefined && isSame(namespace.path, `/proc/${pid}/ns/net`)) {
     return sandbox
@@ -130,13 +163,18 @@ function mountsOf({ files }: SandboxInfo, spec: OciSpec) {
 }
 
 /** Its own sandbox. What another container of this name has now stays. */
-async function remove({ id, bundle }: OciState, flags: DaemonFlags): Promise<void> {
+async function remove(
+  { id, bundle, annotations = {} }: OciState,
+  flags: DaemonFlags,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!Object.keys(annotations).some(isOurs)) return
   const { runningDaemon } = await import('./start-daemon.ts')
-  const cnm = await runningDaemon(flags, new AbortController().signal)
+  const cnm = await runningDaemon(flags, signal)
   // The next one sees that the container has ended.
   if (cnm === undefined) return
   try {
-    for (const sandbox of await cnm.sandboxes()) {
+    for (const sandbox of await cnm.sandboxes({ signal })) {
       const { labels, namespace } = sandbox.info
       const isOurs = labels[label.container] === id && labels[label.bundle] === bundle
       const isDead = namespace !== undefined && !existsSync(namespace.path)

@@ -6,7 +6,7 @@ import type { OciOptions } from '../front/oci/annotations.ts'
 import { attachedSpec, type OciHook, parseSpec } from '../front/oci/spec.ts'
 import { readSpecText } from '../front/oci/spec-text.ts'
 import { guarded } from './fail.ts'
-import { readFileOf, replaceFile } from './oci-files.ts'
+import { readFileOf, realPathOf, replaceFile } from './oci-files.ts'
 import { withDaemonOptions } from './oci-hook.ts'
 import { withNameOptions, withNetworkOptions } from './sandbox-options.ts'
 import { type DaemonFlags, daemonAt, namedSocket } from './start-daemon.ts'
@@ -45,7 +45,7 @@ Examples:
 }
 
 async function change(bundle: string, flags: Flags): Promise<number> {
-  const path = join(bundle, 'config.json')
+  const path = realPathOf(join(bundle, 'config.json'))
   const { value, print } = readSpecText(await readFileOf(path), path)
   const { sandbox, network } = flags
   const found = sandbox === undefined ? undefined : await sandboxOf(sandbox, flags)

@@ -179,6 +179,41 @@ describe.skipIf(!hasRuntimes)('containers of OCI runtimes', () => {
       expect(await machine.sh('cnm doctor --json')).toBe('')
     })
 
+    it('mount on their files what nobody else sees', async () => {
+      await using machine = await OciMachine.start()
+      await machine.daemon()
+      await machine.bundle('shop', runtime)
+      await machine.edit('shop', ({ root, process: { capabilities } }) => {
+        root.readonly = false
+        for (const each of Object.values(capabilities)) each.push('CAP_SYS_ADMIN')
+      })
+      await machine.sh('cnm oci-spec --network web shop')
+      await machine.run('shop', runtime)
+      const inside = (command: string) => machine.sh(`${runtime} exec shop ${command}`)
+      await inside("sh -c 'echo 10.9.9.9 own >>/etc/hosts'")
+      await inside('mount -o bind /bin/busybox /etc/resolv.conf')
+      expect(await inside('cat /proc/self/mountinfo')).toContain('/bin/busybox /etc/resolv.conf')
+      expect(await machine.sh('cat /proc/self/mountinfo')).not.toContain('resolv.conf')
+      await machine.sh(`${runtime} delete --force shop`)
+      expect(await machine.names('sandbox')).toEqual([])
+      expect(await machine.sh('cnm doctor --json')).toBe('')
+    })
+
+    it('write to none of their files if they may write nowhere', async () => {
+      await using machine = await OciMachine.start()
+      await machine.bundle('shop', runtime)
+      await machine.edit('shop', ({ root }) => {
+        root.readonly = true
+      })
+      await machine.sh('cnm oci-spec --network web shop')
+      await machine.run('shop', runtime)
+      const { code, stderr } = await machine.try(
+        `${runtime} exec shop sh -c 'echo 10.9.9.9 own >>/etc/hosts'`,
+      )
+      expect(code).not.toBe(0)
+      expect(stderr).toContain('Read-only file system')
+    })
+
     it('are not created if they can not be attached, and nothing is left', async () => {
       await using machine = await OciMachine.start()
       await machine.daemon()

@@ -12,13 +12,15 @@ export type Runtime = 'runc' | 'crun'
 /** Of a config.json, as far as tests look into it or change it. */
 export interface Config {
   readonly annotations: Record<string, string>
+  readonly root: { readonly: boolean }
+  readonly process: { readonly capabilities: Record<string, string[]> }
   readonly linux: { readonly namespaces: { type: string; path?: string }[] }
   readonly mounts: { destination: string; type: string; source: string; options: string[] }[]
 }
 
 /**
  * A machine of its own as far as networks, mounts and processes go, with an empty /run and /var/lib, on which
- * runc and crun make containers, and `cnm` is a command. Only control groups are this machine's: at its
+ * runc and crun make containers, and `cnm` is a command. Its mounts are shared, as systemd has them. Only control groups are this machine's: at its
  * end there are no containers left.
  */
 export class OciMachine implements AsyncDisposable {
@@ -46,6 +48,7 @@ export class OciMachine implements AsyncDisposable {
     const script = `mount -t tmpfs tmpfs /run
       mount -t tmpfs tmpfs /var/lib
       ip link set lo up
+      mount --make-rshared /
       umount /sys/fs/cgroup/unified 2>/dev/null || true
       echo ready
       exec sleep infinity`

@@ -28,6 +28,14 @@ it('gives back whatever was read', () => {
   )
 })
 
+it.each(['"\\u0001number:true"', '"number :true"', `"${'1'.repeat(8_000_000)}"`])(
+  'takes no text for a number (%#)',
+  (json) => {
+    const { value, print } = readSpecText(json, 'config.json')
+    expect(print(value)).toBe(json)
+  },
+)
+
 it('refuses what is no JSON', () => {
   expect(() => readSpecText('{', '/b/config.json')).toThrow('/b/config.json is no JSON: ')
 })

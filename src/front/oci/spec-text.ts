@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { CnmError } from '../../base/errors.ts'
 
 /**
@@ -10,9 +11,10 @@ export interface SpecText {
   print(value: unknown): string
 }
 
-const token = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
-const mark = '\u0001number:'
-const marked = /"\\u0001number:([^"]*)"/g
+const token = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
+/** No text can have it by chance or by will. */
+const mark = `number ${randomUUID()}:`
+const marked = new RegExp(`"${mark}([^"]*)"`, 'g')
 
 /** Errors: INVALID_ARGUMENT. `where`: how errors call it. */
 export function readSpecText(text: string, where: string): SpecText {

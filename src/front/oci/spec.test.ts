@@ -18,7 +18,7 @@ function specWith(more: object = {}, network: object = { type: 'network' }): Oci
     process: { args: ['sh'] },
     root: { path: 'rootfs', readonly: true },
     hostname: 'runc',
-    linux: { namespaces: [{ type: 'pid' }, network, { type: 'uts' }], resources: {} },
+    linux: { namespaces: [{ type: 'mount' }, network, { type: 'uts' }], resources: {} },
     ...more,
   })
 }
@@ -59,7 +59,7 @@ describe('a spec', () => {
   it('gets the hostname, if it has a UTS namespace of its own', () => {
     const given = { 'cnm.network': 'web', 'cnm.hostname': 'shop' }
     expect(attached(specWith(), given).hostname).toBe('shop')
-    const linux = { namespaces: [{ type: 'network' }] }
+    const linux = { namespaces: [{ type: 'network' }, { type: 'mount' }] }
     expect(attached(specWith({ linux }), given).hostname).toBe('runc')
   })
 
@@ -91,6 +91,17 @@ describe('a spec', () => {
   })
 
   it.each([
+    [[{ type: 'network' }]],
+    [[{ type: 'network' }, { type: 'mount', path: '/proc/1/ns/mnt' }]],
+  ])('whose mounts are not its own is refused: %j', (namespaces) => {
+    const spec = specWith({ linux: { namespaces } })
+    const message = 'the container has no mounts of its own'
+    expect(() => attached(spec, { 'cnm.network': 'web' })).toThrow(message)
+    const bare = { 'cnm.network': 'web', 'cnm.mount-etc': 'false' }
+    expect(attached(spec, bare).linux).toEqual(spec.linux)
+  })
+
+  it.each([
     [{}, 'config.json: must have required properties'],
     [{ root: { path: '' }, linux: {} }, 'config.json: root.path must not have fewer than 1'],
     [{ root: { path: 'r' }, linux: {}, hooks: { poststop: {} } }, 'must be array'],
@@ -106,9 +117,16 @@ describe('of a spec', () => {
   })
 
   it('mounts are found, however they are written', () => {
-    const mounts = [{ destination: '/etc//hosts' }, { destination: 'etc/hostname' }]
-    const spec = specWith({ mounts })
     const targets = ['/etc/hosts', '/etc/hostname', '/etc/resolv.conf']
-    expect(targets.map((target) => isMounted(spec, target))).toEqual([true, true, false])
+    const mountedBy = (...all: string[]) => {
+      const spec = specWith({ mounts: all.map((destination) => ({ destination })) })
+      return targets.filter((target) => isMounted(spec, target))
+    }
+    expect(mountedBy('/etc//hosts', 'etc/hostname')).toEqual(['/etc/hosts', '/etc/hostname'])
+    expect(mountedBy('/etc/./hosts', '/etc/resolv.conf/')).toEqual([
+      '/etc/hosts',
+      '/etc/resolv.conf',
+    ])
+    expect(mountedBy('/etc', '/etc/hosts.d')).toEqual([])
   })
 })

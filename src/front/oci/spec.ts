@@ -1,3 +1,4 @@
+import { posix } from 'node:path'
 import { CnmError } from '../../base/errors.ts'
 import { parser } from '../../base/parse.ts'
 import { type Static, Type } from '../../base/schema.ts'
@@ -8,7 +9,10 @@ const Namespace = Type.Object({ type: Type.String(), path: Type.Optional(Type.St
 
 /** Of a config.json what matters here; there is more in it. */
 const Spec = Type.Object({
-  root: Type.Object({ path: Type.String({ minLength: 1 }) }),
+  root: Type.Object({
+    path: Type.String({ minLength: 1 }),
+    readonly: Type.Optional(Type.Boolean()),
+  }),
   hostname: Type.Optional(Type.String()),
   mounts: Type.Optional(Type.Array(Type.Object({ destination: Type.String() }))),
   annotations: Type.Optional(Type.Record(Type.String(), Type.String())),
@@ -31,7 +35,7 @@ export function rootOf({ root }: OciSpec, bundle: string): string {
 
 /** Whether the container has something of its own there, put by whoever made the bundle. */
 export function isMounted({ mounts = [] }: OciSpec, target: string): boolean {
-  return mounts.some(({ destination }) => `/${destination}`.replace(/\/+/g, '/') === target)
+  return mounts.some(({ destination }) => posix.resolve('/', destination) === target)
 }
 
 /** Undefined: one of its own, made with it. Errors: INVALID_ARGUMENT: it uses the host's. */
@@ -53,6 +57,22 @@ export function refuseNamespace(spec: OciSpec): void {
   })
 }
 
+/**
+ * What is mounted in a mount namespace that isn't the container's own stays when it has ended. Errors:
+ * INVALID_ARGUMENT.
+ */
+export function refuseMounts(spec: OciSpec): void {
+  const mounts = namespaces(spec).find(({ type }) => type === 'mount')
+  if (mounts !== undefined && !mounts.path) return
+  throw new CnmError(
+    'INVALID_ARGUMENT',
+    'the container has no mounts of its own to show files by',
+    {
+      hint: 'have { "type": "mount" } without a path in linux.namespaces in config.json, or leave it its own files: cnm.mount-etc: "false"',
+    },
+  )
+}
+
 export interface Attaching {
   readonly options: OciOptions
   readonly hook: OciHook
@@ -67,6 +87,7 @@ export interface Attaching {
 export function attachedSpec(given: OciSpec, { options, hook, namespace }: Attaching): OciSpec {
   const spec = withoutOurs(given)
   if (namespacePath(spec) !== namespace) refuseNamespace(spec)
+  if (options.mountEtc !== false) refuseMounts(spec)
   const { hooks = {}, annotations = {} } = spec
   const { createRuntime = [], poststop = [] } = hooks
   const ofSandbox = namespace === undefined ? spec : withNamespace(spec, namespace)

@@ -1,14 +1,16 @@
-import { constants, mkdirSync, readlinkSync } from 'node:fs'
+import { constants, fstatSync, mkdirSync, readlinkSync, statSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
-import { CnmError, isKernelError } from '../../../base/errors.ts'
+import { CnmError, isKernelError, KernelError } from '../../../base/errors.ts'
 import type { Command } from '../../kernel.ts'
-import { close, O_CREAT, O_RDONLY, open } from '../ffi/file.ts'
+import { close, fstatfs, O_CREAT, O_NONBLOCK, O_RDONLY, open } from '../ffi/file.ts'
 import { MNT_DETACH, umount2 } from '../ffi/mount.ts'
-import { moveMount, O_PATH, openBelow, openTree } from '../ffi/mount-tree.ts'
+import { makePrivate, moveMount, O_PATH, openBelow, openTree } from '../ffi/mount-tree.ts'
 import { CLONE_FS, CLONE_NEWNS, setns, unshare } from '../ffi/namespace.ts'
 import { MountHome } from '../mount-place.ts'
 
 const { O_DIRECTORY } = constants
+/** proc and sysfs: what a runtime says to the kernel of a container, it says by files there. */
+const kernelFiles: readonly number[] = [0x9fa0, 0x62656572]
 
 type Mounts = NonNullable<Command['mounts']>
 
@@ -23,22 +25,31 @@ export interface NewContainer {
   readonly pid: number
   /** The folder that is to be its root. */
   readonly root: string
+  /** Whether it can't write there: nor to what it is shown. */
+  readonly isReadOnly: boolean
 }
 
 /**
  * Shows a container files in place of its own. A target that isn't there is made, as an empty file. Links in
- * the container's root lead nowhere outside. From then on the calling thread has a working folder of its own.
+ * the container's root lead nowhere outside, and what it mounts on them shows nowhere else. From then on the
+ * calling thread has a working folder of its own.
  * Equivalent to: `nsenter --mount=/proc/PID/ns/mnt mount --bind SOURCE ROOT/TARGET`.
  *
  * Errors: NAMESPACE_NOT_FOUND (it has ended), MISSING_CAPABILITY, INVALID_ARGUMENT (its root or a target
- * can't be used).
+ * can't be used, or its mounts are the caller's).
  */
 export function mountInContainer(container: NewContainer, mounts: Mounts): void {
-  // Opened where the sources are.
-  const trees = mounts.map(({ source, target }) => ({ fd: openTree(source), target }))
+  const trees: Tree[] = []
   try {
+    // Opened where the sources are.
+    for (const { source, target } of mounts) {
+      const fd = openTree(source)
+      trees.push({ fd, target })
+      makePrivate(fd, container.isReadOnly, target)
+    }
     const namespace = openMounts(container.pid)
     try {
+      refuseOwn(namespace)
       inMounts(namespace, () => mountAll(container.root, trees))
     } finally {
       close(namespace)
@@ -58,6 +69,14 @@ function openMounts(pid: number): number {
       cause: error,
     })
   }
+}
+
+/** They would stay when the container has ended. */
+function refuseOwn(namespace: number): void {
+  if (fstatSync(namespace).ino !== statSync('/proc/thread-self/ns/mnt').ino) return
+  throw new CnmError('INVALID_ARGUMENT', "the container uses the host's own mounts", {
+    hint: 'add { "type": "mount" } to linux.namespaces in config.json, or leave it its own files: cnm.mount-etc: "false"',
+  })
 }
 
 function inMounts(namespace: number, work: () => void): void {
@@ -97,16 +116,25 @@ function mountAll(path: string, trees: readonly Tree[]): void {
       mounted.unshift(tree)
     }
   } catch (error) {
-    for (const { fd } of mounted) umount2(`/proc/thread-self/fd/${fd}`, MNT_DETACH)
+    for (const { fd } of mounted) detach(fd)
     throw error
   } finally {
     close(root)
   }
 }
 
+/** What can't be undone goes with the container. */
+function detach(tree: number): void {
+  try {
+    umount2(`/proc/thread-self/fd/${tree}`, MNT_DETACH)
+  } catch {}
+}
+
 function mountBelow(root: number, { fd, target }: Tree): void {
   const file = fileBelow(root, target)
   try {
+    if (kernelFiles.includes(fstatfs(file)))
+      throw new KernelError('move_mount', 'EPERM', { target })
     moveMount(fd, file, target)
   } finally {
     close(file)
@@ -135,7 +163,8 @@ function fileBelow(root: number, path: string): number {
   }
   const place = linkedPlace(root, path)
   makeFolders(root, dirname(place))
-  return openBelow(root, place, O_RDONLY | O_CREAT, 0o644)
+  // By now something that nobody can open may be there: nothing is waited for.
+  return openBelow(root, place, O_RDONLY | O_CREAT | O_NONBLOCK, 0o644)
 }
 
 function linkedPlace(root: number, path: string): string {
@@ -159,7 +188,7 @@ function makeFolders(root: number, path: string): void {
 
 function makeFolder(path: string): void {
   try {
-    mkdirSync(path)
+    mkdirSync(path, 0o755)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }

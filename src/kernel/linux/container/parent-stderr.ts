@@ -1,4 +1,5 @@
-import { closeSync, fstatSync, openSync, statSync } from 'node:fs'
+import { closeSync, fstatSync, statSync } from 'node:fs'
+import { dup3 } from '../ffi/file.ts'
 import { pidfdGetfd, pidfdOpen } from '../ffi/namespace.ts'
 
 /**
@@ -9,12 +10,13 @@ export function speakThroughParent(): void {
   const nowhere = statSync('/dev/null', { throwIfNoEntry: false })
   if (nowhere === undefined || fstatSync(2).rdev !== nowhere.rdev) return
   const parent = pidfdOpen(process.ppid)
-  // The lowest number that is free.
-  closeSync(2)
   try {
-    pidfdGetfd(parent, 2)
-  } catch {
-    openSync('/dev/null', 'w')
+    const theirs = pidfdGetfd(parent, 2)
+    try {
+      dup3(theirs, 2)
+    } finally {
+      closeSync(theirs)
+    }
   } finally {
     closeSync(parent)
   }

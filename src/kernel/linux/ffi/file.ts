@@ -13,6 +13,7 @@ const c = {
     'int open(const char *, int, uint32_t)',
   ),
   close: declare<(fd: number) => number>('int close(int)'),
+  dup3: declare<(from: number, to: number, flags: number) => number>('int dup3(int, int, int)'),
   unlink: declare<(path: string) => number>('int unlink(const char *)'),
   mkdir: declare<(path: string, mode: number) => number>('int mkdir(const char *, uint32_t)'),
   ioctl: declare<(fd: number, request: number, argument: number) => number>(
@@ -30,6 +31,11 @@ export function open(path: string, flags: number, mode = 0): number {
 export function close(fd: number): void {
   // After EINTR and EIO the descriptor is gone all the same.
   if (c.close(fd) < 0 && lastErrno() === 'EBADF') check(-1, 'close', `fd ${fd}`)
+}
+
+/** `to` means from now on what `from` does. */
+export function dup3(from: number, to: number): void {
+  check(c.dup3(from, to, O_CLOEXEC), 'dup3', `fd ${from}`)
 }
 
 export function unlink(path: string): void {

@@ -51,7 +51,7 @@ export function pidfdOpen(pid: number): number {
   return check(c.syscall(SYS_pidfd_open, pid, 0), 'pidfd_open', `pid ${pid}`)
 }
 
-/** A descriptor of another process as one of our own, by the lowest number that is free. */
+/** A descriptor of another process as one of our own. */
 export function pidfdGetfd(pidfd: number, fd: number): number {
   return check(c.pidfdGetfd(SYS_pidfd_getfd, pidfd, fd, 0), 'pidfd_getfd', `fd ${fd}`)
 }
