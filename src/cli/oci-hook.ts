@@ -31,7 +31,7 @@ import { sandboxOn } from './run-sandbox.ts'
 import type { DaemonFlags } from './start-daemon.ts'
 
 /** A runtime waits, and not all of them for a limited time. A daemon may have to be started first. */
-const patienceSeconds = 25
+export const patienceSeconds = 25
 
 export function withDaemonOptions(command: Command): Command {
   return command

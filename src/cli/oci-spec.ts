@@ -7,14 +7,11 @@ import { attachedSpec, type OciHook, parseSpec } from '../front/oci/spec.ts'
 import { readSpecText } from '../front/oci/spec-text.ts'
 import { guarded } from './fail.ts'
 import { readFileOf, realPathOf, replaceFile } from './oci-files.ts'
-import { withDaemonOptions } from './oci-hook.ts'
+import { patienceSeconds, withDaemonOptions } from './oci-hook.ts'
 import { withNameOptions, withNetworkOptions } from './sandbox-options.ts'
 import { type DaemonFlags, daemonAt, namedSocket } from './start-daemon.ts'
 
 type Flags = OciOptions & DaemonFlags & { readonly stdout?: boolean }
-
-/** A daemon may have to be started first. */
-const patienceSeconds = 30
 
 export function ociSpecCommand(): Command {
   const command = new Command('oci-spec').option(
@@ -90,5 +87,6 @@ function hookOf(flags: DaemonFlags): OciHook {
   const options = given.flatMap(([name, value]) => (value === undefined ? [] : [name, value]))
   const [, main = ''] = process.argv
   const args = ['cnm', realpathSync(main), 'oci-hook', ...options]
-  return { path: process.execPath, args, timeout: patienceSeconds }
+  // The hook itself gives up before, and says why.
+  return { path: process.execPath, args, timeout: patienceSeconds + 5 }
 }

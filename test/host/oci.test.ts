@@ -95,6 +95,13 @@ describe.skipIf(!hasRuntimes)('containers of OCI runtimes', () => {
     expect(code).not.toBe(0)
     expect(stderr).toContain('container lost is not in sandbox')
     expect(await machine.names('sandbox')).toEqual(['bare', 'mounted', 'pod1'])
+    // At its end nobody is asked for one that isn't ours: here that can't be done.
+    const end = (annotations: object) => {
+      const state = JSON.stringify({ id: 'c', status: 'stopped', bundle: '/b', annotations })
+      return machine.try(`(echo '${state}' | cnm oci-hook --host ${'x'.repeat(200)})`)
+    }
+    expect((await end({ a: 'b' })).code).toBe(0)
+    expect((await end({ 'cnm.network': 'web' })).code).toBe(2)
   })
 
   it.skipIf(!hasDocker)('reach those of Docker on one network', async () => {
@@ -235,6 +242,13 @@ describe.skipIf(!hasRuntimes)('containers of OCI runtimes', () => {
         expect(code).not.toBe(0)
         await machine.sh('mv before shop/config.json')
       }
+      // Nor if it is attached, and somebody else's hook refuses it afterwards.
+      await machine.edit('shop', ({ hooks, mounts }) => {
+        mounts.pop()
+        hooks.createRuntime!.push({ path: '/bin/false' })
+      })
+      expect((await machine.try(`${runtime} create --bundle shop shop`)).code).not.toBe(0)
+      await expect.poll(() => machine.names('sandbox')).toEqual([])
       expect(await machine.sh(`${runtime} list -q`)).toBe('')
       expect(await machine.names('sandbox')).toEqual([])
       expect(await machine.names('network')).toEqual(['host', 'none'])

@@ -12,6 +12,7 @@ export type Runtime = 'runc' | 'crun'
 /** Of a config.json, as far as tests look into it or change it. */
 export interface Config {
   readonly annotations: Record<string, string>
+  readonly hooks: Record<string, { path: string }[]>
   readonly root: { readonly: boolean }
   readonly process: { readonly capabilities: Record<string, string[]> }
   readonly linux: { readonly namespaces: { type: string; path?: string }[] }
