@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { asked, commonBehind, refuseStray } from './argv.ts'
 import { program } from './program.ts'
 
 /** As Docker's command line takes them: commander has no `--ipv4=false`. */
@@ -11,12 +12,6 @@ function switches(words: readonly string[]): readonly string[] {
   })
 }
 
-/** `cnm help network create` is `cnm network create --help`, which commander knows for one word only. */
-function asked(words: readonly string[]): readonly string[] {
-  const [first, ...command] = words
-  return first === 'help' && command.length > 1 ? [...command, '--help'] : words
-}
-
 // Whoever has read enough of it needs no more: `cnm network ls | head -1`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0)
@@ -27,7 +22,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // Nobody hears what is wrong; the exit status says it too.
 process.stderr.on('error', () => {})
 
-const given = asked(process.argv.slice(2))
+const written = commonBehind(process.argv.slice(2))
+const given = asked(written)
 const [command] = given
 const words = command === 'network' ? switches(given) : given
-await (await program(command)).parseAsync(words, { from: 'user' })
+const root = await program(command)
+if (written[0] === 'help') refuseStray(root, written.slice(1))
+await root.parseAsync(words, { from: 'user' })

@@ -216,6 +216,8 @@ it.each([
   [['sandbox', 'create', '--gw-priority', '1'], '--gw-priority is about a network'],
   [['network', 'create'], 'hint: "cnm network create --help" says how it is used'],
   [['nonsense'], 'hint: "cnm --help" says how it is used'],
+  [['help', 'nonsense'], "cnm: unknown command 'nonsense'"],
+  [['help', 'network', 'nonsense'], 'hint: "cnm network --help" says how it is used'],
 ])('refuses the line %j', async (args, sentence) => {
   await using cli = await cliHost()
   const { code, out, err } = await cli.cnm(...args)
