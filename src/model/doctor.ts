@@ -1,7 +1,7 @@
 import { isKept } from '../kernel/kept-resource.ts'
 import type { Difference, PortHolder } from '../kernel/kernel.ts'
 import { holderText } from '../kernel/port-conflict.ts'
-import { resourceKey } from '../kernel/resource.ts'
+import { type Resource, resourceKey } from '../kernel/resource.ts'
 import { type Drift, findDrift, mend, orphanText } from './drift.ts'
 import { type Engine, explain, put } from './engine.ts'
 import type { Losses } from './losses.ts'
@@ -38,10 +38,12 @@ export async function doctor(engine: Engine, losses: Losses, fix: boolean): Prom
     const { differences, orphans, problems } = fix
       ? await mended(engine, drift)
       : { ...drift, problems: [] }
+    const place = placesOf(engine)
     return [
       ...(await unrecorded(engine, fix)),
       ...drift.differences.map((difference): Finding => {
-        const { state, detail } = difference
+        const { state, resource } = difference
+        const detail = `${difference.detail}${place(resource)}`
         return { kind: state, detail, mended: !differences.includes(difference) }
       }),
       ...drift.orphans.map(
@@ -68,6 +70,17 @@ async function restoreKeeper({ kernel }: Engine): Promise<readonly string[]> {
     return []
   } catch (error) {
     return [`the keeper can't be brought back: ${String(error)}`]
+  }
+}
+
+/** ` (sandbox "api")`: links are called the same in all of them. */
+function placesOf({ state }: Engine): (resource: Resource) => string {
+  const names = new Map(state.sandboxes.all().map((it) => [it.namespace?.path, it.name]))
+  names.delete(undefined)
+  return (resource) => {
+    const inside = resource.kind === 'veth' ? resource.peer : resource
+    const name = 'namespace' in inside ? names.get(inside.namespace?.path) : undefined
+    return name === undefined ? '' : ` (sandbox "${name}")`
   }
 }
 

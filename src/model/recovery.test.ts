@@ -277,6 +277,17 @@ it('forgets a sandbox on the host stack that had no program', async () => {
   expect(second.sandboxes().map(({ name }) => name)).toEqual(['kept'])
 })
 
+it('says in which sandbox something is missing', async () => {
+  const rig = new MemoryRig()
+  await using cnm = await rig.start()
+  await aBusyHost(cnm)
+  const endpoint = endpointOf(cnm, 'api', 'web')
+  rig.kernel.removeLink(`veth${endpoint?.id.slice(0, 10)}`)
+  const found = await cnm.doctor()
+  expect(found).not.toEqual([])
+  for (const { detail } of found) expect(detail).toMatch(/ \(sandbox "api"\)$/)
+})
+
 it('lists what others did to the machine, and mends it', async () => {
   const rig = new MemoryRig()
   await using cnm = await rig.start()
