@@ -29,7 +29,7 @@ it.each([
   [{ stateDirr: '/x' }, 'unknown key "stateDirr"'],
   [{ dns: { zone: 'a', servers: [] } }, 'unknown key "servers" in dns'],
   [{ dns: { zone: 5 } }, 'dns.zone '],
-  [{ idleExit: '30' }, 'idleExit must match'],
+  [{ idleExit: '30' }, 'idleExit is no duration'],
   [{ idleExit: '600h' }, 'idleExit is 600h, which is too long'],
   [{ endpointIdle: '999999m' }, 'endpointIdle is 999999m, which is too long'],
   [[], 'must be object'],
@@ -45,11 +45,12 @@ it.each([
 
 it('names the source of what is wrong', async () => {
   const environment = { CNM_IDLE_EXIT: 'soon' }
-  await expect(readConfig({ environment })).rejects.toThrow(/^environment: idleExit must match/)
+  await expect(readConfig({ environment })).rejects.toThrow(/^CNM_IDLE_EXIT is no duration$/)
   await expect(readConfig({ flags: { logLevel: 'x' } })).rejects.toMatchObject({
-    message: 'options: logLevel must be one of "debug", "info", "warn", "error"',
+    message: '--log-level must be one of "debug", "info", "warn", "error"',
     hint: expect.stringContaining('Default: info'),
   })
+  await expect(readConfig({ flags: { idleExit: '600h' } })).rejects.toThrow(/^--idle-exit is 600h,/)
   await expect(readConfig({ flags: { logLevl: 'info' } })).rejects.toMatchObject({
     hint: expect.stringMatching(/^known are .*\blogLevel, idleExit\b/),
   })

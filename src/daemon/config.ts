@@ -169,9 +169,20 @@ function parse(value: unknown, what: string): Config {
     return config
   } catch (error) {
     if (!isCnmError(error)) throw error
-    const { code, message, details, hint = hintFor(error) } = error
-    throw new CnmError(code, message, { details, hint })
+    const { code, details, hint = hintFor(error) } = error
+    throw new CnmError(code, wording(error, what), { details, hint })
   }
+}
+
+/** As somebody has written it: `options: idleExit is 600h` → `--idle-exit is 600h`. */
+function wording({ message, details }: CnmError, what: string): string {
+  const key = String(details.path)
+  const names: Record<string, string | undefined> = {
+    options: `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
+    environment: Object.hasOwn(variables, key) ? variables[key as 'stateDir'] : undefined,
+  }
+  const plain = message.replace(/ must match pattern .*/, ' is no duration')
+  return key === '' ? plain : plain.replace(`${what}: ${key}`, names[what] ?? `${what}: ${key}`)
 }
 
 interface Described {
