@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { expect, it } from 'vitest'
 import { manPages } from './man.ts'
@@ -15,6 +16,13 @@ it('has a page for each command and group', async () => {
     for (const request of requests) expect(request).toMatch(/^\.(TH|SH|TP|B|BR|nf|fi)\b|^\\&/)
     expect(page, name).toMatch(/^\.SH NAME\n\S+ \\- \S/m)
   }
+})
+
+it('is named in package.json, without which npm installs no page', async () => {
+  const path = new URL('../../package.json', import.meta.url)
+  const { man } = JSON.parse(readFileSync(path, 'utf8')) as { readonly man: readonly string[] }
+  const pages = manPages(await program(), '1.2.3')
+  expect([...man].sort()).toEqual([...pages.keys()].map((name) => `./dist/man/${name}`).sort())
 })
 
 it('keeps what roff would take for something else', () => {
