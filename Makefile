@@ -10,7 +10,7 @@ demo: build ## show networks, sandboxes and segmentation on a throw-away host, w
 	@node dist/cli/main.js demo
 
 test: check ## run every test: unit tests, then tests on real namespaces (root)
-	@scripts/setup tcpdump conntrack tc iperf3 iptables dig busybox runc crun musl-gcc
+	@scripts/setup tcpdump conntrack tc iperf3 iptables dig busybox runc crun dockerd musl-gcc
 	npm test -- --reporter=default --reporter=json --outputFile.json=.reports/unit.json
 	npm run test:host -- --reporter=default --reporter=json --outputFile.json=.reports/host.json
 

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -8,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
 import { type CliHost, cliHost, main, outcome } from '../support/cli-host.ts'
+import { isInstalled } from '../support/installed.ts'
 import { run } from '../support/run.ts'
 
 /** A daemon with two networks, and a sandbox on one of them. */
@@ -314,10 +314,6 @@ describe.each(shells)('completion in %s', (shell, [flag, before], ask) => {
     expect(await run([shell, flag, script], { env })).toBe('api\n')
   })
 })
-
-function isInstalled(command: string): boolean {
-  return (process.env.PATH ?? '').split(':').some((folder) => existsSync(join(folder, command)))
-}
 
 it.each([
   [['--version'], /^cnm \d+\.\d+\.\d+\n$/],

@@ -1,6 +1,7 @@
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it, vi } from 'vitest'
+import { hasDocker } from '../support/docker-daemon.ts'
 import { DockerPluginRig } from '../support/docker-plugin-rig.ts'
 
 // Either of the two daemons ends and begins again, and containers know nothing of it, or come back.
@@ -25,36 +26,39 @@ async function twoContainers({ docker, host }: DockerPluginRig, ...options: stri
   }
 }
 
-it('lets containers go on while our daemon is restarted, or killed', async () => {
-  await using rig = await DockerPluginRig.start()
-  const { docker } = rig
-  const { fetch, ask, ping } = await twoContainers(rig)
-  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-    rig.cnm.kill(signal)
+it.skipIf(!hasDocker)(
+  'lets containers go on while our daemon is restarted, or killed',
+  async () => {
+    await using rig = await DockerPluginRig.start()
+    const { docker } = rig
+    const { fetch, ask, ping } = await twoContainers(rig)
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      rig.cnm.kill(signal)
+      await rig.cnm.ended
+      expect(await fetch()).toBe('here\n')
+      expect(await ask()).toBe('here')
+      await ping()
+      await rig.startDaemon()
+      expect(await rig.known('endpoints')).toHaveLength(2)
+      expect(await rig.cnm.ask('POST /v1/doctor', {})).toEqual([])
+      // What begins and ends now finds everything as it was.
+      await docker.docker('run', '--rm', '--network', 'web', 'idle', 'ping', '-c1', 'server')
+    }
+    // One dies while nobody is there to be told; Docker tries again until somebody is.
+    rig.cnm.kill('SIGKILL')
     await rig.cnm.ended
-    expect(await fetch()).toBe('here\n')
-    expect(await ask()).toBe('here')
-    await ping()
+    const removed = docker.docker('rm', '-f', 'server')
     await rig.startDaemon()
-    expect(await rig.known('endpoints')).toHaveLength(2)
-    expect(await rig.cnm.ask('POST /v1/doctor', {})).toEqual([])
-    // What begins and ends now finds everything as it was.
-    await docker.docker('run', '--rm', '--network', 'web', 'idle', 'ping', '-c1', 'server')
-  }
-  // One dies while nobody is there to be told; Docker tries again until somebody is.
-  rig.cnm.kill('SIGKILL')
-  await rig.cnm.ended
-  const removed = docker.docker('rm', '-f', 'server')
-  await rig.startDaemon()
-  await removed
-  expect(await rig.known('endpoints')).toHaveLength(1)
-  expect(await fetch()).toBe('nothing')
-  await docker.docker('rm', '-f', 'client')
-  await docker.docker('network', 'rm', 'web')
-  await rig.expectNothingLeft()
-})
+    await removed
+    expect(await rig.known('endpoints')).toHaveLength(1)
+    expect(await fetch()).toBe('nothing')
+    await docker.docker('rm', '-f', 'client')
+    await docker.docker('network', 'rm', 'web')
+    await rig.expectNothingLeft()
+  },
+)
 
-it('outlives a dockerd with live-restore', async () => {
+it.skipIf(!hasDocker)('outlives a dockerd with live-restore', async () => {
   await using rig = await DockerPluginRig.start({ args: ['--live-restore'] })
   const { docker } = rig
   const { fetch, ask, ping } = await twoContainers(rig)
@@ -75,7 +79,7 @@ it('outlives a dockerd with live-restore', async () => {
   await rig.expectNothingLeft()
 })
 
-it('comes back with a dockerd without live-restore', async () => {
+it.skipIf(!hasDocker)('comes back with a dockerd without live-restore', async () => {
   await using rig = await DockerPluginRig.start()
   const { docker } = rig
   const { fetch } = await twoContainers(rig, '--restart', 'always')
@@ -95,7 +99,7 @@ it('comes back with a dockerd without live-restore', async () => {
   await rig.expectNothingLeft()
 })
 
-it('is found by a spec file, too', async () => {
+it.skipIf(!hasDocker)('is found by a spec file, too', async () => {
   await using rig = await DockerPluginRig.start()
   const { docker, host } = rig
   const folder = join(host.folder, 'plugins')

@@ -1,4 +1,5 @@
 import { expect, it, vi } from 'vitest'
+import { hasDocker } from '../support/docker-daemon.ts'
 import { DockerPluginRig } from '../support/docker-plugin-rig.ts'
 
 // What users of Docker do, with a real dockerd whose networks are ours.
@@ -13,7 +14,7 @@ const server = (name: string) => [
   `cd /bin && echo ${name} > id && exec httpd -f -p 80`,
 ]
 
-it('runs containers on our networks, by name and published port', async () => {
+it.skipIf(!hasDocker)('runs containers on our networks, by name and published port', async () => {
   await using rig = await DockerPluginRig.start()
   const { docker, host } = rig
   const run = (name: string, ...options: string[]) =>
@@ -88,55 +89,58 @@ it('runs containers on our networks, by name and published port', async () => {
   await rig.expectNothingLeft()
 })
 
-it('connects and disconnects running containers, and leads ports by the way out', async () => {
-  await using rig = await DockerPluginRig.start()
-  const { docker, host } = rig
-  const create = (name: string, ...options: string[]) =>
-    docker.docker('network', 'create', '-d', 'cnm', '--ipam-driver', 'cnm', ...options, name)
-  const label = 'com.docker.network.bridge.name=br-front'
-  await create('front', '-o', label, '-o', 'com.docker.network.driver.mtu=1300')
-  await create('back', '--internal', '-o', 'com.docker.network.container_iface_prefix=back')
-  await create('six', '--ipv6', '--subnet', '10.6.0.0/24', '--subnet', 'fd00:6::/64')
-  const inside = (name: string, ...argv: string[]) => docker.docker('exec', name, ...argv)
+it.skipIf(!hasDocker)(
+  'connects and disconnects running containers, and leads ports by the way out',
+  async () => {
+    await using rig = await DockerPluginRig.start()
+    const { docker, host } = rig
+    const create = (name: string, ...options: string[]) =>
+      docker.docker('network', 'create', '-d', 'cnm', '--ipam-driver', 'cnm', ...options, name)
+    const label = 'com.docker.network.bridge.name=br-front'
+    await create('front', '-o', label, '-o', 'com.docker.network.driver.mtu=1300')
+    await create('back', '--internal', '-o', 'com.docker.network.container_iface_prefix=back')
+    await create('six', '--ipv6', '--subnet', '10.6.0.0/24', '--subnet', 'fd00:6::/64')
+    const inside = (name: string, ...argv: string[]) => docker.docker('exec', name, ...argv)
 
-  await docker.docker('run', '-d', '--name', 'one', '--network', 'back', ...server('one'))
-  await docker.docker('run', '-d', '--name', 'two', '--network', 'back', ...server('two'))
-  // Internal: no way out, and no bridge of Docker's that would be one.
-  expect(await inside('one', 'ip', 'route')).not.toContain('default')
-  expect(await inside('one', 'ip', '-o', 'link')).toMatch(/^1: lo.*\n\d+: back0.*$/)
-  expect(await inside('one', 'ping', '-c1', '-W2', 'two')).toContain('1 packets received')
+    await docker.docker('run', '-d', '--name', 'one', '--network', 'back', ...server('one'))
+    await docker.docker('run', '-d', '--name', 'two', '--network', 'back', ...server('two'))
+    // Internal: no way out, and no bridge of Docker's that would be one.
+    expect(await inside('one', 'ip', 'route')).not.toContain('default')
+    expect(await inside('one', 'ip', '-o', 'link')).toMatch(/^1: lo.*\n\d+: back0.*$/)
+    expect(await inside('one', 'ping', '-c1', '-W2', 'two')).toContain('1 packets received')
 
-  await docker.docker('network', 'connect', '--alias', 'web', 'front', 'one')
-  expect(await inside('one', 'ip', 'route')).toContain('default via')
-  expect(await inside('one', 'ip', 'link', 'show', 'eth0')).toContain('mtu 1300')
-  expect(await host.ip('-br link show master br-front')).toMatch(/^veth/)
-  await inside('one', 'ping', '-c1', '-W2', '198.51.100.1')
-  await docker.docker('network', 'connect', 'front', 'two')
-  expect(await inside('two', 'wget', '-qO-', 'http://web/id')).toBe('one')
-  await docker.docker('network', 'disconnect', 'front', 'one')
-  expect(await inside('one', 'ip', 'route')).not.toContain('default')
-  await docker.docker('network', 'disconnect', 'front', 'two')
+    await docker.docker('network', 'connect', '--alias', 'web', 'front', 'one')
+    expect(await inside('one', 'ip', 'route')).toContain('default via')
+    expect(await inside('one', 'ip', 'link', 'show', 'eth0')).toContain('mtu 1300')
+    expect(await host.ip('-br link show master br-front')).toMatch(/^veth/)
+    await inside('one', 'ping', '-c1', '-W2', '198.51.100.1')
+    await docker.docker('network', 'connect', 'front', 'two')
+    expect(await inside('two', 'wget', '-qO-', 'http://web/id')).toBe('one')
+    await docker.docker('network', 'disconnect', 'front', 'one')
+    expect(await inside('one', 'ip', 'route')).not.toContain('default')
+    await docker.docker('network', 'disconnect', 'front', 'two')
 
-  // Whichever network is the way out has the ports.
-  const publish = ['-p', '8080:80', '--network', 'six', '--name', 'three']
-  await docker.docker('run', '-d', ...publish, ...server('three'))
-  const fetch = (url: string) => host.sh(`curl -sf -m 3 ${url}/id`)
-  expect(await fetch('http://127.0.0.1:8080')).toBe('three\n')
-  expect(await fetch('http://[::1]:8080')).toBe('three\n')
-  await inside('three', 'ping', '-c1', '-W2', '2001:db8::1')
-  const published = async () => {
-    const all = await rig.known('endpoints')
-    return all.filter(({ ports }) => ports?.length).map(({ network }) => network)
-  }
-  const six = await published()
-  await docker.docker('network', 'connect', 'front', 'three')
-  await docker.docker('network', 'disconnect', 'six', 'three')
-  expect(await published()).not.toEqual(six)
-  expect(await fetch('http://127.0.0.1:8080')).toBe('three\n')
+    // Whichever network is the way out has the ports.
+    const publish = ['-p', '8080:80', '--network', 'six', '--name', 'three']
+    await docker.docker('run', '-d', ...publish, ...server('three'))
+    const fetch = (url: string) => host.sh(`curl -sf -m 3 ${url}/id`)
+    expect(await fetch('http://127.0.0.1:8080')).toBe('three\n')
+    expect(await fetch('http://[::1]:8080')).toBe('three\n')
+    await inside('three', 'ping', '-c1', '-W2', '2001:db8::1')
+    const published = async () => {
+      const all = await rig.known('endpoints')
+      return all.filter(({ ports }) => ports?.length).map(({ network }) => network)
+    }
+    const six = await published()
+    await docker.docker('network', 'connect', 'front', 'three')
+    await docker.docker('network', 'disconnect', 'six', 'three')
+    expect(await published()).not.toEqual(six)
+    expect(await fetch('http://127.0.0.1:8080')).toBe('three\n')
 
-  await docker.docker('restart', '-t', '0', 'three')
-  await expect.poll(() => fetch('http://127.0.0.1:8080').catch(() => '')).toBe('three\n')
-  await docker.docker('rm', '-f', 'one', 'two', 'three')
-  await docker.docker('network', 'rm', 'front', 'back', 'six')
-  await rig.expectNothingLeft()
-})
+    await docker.docker('restart', '-t', '0', 'three')
+    await expect.poll(() => fetch('http://127.0.0.1:8080').catch(() => '')).toBe('three\n')
+    await docker.docker('rm', '-f', 'one', 'two', 'three')
+    await docker.docker('network', 'rm', 'front', 'back', 'six')
+    await rig.expectNothingLeft()
+  },
+)

@@ -2,19 +2,12 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { main } from '../support/cli-host.ts'
+import { hasDocker } from '../support/docker-daemon.ts'
 import { codeBlocks, root } from '../support/documentation.ts'
-import { finish } from '../support/finish.ts'
+import { isInstalled } from '../support/installed.ts'
 import { OciMachine, type Runtime } from '../support/oci-machine.ts'
 
-const isInstalled = async (commands: string) => (await finish(['sh', '-c', commands])).code === 0
-
-const path = 'PATH=$PATH:/usr/sbin:/sbin'
-const hasDocker = await isInstalled(`${path}; command -v dockerd && command -v docker`)
-const hasRuntimes = await isInstalled(
-  `${path}; command -v runc && command -v crun && command -v busybox`,
-)
-
-describe.skipIf(!hasRuntimes)('containers of OCI runtimes', () => {
+describe.skipIf(!isInstalled('runc', 'crun', 'busybox'))('containers of OCI runtimes', () => {
   it('do what their page says', { timeout: 120_000 }, async () => {
     await using machine = await OciMachine.start()
     const text = await readFile(join(root, 'docs/oci.md'), 'utf8')

@@ -5,7 +5,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Finished, finish } from './finish.ts'
 import { type ThrowAwayHost, throwAwayHost } from './host.ts'
+import { isInstalled } from './installed.ts'
 import { run } from './run.ts'
+
+/** Whether one can be started here, with containers. */
+export const hasDocker = isInstalled('dockerd', 'docker', 'busybox')
 
 export interface DockerOptions {
   /** Whose it is from then on. Default: a new one. */
