@@ -132,7 +132,6 @@ describe('the zone of the host', () => {
     await using rig = await kernelRig()
     const changes: readonly Change[] = [
       { remove: [], add: [zone()] },
-      { remove: [], add: [zone()] },
       { remove: [zone()], add: [zone('127.0.0.154')] },
       { remove: [zone('127.0.0.154')], add: [zone('127.0.0.154', 'x.test')] },
       { remove: [zone('127.0.0.154', 'x.test')], add: [] },
