@@ -179,14 +179,14 @@ export interface EndpointAddresses {
   readonly ipv6?: IpAddress
 }
 
-/** An endpoint's addresses; both or none. Those that are held already are taken as they are. */
+/** An endpoint's addresses; both or none. Those that `isHeld` says are taken already, for it. */
 export async function takeAddresses(
   ipam: Ipam,
   network: NetworkState,
   endpoint: string,
   wanted: EndpointAddresses,
   mac?: MacAddress,
-  held?: ReadonlySet<IpAddress>,
+  isHeld?: (address: IpAddress) => boolean,
 ): Promise<EndpointAddresses> {
   const holder = `endpoint "${endpoint}"`
   const isBare = ipam.addresses === false && !wanted.ipv4 && !wanted.ipv6
@@ -196,7 +196,7 @@ export async function takeAddresses(
     for (const key of ['ipv4', 'ipv6'] as const) {
       const pool = network.pools[key]
       const address = wanted[key]
-      if (pool !== undefined && address !== undefined && held?.has(address)) {
+      if (pool !== undefined && address !== undefined && isHeld?.(address)) {
         taken[key] = address
       } else if (pool !== undefined) {
         const request = {

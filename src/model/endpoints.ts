@@ -33,8 +33,8 @@ type Parsed = ReturnType<typeof parseEndpointOptions>
 
 /** What is known of an endpoint that is made for another engine. */
 export interface MadeEndpoint extends MadeFor<EndpointId> {
-  /** Addresses that are taken already, for this endpoint. */
-  readonly held: ReadonlySet<IpAddress>
+  /** Whether an address is taken already, for this endpoint. From then on it is the endpoint's. */
+  readonly takeHeld: (address: IpAddress) => boolean
 }
 
 /** Makes an endpoint that no sandbox has joined yet. */
@@ -274,7 +274,7 @@ export async function draftEndpoint(
   try {
     const ipam = engine.ipam(record.ipam)
     const mac = draft.mac ?? (await requiredMac(ipam, draft.id))
-    const addresses = await takeAddresses(ipam, network, name, wanted, mac, made?.held)
+    const addresses = await takeAddresses(ipam, network, name, wanted, mac, made?.takeHeld)
     if (ipam.keeper) await refuseDoubled(engine, network, draft, addresses)
     const moved = hasMoved(network, addresses, draft.mac) ? { moved: true } : {}
     const addressed = { ...draft, ...(mac ? { mac } : {}), ...addresses, ...moved }

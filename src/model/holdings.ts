@@ -37,7 +37,6 @@ interface PoolEntry extends HeldPool {
 interface AddressEntry {
   readonly network: NetworkId
   readonly pool: PoolId
-  readonly subnet: Prefix
   readonly mac: MacAddress | undefined
   readonly timer: NodeJS.Timeout
 }
@@ -96,16 +95,13 @@ export class Holdings {
     return true
   }
 
-  /** Those of them that are held are whoever's who takes them now. */
-  takeAddresses(addresses: readonly IpAddress[]): ReadonlySet<IpAddress> {
-    const taken = new Set<IpAddress>()
-    for (const address of addresses) {
-      const entry = this.#addresses.get(address)
-      if (entry === undefined) continue
-      this.#forget(address, entry)
-      taken.add(address)
-    }
-    return taken
+  /** Whether it was held for that network: then it is whoever's who takes it now. */
+  takeAddress(network: NetworkId, address: IpAddress): boolean {
+    const entry = this.#addresses.get(address)
+    // Of a network that has gone: the address was free with it, and may be another one's.
+    if (entry?.network !== network) return false
+    this.#forget(address, entry)
+    return true
   }
 
   rangeOf(subnet: Prefix): Prefix | undefined {
@@ -165,22 +161,23 @@ export class Holdings {
     }
     const key = familyOf(subnet) === 4 ? 'ipv4' : 'ipv6'
     if (gateway && record[key]?.gateway !== undefined) return record[key].gateway
-    const before = mac && this.#heldFor(mac, subnet, record.id)
-    if (before !== undefined && (address ?? before) === before) return before
     const pool = pools[key]
     if (pool === undefined) throw this.#unknown(subnet)
+    const before = mac && this.#heldFor(mac, record.id, pool)
+    if (before !== undefined && (address ?? before) === before) return before
     const taken = await this.#request(pool, address)
+    const stale = this.#addresses.get(taken)
+    if (stale !== undefined) this.#forget(taken, stale)
     const timer = this.#after(() => this.releaseAddress(taken))
-    this.#addresses.set(taken, { network: record.id, pool, subnet, mac, timer })
+    this.#addresses.set(taken, { network: record.id, pool, mac, timer })
     return taken
   }
 
-  #heldFor(mac: MacAddress, subnet: Prefix, network: NetworkId): IpAddress | undefined {
+  #heldFor(mac: MacAddress, network: NetworkId, pool: PoolId): IpAddress | undefined {
     for (const [address, entry] of this.#addresses) {
-      if (entry.mac === mac && entry.subnet === subnet) return address
+      if (entry.mac === mac && entry.network === network && entry.pool === pool) return address
     }
-    const key = familyOf(subnet) === 4 ? 'ipv4' : 'ipv6'
-    return this.#engine.state.endpointsOf(network).find((each) => each.mac === mac)?.[key]
+    return undefined
   }
 
   #request(pool: PoolId, address: IpAddress | undefined): Promise<IpAddress> {

@@ -67,7 +67,6 @@ it('takes every call twice', async () => {
   expect(await docker.requestAddress({ subnet }, { mac })).toBe(ip)
   await docker.createEndpoint(one, net, { name: 'one', ip, mac })
   await docker.createEndpoint(one, net, { name: 'one', ip, mac })
-  expect(await docker.requestAddress({ subnet }, { mac })).toBe(ip)
   const joined = await docker.join(one, key)
   expect(joined).toEqual({
     name: 'peer1111111111',
@@ -152,19 +151,94 @@ it('frees what is not used within a while, and no earlier', async () => {
 
 it('releases only what is of that engine', async () => {
   const rig = new MemoryRig()
+  const first = await rig.start()
+  await first.runtime('docker').createNetwork(net, network)
+  await first.network(net).createEndpoint({ name: 'own', ip: '10.7.0.9' })
+  await first.runtime('docker').createEndpoint(one, net, { name: 'one', ip: '10.7.0.10' })
+  await first.close()
   await using cnm = await rig.start()
   const docker = cnm.runtime('docker')
-  await docker.createNetwork(net, network)
-  const own = await cnm.network(net).createEndpoint({ name: 'own', ip: '10.7.0.9' })
   await docker.releaseAddress(subnet, '10.7.0.9' as IpAddress)
-  expect(own.inspect().ipv4).toBe('10.7.0.9')
-  await docker.createEndpoint(one, net, { name: 'one', ip: '10.7.0.10' })
+  expect(cnm.endpoints().map(({ name }) => name)).toContain('own')
   await docker.releaseAddress('10.8.0.0/24' as Prefix, '10.7.0.10' as IpAddress)
   expect(cnm.endpoint(one).name).toBe('one')
   await docker.releaseAddress(subnet, '10.7.0.10' as IpAddress)
   expect(() => cnm.endpoint(one)).toThrow('there is no endpoint')
   await docker.releasePool(subnet)
   await expect(docker.deleteNetwork(net)).rejects.toMatchObject({ code: 'NETWORK_IN_USE' })
+})
+
+it('takes no address from who got it after the one that it is released for', async () => {
+  const rig = new MemoryRig()
+  await using cnm = await rig.start()
+  const docker = cnm.runtime('docker')
+  await docker.createNetwork(net, network)
+  const ip = await docker.requestAddress({ subnet }, { mac })
+  await docker.createEndpoint(one, net, { name: 'one', ip, mac })
+  await docker.deleteEndpoint(one)
+  await docker.requestAddress({ subnet }, { address: ip })
+  await docker.createEndpoint(two, net, { name: 'two', ip })
+  await docker.join(two, key)
+  await docker.releaseAddress(subnet, ip)
+  expect(cnm.endpoint(two).inspect()).toMatchObject({ ipv4: ip, joined: {} })
+})
+
+it('keeps an address for an endpoint that is refused, until it is released', async () => {
+  const rig = new MemoryRig()
+  await using cnm = await rig.start()
+  const docker = cnm.runtime('docker')
+  await docker.createNetwork(net, network)
+  const group = '01:00:5e:00:00:01' as MacAddress
+  const ip = await docker.requestAddress({ subnet }, { mac: group })
+  const options = { name: 'one', ip, mac: group }
+  await expect(docker.createEndpoint(one, net, options)).rejects.toThrow(group)
+  const take = () => cnm.network(net).createEndpoint({ name: 'own', ip })
+  await expect(take()).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' })
+  await docker.releaseAddress(subnet, ip)
+  await take()
+})
+
+it('forgets what was held for a network that is gone', async () => {
+  const rig = new MemoryRig()
+  await using cnm = await rig.start()
+  const docker = cnm.runtime('docker')
+  await docker.createNetwork(net, network)
+  const ip = await docker.requestAddress({ subnet }, { mac })
+  await docker.deleteNetwork(net)
+  const again = id<NetworkId>('b')
+  await docker.createNetwork(again, { ...network, name: 'docker-b' })
+  await cnm.network(again).createEndpoint({ name: 'own', ip })
+  expect(await docker.requestAddress({ subnet }, { mac })).not.toBe(ip)
+  await expect(docker.createEndpoint(one, again, { name: 'one', ip })).rejects.toMatchObject({
+    code: 'ADDRESS_IN_USE',
+  })
+})
+
+it('gives two endpoints with one MAC two addresses', async () => {
+  const rig = new MemoryRig()
+  await using cnm = await rig.start()
+  const docker = cnm.runtime('docker')
+  await docker.createNetwork(net, network)
+  for (const [endpoint, name] of [
+    [one, 'one'],
+    [two, 'two'],
+  ] as const) {
+    const ip = await docker.requestAddress({ subnet }, { mac })
+    await docker.createEndpoint(endpoint, net, { name, ip, mac })
+  }
+  expect(cnm.endpoint(two).inspect().ipv4).not.toBe(cnm.endpoint(one).inspect().ipv4)
+})
+
+it('forgets a container whose endpoint was deleted by hand', async () => {
+  const rig = new MemoryRig()
+  await using cnm = await rig.start()
+  const docker = cnm.runtime('docker')
+  await docker.createNetwork(net, network)
+  await docker.createEndpoint(one, net, { name: 'one' })
+  await docker.join(one, key)
+  await cnm.endpoint(one).delete()
+  await docker.leave(one)
+  expect(cnm.sandboxes()).toEqual([])
 })
 
 it('keeps its networks when unused ones are deleted, and its containers to itself', async () => {

@@ -41,11 +41,14 @@ export class Runtime {
   readonly #holdings: Holdings
   /** Not the engine's: what runs in that one must not wait for it. */
   readonly #queue = new KeyedQueue()
+  /** Endpoints of a former life. */
+  readonly #inherited: ReadonlySet<EndpointId>
 
   constructor(engine: Engine, name: string) {
     this.#engine = engine
     this.#name = name
     this.#holdings = new Holdings(engine, name)
+    this.#inherited = new Set(this.#own(() => true).map(({ id }) => id))
   }
 
   /** A pool for a network that is about to be made. Errors: POOL_OVERLAP, INVALID_POOL, … */
@@ -62,11 +65,14 @@ export class Runtime {
     return this.#holdings.requestAddress(pool, wanted)
   }
 
-  /** An endpoint that has it can't be there any more either. What is not this engine's stays. */
+  /**
+   * An endpoint that has it can't be there any more either: that it was deleted was lost with a former life of
+   * ours. One of this life has got it since, and stays, and so does what is not this engine's.
+   */
   async releaseAddress(subnet: Prefix, address: IpAddress): Promise<void> {
     if (await this.#holdings.releaseAddress(address)) return
-    const holder = this.#own(({ ipv4, ipv6, network }) => {
-      if (ipv4 !== address && ipv6 !== address) return false
+    const holder = this.#own(({ id, ipv4, ipv6, network }) => {
+      if (!this.#inherited.has(id) || (ipv4 !== address && ipv6 !== address)) return false
       const { record } = this.#engine.state.networks.need(network)
       return record.ipv4?.subnet === subnet || record.ipv6?.subnet === subnet
     })
@@ -107,9 +113,8 @@ export class Runtime {
   ): Promise<Endpoint> {
     await this.#alone(id, async () => {
       if (this.#engine.state.endpoints.get(id) !== undefined) return
-      const addresses = [options.ip, options.ip6].filter((each) => each !== undefined)
-      const held = this.#holdings.takeAddresses(addresses as IpAddress[])
-      const made = { id, runtime: this.#name, held }
+      const takeHeld = (address: IpAddress) => this.#holdings.takeAddress(network, address)
+      const made = { id, runtime: this.#name, takeHeld }
       await createEndpoint(this.#engine, network, options, made)
     })
     return new Endpoint(this.#engine, id)
@@ -142,7 +147,9 @@ export class Runtime {
 
   /** The link goes; the endpoint stays, until it is deleted or the time is over. */
   async leave(id: EndpointId): Promise<void> {
-    const sandbox = this.#engine.state.endpoints.get(id)?.joined?.sandbox
+    const record = this.#engine.state.endpoints.get(id)
+    const sandbox = record?.joined?.sandbox
+    if (record === undefined) await this.#collectLeft()
     if (sandbox === undefined) return
     await this.#alone(sandbox, async () => {
       await leave(this.#engine, id).catch(ignoreGone)
@@ -179,6 +186,14 @@ export class Runtime {
   async #collect(sandbox: SandboxId): Promise<void> {
     if (this.#engine.state.endpointsIn(sandbox).length > 0) return
     await deleteSandbox(this.#engine, sandbox).catch(ignoreGone)
+  }
+
+  /** Whoever has deleted an endpoint by hand has not asked which container was on it. */
+  async #collectLeft(): Promise<void> {
+    for (const { id, runtime } of this.#engine.state.sandboxes.all()) {
+      if (runtime !== this.#name || this.#engine.state.endpointsIn(id).length > 0) continue
+      await this.#alone(id, () => this.#collect(id))
+    }
   }
 
   #linkOf(record: EndpointRecord): LinkToMove {
