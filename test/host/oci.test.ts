@@ -121,6 +121,42 @@ describe.skipIf(!isInstalled('runc', 'crun', 'busybox'))('containers of OCI runt
     await expect.poll(() => machine.names('sandbox')).toEqual(['shop'])
   })
 
+  it.skipIf(!hasDocker)('are on a network of Docker itself', { timeout: 180_000 }, async () => {
+    await using machine = await OciMachine.start()
+    await machine.docker()
+    await machine.sh('mkdir -p /run/docker/plugins')
+    await machine.daemon()
+    const network = '-d cnm --ipam-driver cnm --subnet 10.9.0.0/24 shared'
+    const id = (await machine.sh(`docker network create ${network}`)).trim()
+    const container = (name: string, options: string) =>
+      machine.sh(`docker run --detach --name ${name} --hostname ${name} --network shared \
+        ${options} busybox httpd -f -h /etc`)
+    await container('db', '--ip 10.9.0.60 --add-host shop2:10.9.0.50')
+    await machine.bundle('shop', 'runc', 'httpd -f -h /etc')
+    const known = '--ip 10.9.0.50 --add-host db2:10.9.0.60'
+    await machine.sh(`cnm oci-spec --network ${id} --hostname shop ${known} shop`)
+    await machine.run('shop', 'runc')
+    const fromShop = (at: string) =>
+      machine.try(`runc exec shop wget -q -O - http://${at}/hostname`)
+    const fromDb = (at: string) => machine.try(`docker exec db wget -q -O - http://${at}/hostname`)
+    // By address, and by what their own files say of it.
+    for (const at of ['10.9.0.60', 'db2']) {
+      expect(await fromShop(at)).toMatchObject({ code: 0, stdout: 'db\n' })
+    }
+    for (const at of ['10.9.0.50', 'shop2']) {
+      expect(await fromDb(at)).toMatchObject({ code: 0, stdout: 'shop\n' })
+    }
+    // Neither resolver knows the other's names.
+    expect((await fromShop('db')).stderr).toContain('bad address')
+    expect((await fromDb('shop')).stderr).toContain('bad address')
+    // It stays for who is still on it, and Docker has no part in it any more.
+    await machine.sh('docker rm --force db; docker network rm shared')
+    expect(await machine.names('network')).toEqual([`docker-${id.slice(0, 12)}`, 'host', 'none'])
+    await machine.sh(`runc delete --force shop; cnm network rm docker-${id.slice(0, 12)}`)
+    expect(await machine.names('network')).toEqual(['host', 'none'])
+    expect(await machine.sh('cnm doctor --json')).toBe('')
+  })
+
   describe.each<Runtime>(['runc', 'crun'])('of %s', (runtime) => {
     it('are on their networks, and gone at their end', async () => {
       await using machine = await OciMachine.start()
