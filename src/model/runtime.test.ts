@@ -183,6 +183,23 @@ it('takes no address from who got it after the one that it is released for', asy
   expect(cnm.endpoint(two).inspect()).toMatchObject({ ipv4: ip, joined: {} })
 })
 
+it('ends who of a former life has an address that another one is made with', async () => {
+  const rig = new MemoryRig()
+  const first = await rig.start()
+  const before = first.runtime('docker')
+  await before.createNetwork(net, network)
+  await before.createEndpoint(one, net, { name: 'one', ip: '10.7.0.9' })
+  await before.join(one, key)
+  await first.close()
+  await using cnm = await rig.start()
+  const docker = cnm.runtime('docker')
+  await docker.createEndpoint(two, net, { name: 'two', ip: '10.7.0.9' })
+  expect(cnm.endpoints().map(({ name }) => name)).toEqual(['two'])
+  expect(cnm.sandboxes()).toEqual([])
+  const third = docker.createEndpoint(id('3'), net, { name: 'three', ip: '10.7.0.9' })
+  await expect(third).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' })
+})
+
 it('keeps an address for an endpoint that is refused, until it is released', async () => {
   const rig = new MemoryRig()
   await using cnm = await rig.start()

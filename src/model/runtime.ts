@@ -65,18 +65,12 @@ export class Runtime {
     return this.#holdings.requestAddress(pool, wanted)
   }
 
-  /**
-   * An endpoint that has it can't be there any more either: that it was deleted was lost with a former life of
-   * ours. One of this life has got it since, and stays, and so does what is not this engine's.
-   */
   async releaseAddress(subnet: Prefix, address: IpAddress): Promise<void> {
     if (await this.#holdings.releaseAddress(address)) return
-    const holder = this.#own(({ id, ipv4, ipv6, network }) => {
-      if (!this.#inherited.has(id) || (ipv4 !== address && ipv6 !== address)) return false
+    await this.#endLost(address, (network) => {
       const { record } = this.#engine.state.networks.need(network)
       return record.ipv4?.subnet === subnet || record.ipv6?.subnet === subnet
     })
-    for (const { id } of holder) await this.deleteEndpoint(id)
   }
 
   /** Errors: those of `Controller.createNetwork`. One with that id that is there already is it. */
@@ -105,7 +99,7 @@ export class Runtime {
     })
   }
 
-  /** Errors: those of `Network.createEndpoint`. */
+  /** Errors: those of `Network.createEndpoint`. Addresses may be those of a pool that this engine keeps itself. */
   async createEndpoint(
     id: EndpointId,
     network: NetworkId,
@@ -113,6 +107,9 @@ export class Runtime {
   ): Promise<Endpoint> {
     await this.#alone(id, async () => {
       if (this.#engine.state.endpoints.get(id) !== undefined) return
+      for (const address of [options.ip, options.ip6]) {
+        if (address !== undefined) await this.#endLost(address, (each) => each === network)
+      }
       const takeHeld = (address: IpAddress) => this.#holdings.takeAddress(network, address)
       const made = { id, runtime: this.#name, takeHeld }
       await createEndpoint(this.#engine, network, options, made)
@@ -180,6 +177,17 @@ export class Runtime {
   async #unpublish(id: EndpointId): Promise<void> {
     const ports = this.#engine.state.endpoints.get(id)?.ports ?? []
     if (ports.length > 0) await unpublish(this.#engine, id, ports, undefined)
+  }
+
+  /**
+   * Who has an address that this engine gives away, or back, can't be there any more: that it was deleted was lost
+   * with a former life of ours. One of this life has got it since, and stays, and so does what is not this engine's.
+   */
+  async #endLost(address: string, isOn: (network: NetworkId) => boolean): Promise<void> {
+    const holder = this.#own(({ id, ipv4, ipv6, network }) => {
+      return this.#inherited.has(id) && (ipv4 === address || ipv6 === address) && isOn(network)
+    })
+    for (const { id } of holder) await this.deleteEndpoint(id)
   }
 
   /** A container is known as long as it is on a network. */
