@@ -87,11 +87,14 @@ export class DockerPluginRig implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // Without its plugin Docker would wait for it.
-    await this.docker.removeContainers()
-    await this.cnm.ask('POST /v1/down')
-    await this.cnm.stop()
-    await this.docker[Symbol.asyncDispose]()
+    try {
+      // Without its plugin Docker would wait for it.
+      await this.docker.removeContainers()
+      await this.cnm.ask('POST /v1/down')
+      await this.cnm.stop()
+    } finally {
+      await this.docker[Symbol.asyncDispose]()
+    }
   }
 }
 
