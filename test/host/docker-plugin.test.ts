@@ -137,65 +137,75 @@ it.skipIf(!hasDocker)(
     expect(await published()).not.toEqual(six)
     expect(await fetch('http://127.0.0.1:8080')).toBe('three\n')
 
-  await docker.docker('restart', '-t', '0', 'three')
-  await expect.poll(() => fetch('http://127.0.0.1:8080').catch(() => '')).toBe('three\n')
-  await docker.docker('rm', '-f', 'one', 'two', 'three')
-  await docker.docker('network', 'rm', 'front', 'back', 'six')
-  await rig.expectNothingLeft()
-})
+    await docker.docker('restart', '-t', '0', 'three')
+    await expect.poll(() => fetch('http://127.0.0.1:8080').catch(() => '')).toBe('three\n')
+    await docker.docker('rm', '-f', 'one', 'two', 'three')
+    await docker.docker('network', 'rm', 'front', 'back', 'six')
+    await rig.expectNothingLeft()
+  },
+)
 
-it('gives containers the addresses and the MACs that they are to have', async () => {
-  await using rig = await DockerPluginRig.start()
-  const { docker, host } = rig
-  const own = ['-d', 'cnm', '--ipam-driver', 'cnm', '--subnet', '10.9.0.0/24']
-  await docker.docker('network', 'create', ...own, 'web')
-  await docker.docker('network', 'create', '-d', 'cnm', '--subnet', '10.8.0.0/24', 'plain')
-  /** `docker create --mac-address`, which newer commands refuse to say to older daemons. */
-  const create = (name: string, network: string, ip: string, mac?: string) => {
-    const [Image, ...Cmd] = server(name)
-    const EndpointsConfig = { [network]: { IPAMConfig: { IPv4Address: ip } } }
-    const HostConfig = { NetworkMode: network }
-    const body = { Image, Cmd, MacAddress: mac, HostConfig, NetworkingConfig: { EndpointsConfig } }
-    const curl = `curl -sSf --unix-socket '${docker.socket}' -H 'content-type: application/json'`
-    const url = `http://docker/v1.41/containers/create?name=${name}`
-    return host.sh(`${curl} -d '${JSON.stringify(body)}' '${url}'`)
-  }
-  const run = async (...[name, ...rest]: Parameters<typeof create>) => {
-    await create(name, ...rest)
-    await docker.docker('start', name)
-  }
-  /** By Docker, and by the link inside. */
-  const has = async (name: string, network: string, ip: string, mac?: string) => {
-    const format = `{{with index .NetworkSettings.Networks "${network}"}}{{.IPAddress}} {{.MacAddress}}{{end}}`
-    const [address, told] = (await docker.docker('inspect', '-f', format, name)).split(' ')
-    const links = (await docker.docker('exec', name, 'ip', 'address')).split(/^\d+: /m)
-    const inside = links.find((link) => link.includes(`inet ${ip}/24`))
-    expect(inside).toContain(`link/ether ${told} `)
-    expect({ address, told }).toEqual({ address: ip, told: mac ?? told })
-  }
-  const mac = '02:42:0a:09:00:63'
-  await run('one', 'web', '10.9.0.99', mac)
-  await has('one', 'web', '10.9.0.99', mac)
-  // One MAC on two networks, with addresses of ours and of Docker's.
-  await run('two', 'plain', '10.8.0.9', mac)
-  await has('two', 'plain', '10.8.0.9', mac)
-  for (let n = 0; n < 2; n++) {
-    await docker.docker('network', 'connect', '--ip', '10.9.0.50', 'web', 'two')
-    await has('two', 'web', '10.9.0.50')
-    await docker.docker('exec', 'two', 'ping', '-c1', '-W2', '10.9.0.99')
-    await docker.docker('network', 'disconnect', 'web', 'two')
-  }
-  const taken = await docker.try('network', 'connect', '--ip', '10.9.0.99', 'web', 'two')
-  expect(taken.stderr).toContain('10.9.0.99 of network')
-  await docker.docker('stop', '-t', '0', 'one')
-  await docker.docker('start', 'one')
-  await has('one', 'web', '10.9.0.99', mac)
-  // What is refused keeps no address.
-  await create('group', 'web', '10.9.0.77', '01:00:5e:00:00:01')
-  expect((await docker.try('start', 'group')).stderr).toContain('01:00:5e:00:00:01')
-  await run('three', 'web', '10.9.0.77')
-  await has('three', 'web', '10.9.0.77')
-  await docker.docker('rm', '-f', 'one', 'two', 'three', 'group')
-  await docker.docker('network', 'rm', 'web', 'plain')
-  await rig.expectNothingLeft()
-})
+it.skipIf(!hasDocker)(
+  'gives containers the addresses and the MACs that they are to have',
+  async () => {
+    await using rig = await DockerPluginRig.start()
+    const { docker, host } = rig
+    const own = ['-d', 'cnm', '--ipam-driver', 'cnm', '--subnet', '10.9.0.0/24']
+    await docker.docker('network', 'create', ...own, 'web')
+    await docker.docker('network', 'create', '-d', 'cnm', '--subnet', '10.8.0.0/24', 'plain')
+    /** `docker create --mac-address`, which newer commands refuse to say to older daemons. */
+    const create = (name: string, network: string, ip: string, mac?: string) => {
+      const [Image, ...Cmd] = server(name)
+      const EndpointsConfig = { [network]: { IPAMConfig: { IPv4Address: ip } } }
+      const HostConfig = { NetworkMode: network }
+      const body = {
+        Image,
+        Cmd,
+        MacAddress: mac,
+        HostConfig,
+        NetworkingConfig: { EndpointsConfig },
+      }
+      const curl = `curl -sSf --unix-socket '${docker.socket}' -H 'content-type: application/json'`
+      const url = `http://docker/v1.41/containers/create?name=${name}`
+      return host.sh(`${curl} -d '${JSON.stringify(body)}' '${url}'`)
+    }
+    const run = async (...[name, ...rest]: Parameters<typeof create>) => {
+      await create(name, ...rest)
+      await docker.docker('start', name)
+    }
+    /** By Docker, and by the link inside. */
+    const has = async (name: string, network: string, ip: string, mac?: string) => {
+      const format = `{{with index .NetworkSettings.Networks "${network}"}}{{.IPAddress}} {{.MacAddress}}{{end}}`
+      const [address, told] = (await docker.docker('inspect', '-f', format, name)).split(' ')
+      const links = (await docker.docker('exec', name, 'ip', 'address')).split(/^\d+: /m)
+      const inside = links.find((link) => link.includes(`inet ${ip}/24`))
+      expect(inside).toContain(`link/ether ${told} `)
+      expect({ address, told }).toEqual({ address: ip, told: mac ?? told })
+    }
+    const mac = '02:42:0a:09:00:63'
+    await run('one', 'web', '10.9.0.99', mac)
+    await has('one', 'web', '10.9.0.99', mac)
+    // One MAC on two networks, with addresses of ours and of Docker's.
+    await run('two', 'plain', '10.8.0.9', mac)
+    await has('two', 'plain', '10.8.0.9', mac)
+    for (let n = 0; n < 2; n++) {
+      await docker.docker('network', 'connect', '--ip', '10.9.0.50', 'web', 'two')
+      await has('two', 'web', '10.9.0.50')
+      await docker.docker('exec', 'two', 'ping', '-c1', '-W2', '10.9.0.99')
+      await docker.docker('network', 'disconnect', 'web', 'two')
+    }
+    const taken = await docker.try('network', 'connect', '--ip', '10.9.0.99', 'web', 'two')
+    expect(taken.stderr).toContain('10.9.0.99 of network')
+    await docker.docker('stop', '-t', '0', 'one')
+    await docker.docker('start', 'one')
+    await has('one', 'web', '10.9.0.99', mac)
+    // What is refused keeps no address.
+    await create('group', 'web', '10.9.0.77', '01:00:5e:00:00:01')
+    expect((await docker.try('start', 'group')).stderr).toContain('01:00:5e:00:00:01')
+    await run('three', 'web', '10.9.0.77')
+    await has('three', 'web', '10.9.0.77')
+    await docker.docker('rm', '-f', 'one', 'two', 'three', 'group')
+    await docker.docker('network', 'rm', 'web', 'plain')
+    await rig.expectNothingLeft()
+  },
+)
