@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer as overHttp, type RequestListener } from 'node:http'
 import { createServer as overHttps } from 'node:https'
-import type { AddressInfo, Server } from 'node:net'
+import { type AddressInfo, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -166,6 +166,34 @@ describe('a call', () => {
       more()
     })
     await expect(spaces(plugin())).rejects.toThrow(/more than \d+ bytes/)
+  })
+})
+
+describe('a plugin that misbehaves', () => {
+  it('gets no other protocol, and keeps nobody waiting', async () => {
+    const server = createServer((connection) => {
+      const head = 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'
+      connection.on('error', () => {}).once('data', () => connection.write(head))
+    })
+    servers.push(server)
+    await new Promise<void>((done) => server.listen(socket, done))
+    await expect(spaces(plugin())).rejects.toMatchObject({
+      code: 'PLUGIN_UNAVAILABLE',
+      message: expect.stringContaining('it has not answered in HTTP'),
+    })
+  })
+
+  it('fills no message, and does nothing to a terminal', async () => {
+    await serve((request, response) => {
+      if (request.url === '/Plugin.Activate') return answers(request, response)
+      response.writeHead(500)
+      response.end(JSON.stringify({ Err: `\u001b[2J\nno${'!'.repeat(1_000_000)}` }))
+    })
+    const error = await spaces(plugin()).catch((reason: Error) => reason)
+    expect(error).toMatchObject({ code: 'PLUGIN_FAILED' })
+    const { message } = error as Error
+    expect(message).toMatch(/^plugin "p" refuses \S+ \[2J no!+$/)
+    expect(message.length).toBeLessThan(600)
   })
 })
 

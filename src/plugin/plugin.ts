@@ -162,7 +162,7 @@ export class Plugin {
     const json = jsonOf(text)
     const refusal = refusalIn(json)
     if (status !== 200 || refusal !== undefined) {
-      const says = refusal ?? (text.trim().slice(0, 500) || 'nothing')
+      const says = readable(refusal ?? text) || 'nothing'
       throw this.#failed(path, `plugin "${this.name}" refuses ${path}: ${says}`, { status })
     }
     // One that has nothing to say may say nothing.
@@ -198,6 +198,14 @@ function jsonOf(text: string): unknown {
   } catch {
     return undefined
   }
+}
+
+/** What a plugin says goes into messages and on terminals: nothing that is long or does something there. */
+function readable(text: string): string {
+  return text
+    .slice(0, 500)
+    .replaceAll(/\p{C}+/gu, ' ')
+    .trim()
 }
 
 /** `Err` of network drivers, `Error` of IPAMs; both where the status says that something went wrong. */

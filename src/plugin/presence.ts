@@ -94,7 +94,8 @@ function closed(socket: Socket, signal: AbortSignal): Promise<void> {
     const end = () => socket.destroy()
     signal.addEventListener('abort', end, { once: true })
     socket.on('error', () => {})
-    socket.resume()
+    // Nothing was asked: whoever talks all the same is not listened to for ever.
+    socket.once('data', end)
     socket.once('close', () => {
       signal.removeEventListener('abort', end)
       resolve()

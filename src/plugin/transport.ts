@@ -58,6 +58,7 @@ async function secrets({ insecure, ca, certificate, key }: PluginTls): Promise<R
 function send(request: ClientRequest, body: string): Promise<PluginResponse> {
   return new Promise((resolve, reject) => {
     let isConnected = false
+    let isAnswered = false
     request.once('socket', (socket) => {
       const event = 'encrypted' in socket ? 'secureConnect' : 'connect'
       socket.once(event, () => {
@@ -65,6 +66,7 @@ function send(request: ClientRequest, body: string): Promise<PluginResponse> {
       })
     })
     request.once('response', (response) => {
+      isAnswered = true
       textOf(response).then(
         (text) => resolve({ status: response.statusCode ?? 0, text }),
         (error: unknown) => {
@@ -73,9 +75,13 @@ function send(request: ClientRequest, body: string): Promise<PluginResponse> {
         },
       )
     })
-    request.once('error', (error) => {
+    request.on('error', (error) => {
       if (isConnected || error.name === 'AbortError') reject(error)
       else reject(new Unreached(error.message, { cause: error }))
+    })
+    // Whoever switches to another protocol ends without an answer and without an error.
+    request.once('close', () => {
+      if (!isAnswered) reject(new Error('it has not answered in HTTP'))
     })
     request.end(body)
   })
