@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { answering, FakePlugin, faults } from '../test/support/fake-plugin.ts'
+import type { Cidr } from './address/address.ts'
 import type { Controller } from './model/controller.ts'
 
 let fake: FakePlugin
@@ -92,6 +93,23 @@ describe('when a plugin', () => {
       'Join',
       { InterfaceName: { SrcName: 'nowhere', DstPrefix: 'eth' } },
     ],
+    ['a link of the host’s own', 'Join', { InterfaceName: { SrcName: 'uplink' } }],
+    ['the loopback', 'Join', { InterfaceName: { SrcName: 'lo' } }],
+    ['no end of names', 'Join', { InterfaceName: { SrcName: 'x'.repeat(1_000_000) } }],
+    ['the name of all links', 'Join', { InterfaceName: { SrcName: 'x', DstName: 'all' } }],
+    [
+      'a default route of its own',
+      'Join',
+      { InterfaceName: { SrcName: 'x' }, StaticRoutes: [{ Destination: '::/0', RouteType: 1 }] },
+    ],
+    [
+      'no end of routes',
+      'Join',
+      {
+        InterfaceName: { SrcName: 'x' },
+        StaticRoutes: Array.from({ length: 1_001 }, () => ({ Destination: '10.1.0.0/16' })),
+      },
+    ],
     ['the name of no link', 'Join', { InterfaceName: { SrcName: 'a/b', DstPrefix: 'eth' } }],
     [
       'a gateway of another family',
@@ -107,6 +125,8 @@ describe('when a plugin', () => {
   ] as const
 
   it.each(nonsense)('answers %s to %s, nothing is connected', async (_, method, answer) => {
+    const addresses = ['203.0.113.7/24' as Cidr]
+    fake.rig.kernel.addLink({ name: 'uplink', addresses })
     const network = await cnm.createNetwork(web)
     const box = await cnm.createSandbox({ name: 'box' })
     const before = fake.state()
@@ -151,6 +171,7 @@ async function expectFailure(method: string, work: Promise<unknown>, fault = '')
   const { message } = error as Error
   expect(message).toContain('plugin "fake"')
   expect(message).toContain(`.${method}`)
+  expect(message.length).toBeLessThan(1_000)
 }
 
 describe('a plugin that is away', () => {

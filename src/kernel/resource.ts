@@ -91,7 +91,8 @@ export interface VethResource {
 /**
  * A link of somebody else's, moved into a namespace under another name, and up there. Equivalent to:
  * `ip link set NAME netns NAMESPACE name INSIDE`. Removal moves it back under its old name, down. One that
- * is neither here nor there: ENODEV.
+ * is neither here nor there: ENODEV. One that is ours, or that the host uses (it has an address there that
+ * is not the link's own, or it is part of a bridge): EBUSY.
  */
 export interface LentLinkResource {
   readonly kind: 'lent-link'

@@ -1,5 +1,5 @@
 import { cidrAddress } from '../address/address.ts'
-import { CnmError, isCnmError } from '../base/errors.ts'
+import { CnmError, isCnmError, isKernelError } from '../base/errors.ts'
 import type { EndpointSpec, NetworkSpec } from '../driver/driver.ts'
 import type { ChosenInterface, DriverHooks } from '../driver/hooks.ts'
 import type { Write } from '../store/store.ts'
@@ -204,7 +204,7 @@ function mistaken(network: NetworkRecord, error: unknown): unknown {
     isLink && errno === 'ENODEV'
       ? `link "${link}", which there is not`
       : isLink && errno === 'EBUSY'
-        ? `link "${link}", which is a network's own`
+        ? `link "${link}", which is not its to give: ${isKernelError(error.cause) ? error.cause.detail : errno}`
         : `what can't be made: ${error.message}`
   return new CnmError(
     'PLUGIN_FAILED',

@@ -16,7 +16,9 @@ export class Reading {
     try {
       return parse(text)
     } catch (error) {
-      throw this.refusal(field, error instanceof Error ? error.message : String(error), error)
+      const { message } = error as Error
+      const why = message.length > 300 ? `${message.slice(0, 300)} …` : message
+      throw this.refusal(field, why, error)
     }
   }
 

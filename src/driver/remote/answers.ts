@@ -8,8 +8,10 @@ import {
   parseAddress,
   parseCidr,
   parsePrefix,
+  prefixLength,
 } from '../../address/address.ts'
 import { parseMac } from '../../address/mac.ts'
+import { isLinkName, linkNameHint } from '../../base/link-name.ts'
 import type { PluginAnswerOf } from '../../plugin/call.ts'
 import {
   type InterfaceData,
@@ -20,6 +22,9 @@ import {
 import { Reading } from '../../plugin/reading.ts'
 import type { EndpointSpec, NetworkSpec, Subnet } from '../driver.ts'
 import type { ChosenInterface, JoinAnswer } from '../hooks.ts'
+
+/** Each is recorded, and made one by one. */
+const mostRoutes = 1_000
 
 /** What a plugin answers, as what it means. Errors: PLUGIN_FAILED, naming plugin, method and value. */
 
@@ -59,6 +64,12 @@ export function joinIn(
     throw reading.refusal('InterfaceName.SrcName', 'is missing, though there is a gateway')
   }
   // Whoever is internal gets no way out, whatever the plugin says.
+  if (StaticRoutes.length > mostRoutes) {
+    throw reading.refusal(
+      'StaticRoutes',
+      `has ${StaticRoutes.length} routes, more than ${mostRoutes}`,
+    )
+  }
   const ways = network.internal
     ? {}
     : { ...(gateway4 ? { gateway4 } : {}), ...(gateway6 ? { gateway6 } : {}) }
@@ -76,6 +87,10 @@ function routeIn(
 ): JoinAnswer['routes'][number] {
   const destination = reading.take(`${path}.Destination`, Destination, parsePrefix)
   if (destination === undefined) throw reading.refusal(`${path}.Destination`, 'is missing')
+  // Which endpoint is the way out the engine decides, and whether there is one.
+  if (prefixLength(destination) === 0) {
+    throw reading.refusal(`${path}.Destination`, `is ${destination}, which is for Gateway to say`)
+  }
   if (RouteType === routeTypes.connected) return { destination }
   if (RouteType !== routeTypes.nextHop) {
     throw reading.refusal(`${path}.RouteType`, `is ${RouteType}, not 0 or 1`)
@@ -99,14 +114,18 @@ function addressOfFamily(text: string, family: 4 | 6): IpAddress {
 }
 
 function linkName(text: string): string {
-  if (/^[^\s/:%]{1,15}$/.test(text) && text !== '.' && text !== '..') return text
-  throw new Error(`${JSON.stringify(text)} is no name of a link`)
+  if (isLinkName(text)) return text
+  throw new Error(`is ${short(text)}, which is no name of a link: ${linkNameHint()}`)
 }
 
 /** A number comes behind it. */
 function linkPrefix(text: string): string {
-  if (/^[^\s/:%]{1,11}$/.test(text)) return text
-  throw new Error(`${JSON.stringify(text)} is no beginning of a link's name`)
+  if (isLinkName(`${text}0`, 12)) return text
+  throw new Error(`is ${short(text)}, which is no beginning of a link's name`)
+}
+
+function short(text: string): string {
+  return JSON.stringify(text.slice(0, 50))
 }
 
 /** What the engine has decided is not the plugin's to decide. */

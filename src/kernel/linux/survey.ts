@@ -10,11 +10,10 @@ import { LINK_GROUP } from './ours.ts'
 import { type Place, Places } from './place.ts'
 import { listAddresses } from './rtnetlink/address.ts'
 import { type Link, listLinks } from './rtnetlink/link.ts'
-import { listRoutes, RTN_UNICAST } from './rtnetlink/route.ts'
+import { listRoutes, RT_SCOPE_LINK, RTN_UNICAST } from './rtnetlink/route.ts'
 import { ownedByAnother, type Ruleset } from './ruleset.ts'
 import { shapedLink } from './shaping.ts'
 
-const RT_SCOPE_LINK = 253
 const RT_SCOPE_HOST = 254
 
 export function survey(machinery: Machinery, query: SurveyQuery): Survey {

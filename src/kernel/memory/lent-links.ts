@@ -20,6 +20,10 @@ export const lentLinks: Verbs<LentLinkResource> = {
     if (link.resource !== undefined) {
       throw machine.refusal('RTM_SETLINK', 'EBUSY', 'it is a network’s own', name)
     }
+    for (const { link: holder, address } of host.addresses.values()) {
+      if (holder !== name || address.startsWith('fe80:')) continue
+      throw machine.refusal('RTM_SETLINK', 'EBUSY', `the host has address ${address} there`, name)
+    }
     machine.delete(host.links, name)
     clearLink(machine, host, name)
     machine.note({ type: 'link', change: 'gone', name })

@@ -100,6 +100,15 @@ export function lentLinkCases(test: Case): void {
     expect(await refused(world, { add: [box, link] })).toMatchObject({ code: 'EBUSY' })
   })
 
+  test('refuses a link that the host uses', async (world) => {
+    await world.others.addLink('theirs')
+    await world.others.addAddress('theirs', address('', '10.70.0.5/24').address)
+    const box = namespace(world)
+    const failure = await refused(world, { add: [box, lent(box.namespace)] })
+    expect(failure).toMatchObject({ code: 'EBUSY', key: resourceKey(lent(box.namespace)) })
+    expect(failure.message).toContain('the host has address 10.70.0.5/24 there')
+  })
+
   test('refuses a name that is taken inside', async (world) => {
     await world.others.addLink('theirs')
     await world.others.addLink('others')

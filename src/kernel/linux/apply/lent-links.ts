@@ -1,8 +1,10 @@
 import { CnmError, KernelError } from '../../../base/errors.ts'
 import { type LentLinkResource, resourceKey } from '../../resource.ts'
-import { LINK_GROUP } from '../ours.ts'
+import { CONDEMNED_GROUP, DYING_GROUP, LINK_GROUP } from '../ours.ts'
 import type { Place } from '../place.ts'
+import { listAddresses } from '../rtnetlink/address.ts'
 import { getLink, type Link, moveLink, setLink } from '../rtnetlink/link.ts'
+import { RT_SCOPE_LINK } from '../rtnetlink/route.ts'
 import { findLink, remember } from './condemn.ts'
 import { placeIfThere } from './take-away.ts'
 import type { Step, Transaction } from './transaction.ts'
@@ -19,24 +21,33 @@ function borrow(transaction: Transaction, lent: LentLinkResource): void {
   const place = transaction.places.at(lent.namespace)
   const onHost = findLink(host, lent.name)
   const inside = findLink(place, lent.inside)
-  if (inside === undefined) moveIn(transaction, place, lent, checked(lent, onHost))
+  if (inside === undefined) moveIn(transaction, place, lent, checked(host, lent, onHost))
   // It is there already, unless it is here.
   else if (onHost !== undefined) throw taken(lent)
   settle(transaction, place, lent)
 }
 
-function checked(lent: LentLinkResource, link: Link | undefined): Link {
+function checked(host: Place, lent: LentLinkResource, link: Link | undefined): Link {
   if (link === undefined) {
     throw new KernelError('RTM_GETLINK', 'ENODEV', {
       target: `link ${lent.name}`,
       message: 'there is no such link',
     })
   }
-  if (link.group !== LINK_GROUP) return link
-  throw new KernelError('RTM_SETLINK', 'EBUSY', {
-    target: `link ${lent.name}`,
-    message: 'it is a network’s own',
-  })
+  const message = useOf(host, link)
+  if (message === undefined) return link
+  throw new KernelError('RTM_SETLINK', 'EBUSY', { target: `link ${lent.name}`, message })
+}
+
+const ourGroups: ReadonlySet<number> = new Set([LINK_GROUP, CONDEMNED_GROUP, DYING_GROUP])
+
+/** What would be taken away with it: the host's own way out is not to be lent. */
+function useOf({ socket }: Place, { index, group, master }: Link): string | undefined {
+  if (ourGroups.has(group)) return 'it is a network’s own'
+  if (master !== undefined) return 'it is part of another link'
+  const addresses = listAddresses(socket, { link: index })
+  const ofHost = addresses.find(({ scope }) => scope !== RT_SCOPE_LINK)
+  return ofHost && `the host has address ${ofHost.address} there`
 }
 
 function moveIn(transaction: Transaction, place: Place, lent: LentLinkResource, link: Link): void {

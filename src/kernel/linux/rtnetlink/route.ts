@@ -25,7 +25,7 @@ export const RTPROT_BOOT = 3
 export const RTN_UNICAST = 1
 
 const RT_SCOPE_UNIVERSE = 0
-const RT_SCOPE_LINK = 253
+export const RT_SCOPE_LINK = 253
 const RT_SCOPE_NOWHERE = 255
 
 const RTA_DST = 1
