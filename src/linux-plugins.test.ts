@@ -268,6 +268,45 @@ describe('a plugin that is away', () => {
     await expect.poll(() => endpoint.inspect().plugin, fast).toBe('ready')
   })
 
+  it('that leaves a call unanswered is told again, though it never went', async () => {
+    const network = await cnm.createNetwork(web)
+    const box = await cnm.createSandbox({ name: 'box' })
+    const endpoint = await box.connect(network)
+    fake.faults.set('DeleteEndpoint', faults.hangs)
+    await endpoint.leave()
+    expect(fake.endpoints.size).toBe(1)
+    await expect.poll(() => fake.endpoints.size, fast).toBe(0)
+  })
+
+  it('that doesn’t answer while it is asked for its endpoints is asked again', async () => {
+    const network = await cnm.createNetwork(web)
+    const box = await cnm.createSandbox({ name: 'box' })
+    const endpoint = await box.connect(network)
+    await fake.stop()
+    await expect.poll(() => endpoint.inspect().plugin, fast).toBe('degraded')
+    fake.faults.set('EndpointOperInfo', faults.hangs)
+    await fake.listen()
+    await expect.poll(() => endpoint.inspect().plugin, fast).toBe('ready')
+  })
+
+  it('whose new link can’t be put in its place is not taken for whole', async () => {
+    const network = await cnm.createNetwork(web)
+    const box = await cnm.createSandbox({ name: 'box' })
+    const endpoint = await box.connect(network)
+    const before = fake.rig.snapshot()
+    await fake.stop()
+    fake.forget()
+    fake.rig.kernel.removeLink('eth0', box.inspect().namespace)
+    fake.faults.set('Join', answering({ InterfaceName: { SrcName: 'nowhere' } }))
+    await fake.listen()
+    await expect.poll(() => fake.rig.problems.length, fast).toBeGreaterThan(0)
+    expect(endpoint.inspect().plugin).toBe('degraded')
+    await fake.stop()
+    await fake.listen()
+    await expect.poll(() => endpoint.inspect().plugin, fast).toBe('ready')
+    expect(fake.rig.snapshot()).toEqual(before)
+  })
+
   it('lets its network be deleted, and is told later', async () => {
     const network = await cnm.createNetwork(web)
     await fake.stop()

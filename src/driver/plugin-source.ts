@@ -11,7 +11,7 @@ export interface PluginSource {
 
   /**
    * Tells when that plugin goes, and when it is there (again): it may have been started anew, and have
-   * forgotten everything. Ends when the signal fires.
+   * forgotten everything, or it has left a call unanswered. Ends when the signal fires.
    */
   watch(name: string, tell: (change: 'lost' | 'back') => void, signal: AbortSignal): void
 

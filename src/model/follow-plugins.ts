@@ -70,7 +70,7 @@ async function catchUp(engine: Engine, name: string): Promise<void> {
       await rejoin(engine, record.id)
     }
   } catch (error) {
-    // It has gone again, and this begins anew when it is back.
+    // It has not answered, and this begins anew when it does.
     if (!isCnmError(error, 'PLUGIN_UNAVAILABLE')) throw error
   }
 }

@@ -20,6 +20,7 @@ export class PluginState {
   readonly #degraded = new Set<EndpointId>()
   readonly #watches = new Map<string, AbortController>()
   readonly #turns = new Map<string, Promise<void>>()
+  readonly #waiting = new Set<string>()
 
   isDegraded(id: EndpointId): boolean {
     return this.#degraded.has(id)
@@ -37,11 +38,17 @@ export class PluginState {
   }
 
   /**
-   * One after the other: a plugin may come and go while it is being told. Not in the engine's queue, whose
-   * turns this work waits for.
+   * One after the other: a plugin may come and go while it is being told. Where one waits already, that is
+   * enough. Not in the engine's queue, whose turns this work waits for.
    */
   async inTurn(name: string, work: () => Promise<void>): Promise<void> {
-    const mine = (this.#turns.get(name) ?? Promise.resolve()).catch(() => {}).then(work)
+    if (this.#waiting.has(name)) return
+    this.#waiting.add(name)
+    const before = (this.#turns.get(name) ?? Promise.resolve()).catch(() => {})
+    const mine = before.then(() => {
+      this.#waiting.delete(name)
+      return work()
+    })
     this.#turns.set(name, mine)
     try {
       await mine

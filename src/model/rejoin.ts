@@ -24,7 +24,10 @@ export async function rejoin(engine: Engine, id: EndpointId): Promise<void> {
     const hooks = hooksOf(engine, network)
     if (hooks === undefined) return
     try {
-      if (!(await isWhole(engine, hooks, record))) await makeAgain(engine, hooks, record)
+      if (!(await isWhole(engine, hooks, record))) {
+        degrade(engine, record)
+        await makeAgain(engine, hooks, record)
+      }
       recover(engine, record)
     } catch (error) {
       degrade(engine, record, error)
@@ -42,6 +45,8 @@ async function isWhole(engine: Engine, hooks: DriverHooks, record: EndpointRecor
     return false
   }
   const links = record.resources.filter(({ kind }) => kind === 'lent-link')
+  // The last time it couldn't be put in its place.
+  if (record.joined?.link !== undefined && links.length === 0) return false
   return (await engine.kernel.compare(links)).every(({ state }) => state !== 'missing')
 }
 

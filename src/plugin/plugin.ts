@@ -46,6 +46,7 @@ export class Plugin {
   readonly #times: PluginTimes
   readonly #breaker: Breaker
   #active: Promise<Active> | undefined
+  #unanswered = new AbortController()
 
   constructor(name: string, find: Find, times: PluginTimes) {
     this.name = name
@@ -62,9 +63,10 @@ export class Plugin {
     return active
   }
 
-  /** Makes sure that it implements that. */
-  async need(side: string, options: CallOptions = {}): Promise<void> {
-    await this.#ready(side, `${side}.GetCapabilities`, options)
+  /** Fires when a call is not answered from now on: whoever made it may have something to tell again. */
+  nextUnanswered(): AbortSignal {
+    if (this.#unanswered.signal.aborted) this.#unanswered = new AbortController()
+    return this.#unanswered.signal
   }
 
   /** Answers undefined where the plugin has no such method, if it need not. */
@@ -146,6 +148,7 @@ export class Plugin {
           ? `it has not answered within ${this.#times.timeoutMs} ms`
           : `it has gone away meanwhile: ${message}`
     this.#breaker.fail(error instanceof Unreached, why)
+    this.#unanswered.abort()
     return new CnmError('PLUGIN_UNAVAILABLE', `plugin "${this.name}": ${path}: ${why}`, {
       details: { plugin: this.name, method: path },
       hint: `see that it runs; "cnm plugin inspect ${this.name}" tells how it is`,

@@ -1,10 +1,13 @@
 import { stat } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as after } from 'node:timers/promises'
-import type { PluginAddress } from './place.ts'
+import type { PluginAddress, PluginPlace } from './place.ts'
 import type { Plugin } from './plugin.ts'
 
-/** `back` is also said of one that is there from the beginning. */
+/**
+ * `back` is also said of one that is there from the beginning, and again of one that has left a call
+ * unanswered and is there all the same.
+ */
 export type PresenceChange = 'lost' | 'back'
 
 /** A connection that is let go sooner than this was not just idle for too long. */
@@ -18,10 +21,13 @@ export interface PresenceTimes {
 
 export const presenceTimes: PresenceTimes = { firstMs: 500, mostMs: 10_000 }
 
+/** So many times `mostMs` one has to answer all it is asked, to be looked for at once the next time. */
+const steady = 3
+
 /**
  * Watches whether a plugin is there, until the signal fires. A connection on which nothing is said tells
  * at once when it goes; then it is looked for until it is back. One that was started anew counts as gone
- * and back: it may have forgotten what it was told.
+ * and back: it may have forgotten what it was told. One that answers now and then is looked for less and less.
  */
 export async function watchPresence(
   plugin: Plugin,
@@ -31,21 +37,34 @@ export async function watchPresence(
 ): Promise<void> {
   let pause = firstMs
   let isLost = false
-  while (!signal.aborted) {
-    try {
-      const { place } = await plugin.probe({ signal })
+  for (;;) {
+    const since = Date.now()
+    const place = await placeOf(plugin, signal)
+    const unanswered = plugin.nextUnanswered()
+    if (place !== undefined && !signal.aborted) {
       isLost = false
-      pause = firstMs
       tell('back')
-      await untilGone(place.address, signal)
-    } catch {
-      // What is wrong with it is told to whoever needs it.
+      await untilGone(place.address, AbortSignal.any([signal, unanswered]))
     }
     if (signal.aborted) return
-    if (!isLost) tell('lost')
-    isLost = true
+    // Who left a call unanswered may be there all the same: that shows the next time.
+    if (!isLost && !unanswered.aborted) {
+      isLost = true
+      tell('lost')
+    }
+    const longest = place === undefined ? mostMs : steady * mostMs
+    if (Date.now() - since > steady * mostMs) pause = firstMs
     await after(pause, undefined, { signal }).catch(() => {})
-    pause = Math.min(2 * pause, mostMs)
+    pause = Math.min(2 * pause, longest)
+  }
+}
+
+/** undefined: it is not there. What is wrong with it is told to whoever needs it. */
+async function placeOf(plugin: Plugin, signal: AbortSignal): Promise<PluginPlace | undefined> {
+  try {
+    return (await plugin.probe({ signal })).place
+  } catch {
+    return undefined
   }
 }
 
