@@ -307,6 +307,29 @@ describe('a plugin that is away', () => {
     expect(fake.rig.snapshot()).toEqual(before)
   })
 
+  it('is told by the next engine that endpoints are gone, and then their network', async () => {
+    const networks = [await cnm.createNetwork(web)]
+    for (const name of ['b', 'c', 'd']) {
+      networks.push(await cnm.createNetwork({ ...web, name }))
+    }
+    const boxes = await Promise.all(
+      networks.map((network) =>
+        cnm.createSandbox({ connect: [{ network: network.inspect().name }] }),
+      ),
+    )
+    await fake.stop()
+    for (const box of boxes) await box.delete()
+    for (const network of networks) await network.delete()
+    await cnm.close()
+    cnm = await fake.engine()
+    fake.calls.length = 0
+    await fake.listen()
+    await expect.poll(() => fake.networks.size, fast).toBe(0)
+    const told = fake.calls.filter((call) => call.startsWith('Delete'))
+    const of = (call: string) => Array.from(networks, () => call)
+    expect(told).toEqual([...of('DeleteEndpoint'), ...of('DeleteNetwork')])
+  })
+
   it('lets its network be deleted, and is told later', async () => {
     const network = await cnm.createNetwork(web)
     await fake.stop()
@@ -397,6 +420,21 @@ describe('a driver that chooses addresses itself', () => {
       message: expect.stringContaining('10.66.0.7, which endpoint "b" has'),
     })
     expect(fake.state()).toEqual(before)
+  })
+
+  it('is not believed where it gives them to two at once', async () => {
+    const network = await cnm.createNetwork(bare)
+    const twice = choosing({ Address: '10.66.0.7/24' })
+    const both = ['a', 'b'].map((name) => network.createEndpoint({ name, persistent: true }))
+    // The first takes the fault away.
+    fake.faults.set('CreateEndpoint', (request, response) => {
+      fake.faults.set('CreateEndpoint', twice)
+      twice(request, response)
+    })
+    const made = await Promise.allSettled(both)
+    expect(made.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+    expect(fake.endpoints.size).toBe(0)
+    await cnm.down()
   })
 })
 

@@ -42,7 +42,9 @@ export async function withHooks(
     )
     await work({ ...known, told: { chosen: known.told?.chosen ?? {}, join } })
   } catch (error) {
-    const calls: OwedCall[] = record.attached ? ['leave', 'deleteEndpoint'] : ['leave']
+    // It may have been the way out for a moment.
+    const last: OwedCall[] = record.attached ? ['deleteEndpoint'] : []
+    const calls: OwedCall[] = ['unpublish', 'leave', ...last]
     const writes = await callAll(engine, network, record.id, calls, 'quiet')
     const { attached, id } = record
     const before = attached
@@ -66,6 +68,8 @@ export async function introduce(
   const chosen = await hooks.createEndpoint(networkSpec(network.record), spec, signal)
   const addresses = addressesOf(chosen)
   refuseHeld(engine, network, record.id, addresses)
+  // From now on nobody else can have them.
+  engine.state.putEndpoint({ ...engine.state.endpoints.need(record.id), ...addresses })
   return { ...record, ...addresses, told: { chosen } }
 }
 
@@ -157,10 +161,16 @@ function isHooked(engine: Engine, driver: string): boolean {
 
 /** Tells a driver that is back what it has not heard. */
 export async function settleOwed(engine: Engine, driver: string): Promise<void> {
-  for (const { network, endpoint } of [...engine.plugged.owed.values()]) {
+  // A network that still has endpoints could be refused to go.
+  const owed = [...engine.plugged.owed.values()].sort((a, b) => lastCalled(a) - lastCalled(b))
+  for (const { network, endpoint } of owed) {
     if (network.driver !== driver) continue
     await engine.store.commit(await callAll(engine, network, endpoint, []))
   }
+}
+
+function lastCalled({ endpoint }: Owed): number {
+  return endpoint === undefined ? 1 : 0
 }
 
 /** The driver of an endpoint whose default route comes or goes is told what to do with its ports. */

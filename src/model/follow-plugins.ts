@@ -3,7 +3,7 @@ import { settleOwed } from './driver-hooks.ts'
 import type { Engine } from './engine.ts'
 import { replayAddresses } from './kept-addresses.ts'
 import { degrade } from './plugin-health.ts'
-import type { EndpointRecord } from './records.ts'
+import type { EndpointRecord, NetworkRecord } from './records.ts'
 import { rejoin } from './rejoin.ts'
 
 /**
@@ -42,13 +42,20 @@ export function meetPlugins(engine: Engine): void {
 export function pluginsInUse(engine: Engine): ReadonlySet<string> {
   const names = new Set<string>()
   for (const { record } of engine.state.networks.all()) {
-    if (!engine.drivers.has(record.driver)) names.add(record.driver)
-    if (!engine.ipams.has(record.ipam)) names.add(record.ipam)
+    for (const name of pluginsOf(engine, record)) names.add(name)
   }
   for (const { network } of engine.plugged.owed.values()) {
     if (!engine.drivers.has(network.driver)) names.add(network.driver)
   }
   return names
+}
+
+/** A name that is that of a driver of the engine is no plugin's. */
+export function pluginsOf(engine: Engine, { driver, ipam }: NetworkRecord): readonly string[] {
+  return [
+    ...(engine.drivers.has(driver) ? [] : [driver]),
+    ...(engine.ipams.has(ipam) ? [] : [ipam]),
+  ]
 }
 
 function follow(engine: Engine, name: string, change: 'lost' | 'back'): void {
@@ -65,6 +72,8 @@ async function catchUp(engine: Engine, name: string): Promise<void> {
   try {
     await replay(engine, name)
     await settleOwed(engine, name)
+    // Perhaps nothing needs it any more.
+    followPlugins(engine)
     for (const record of endpointsOf(engine, name)) {
       if (engine.closing.signal.aborted) return
       await rejoin(engine, record.id)

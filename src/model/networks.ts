@@ -75,7 +75,10 @@ async function create(
   } catch (error) {
     engine.state.networks.drop(record.id)
     const writes = await callAll(engine, record, undefined, ['deleteNetwork'], 'quiet')
-    if (writes.length > 0) await engine.store.commit(writes).catch(engine.onProblem)
+    if (writes.length > 0) {
+      await engine.store.commit(writes).catch(engine.onProblem)
+      followPlugins(engine)
+    }
     await releasePools(engine.ipam(record.ipam), pools)
     throw error
   }

@@ -1,5 +1,6 @@
 import type { PluginInfo as FoundPlugin } from '../driver/plugin-source.ts'
 import type { Engine } from './engine.ts'
+import { pluginsOf } from './follow-plugins.ts'
 import { noPlugins } from './plugin-health.ts'
 
 /** A plugin, and what depends on it. */
@@ -28,9 +29,7 @@ function withUse(engine: Engine, plugin: FoundPlugin): PluginInfo {
   const { name } = plugin
   const networks = engine.state.networks
     .all()
-    .filter(
-      ({ state, record }) => state !== 'creating' && [record.driver, record.ipam].includes(name),
-    )
+    .filter(({ state, record }) => state !== 'creating' && pluginsOf(engine, record).includes(name))
   const degraded = networks
     .flatMap(({ record }) => engine.state.endpointsOf(record.id))
     .filter(({ id }) => engine.plugged.isDegraded(id)).length

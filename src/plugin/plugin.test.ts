@@ -125,6 +125,35 @@ describe('a call', () => {
     await expect(call).rejects.toMatchObject({ code: 'CANCELLED' })
   })
 
+  it('does not end with another’s signal', async () => {
+    let answer: (() => void) | undefined
+    await serve((request, response) => {
+      if (request.url !== '/Plugin.Activate') return answers(request, response)
+      answer = () => answers(request, response)
+    })
+    const one = plugin()
+    const abort = new AbortController()
+    const first = spaces(one, { signal: abort.signal })
+    const second = spaces(one)
+    abort.abort()
+    await expect(first).rejects.toMatchObject({ code: 'CANCELLED' })
+    await expect.poll(() => answer).toBeDefined()
+    answer?.()
+    expect(await second).toEqual({ LocalDefaultAddressSpace: 'here' })
+  })
+
+  it('is made to a plugin that has become another', async () => {
+    let implemented = 'NetworkDriver'
+    await serve((request, response) => {
+      if (request.url !== '/Plugin.Activate') return answers(request, response)
+      response.end(JSON.stringify({ Implements: [implemented] }))
+    })
+    const one = plugin()
+    await expect(spaces(one)).rejects.toMatchObject({ code: 'PLUGIN_FAILED' })
+    implemented = 'IpamDriver'
+    expect(await spaces(one)).toEqual({ LocalDefaultAddressSpace: 'here' })
+  })
+
   it('is not made at all for a while, where nobody answers', async () => {
     const one = plugin({ socket }, { pauseMs: 60_000 })
     await expect(spaces(one, { retry: false })).rejects.toThrow(/nobody answers/)

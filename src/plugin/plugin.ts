@@ -87,14 +87,19 @@ export class Plugin {
     return this.#answer(path, call, response) as PluginAnswerOf<C>
   }
 
-  async #ready(side: string, path: string, options: CallOptions): Promise<Active> {
+  async #ready(side: string, path: string, options: CallOptions): Promise<void> {
     this.#breaker.refuse(this.name, path)
-    this.#active ??= this.#activate(options).catch((error: unknown) => {
+    const { signal, ...more } = options
+    // Others wait for it, too: it doesn't end with who came first.
+    this.#active ??= this.#activate(more).catch((error: unknown) => {
       this.#active = undefined
       throw error
     })
-    const active = await this.#active
-    if (active.implements.includes(side)) return active
+    const known = await untilAborted(this.#active, `${path} of plugin "${this.name}"`, signal)
+    if (known.implements.includes(side)) return
+    // It may be another version by now.
+    const active = await this.probe(options)
+    if (active.implements.includes(side)) return
     throw new CnmError(
       'PLUGIN_FAILED',
       `plugin "${this.name}" implements ${active.implements.join(', ') || 'nothing'}, not ${side}`,
@@ -109,7 +114,7 @@ export class Plugin {
       return [place, await post(place.address, `/${path}`, '', signal)] as const
     })
     const { Implements } = this.#answer(path, activateCall, response)
-    return { place, implements: Implements }
+    return { place, implements: Implements.slice(0, mostInterfaces).map(readable) }
   }
 
   /** Within the time there is, and again as long as nobody has heard it. */
@@ -187,6 +192,9 @@ export class Plugin {
   }
 }
 
+/** There are fewer in all the protocols that Docker knows. */
+const mostInterfaces = 16
+
 /** A plugin that has answered. */
 export interface Active {
   readonly place: PluginPlace
@@ -194,6 +202,25 @@ export interface Active {
 }
 
 const Nothing = Type.Object({})
+
+async function untilAborted<T>(
+  work: Promise<T>,
+  what: string,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  if (signal === undefined) return work
+  let abort = () => {}
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(cancelled(what, signal))
+    signal.addEventListener('abort', abort, { once: true })
+    if (signal.aborted) abort()
+  })
+  try {
+    return await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}
 
 function jsonOf(text: string): unknown {
   try {
