@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { answering, FakePlugin, faults } from '../test/support/fake-plugin.ts'
+import { Life } from '../test/support/memory-rig.ts'
 import type { Cidr } from './address/address.ts'
 import type { Controller } from './model/controller.ts'
 
@@ -247,6 +248,29 @@ describe('a plugin that is away', () => {
     await again.delete()
     expect(cnm.sandboxes()).toEqual([])
   })
+
+  it.each(['ProgramExternalConnectivity', 'DeleteNetwork'])(
+    'does not keep an engine from starting by not answering to %s',
+    async (method) => {
+      const network = await cnm.createNetwork({ ...web, ephemeral: true })
+      const other = await cnm.createNetwork({ name: 'other' })
+      const box = await cnm.createSandbox({ name: 'box' })
+      const [first, second] = [await box.connect(other), await box.connect(network)]
+      await cnm.close()
+      // Either the way out has gone meanwhile, or the last endpoint of the network.
+      const gone = method === 'DeleteNetwork' ? second : first
+      for (const key of fake.rig.contents.keys()) {
+        if (key.includes(gone.id)) fake.rig.contents.delete(key)
+      }
+      let answer: (() => void) | undefined
+      fake.faults.set(method, (_, response) => {
+        answer = () => response.end('{}')
+      })
+      cnm = await fake.engine(new Life(), 60_000)
+      await expect.poll(() => answer).toBeDefined()
+      answer?.()
+    },
+  )
 
   it('that is back and slow and doctor don’t wait for each other', async () => {
     const network = await cnm.createNetwork(web)

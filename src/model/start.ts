@@ -10,7 +10,7 @@ import { collectNetwork, watchIdle, watchSandbox } from './collect.ts'
 import { refuseAnother } from './drift.ts'
 import { owe, oweEndpoint } from './driver-hooks.ts'
 import { drop, type Engine, explain, put } from './engine.ts'
-import { meetPlugins } from './follow-plugins.ts'
+import { meetPlugins, pluginsOf } from './follow-plugins.ts'
 import { retakePorts } from './host-ports.ts'
 import { Losses } from './losses.ts'
 import { apart, planMembers } from './members.ts'
@@ -67,11 +67,21 @@ export async function start(engine: Engine): Promise<Losses> {
   if (stored.lost) past.push(...(await adoptLost(engine)))
   await engine.store.commit([put('engine', { id: 'boot' })])
   await mendAll(engine, problems)
-  for (const { record } of engine.state.networks.all()) await collectNetwork(engine, record.id)
+  await collectUnused(engine)
   for (const sandbox of engine.state.sandboxes.all()) watchSandbox(engine, sandbox)
   for (const { id, joined } of engine.state.endpoints.all()) if (!joined) watchIdle(engine, id)
   meetPlugins(engine)
   return new Losses(problems, past)
+}
+
+/** Networks that should have gone with their last endpoint. */
+async function collectUnused(engine: Engine): Promise<void> {
+  for (const { record } of engine.state.networks.all()) {
+    const collected = collectNetwork(engine, record.id)
+    // The start waits for no plugin.
+    if (pluginsOf(engine, record).length > 0) engine.track(collected).catch(engine.onProblem)
+    else await collected
+  }
 }
 
 async function load(engine: Engine, past: string[]): Promise<Stored> {
@@ -303,7 +313,7 @@ async function replan(engine: Engine, problems: string[]): Promise<void> {
 }
 
 async function replanOne(engine: Engine, sandbox: SandboxRecord): Promise<void> {
-  const { records, ...step } = planMembers(engine, sandbox, [], [])
+  const { records, after, ...step } = planMembers(engine, sandbox, [], [])
   if (records.length === 0) return
   const what = `bringing back sandbox "${sandbox.name}"`
   await engine.perform({ what, ...step }).catch(async (error: unknown) => {
@@ -312,6 +322,10 @@ async function replanOne(engine: Engine, sandbox: SandboxRecord): Promise<void> 
     await engine.performRemoval({ what, ...step })
   })
   for (const record of records) engine.state.putEndpoint(record)
+  if (after === undefined) return
+  // The start waits for no plugin.
+  const told = engine.queue.run([sandbox.id], async () => engine.store.commit(await after()))
+  engine.track(told).catch(engine.onProblem)
 }
 
 /** One of an earlier version has no files and no resolver yet. What it has stays as it is. */
