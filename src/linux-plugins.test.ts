@@ -147,6 +147,24 @@ describe('when a plugin', () => {
     expect(fake.state()).toEqual(before)
   })
 
+  it('gives a subnet that a network of another IPAM has, there is no network', async () => {
+    const subnets = ['10.66.0.0/24']
+    for (const [first, second] of [
+      ['local', 'fake'],
+      ['fake', 'local'],
+    ] as const) {
+      const there = await cnm.createNetwork({ name: 'there', ipam: first, subnets })
+      const before = fake.state()
+      await expect(cnm.createNetwork({ name: 'a', ipam: second, subnets })).rejects.toMatchObject({
+        code: 'POOL_OVERLAP',
+        message: expect.stringContaining('the subnet of network "there"'),
+      })
+      expect(fake.state()).toEqual(before)
+      await there.delete()
+    }
+    await cnm.createNetwork({ ...web, subnets })
+  })
+
   it('has an address twice, the first who has it keeps it', async () => {
     const network = await cnm.createNetwork(web)
     const [a, b] = [await cnm.createSandbox({ name: 'a' }), await cnm.createSandbox({ name: 'b' })]

@@ -1,11 +1,11 @@
-import { type IpAddress, type MacAddress, parseAddress } from '../address/address.ts'
+import { type IpAddress, type MacAddress, overlaps, parseAddress } from '../address/address.ts'
 import { macFor } from '../address/mac.ts'
 import { CnmError, isCnmError } from '../base/errors.ts'
 import type { EndpointId } from '../base/id.ts'
 import type { AddressRequest, Ipam, PoolId } from '../ipam/ipam.ts'
 import { type EndpointAddresses, releaseAddresses } from './addresses.ts'
 import type { Engine } from './engine.ts'
-import type { EndpointRecord, PoolRecord } from './records.ts'
+import type { EndpointRecord, NetworkRecord, PoolRecord } from './records.ts'
 import type { NetworkState } from './state.ts'
 
 /** Addresses that another program hands out, and keeps account of. */
@@ -38,6 +38,29 @@ function doubledBy(
 ): CnmError {
   const what = `plugin "${plugin}" answers to ${method} with ${address}, which ${held.get(address)} has`
   return new CnmError('PLUGIN_FAILED', what, { details: { plugin, method, address } })
+}
+
+/**
+ * A subnet of a network on this host that another one has, whose IPAM doesn't know of it. Drivers with
+ * hooks keep their networks apart themselves. Errors: POOL_OVERLAP.
+ */
+export function refuseOverlap(engine: Engine, draft: NetworkRecord, { subnet }: PoolRecord): void {
+  const isOnHost = ({ driver }: NetworkRecord) => engine.driver(driver).hooks === undefined
+  if (!isOnHost(draft)) return
+  for (const { record } of engine.state.networks.all()) {
+    const pools = [record.ipv4, record.ipv6].filter((pool) => pool !== undefined)
+    const other = pools.find((pool) => overlaps(pool.subnet, subnet))
+    const isBare = engine.ipam(record.ipam).addresses === false
+    if (record.id === draft.id || other === undefined || isBare || !isOnHost(record)) continue
+    throw new CnmError(
+      'POOL_OVERLAP',
+      `${subnet} overlaps with ${other.subnet}, the subnet of network "${record.name}"`,
+      {
+        details: { subnet, other: other.subnet, holder: `network "${record.name}"` },
+        hint: 'choose another subnet',
+      },
+    )
+  }
 }
 
 /** An address that somebody has already is not given back: then he would lose it. Errors: PLUGIN_FAILED. */

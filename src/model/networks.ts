@@ -11,6 +11,7 @@ import { forgetIdle, watchUnused } from './collect.ts'
 import { callAll, hooksOf } from './driver-hooks.ts'
 import { drop, type Engine, put } from './engine.ts'
 import { followPlugins } from './follow-plugins.ts'
+import { refuseOverlap } from './kept-addresses.ts'
 import { parseServers } from './name-options.ts'
 import { networkSpec } from './plan.ts'
 import type { MadeFor, NetworkRecord } from './records.ts'
@@ -196,6 +197,7 @@ async function plan(
       const taken = await takePool(ipam, wanted, { name, hasGateway, routes: view.routes })
       pools[key] = taken.id
       records[key] = taken.record
+      if (ipam.addresses !== false) refuseOverlap(engine, draft, taken.record)
     }
   } catch (error) {
     await releasePools(ipam, pools)
