@@ -179,7 +179,9 @@ describe('a plugin that is away', () => {
     await box.delete()
     await network.delete()
     await cnm.close()
-    // A store keeps no order.
+    // A store keeps no order, and one record is damaged.
+    const damaged = { kind: 'engine', id: 'owed-x', version: 1, value: { id: 'owed-x' } }
+    fake.rig.contents.set('engine owed-x', JSON.stringify(damaged))
     const records = [...fake.rig.contents].reverse()
     fake.rig.contents.clear()
     for (const [key, text] of records) fake.rig.contents.set(key, text)

@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { answering, FakePlugin, faults } from '../test/support/fake-plugin.ts'
 import type { Cidr } from './address/address.ts'
@@ -279,6 +280,28 @@ describe('a driver that chooses addresses itself', () => {
     answer?.()
     expect((await first).inspect()).toMatchObject({ ipv4: '10.66.0.7' })
   })
+})
+
+it('tells a plugin’s driver that ports are as they were, where it fails to publish more', async () => {
+  const network = await cnm.createNetwork(web)
+  const box = await cnm.createSandbox({ name: 'box' })
+  const endpoint = await box.connect(network, { publish: ['80:80'] })
+  const before = fake.state()
+  fake.calls.length = 0
+  const told: string[] = []
+  const remember = (fault: (typeof faults)['answers 500']) => {
+    return (request: IncomingMessage, response: ServerResponse) => {
+      request.on('data', (body) => told.push(...(String(body).match(/"HostPort":\d+/g) ?? [])))
+      fault(request, response)
+    }
+  }
+  fake.faults.set('ProgramExternalConnectivity', (request, response) => {
+    fake.faults.set('ProgramExternalConnectivity', remember(answering({})))
+    remember(faults['answers 500'])(request, response)
+  })
+  await expect(endpoint.publish(['81:81'])).rejects.toMatchObject({ code: 'PLUGIN_FAILED' })
+  expect(told).toEqual(['"HostPort":80', '"HostPort":81', '"HostPort":80'])
+  expect(fake.state()).toEqual(before)
 })
 
 it('makes no sandbox whose network can’t be had', async () => {

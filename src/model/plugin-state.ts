@@ -1,4 +1,7 @@
+import { NetworkShape } from '../api/shapes.ts'
 import type { EndpointId, NetworkId } from '../base/id.ts'
+import { parser } from '../base/parse.ts'
+import { type Static, Type } from '../base/schema.ts'
 import type { NetworkRecord } from './records.ts'
 
 /** What a driver is still to be told: that something is gone. */
@@ -11,7 +14,13 @@ export interface Owed {
   readonly calls: readonly OwedCall[]
 }
 
-export type OwedCall = 'unpublish' | 'leave' | 'deleteEndpoint' | 'deleteNetwork'
+const OwedCall = Type.Union([
+  Type.Literal('unpublish'),
+  Type.Literal('leave'),
+  Type.Literal('deleteEndpoint'),
+  Type.Literal('deleteNetwork'),
+])
+export type OwedCall = Static<typeof OwedCall>
 
 /** What is known of drivers and IPAMs that are other programs. */
 export class PluginState {
@@ -80,3 +89,19 @@ export class PluginState {
 export function owedId(id: EndpointId | NetworkId): string {
   return `owed-${id}`
 }
+
+export function isOwed(id: string): boolean {
+  return id.startsWith('owed-')
+}
+
+const parseOwed = parser(
+  Type.Object({
+    id: Type.String(),
+    network: NetworkShape,
+    endpoint: Type.Optional(Type.String()),
+    calls: Type.Array(OwedCall),
+  }),
+  'stored calls of a driver',
+  'INTERNAL',
+)
+export const readOwed = (value: unknown) => parseOwed(value) as unknown as Owed

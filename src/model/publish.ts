@@ -152,9 +152,16 @@ function portHooks(engine: Engine, before: EndpointRecord, after: EndpointRecord
   if (hooks === undefined || before.ports === after.ports) return {}
   if (gatewayFamilies(after).length === 0) return {}
   const spec = networkSpec(network)
+  const tell = (record: EndpointRecord) => hooks.publish(spec, specOf(engine, record))
   return {
     after: async () => {
-      await hooks.publish(spec, specOf(engine, after))
+      try {
+        await tell(after)
+      } catch (error) {
+        // It may have done it, or a part.
+        await tell(before).catch(engine.onProblem)
+        throw error
+      }
       return []
     },
   }

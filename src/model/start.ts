@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { isCnmError } from '../base/errors.ts'
-import type { EndpointId, NetworkId } from '../base/id.ts'
+import type { NetworkId } from '../base/id.ts'
 import { type Resource, resourceKey } from '../kernel/resource.ts'
 import type { StoredRecord, Write } from '../store/store.ts'
 import { retakePools, takeAddresses } from './addresses.ts'
@@ -16,7 +16,7 @@ import { Losses } from './losses.ts'
 import { apart, planMembers } from './members.ts'
 import { mendAll } from './mend-all.ts'
 import { refreshNetworks } from './networks.ts'
-import { type Owed, owedId } from './plugin-state.ts'
+import { isOwed, type Owed, readOwed } from './plugin-state.ts'
 import {
   type AppliedRecord,
   type EndpointRecord,
@@ -87,9 +87,13 @@ async function collectUnused(engine: Engine): Promise<void> {
 async function load(engine: Engine, past: string[]): Promise<Stored> {
   const { records, setAside } = await engine.store.load()
   past.push(...setAside.map(({ path, reason }) => `${reason} (set aside as ${path})`))
-  const read = <T>(kind: StoredRecord['kind'], parse: (value: unknown) => T): T[] =>
+  const read = <T>(
+    kind: StoredRecord['kind'],
+    parse: (value: unknown) => T,
+    isMeant = (_: string) => true,
+  ): T[] =>
     records.flatMap((record) => {
-      if (record.kind !== kind) return []
+      if (record.kind !== kind || !isMeant(record.id)) return []
       try {
         return [parse(record.value)]
       } catch (error) {
@@ -102,9 +106,7 @@ async function load(engine: Engine, past: string[]): Promise<Stored> {
     applied: new Map(read('applied', readApplied).map((record) => [record.network.id, record])),
     endpoints: read('endpoint', readEndpoint).sort(byAge),
     sandboxes: read('sandbox', readSandbox).sort(byAge),
-    owed: records
-      .filter(({ kind, id }) => kind === 'engine' && id.startsWith(owedId('' as EndpointId)))
-      .map(({ value }) => value as unknown as Owed),
+    owed: read('engine', readOwed, isOwed),
     lost: setAside.length > 0 || !records.some(({ kind }) => kind === 'engine'),
   }
 }

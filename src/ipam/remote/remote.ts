@@ -32,6 +32,9 @@ import type {
 /** So many subnets that touch something of the host's are refused before that is the plugin's mistake. */
 const mostTries = 64
 
+/** Not so many where each takes its time: others may wait for the end of this. */
+const mostMs = 15_000
+
 /** An IPAM that is another program. `onProblem` is told of what it doesn't take back. */
 export function remoteIpam(plugin: Plugin, onProblem: (problem: unknown) => void): Ipam {
   return new RemoteIpam(plugin, onProblem)
@@ -62,13 +65,14 @@ class RemoteIpam implements Ipam {
     const { LocalDefaultAddressSpace } =
       (await this.#call('GetDefaultAddressSpaces', undefined)) ?? {}
     const refused: PoolId[] = []
+    const end = Date.now() + mostMs
     try {
       for (let tries = 1; ; tries += 1) {
         const pool = await this.#request(request, LocalDefaultAddressSpace ?? '')
         const other = clash(request, pool)
         if (other === undefined) return pool
         refused.push(pool.id)
-        if (tries === mostTries) {
+        if (tries === mostTries || Date.now() > end) {
           const reading = new Reading(this.name, 'IpamDriver.RequestPool')
           throw reading.refusal('Pool', `is ${pool.subnet}, which touches ${other} of the host`)
         }
