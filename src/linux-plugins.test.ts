@@ -1,4 +1,6 @@
+import { symlink } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { answering, FakePlugin, faults } from '../test/support/fake-plugin.ts'
 import type { Cidr } from './address/address.ts'
@@ -203,6 +205,14 @@ it('hangs up nobody else while it hangs', async () => {
   expect(box.endpoints()).toHaveLength(1)
   await expect(cnm.createNetwork({ name: 'web' })).rejects.toMatchObject({ code: 'NETWORK_EXISTS' })
   await expect(slow).rejects.toMatchObject({ code: 'PLUGIN_UNAVAILABLE' })
+})
+
+it('takes no plugin for a driver of its own, whatever it is called', async () => {
+  await symlink(join(fake.folder, 'fake.sock'), join(fake.folder, 'bridge.sock'))
+  fake.calls.length = 0
+  await cnm.createNetwork({ name: 'own', driver: 'bridge' })
+  expect(fake.calls).toEqual([])
+  expect(await cnm.plugin('bridge')).toMatchObject({ state: 'ready', networks: [] })
 })
 
 it('knows no driver and no IPAM that nobody serves', async () => {

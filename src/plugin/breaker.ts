@@ -12,6 +12,7 @@ export class Breaker {
   #late = 0
   #until = 0
   #why = ''
+  #isAway = false
 
   constructor(pauseMs: number) {
     this.#pauseMs = pauseMs
@@ -22,10 +23,17 @@ export class Breaker {
     this.#until = 0
   }
 
+  /** It is there. That says nothing of how soon it does what it is asked. */
+  meet(): void {
+    if (this.#isAway) this.close()
+    this.#isAway = false
+  }
+
   /** `isCertain`: nobody is there; otherwise it may have been too slow once. */
   fail(isCertain: boolean, why: string): void {
     this.#late += 1
     this.#why = why
+    this.#isAway = isCertain
     if (isCertain || this.#late >= mostLate) this.#until = Date.now() + this.#pauseMs
   }
 

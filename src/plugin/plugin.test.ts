@@ -164,6 +164,18 @@ describe('a call', () => {
     expect(await spaces(one)).toEqual({ LocalDefaultAddressSpace: 'here' })
   })
 
+  it('is not made for a while where two were not answered, though somebody is there', async () => {
+    await serve((request, response) => {
+      if (request.url === '/Plugin.Activate') answers(request, response)
+    })
+    const one = plugin({ socket }, { timeoutMs: 50, pauseMs: 60_000 })
+    for (let late = 1; late <= 2; late += 1) {
+      await expect(spaces(one)).rejects.toThrow(/not answered within 50 ms/)
+      await one.probe()
+    }
+    await expect(spaces(one)).rejects.toThrow(/is not tried: it has not answered within 50 ms/)
+  })
+
   it('tells of an error in plain text', async () => {
     await serve((request, response) => {
       if (request.url === '/Plugin.Activate') return answers(request, response)

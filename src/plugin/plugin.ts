@@ -23,6 +23,8 @@ export interface PluginTimes {
 
 export const defaultTimes: PluginTimes = { timeoutMs: 10_000, retryMs: 1_000, pauseMs: 10_000 }
 
+const activate = 'Plugin.Activate'
+
 /** Where it answers now. Errors: Unreached; a CnmError where trying again is no use. */
 export type Find = () => Promise<PluginPlace>
 
@@ -59,7 +61,6 @@ export class Plugin {
   async probe(options: CallOptions = {}): Promise<Active> {
     const active = await this.#activate({ retry: false, ...options })
     this.#active = Promise.resolve(active)
-    this.#breaker.close()
     return active
   }
 
@@ -108,12 +109,11 @@ export class Plugin {
   }
 
   async #activate(options: CallOptions): Promise<Active> {
-    const path = 'Plugin.Activate'
-    const [place, response] = await this.#guarded(path, options, async (signal) => {
+    const [place, response] = await this.#guarded(activate, options, async (signal) => {
       const place = await this.#find()
-      return [place, await post(place.address, `/${path}`, '', signal)] as const
+      return [place, await post(place.address, `/${activate}`, '', signal)] as const
     })
-    const { Implements } = this.#answer(path, activateCall, response)
+    const { Implements } = this.#answer(activate, activateCall, response)
     return { place, implements: Implements.slice(0, mostInterfaces).map(readable) }
   }
 
@@ -131,7 +131,8 @@ export class Plugin {
     for (let pause = retryMs; ; pause *= 2) {
       try {
         const response = await work(both)
-        this.#breaker.close()
+        if (path === activate) this.#breaker.meet()
+        else this.#breaker.close()
         return response
       } catch (error) {
         if (signal?.aborted) throw cancelled(`${path} of plugin "${this.name}"`, signal)
