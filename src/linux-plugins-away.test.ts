@@ -142,6 +142,21 @@ describe('a plugin that is away', () => {
     await expect.poll(() => fake.endpoints.size, fast).toBe(0)
   })
 
+  it('that has given an address to another meanwhile doesn’t hear that it is free', async () => {
+    const network = await cnm.createNetwork(web)
+    const box = await cnm.createSandbox({ name: 'box' })
+    const endpoint = await box.connect(network)
+    // It does it, and doesn't say so; and it isn't met again before the next one has the address.
+    fake.faults.set('ReleaseAddress', () => fake.addresses.delete('10.66.0.2'))
+    fake.faults.set('Activate', faults.hangs)
+    await endpoint.leave()
+    const next = await box.connect(network)
+    expect(next.inspect().ipv4).toBe('10.66.0.2')
+    fake.calls.length = 0
+    await expect.poll(() => fake.calls, fast).toContain('EndpointOperInfo')
+    expect(fake.addresses.has('10.66.0.2')).toBe(true)
+  })
+
   it('that doesn’t answer while it is asked for its endpoints is asked again', async () => {
     const network = await cnm.createNetwork(web)
     const box = await cnm.createSandbox({ name: 'box' })

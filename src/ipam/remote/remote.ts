@@ -50,8 +50,8 @@ class RemoteIpam implements Ipam {
   }
   readonly #plugin: Plugin
   readonly #onProblem: (problem: unknown) => void
-  /** What it has not heard of, to be told when it is back. */
-  readonly #unheard: (() => Promise<unknown>)[] = []
+  /** What it has not heard of, to be told when it is back; by pool, and by pool and address. */
+  readonly #unheard = new Map<string, () => Promise<unknown>>()
   #wishes: IpamWishes | undefined
   readonly #subnets = new Map<PoolId, Pool['subnet']>()
 
@@ -99,6 +99,7 @@ class RemoteIpam implements Ipam {
         throw reading.refusal('Pool', `is ${taken}, though ${subnet} was asked for`)
       }
       this.#subnets.set(id, taken)
+      this.#unheard.delete(id)
       return { id, subnet: taken }
     } catch (error) {
       if (id) await this.releasePool(id)
@@ -108,7 +109,7 @@ class RemoteIpam implements Ipam {
 
   async releasePool(pool: PoolId): Promise<void> {
     this.#subnets.delete(pool)
-    await this.#giveBack(() => this.#call('ReleasePool', { PoolID: pool }))
+    await this.#giveBack(pool, () => this.#call('ReleasePool', { PoolID: pool }))
   }
 
   async requestAddress(request: AddressRequest): Promise<IpAddress> {
@@ -126,6 +127,8 @@ class RemoteIpam implements Ipam {
     if (address === undefined) throw reading.refusal('Address', 'is empty')
     try {
       this.#check(reading, request, address)
+      // It may have heard that it was given back, and then it is somebody else's now.
+      this.#unheard.delete(`${pool} ${address}`)
       return address
     } catch (error) {
       await this.releaseAddress(pool, address)
@@ -143,12 +146,15 @@ class RemoteIpam implements Ipam {
   }
 
   async releaseAddress(pool: PoolId, address: IpAddress): Promise<void> {
-    await this.#giveBack(() => this.#call('ReleaseAddress', { PoolID: pool, Address: address }))
+    const call = () => this.#call('ReleaseAddress', { PoolID: pool, Address: address })
+    await this.#giveBack(`${pool} ${address}`, call)
   }
 
   async #open(signal?: AbortSignal): Promise<IpamWishes> {
     const answer = await this.#call('GetCapabilities', undefined, signal)
-    for (const call of this.#unheard.splice(0)) await this.#giveBack(call)
+    for (const [what, call] of [...this.#unheard]) {
+      if (this.#unheard.delete(what)) await this.#giveBack(what, call)
+    }
     this.#wishes = {
       macAddress: answer?.RequiresMACAddress ?? false,
       replay: answer?.RequiresRequestReplay ?? false,
@@ -157,11 +163,11 @@ class RemoteIpam implements Ipam {
   }
 
   /** What is given back is gone, whatever the plugin says; what it doesn't hear it is told later. */
-  async #giveBack(call: () => Promise<unknown>): Promise<void> {
+  async #giveBack(what: string, call: () => Promise<unknown>): Promise<void> {
     try {
       await call()
     } catch (error) {
-      if (isCnmError(error, 'PLUGIN_UNAVAILABLE')) this.#unheard.push(call)
+      if (isCnmError(error, 'PLUGIN_UNAVAILABLE')) this.#unheard.set(what, call)
       this.#onProblem(error)
     }
   }
