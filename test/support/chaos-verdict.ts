@@ -75,8 +75,7 @@ function endpointsIn({ id }: SandboxInfo, { endpoints }: Records): EndpointInfo[
 
 function publishedOf(records: Records) {
   return records.sandboxes.flatMap((box) =>
-    endpointsIn(box, records).map(({ id, ipv4, ipv6, ports }) => ({
-      name: id,
+    endpointsIn(box, records).map(({ ipv4, ipv6, ports }) => ({
       path: namespaceOf(box),
       ...(ipv4 === undefined ? {} : { ipv4 }),
       ...(ipv6 === undefined ? {} : { ipv6 }),

@@ -7,7 +7,6 @@ import { answering, bindable, servePorts } from './published-view.ts'
 
 /** What an engine has recorded of an endpoint of a sandbox. */
 export interface RecordedEndpoint {
-  readonly name: string
   /** The sandbox's namespace. */
   readonly path: string
   readonly ipv4?: string
@@ -72,13 +71,14 @@ function wayOf({ endpoint, family, protocol, hostAddress, hostPort, port }: Port
 async function expectAnswers(host: ThrowAwayHost, ports: readonly Port[]): Promise<void> {
   const servers: AsyncDisposable[] = []
   try {
-    for (const endpoint of new Set(ports.map((port) => port.endpoint))) {
-      const inside = new Set(ports.filter((port) => port.endpoint === endpoint).map((p) => p.port))
-      servers.push(await servePorts(endpoint.path, inside, `${endpoint.name}:`))
+    // A sandbox may have its IPv4 ports by one endpoint, and its IPv6 ports by another.
+    for (const path of new Set(ports.map(({ endpoint }) => endpoint.path))) {
+      const inside = ports.filter(({ endpoint }) => endpoint.path === path)
+      servers.push(await servePorts(path, new Set(inside.map(({ port }) => port)), `${path}:`))
     }
     const asked = ports.map(async ({ endpoint, family, protocol, hostPort, port }) => {
       const to = family === 4 ? '127.0.0.1' : '::1'
-      const expected = `${endpoint.name}:${port}`
+      const expected = `${endpoint.path}:${port}`
       const question = { from: host.netns, protocol, to, port: hostPort }
       return [expected, await answering(question, expected)]
     })

@@ -27,6 +27,8 @@ interface Wish {
   readonly message: Message
   /** Makes a link of that name and kind what it should be; false: it has to be made anew. */
   adjust(found: Link): boolean
+  /** Throws what it is really about, where the kernel's word for it doesn't say so. */
+  refused?(error: KernelError): void
   /** Undoes what making the link did elsewhere than on the host. */
   release?(made: Link): void
 }
@@ -107,7 +109,10 @@ function make(transaction: Transaction, wishes: readonly Wish[]): void {
     transaction.host.socket,
     wishes.map((wish) => ({
       ...making(transaction, wish),
-      refused: (error) => error.errno === 'EEXIST' && settle(transaction, wish),
+      refused: (error) => {
+        wish.refused?.(error)
+        return error.errno === 'EEXIST' && settle(transaction, wish)
+      },
     })),
   )
 }
@@ -211,6 +216,11 @@ function wishForVeth(transaction: Transaction, veth: VethResource): Wish {
       adjust(transaction, host, found, { mtu, master }, key)
       adjust(transaction, place, other, { mtu, mac: peer.mac }, key)
       return true
+    },
+    refused({ errno }) {
+      if (errno !== 'EINVAL' || findLink(host, veth.bridge)?.index === master) return
+      // Somebody has deleted it since it was looked for.
+      throw new KernelError('RTM_NEWLINK', 'ENODEV', { target: `link ${veth.bridge}` })
     },
     release(made) {
       if (made.peer === undefined || place.findIndex(peer.name) !== made.peer) return
