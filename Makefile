@@ -16,7 +16,7 @@ test: check ## run every test: unit tests, then tests on real namespaces (root)
 
 soak: build ## five minutes of chaos: clients at work while daemon, keeper and machine are harmed (root)
 	@scripts/setup dig
-	CNM_CHAOS_SECONDS=300 npx vitest run --project host test/host/chaos.test.ts
+	CNM_CHAOS_SECONDS=300 CNM_CHAOS_SEED=$${CNM_CHAOS_SEED:-$$(date +%s)} npx vitest run --project host test/host/chaos.test.ts
 
 BENCH = attach ports traffic names daemon docker-plugin
 

@@ -14,9 +14,11 @@ import type { Promises } from './chaos-promises.ts'
 /** What others do meanwhile, and the daemon's ends, may be in the way of everything. */
 const expectedKinds: readonly ErrorKind[] = ['not-found', 'conflict', 'cancelled', 'unavailable']
 
+const takenAway = /: (ENODEV|ENOENT|ESRCH|ENETUNREACH|EHOSTUNREACH|EADDRNOTAVAIL)\b/
+
 function isExpected({ code, kind, message }: CnmError): boolean {
-  // A link that somebody has deleted by hand is there again only after a repair.
-  if (code === 'KERNEL') return /: (ENODEV|ENOENT|ENETUNREACH)\b/.test(message)
+  // What somebody has taken away by hand, before it or in the middle of it, is there again only after a repair.
+  if (code === 'KERNEL') return takenAway.test(message)
   // Nothing is published on internal networks.
   if (code === 'NOT_ALLOWED') return true
   // Somebody else was faster with the same ports.
