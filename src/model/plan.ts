@@ -8,6 +8,7 @@ import type {
   PortBinding,
   Subnet,
 } from '../driver/driver.ts'
+import { linkResource } from '../driver/link-resource.ts'
 import type { HostView } from '../kernel/kernel.ts'
 import type { NamespaceRef, Resource, RouteResource } from '../kernel/resource.ts'
 import { endpointNames } from './endpoint-names.ts'
@@ -186,20 +187,6 @@ function insideSandbox(
     ),
     ...(attached.type === 'veth' ? announcements(namespace, link, attached.mac, attachment) : []),
   ]
-}
-
-function linkResource(
-  attached: NonNullable<Attachment['link']>,
-  namespace: NamespaceRef,
-  link: string,
-): Resource {
-  const { hostName: name, ipv6 } = attached
-  if (attached.type === 'lent') {
-    const { mac } = attached
-    return { kind: 'lent-link', name, namespace, inside: link, ...(mac ? { mac } : {}), ipv6 }
-  }
-  const { bridge, mtu, mac } = attached
-  return { kind: 'veth', name, bridge, mtu, peer: { namespace, name: link, mac, ipv6 } }
 }
 
 function announcements(

@@ -9,6 +9,7 @@ import type {
   NetworkSpec,
   RawOptions,
 } from '../../driver/driver.ts'
+import { linkResource } from '../../driver/link-resource.ts'
 import type { HostView, Kernel } from '../../kernel/kernel.ts'
 import { memoryKernel } from '../../kernel/memory/index.ts'
 import type { NamespaceRef, Resource } from '../../kernel/resource.ts'
@@ -165,20 +166,6 @@ function insideResources(
     ...addresses.map((address): Resource => ({ kind: 'address', ...at, address })),
     ...[...routes, ...defaults].map((route): Resource => ({ kind: 'route', ...at, ...route })),
   ]
-}
-
-function linkResource(
-  attached: NonNullable<Attachment['link']>,
-  namespace: NamespaceRef,
-  link: string,
-): Resource {
-  const { hostName: name, ipv6 } = attached
-  if (attached.type === 'lent') {
-    const { mac } = attached
-    return { kind: 'lent-link', name, namespace, inside: link, ...(mac ? { mac } : {}), ipv6 }
-  }
-  const { bridge, mtu, mac } = attached
-  return { kind: 'veth', name, bridge, mtu, peer: { namespace, name: link, mac, ipv6 } }
 }
 
 /** What of `mine` nobody else wants. */
