@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { lstat, readdir, readlink, rename, stat, writeFile } from 'node:fs/promises'
+import { lstat, readdir, readlink, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { askAt, DaemonProcess, runDir } from '../support/daemon-process.ts'
+import { daemonAtGivenSocket } from '../support/given-socket.ts'
 import { throwAwayHost } from '../support/host.ts'
 import { keeperPid } from '../support/keeper-rig.ts'
 import { NotifySocket } from '../support/notify-socket.ts'
@@ -165,15 +166,7 @@ it('lets a sandbox go with its program, and not with who has started it', async 
 
 it('takes sockets that were made for it', async () => {
   await using host = await throwAwayHost()
-  const path = join(host.folder, 'given.sock')
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(join(host.folder, 'made'), resolve))
-  // Or closing it here would take it away.
-  await rename(join(host.folder, 'made'), path)
-  const { fd } = (server as unknown as { _handle: { fd: number } })._handle
-  const env = { LISTEN_FDS: '1', LISTEN_FDNAMES: 'cnm.sock' }
-  const daemon = await new DaemonProcess(host, [], { env, descriptors: [fd] }).ready()
-  server.close()
+  const { daemon, path } = await daemonAtGivenSocket(host, 'cnm.sock')
   expect(await askAt(path, 'GET /v1/networks')).toMatchObject({ status: 200 })
   await expect(lstat(join(runDir(host), 'cnm.sock'))).rejects.toMatchObject({ code: 'ENOENT' })
   expect(await daemon.stop()).toBe(0)

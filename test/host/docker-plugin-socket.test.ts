@@ -1,9 +1,9 @@
-import { lstat, rename } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import { askAt, DaemonProcess } from '../support/daemon-process.ts'
+import { daemonAtGivenSocket } from '../support/given-socket.ts'
 import { throwAwayHost } from '../support/host.ts'
 import { run } from '../support/run.ts'
 
@@ -24,15 +24,7 @@ it('serves dockerd in the folder that is named, for root alone', async () => {
 
 it('serves dockerd at a socket that was made for it', async () => {
   await using host = await throwAwayHost()
-  const path = join(host.folder, 'given.sock')
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(join(host.folder, 'made'), resolve))
-  // Or closing it here would take it away.
-  await rename(join(host.folder, 'made'), path)
-  const { fd } = (server as unknown as { _handle: { fd: number } })._handle
-  const env = { LISTEN_FDS: '1', LISTEN_FDNAMES: 'docker-plugin.sock' }
-  const daemon = await new DaemonProcess(host, [], { env, descriptors: [fd] }).ready()
-  server.close()
+  const { daemon, path } = await daemonAtGivenSocket(host, 'docker-plugin.sock')
   expect(await askAt(path, activate)).toEqual(activated)
   expect(daemon.log.filter(({ level }) => Number(level) > 30)).toEqual([])
   expect(await daemon.stop()).toBe(0)
