@@ -78,6 +78,8 @@ export interface RuleDefinition {
 export type Selector =
   | 'iifname'
   | 'oifname'
+  | 'iifgroup'
+  | 'oifgroup'
   | 'ibrname'
   | 'obrname'
   | 'meta protocol'
@@ -110,8 +112,16 @@ export type Statement =
    * `not`, none of them). Addresses can be prefixes; they and ports can be ranges: `1000-1999`.
    */
   | { readonly match: Selector; readonly not?: boolean; readonly value: string | readonly string[] }
-  /** `meta mark & 0x1 == 0x1`: of a mark, these bits are set. */
-  | { readonly bits: 'meta mark' | 'ct mark'; readonly value: number }
+  /**
+   * `meta mark & 0x1 == 0x1`: these bits are set. With `mask`, that of these bits just those are set:
+   * `iifgroup & 0xffff0000 == 0x32180000`. With `not`, that they aren't.
+   */
+  | {
+      readonly bits: 'meta mark' | 'ct mark' | 'iifgroup' | 'oifgroup'
+      readonly mask?: number
+      readonly not?: boolean
+      readonly value: number
+    }
   /** `iifname . ip saddr @masquerade4` */
   | { readonly lookup: readonly Selector[]; readonly not?: boolean; readonly set: string }
   /** `meta nfproto . oifname vmap @gateway_mode` */

@@ -104,6 +104,17 @@ describe('statements mean what nft means', () => {
       'meta protocol { ip6, 8021q, 8021ad } drop',
       [{ match: 'meta protocol', value: ['ip6', '8021q', '8021ad'] }, drop],
     ],
+    ['iifgroup 1802408389 accept', [{ match: 'iifgroup', value: '1802408389' }, accept]],
+    ['oifgroup != 0 drop', [{ match: 'oifgroup', not: true, value: '0' }, drop]],
+    ['iifgroup { 7, 3000000000 } drop', [{ match: 'iifgroup', value: ['7', '3000000000'] }, drop]],
+    [
+      'iifgroup & 0xffff0000 == 0x32180000 drop',
+      [{ bits: 'iifgroup', mask: 0xffff0000, value: 0x32180000 }, drop],
+    ],
+    [
+      'oifgroup & 0xffff0000 != 0x32180000 accept',
+      [{ bits: 'oifgroup', mask: 0xffff0000, not: true, value: 0x32180000 }, accept],
+    ],
     ['meta nfproto ipv6 drop', [{ match: 'meta nfproto', value: 'ipv6' }, drop]],
     ['meta l4proto udp accept', [{ match: 'meta l4proto', value: 'udp' }, accept]],
     [

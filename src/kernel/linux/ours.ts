@@ -3,8 +3,7 @@
  * and they must stay the same for ever, since links outlive the engine that made them.
  */
 
-/** IFLA_GROUP of our links in the host's namespace. */
-export const LINK_GROUP = 0x6b3e91c5
+export { LINK_GROUP } from '../link-groups.ts'
 
 /** IFLA_GROUP of links that have no effect any more and wait to be deleted. */
 export const CONDEMNED_GROUP = 0x2d7fa84e

@@ -108,6 +108,12 @@ describe('a table is printed', () => {
     ['ip saddr != 127.0.0.0/8', { match: 'ip saddr', not: true, value: '127.0.0.0/8' }],
     ['ct state { established, related }', { match: 'ct state', value: ['established', 'related'] }],
     ['iifname . ip saddr @from', { lookup: ['iifname', 'ip saddr'], set: 'from' }],
+    ['iifgroup 7', { match: 'iifgroup', value: '7' }],
+    ['meta mark & 0x10 == 0x10', { bits: 'meta mark', value: 16 }],
+    [
+      'oifgroup & 0xffff0000 != 0x32180000',
+      { bits: 'oifgroup', mask: 0xffff0000, not: true, value: 0x32180000 },
+    ],
     ['jump nat', { jump: 'nat' }],
     ['goto nat', { goto: 'nat' }],
     ['masquerade', { masquerade: true }],

@@ -54,8 +54,8 @@ function statementText(statement: Statement): string {
     return `${statement.match} ${statement.not ? '!= ' : ''}${text}`
   }
   if ('bits' in statement) {
-    const bits = hex(statement.value)
-    return `${statement.bits} & ${bits} == ${bits}`
+    const { bits, mask, not, value } = statement
+    return `${bits} & ${hex(mask ?? value)} ${not ? '!=' : '=='} ${hex(value)}`
   }
   if ('lookup' in statement) {
     return `${statement.lookup.join(' . ')} ${statement.not ? '!= ' : ''}@${statement.set}`

@@ -117,10 +117,11 @@ class RuleCompiler implements CompiledRule {
     }
   }
 
-  #bits({ bits, value }: StatementWith<'bits'>): void {
-    const wanted = markBytes(value)
+  #bits({ bits, mask, not, value }: StatementWith<'bits'>): void {
+    const op = not ? 'neq' : 'eq'
     this.#add(selectorShape(bits).load(NFT_REG_1))
-    this.#add(bitwise(NFT_REG_1, wanted, markBytes(0)), cmp('eq', NFT_REG_1, wanted))
+    this.#add(bitwise(NFT_REG_1, markBytes(mask ?? value), markBytes(0)))
+    this.#add(cmp(op, NFT_REG_1, markBytes(value)))
   }
 
   #anonymousSet(type: ValueType, values: readonly string[], not: boolean): void {

@@ -24,6 +24,8 @@ const META = {
   ibrname: 17,
   obrname: 18,
   pkttype: 19,
+  iifgroup: 21,
+  oifgroup: 22,
 } as const
 
 /** NFT_CT_… */
@@ -60,6 +62,8 @@ function payload(
 const shapes: Readonly<Record<Selector, SelectorShape>> = {
   iifname: meta('iifname', 'ifname'),
   oifname: meta('oifname', 'ifname'),
+  iifgroup: meta('iifgroup', 'devgroup'),
+  oifgroup: meta('oifgroup', 'devgroup'),
   ibrname: meta('ibrname', 'ifname'),
   obrname: meta('obrname', 'ifname'),
   'meta protocol': meta('protocol', 'ether_type'),

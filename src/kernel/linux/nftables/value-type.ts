@@ -7,6 +7,7 @@ import type { DataType } from '../../../kernel/ruleset.ts'
 export type ValueTypeName =
   | DataType
   | 'pkt_type'
+  | 'devgroup'
   | 'ct_state'
   | 'ct_status'
   | 'ct_dir'
@@ -161,6 +162,7 @@ const all: readonly ValueType[] = [
     order: 'host',
     print: (value) => `0x${value.toString(16).padStart(8, '0')}`,
   }),
+  numbers({ name: 'devgroup', id: 35, bytes: 4, order: 'host' }),
   numbers({
     name: 'pkt_type',
     id: 31,
