@@ -20,6 +20,8 @@ export interface StartOptions {
   readonly descriptors?: readonly number[]
   /** When it is killed at the latest. Default: a minute. */
   readonly timeoutMs?: number
+  /** The `cnm` it is. Default: the one that was built here. */
+  readonly program?: string
 }
 
 /** `cnm daemon` on a throw-away host, its folders below the host's. */
@@ -38,7 +40,8 @@ export class DaemonProcess {
     const { env = {}, descriptors = [] } = options
     // The shell's number is the daemon's, and LISTEN_PID must be that.
     const script = 'LISTEN_PID=$$ exec nsenter "--net=$0" "$@"'
-    const argv = [host.netns, process.execPath, main, 'daemon', ...folders, ...args]
+    const { program = main } = options
+    const argv = [host.netns, process.execPath, program, 'daemon', ...folders, ...args]
     const child = spawn('sh', ['-c', script, ...argv], {
       timeout: options.timeoutMs ?? 60_000,
       killSignal: 'SIGKILL',

@@ -16,18 +16,20 @@ interface Known {
 export interface PluginOptions extends DockerOptions {
   /** That of our daemon. */
   readonly config?: object
+  /** The `cnm` with which it begins. Default: the one that was built here. */
+  readonly program?: string
 }
 
 /** A real dockerd, and our daemon as its plugin, on one throw-away host. */
 export class DockerPluginRig implements AsyncDisposable {
   readonly docker: DockerDaemon
   cnm: DaemonProcess
-  readonly #start: () => Promise<DaemonProcess>
+  readonly #start: (program?: string) => Promise<DaemonProcess>
   readonly #before: readonly string[]
 
   private constructor(
     docker: DockerDaemon,
-    start: () => Promise<DaemonProcess>,
+    start: (program?: string) => Promise<DaemonProcess>,
     cnm: DaemonProcess,
     before: readonly string[],
   ) {
@@ -37,7 +39,7 @@ export class DockerPluginRig implements AsyncDisposable {
     this.#before = before
   }
 
-  static async start({ config = {}, ...options }: PluginOptions = {}) {
+  static async start({ config = {}, program: first, ...options }: PluginOptions = {}) {
     const docker = await DockerDaemon.start(options)
     const { host } = docker
     const file = join(host.folder, 'daemon.json')
@@ -46,10 +48,13 @@ export class DockerPluginRig implements AsyncDisposable {
       JSON.stringify({ dockerPluginDir: join(host.folder, 'plugins'), ...config }),
     )
     const args = ['--config', file]
-    const start = () => new DaemonProcess(host, args, { timeoutMs: 300_000 }).ready()
+    const start = (program?: string) => {
+      const which = program === undefined ? {} : { program }
+      return new DaemonProcess(host, args, { timeoutMs: 300_000, ...which }).ready()
+    }
     try {
       await docker.importImage()
-      return new DockerPluginRig(docker, start, await start(), await linksOf(host))
+      return new DockerPluginRig(docker, start, await start(first), await linksOf(host))
     } catch (error) {
       await docker[Symbol.asyncDispose]()
       throw error
@@ -67,8 +72,9 @@ export class DockerPluginRig implements AsyncDisposable {
     await this.startDaemon()
   }
 
-  async startDaemon(): Promise<void> {
-    this.cnm = await this.#start()
+  /** The one that was built here, or that program. */
+  async startDaemon(program?: string): Promise<void> {
+    this.cnm = await this.#start(program)
   }
 
   /** What our daemon has for Docker. */
