@@ -45,11 +45,21 @@ export interface EndpointOptions extends Cancellable {
   readonly dns?: readonly string[]
   /** Further addresses of its link: `169.254.1.1`, `fe80::1`. */
   readonly linkLocal?: readonly string[]
+  /**
+   * Addresses that it may send from besides its own, or any: for routers, addresses that move between endpoints,
+   * bridges and containers inside, and whoever gets its addresses from elsewhere. Default: none.
+   */
+  readonly addresses?: readonly string[] | 'any'
+  /** MACs that it may send from besides its own, or any: for what is bridged to its link. Default: none. */
+  readonly macs?: readonly string[] | 'any'
   /** How much may pass. Default: as much as there is. */
   readonly rate?: RateOptions
   /** Sysctls of its link: `{ 'net.ipv4.conf.IFNAME.log_martians': '1' }`. */
   readonly sysctls?: Readonly<Record<string, string>>
-  /** The same by Docker's labels: `com.docker.network.endpoint.ifname`, `.sysctls`, `.macaddress`. */
+  /**
+   * The same by Docker's labels: `com.docker.network.endpoint.ifname`, `.sysctls`, `.macaddress`; and where nothing
+   * else can be said, `cnm.addresses` and `cnm.macs`, with commas between them.
+   */
   readonly options?: Readonly<Record<string, string | number | boolean>>
 }
 
@@ -129,6 +139,7 @@ export const UnpublishList = Type.Array(
 )
 
 export const Texts = Type.Array(Type.String())
+const TextsOrAny = Type.Union([Texts, Type.Literal('any')])
 
 const endpointFields = {
   name: Type.Optional(Name),
@@ -145,6 +156,8 @@ const endpointFields = {
   links: Type.Optional(Texts),
   dns: Type.Optional(Texts),
   linkLocal: Type.Optional(Texts),
+  addresses: Type.Optional(TextsOrAny),
+  macs: Type.Optional(TextsOrAny),
   rate: Type.Optional(Rate),
   sysctls: Type.Optional(Labels),
   options: Type.Optional(LabelledValues),

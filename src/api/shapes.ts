@@ -84,6 +84,8 @@ export const endpointFields = {
   linkNames: Type.Optional(Type.Record(Type.String(), Texts)),
   dnsServers: Type.Optional(Servers),
   linkLocal: Type.Optional(Texts),
+  addresses: Type.Optional(Type.Union([Texts, Type.Literal('any')])),
+  macs: Type.Optional(Type.Union([Texts, Type.Literal('any')])),
   rate: Type.Optional(
     Type.Object({
       toSandbox: Type.Optional(Type.Number()),

@@ -15,6 +15,13 @@ export function withEndpointOptions(command: Command): Command {
       [],
     )
     .option('--link-local-ip <address>', 'a further address; may be repeated', collect, [])
+    .option(
+      '--addresses <address>',
+      'may also be sent from, or "any"; may be repeated',
+      collect,
+      [],
+    )
+    .option('--macs <mac>', 'may also be sent from, or "any"; may be repeated', collect, [])
     .option('--driver-opt <option>', 'KEY=VALUE of the driver; may be repeated', fullPair, {})
     .option('--gw-priority <number>', 'the highest has the default route (default: 0)', wholeNumber)
     .option('--mac-address <mac>', 'hardware address (default: derived from the address)')
@@ -35,6 +42,8 @@ export interface EndpointFlags {
   readonly alias: readonly string[]
   readonly link: readonly string[]
   readonly linkLocalIp: readonly string[]
+  readonly addresses: readonly string[]
+  readonly macs: readonly string[]
   readonly driverOpt: Pairs
   readonly gwPriority?: number
   readonly macAddress?: string
@@ -49,8 +58,18 @@ export function endpointOptions(flags: EndpointFlags): EndpointOptions {
   return {
     ...given({ ip, ip6, gwPriority, publish, mac }),
     ...given({ aliases: flags.alias, links: flags.link, linkLocal: flags.linkLocalIp }),
+    ...senderOptions(flags),
     ...given({ options: flags.driverOpt, labels: flags.label, rate: rateOptions(flags) }),
   }
+}
+
+/** Besides its own. One "any" is any. */
+export function senderOptions({
+  addresses,
+  macs,
+}: Pick<EndpointFlags, 'addresses' | 'macs'>): Pick<EndpointOptions, 'addresses' | 'macs'> {
+  const orAny = (list: readonly string[]) => (list.includes('any') ? 'any' : list)
+  return given({ addresses: orAny(addresses), macs: orAny(macs) })
 }
 
 /** Both directions, as far as they are limited. */

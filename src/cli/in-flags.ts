@@ -2,6 +2,7 @@ import { CnmError, type ErrorCode } from '../base/errors.ts'
 
 /** What options are called on the command line, where that isn't how the library calls them. */
 const flags: Readonly<Record<string, string>> = {
+  addresses: '--addresses',
   aliases: '--alias',
   dns: '--dns',
   dnsOptions: '--dns-option',
@@ -9,6 +10,7 @@ const flags: Readonly<Record<string, string>> = {
   domainname: '--domainname',
   extraHosts: '--add-host',
   hostname: '--hostname',
+  macs: '--macs',
   interfaceName: '--driver-opt com.docker.network.endpoint.ifname',
   pid: '--pid',
   'rate.fromSandbox': '--rate-out',

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { ConnectOptions } from '../api/endpoint-options.ts'
 import type { SandboxOptions } from '../api/options.ts'
-import { rateOptions } from './endpoint-options.ts'
+import { rateOptions, senderOptions } from './endpoint-options.ts'
 import { collect, given, wholeNumber } from './option-values.ts'
 
 /** The options of what makes a sandbox that is connected at once. */
@@ -15,6 +15,8 @@ export interface SandboxFlags {
   readonly publish: readonly string[]
   readonly publishAll?: boolean
   readonly expose: readonly string[]
+  readonly addresses: readonly string[]
+  readonly macs: readonly string[]
   readonly rateIn?: string
   readonly rateOut?: string
   readonly hostname?: string
@@ -42,6 +44,18 @@ export function withNetworkOptions(command: Command, otherwise: string): Command
     )
     .option('-P, --publish-all', 'publish all exposed ports, at free ports of the host')
     .option('--expose <port>', 'a port that the program listens on; may be repeated', collect, [])
+    .option(
+      '--addresses <address>',
+      'may also be sent from on the first network, or "any"; may be repeated',
+      collect,
+      [],
+    )
+    .option(
+      '--macs <mac>',
+      'may also be sent from on the first network, or "any"; may be repeated',
+      collect,
+      [],
+    )
     .option('--rate-in <rate>', 'most that gets to the program by the first network: 100mbit')
     .option('--rate-out <rate>', 'most that it sends by the first network')
     .option(
@@ -107,6 +121,7 @@ function firstOptions(flags: SandboxFlags): Partial<ConnectOptions> {
   const gwPriority = flags.gwPriority ?? (hasPorts ? 1 : 0)
   return {
     ...given({ ip, ip6, mac, rate: rateOptions(flags), publish, expose }),
+    ...senderOptions(flags),
     gwPriority,
     ...(publishAll ? { publishAll } : {}),
   }

@@ -119,6 +119,9 @@ export interface EndpointSpec {
   readonly mac?: MacAddress
   /** Further addresses of the endpoint's link. */
   readonly linkLocal: readonly Cidr[]
+  /** What it may send from besides its own addresses and MAC. Absent: nothing. */
+  readonly addresses?: readonly IpAddress[] | 'any'
+  readonly macs?: readonly MacAddress[] | 'any'
   /** What is published now: not while the sandbox's default route of that family leads elsewhere. */
   readonly ports: readonly PortBinding[]
   /** Endpoints of the same network with which it may talk though others may not. */

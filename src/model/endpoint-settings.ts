@@ -17,6 +17,7 @@ import { parseSysctlLabel, parseSysctls, type Sysctls } from './endpoint-sysctls
 import { parseServers } from './name-options.ts'
 import { type ExposedPort, mergePublished, parseExposed, parsePublished } from './port-spec.ts'
 import { parseRate } from './rate.ts'
+import { parseSenders, type Senders } from './senders.ts'
 
 type Options = ReturnType<typeof parseEndpointOptions>
 
@@ -27,6 +28,8 @@ export interface EndpointSettings {
   readonly publish?: readonly PublishedPort[]
   readonly exposed?: readonly ExposedPort[]
   readonly linkLocal?: readonly Cidr[]
+  readonly addresses?: Senders['addresses']
+  readonly macs?: Senders['macs']
   readonly rate?: Rate
   readonly sysctls?: Sysctls
   readonly dnsServers?: readonly Upstream[]
@@ -36,6 +39,7 @@ export interface EndpointSettings {
 export function endpointSettings(given: Options): EndpointSettings {
   const options = given.options === undefined ? given : withLabels(given, given.options)
   const { mac, interfaceName, linkLocal = [], sysctls, dns = [] } = options
+  const senders = parseSenders(options)
   const exposed = (options.expose ?? []).map(parseExposed)
   const publish = publishedPorts(options, exposed)
   const rate = options.rate && parseRate(options.rate)
@@ -45,6 +49,7 @@ export function endpointSettings(given: Options): EndpointSettings {
     ...(publish.length === 0 ? {} : { publish }),
     ...(exposed.length === 0 ? {} : { exposed }),
     ...(linkLocal.length === 0 ? {} : { linkLocal: linkLocal.map(linkLocalCidr) }),
+    ...senders,
     ...(rate === undefined ? {} : { rate }),
     ...(sysctls === undefined ? {} : { sysctls: parseSysctls(sysctls) }),
     ...(dns.length === 0 ? {} : { dnsServers: parseServers(dns, 'endpoint options') }),
@@ -78,6 +83,8 @@ const label = {
   interfaceName: 'com.docker.network.endpoint.ifname',
   mac: 'com.docker.network.endpoint.macaddress',
   sysctls: 'com.docker.network.endpoint.sysctls',
+  addresses: 'cnm.addresses',
+  macs: 'cnm.macs',
 } as const
 
 /** The fields that Docker's labels mean. */
@@ -90,14 +97,24 @@ function withLabels(given: Options, labels: NonNullable<Options['options']>): Op
     })
   }
   const sysctls = labels[label.sysctls]
+  const addresses = given.addresses ?? listOf(labels[label.addresses])
+  const macs = given.macs ?? listOf(labels[label.macs])
   return refuseLinkName({
     ...given,
     ...either('interfaceName', given.interfaceName, labels[label.interfaceName]),
     ...either('mac', given.mac, labels[label.mac]),
+    ...(addresses === undefined ? {} : { addresses }),
+    ...(macs === undefined ? {} : { macs }),
     ...(sysctls === undefined
       ? {}
       : { sysctls: parseSysctlLabel(String(sysctls), given.sysctls ?? {}) }),
   })
+}
+
+function listOf(value: string | number | boolean | undefined): string[] | 'any' | undefined {
+  if (value === undefined) return undefined
+  const text = String(value).trim()
+  return text === 'any' ? text : text.split(',').map((each) => each.trim())
 }
 
 function either<K extends 'interfaceName' | 'mac'>(

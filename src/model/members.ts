@@ -123,9 +123,9 @@ export function planJoin(
 
 /** What an endpoint without a link can't have. */
 function refuseLinkSettings(network: NetworkRecord, endpoint: EndpointRecord): void {
-  const { rate, sysctls, linkLocal, links, dnsServers: dns } = endpoint
+  const { rate, sysctls, linkLocal, addresses, macs, links, dnsServers: dns } = endpoint
   const aliases = endpoint.aliases.length > 0
-  const all = { rate, sysctls, linkLocal, links, dns, aliases }
+  const all = { rate, sysctls, linkLocal, addresses, macs, links, dns, aliases }
   const given = Object.entries(all).find(([, value]) => value)
   if (given === undefined) return
   throw new CnmError(

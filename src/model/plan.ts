@@ -15,6 +15,7 @@ import { endpointNames } from './endpoint-names.ts'
 import { sysctlPath } from './endpoint-sysctls.ts'
 import { chooseGateways, type GatewayChoice } from './gateway.ts'
 import type { EndpointRecord, NetworkRecord, PoolRecord, SandboxRecord } from './records.ts'
+import { addressesOf } from './senders.ts'
 
 /** An endpoint of a sandbox together with what its driver says of it. */
 export interface PlannedEndpoint {
@@ -71,6 +72,7 @@ export function planEndpoint(
 
 export function endpointSpec(record: EndpointRecord, links: EndpointSpec['links']): EndpointSpec {
   const { id, name, ipv4, ipv6, mac, linkLocal = [], rate, moved, exposed, told } = record
+  const addresses = record.addresses ?? addressesOf(record.sysctls)
   return {
     id,
     name,
@@ -78,6 +80,8 @@ export function endpointSpec(record: EndpointRecord, links: EndpointSpec['links'
     ...(ipv6 ? { ipv6 } : {}),
     ...(mac ? { mac } : {}),
     linkLocal,
+    ...(addresses ? { addresses } : {}),
+    ...(record.macs ? { macs: record.macs } : {}),
     ports: [],
     links,
     ...(rate ? { rate } : {}),

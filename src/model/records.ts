@@ -97,6 +97,9 @@ export interface EndpointRecord {
   /** Who is asked for outside names; absent: those of its network. */
   readonly dnsServers?: readonly Upstream[]
   readonly linkLocal?: readonly Cidr[]
+  /** What it may send from besides its own. */
+  readonly addresses?: readonly IpAddress[] | 'any'
+  readonly macs?: readonly MacAddress[] | 'any'
   readonly rate?: Rate
   readonly sysctls?: Sysctls
   /** Its address was another MAC's before. */

@@ -63,7 +63,11 @@ function refuseLost(flags: Flags): void {
   const { network, alias, ip, ip6, publish, publishAll, expose, rateIn, rateOut, gwPriority } =
     flags
   if (network.length > 0) return
-  const lost = given({ alias, ip, ip6, publish, publishAll, expose, rateIn, rateOut, gwPriority })
+  const { addresses, macs } = flags
+  const lost = given({
+    ...{ alias, ip, ip6, publish, publishAll, expose, rateIn, rateOut, gwPriority },
+    ...{ addresses, macs },
+  })
   const [first] = Object.keys(lost)
   if (first === undefined) return
   const option = `--${first.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`

@@ -31,6 +31,8 @@ export interface BridgeOptions {
   readonly mtu: number
   readonly icc: boolean
   readonly masquerade: boolean
+  /** What endpoints send may be anything inside: two VLAN tags, or no IP at all. */
+  readonly vlan: boolean
   readonly prefix: string
   readonly gatewayMode4: GatewayMode
   readonly gatewayMode6: GatewayMode
@@ -56,6 +58,7 @@ const modes: readonly GatewayMode[] = ['nat', 'nat-unprotected', 'routed', 'isol
 const defaults = {
   icc: true,
   masquerade: true,
+  vlan: false,
   prefix: 'eth',
   gatewayMode4: 'nat',
   gatewayMode6: 'nat',
@@ -90,6 +93,7 @@ const readers = {
   mtu: read.mtu,
   icc: read.flag,
   masquerade: read.flag,
+  vlan: read.flag,
   prefix: read.linkPrefix,
   gatewayMode4: (given: read.Given) => read.oneOf(given, modes),
   gatewayMode6: (given: read.Given) => read.oneOf(given, modes),

@@ -180,6 +180,18 @@ it('gives what Docker leaves to the driver, and no gateway where nothing leads o
   })
 })
 
+it('takes what a container may send from as an option of its endpoint', async () => {
+  await using docker = await Caller.start()
+  const IPv4Data = [{ Pool: '10.8.0.0/24', Gateway: '10.8.0.1/24' }]
+  const generic = { 'com.docker.network.generic': { vlan: 'true' } }
+  await docker.ask('NetworkDriver.CreateNetwork', { NetworkID, IPv4Data, Options: generic })
+  const Options = { 'cnm.addresses': '10.8.0.9', 'cnm.macs': 'any', 'another.label': 'x' }
+  await docker.ask('NetworkDriver.CreateEndpoint', { ...endpoint, Options })
+  const { addresses, macs } = docker.cnm.endpoint(EndpointID).inspect()
+  expect([addresses, macs]).toEqual([['10.8.0.9'], 'any'])
+  expect(docker.cnm.network(NetworkID).inspect().options).toMatchObject({ vlan: true })
+})
+
 it('makes a thousand ports of a range one range', async () => {
   await using docker = await Caller.start()
   const IPv4Data = [{ Pool: '10.8.0.0/24', Gateway: '10.8.0.1/24' }]

@@ -12,6 +12,7 @@ import type { Handlers } from '../../plugin/server.ts'
 import { endpointId, networkId } from './ids.ts'
 import { networkOptions } from './network-options.ts'
 import { exposedPorts, publishOptions } from './port-mappings.ts'
+import { senderOptions } from './senders.ts'
 
 /** Each call as one verb of the model. All of them can be repeated. */
 export function networkDriver(
@@ -54,6 +55,7 @@ async function createEndpoint(
   const endpoint = await docker.createEndpoint(endpointId(EndpointID), network, {
     name: EndpointID.slice(0, 12),
     expose: exposedPorts(Options),
+    ...senderOptions(Options),
     signal,
     ...(Address ? { ip: cidrAddress(parseCidr(Address)) } : {}),
     ...(AddressIPv6 ? { ip6: cidrAddress(parseCidr(AddressIPv6)) } : {}),

@@ -10,6 +10,8 @@ const lists = {
   dnsSearch: [],
   dnsOption: [],
   addHost: [],
+  addresses: [],
+  macs: [],
 }
 
 const all: Readonly<Record<string, string>> = {
@@ -21,6 +23,8 @@ const all: Readonly<Record<string, string>> = {
   'cnm.publish': '8080:80,127.0.0.1::9090/udp',
   'cnm.publish-all': 'true',
   'cnm.expose': '80',
+  'cnm.addresses': '10.7.0.9,fd00::9',
+  'cnm.macs': 'any',
   'cnm.rate-in': '100mbit',
   'cnm.rate-out': '10mbit',
   'cnm.gw-priority': '-3',
@@ -45,6 +49,8 @@ describe('annotations', () => {
       publish: ['8080:80', '127.0.0.1::9090/udp'],
       publishAll: true,
       expose: ['80'],
+      addresses: ['10.7.0.9', 'fd00::9'],
+      macs: ['any'],
       rateIn: '100mbit',
       rateOut: '10mbit',
       gwPriority: -3,

@@ -13,6 +13,8 @@ const kinds = {
   publish: 'list',
   'publish-all': 'flag',
   expose: 'list',
+  addresses: 'list',
+  macs: 'list',
   'rate-in': 'text',
   'rate-out': 'text',
   'gw-priority': 'number',
