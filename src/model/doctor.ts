@@ -134,13 +134,20 @@ async function mendedInPart(engine: Engine, { differences, orphans }: Drift): Pr
   }
 }
 
-/** A zone stays missing where the host hasn't its address, and all that is kept where there is no keeper. */
+/**
+ * A zone stays missing where the host hasn't its address, all that is kept where there is no keeper, and
+ * lines of a file that can't be written.
+ */
 async function unkeptOf({ kernel }: Engine, drift: Drift): Promise<Difference[]> {
-  const kept = drift.differences.filter(({ resource }) => isKept(resource))
-  if (kept.length === 0) return []
-  const differences = await kernel.compare(kept.map(({ resource }) => resource))
+  const tried = drift.differences.filter(({ resource }) => mayFailUntold(resource))
+  if (tried.length === 0) return []
+  const differences = await kernel.compare(tried.map(({ resource }) => resource))
   const left = new Set(differences.map(({ resource }) => resourceKey(resource)))
-  return kept.filter(({ resource }) => left.has(resourceKey(resource)))
+  return tried.filter(({ resource }) => left.has(resourceKey(resource)))
+}
+
+function mayFailUntold(resource: Resource): boolean {
+  return isKept(resource) || resource.kind === 'file' || resource.kind === 'hosts-entry'
 }
 
 async function blocked({ kernel }: Engine): Promise<Finding[]> {

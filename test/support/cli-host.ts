@@ -66,8 +66,8 @@ export class CliHost implements AsyncDisposable {
   }
 
   /** One that no command has started. */
-  async daemon(): Promise<DaemonProcess> {
-    return new DaemonProcess(this.host).ready()
+  async daemon(args: readonly string[] = []): Promise<DaemonProcess> {
+    return new DaemonProcess(this.host, args).ready()
   }
 
   /** Waits until no link but loopback is left: what is removed is gone for everybody before it is gone. */

@@ -19,6 +19,7 @@ import { apply, type Machinery } from './apply/apply.ts'
 import { compare } from './compare.ts'
 import { armFault, faultCalls } from './ffi/fault.ts'
 import { close } from './ffi/file.ts'
+import { Hindrances } from './files/hindrances.ts'
 import { hostView } from './host-view.ts'
 import { Keeper, type KeeperNews } from './keeper/keeper.ts'
 import { identityOf, Namespaces, noProcess, openNamespace, openProcess } from './namespace.ts'
@@ -81,6 +82,7 @@ export class KernelSide implements Operations {
       reservations: new PortReservations(cookie, options, keeper?.link),
       announcer: new Announcer(this.#namespaces, this.#host),
       listeners: keeper?.mirror.listeners ?? new OpenListeners(),
+      hindrances: new Hindrances(),
       keeper,
     }
     keeper?.link.closeInherited()
@@ -101,8 +103,8 @@ export class KernelSide implements Operations {
   apply(change: Change): Applied {
     const { doomed, late, error } = apply(this.#machinery, change)
     const missed = this.#machinery.ruleset.listener.takeMissed()
-    const { keeper } = this.#machinery
-    const problems = keeper?.takeProblems() ?? []
+    const { keeper, hindrances } = this.#machinery
+    const problems = [...(keeper?.takeProblems() ?? []), ...hindrances.take()]
     const owes = keeper?.owes ?? false
     const wire = error === undefined ? undefined : toWire(error)
     return { doomed, late, owes, problems, missed, error: wire }

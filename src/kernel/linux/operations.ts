@@ -57,7 +57,7 @@ export interface Applied {
   readonly late: readonly string[]
   /** Whether the keeper hasn't answered everything it was asked. */
   readonly owes: boolean
-  /** What the keeper couldn't do, in sentences. */
+  /** What couldn't be done by the keeper, or to sandboxes' files, in sentences. */
   readonly problems: readonly string[]
   /** Others may have changed the ruleset meanwhile without its being told. */
   readonly missed: boolean

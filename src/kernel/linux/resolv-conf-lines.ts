@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs'
 import type { HostView } from '../kernel.ts'
+import { readBounded } from './files/bounded-file.ts'
 
 /**
  * What a resolv.conf says besides its servers, as the C library reads it: the last `search` or `domain`
- * counts, options add up. One that isn't there says nothing.
+ * counts, options add up. One that isn't there, or is no such file, says nothing.
  */
 export function resolvConfLines(path: string): HostView['resolver'] {
   let search: readonly string[] = []
@@ -19,7 +19,7 @@ export function resolvConfLines(path: string): HostView['resolver'] {
 
 function read(path: string): string {
   try {
-    return readFileSync(path, 'utf8')
+    return readBounded(path, { follow: true })?.toString() ?? ''
   } catch {
     return ''
   }

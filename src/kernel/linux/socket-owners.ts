@@ -39,8 +39,10 @@ function descriptorsOf(pid: number): string[] {
   )
 }
 
+/** It calls itself so: whatever a terminal would take for more than a letter is left out. */
 function nameOf(pid: number): string {
-  return attempt(() => readFileSync(`/proc/${pid}/comm`, 'utf8').trim(), 'a process')
+  const name = attempt(() => readFileSync(`/proc/${pid}/comm`, 'utf8').trim(), '')
+  return name.replace(/[^\x20-\x7e]/g, '?') || 'a process'
 }
 
 function attempt<T>(work: () => T, otherwise: T): T {

@@ -74,7 +74,7 @@ export function about(thrown: unknown, resource: string): unknown {
 }
 
 /** What Node says of a system call it made, in our own words. */
-function asKernelError(error: unknown): unknown {
+export function asKernelError(error: unknown): unknown {
   const { code, syscall, path, message = '' } = error as Partial<NodeJS.ErrnoException>
   if (isCnmError(error) || code === undefined || syscall === undefined) return error
   const detail = /^\w+: ([^,]+)/.exec(message)?.[1]

@@ -1,7 +1,6 @@
-import { readFileSync, statSync } from 'node:fs'
 import { parseResolvConf } from '../../../dns/resolv-conf.ts'
 import type { Upstream } from '../../../kernel/kept-resource.ts'
-import { PathWatch } from '../../../kernel/linux/service/index.ts'
+import { PathWatch, readBounded } from '../../../kernel/linux/service/index.ts'
 
 /** So long a file that has become empty, or is missing, may still be in the making. */
 const UNFINISHED_MS = 500
@@ -66,8 +65,7 @@ export class HostUpstreams {
 
 function textOf(path: string): string | undefined {
   try {
-    // What is no file (a pipe) may never end.
-    return statSync(path).isFile() ? readFileSync(path, 'utf8') : undefined
+    return readBounded(path, { follow: true })?.toString()
   } catch {
     return undefined
   }

@@ -1,5 +1,6 @@
 import type { Change } from '../../kernel.ts'
 import type { Announcer } from '../announcer.ts'
+import type { Hindrances } from '../files/hindrances.ts'
 import type { Keeper } from '../keeper/keeper.ts'
 import type { Namespaces } from '../namespace.ts'
 import type { NamespaceStock } from '../namespace-stock.ts'
@@ -37,6 +38,8 @@ export interface Machinery {
   readonly announcer: Announcer
   /** Where the keeper listens on the host. */
   readonly listeners: OpenListeners
+  /** What keeps sandboxes' files from being written. */
+  readonly hindrances: Hindrances
   /** undefined: nothing can be kept. */
   readonly keeper: Keeper | undefined
 }
@@ -93,7 +96,7 @@ function perform(
   keeping.take(openResolvers(transaction, machinery, plan, isKept))
   keeping.take(openZones(transaction, machinery, plan, isKept))
   keeping.tell()
-  changeFiles(transaction, plan)
+  changeFiles(transaction, machinery.hindrances, plan)
   makeBridges(transaction, add.bridges)
   makeVeths(transaction, add.veths)
   borrowLinks(transaction, add.lentLinks)
@@ -107,7 +110,7 @@ function perform(
   keeping.hear()
   removeReservations(transaction, machinery, plan)
   removeNamespaces(transaction, remove.namespaces, dyingLinks)
-  removeFiles(transaction, plan)
+  removeFiles(transaction, machinery.hindrances, plan)
   keeping.beforeRelease()
   removeTables(ruleset, [...remove.tables.map((it) => it.definition), ...zoneTables(plan)])
   keeping.release()

@@ -1,6 +1,7 @@
 import { dirname } from 'node:path'
 import { type FileResource, type HostsEntryResource, resourceKey } from '../../resource.ts'
-import { changeEntries, fileText, replaceContent } from '../file-text.ts'
+import { changeEntries, fileText, replaceContent } from '../files/file-text.ts'
+import type { Hindrances } from '../files/hindrances.ts'
 import {
   createFirstText,
   createText,
@@ -9,26 +10,36 @@ import {
   removeFolderIfEmpty,
   removeText,
   rewriteText,
-} from '../text-file.ts'
+} from '../files/text-file.ts'
 import type { Plan, Sorted } from './plan.ts'
 import type { Transaction } from './transaction.ts'
 
-/** Files for programs of sandboxes that come or change, and all lines of hosts files that stay. */
-export function changeFiles(transaction: Transaction, { add, remove, before }: Plan): void {
+/**
+ * Files for programs of sandboxes that come or change, and all lines of hosts files that stay. What a
+ * sandbox has done to its files, or a full file system, stops nothing: `hindrances` tells.
+ */
+export function changeFiles(
+  transaction: Transaction,
+  hindrances: Hindrances,
+  { add, remove, before }: Plan,
+): void {
   // What is written as it shall be, or goes.
   const done = new Set(remove.files.map(({ path }) => path))
   // There is nothing in them.
   const folders = new Set<string>()
+  const attempt = (key: string, path: string, work: () => void) =>
+    transaction.attempt(key, () => hindrances.attempt(path, 'written', work))
   for (const file of add.files) {
+    const { path, content } = file
     const key = resourceKey(file)
     const was = before.get(key) as FileResource | undefined
-    transaction.attempt(key, () => {
-      const { path, content } = file
+    attempt(key, path, () => {
       const folder = dirname(path)
       if (!folders.has(folder) && makeFolder(transaction, folder)) folders.add(folder)
       if (folders.has(folder) || !isSomethingAt(path)) {
-        make(transaction, file, add, folders.has(folder) ? createFirstText : createText)
+        // One that can't be made has no lines to be changed, either.
         done.add(path)
+        make(transaction, file, add, folders.has(folder) ? createFirstText : createText)
       } else if (was !== undefined) {
         rewrite(transaction, path, (text) => replaceContent(text, was.content, content))
       }
@@ -37,7 +48,7 @@ export function changeFiles(transaction: Transaction, { add, remove, before }: P
   for (const [path, { gone, come }] of entriesByPath(remove, add)) {
     if (done.has(path)) continue
     const [first] = [...come, ...gone]
-    transaction.attempt(resourceKey(first!), () => {
+    attempt(resourceKey(first!), path, () => {
       rewrite(transaction, path, (text) => changeEntries(text, gone, come))
     })
   }
@@ -45,22 +56,29 @@ export function changeFiles(transaction: Transaction, { add, remove, before }: P
 
 /**
  * Files that go, and their folders with the last of them. To be done as late as possible: one that is
- * put back is another than the one that is mounted somewhere.
+ * put back is another than the one that is mounted somewhere, and has not what others have put there.
  */
-export function removeFiles(transaction: Transaction, { remove }: Plan): void {
+export function removeFiles(
+  transaction: Transaction,
+  hindrances: Hindrances,
+  { remove }: Plan,
+): void {
   const folders = new Map<string, string>()
+  const attempt = (key: string, path: string, work: () => void) =>
+    transaction.attempt(key, () => hindrances.attempt(path, 'removed', work))
   for (const file of remove.files) {
-    const { path } = file
+    const { path, content } = file
     const key = resourceKey(file)
-    transaction.attempt(key, () => {
-      const text = removeText(path)
-      if (text === undefined) return
+    attempt(key, path, () => {
+      const removed = removeText(path)
+      if (removed === undefined) return
+      const { text = fileText(content) } = removed
       transaction.onRollback(() => createText(path, text))
       folders.set(dirname(path), key)
     })
   }
   for (const [folder, key] of folders) {
-    transaction.attempt(key, () => {
+    attempt(key, folder, () => {
       if (removeFolderIfEmpty(folder)) transaction.onRollback(() => makeFolders(folder))
     })
   }

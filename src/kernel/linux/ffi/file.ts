@@ -5,6 +5,7 @@ import { check, declare, lastErrno } from './libc.ts'
 const O_CLOEXEC = 0o2000000
 const EFD_CLOEXEC = 0o2000000
 const EFD_NONBLOCK = 0o4000
+const FS_IOC_SETFLAGS = 0x40086602
 
 export const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NONBLOCK } = constants
 
@@ -18,6 +19,9 @@ const c = {
   mkdir: declare<(path: string, mode: number) => number>('int mkdir(const char *, uint32_t)'),
   ioctl: declare<(fd: number, request: number, argument: number) => number>(
     'int ioctl(int, unsigned long, uintptr_t)',
+  ),
+  setFlags: declare<(fd: number, request: number, flags: Int32Array) => number>(
+    'int ioctl(int, unsigned long, int *)',
   ),
   pipe2: declare<(fds: Int32Array, flags: number) => number>('int pipe2(int *, int)'),
   eventfd: declare<(initial: number, flags: number) => number>('int eventfd(unsigned int, int)'),
@@ -50,6 +54,11 @@ export function mkdir(path: string, mode: number): void {
 /** For requests whose argument is a number or nothing. */
 export function ioctl(fd: number, request: number, argument = 0): number {
   return check(c.ioctl(fd, request, argument), 'ioctl')
+}
+
+/** Equivalent to: `chattr =`: it may be changed, appended to and removed. */
+export function clearFileFlags(fd: number): void {
+  check(c.setFlags(fd, FS_IOC_SETFLAGS, new Int32Array(2)), 'FS_IOC_SETFLAGS')
 }
 
 export function pipe(): { readonly read: number; readonly write: number } {

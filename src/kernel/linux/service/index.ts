@@ -18,6 +18,7 @@ export {
   epollDelete,
   epollWait,
 } from '../ffi/wait.ts'
+export { readBounded } from '../files/bounded-file.ts'
 export { PathWatch } from '../path-watch.ts'
 export { namespaceOf, openSocketBeside } from './namespace-of.ts'
 export { setReceiveRoom, socketKind } from './socket-kind.ts'

@@ -4,29 +4,30 @@ import {
   constants,
   existsSync,
   fchmodSync,
-  fstatSync,
   ftruncateSync,
   lstatSync,
   mkdirSync,
   openSync,
-  readFileSync,
   renameSync,
   rmdirSync,
   unlinkSync,
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
-import { KernelError } from '../../base/errors.ts'
-import { faultPoint } from './ffi/fault.ts'
+import { KernelError } from '../../../base/errors.ts'
+import { faultPoint } from '../ffi/fault.ts'
+import { clearFileFlags, close, O_RDONLY, open } from '../ffi/file.ts'
+import { openOrdinary, readBounded, readWithin } from './bounded-file.ts'
 
 /**
  * Small files of ours, in the texts of `fileText`. No symbolic link at a path is followed, and whatever
- * isn't an ordinary file isn't ours: it counts as absent where it is read, and stays.
+ * isn't an ordinary file isn't ours: it counts as absent where it is read, and stays. One that has become
+ * large isn't ours to change any more, either, but goes like any other.
  */
 
 const FILE_MODE = 0o644
 const FOLDER_MODE = 0o755
-const { O_RDONLY, O_RDWR, O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW, O_NONBLOCK } = constants
+const { O_RDWR, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants
 
 /** Whatever it is. */
 export function isSomethingAt(path: string): boolean {
@@ -39,9 +40,9 @@ export function isSomethingAt(path: string): boolean {
   }
 }
 
-/** undefined: there is none. */
+/** undefined: there is none that is ours. */
 export function readText(path: string): string | undefined {
-  return withFile(path, O_RDONLY, (fd) => textIn(fd))
+  return named(path, () => readBounded(path))?.toString('latin1')
 }
 
 /** Makes it, at once as a whole, where nothing is. Its folder is there. */
@@ -49,6 +50,7 @@ export function createText(path: string, text: string): void {
   faultPoint('rename', path)
   const draft = draftOf(path)
   named(path, () => {
+    removeDraft(path)
     writeNew(draft, text)
     renameSync(draft, path)
   })
@@ -75,31 +77,38 @@ export function rewriteText(
   const text = readText(path)
   // Where nothing may be written, nothing has to be.
   if (text === undefined || wanted(text) === undefined) return undefined
-  return withFile(path, O_RDWR, (fd) => {
-    const before = textIn(fd)
-    const after = wanted(before)
-    if (after === undefined) return undefined
-    faultPoint('write', path)
+  return named(path, () => {
+    const fd = openOrdinary(path, O_RDWR)
+    if (fd === undefined) throw busy(path)
     try {
-      writeOver(fd, before, after)
-    } catch (error) {
-      writeOver(fd, '', before)
-      throw error
+      const before = readWithin(fd)?.toString('latin1')
+      const after = before === undefined ? undefined : wanted(before)
+      if (before === undefined || after === undefined) return undefined
+      faultPoint('write', path)
+      overwrite(fd, before, after)
+      return before
+    } finally {
+      closeSync(fd)
     }
-    return before
   })
 }
 
-/** One that is gone is fine, as is one that isn't ours. Answers with what was in it. */
-export function removeText(path: string): string | undefined {
+/** One that was there and is gone. */
+export interface RemovedText {
+  /** undefined: it had become another's, so what was in it isn't known. */
+  readonly text: string | undefined
+}
+
+/** One that is gone is fine, as is what isn't an ordinary file: undefined. */
+export function removeText(path: string): RemovedText | undefined {
+  if (!isOrdinaryAt(path)) return undefined
   const text = readText(path)
-  if (text === undefined) return undefined
   faultPoint('unlink', path)
   named(path, () => {
     removeDraft(path)
-    unlinkSync(path)
+    unlink(path)
   })
-  return text
+  return { text }
 }
 
 /** Makes a folder and those above it. Answers with the new ones, the innermost last. */
@@ -130,7 +139,7 @@ export function removeFolderIfEmpty(path: string): boolean {
   }
 }
 
-const inUse = ['ENOTEMPTY', 'EEXIST', 'EBUSY', 'ENOENT']
+const inUse = ['ENOTEMPTY', 'EEXIST', 'EBUSY', 'ENOENT', 'ENOTDIR']
 
 /** What a crash may have left of making that file; the next one to be made takes its place. */
 function draftOf(path: string): string {
@@ -138,7 +147,8 @@ function draftOf(path: string): string {
 }
 
 function writeNew(path: string, text: string): void {
-  const fd = openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, FILE_MODE)
+  const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK
+  const fd = openSync(path, flags, FILE_MODE)
   try {
     // Whatever this process's umask: programs of any user read it.
     fchmodSync(fd, FILE_MODE)
@@ -156,8 +166,39 @@ function removeDraft(path: string): void {
   if (existsSync(draftOf(path))) unlinkSync(draftOf(path))
 }
 
-function textIn(fd: number): string {
-  return readFileSync(fd, 'latin1')
+function isOrdinaryAt(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })?.isFile() ?? false
+  } catch (error) {
+    // A path through a file.
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return false
+    throw error
+  }
+}
+
+/** Also one that a sandbox with the capability for it has made unchangeable. */
+function unlink(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error
+    const fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    try {
+      clearFileFlags(fd)
+    } finally {
+      close(fd)
+    }
+    unlinkSync(path)
+  }
+}
+
+function overwrite(fd: number, before: string, after: string): void {
+  try {
+    writeOver(fd, before, after)
+  } catch (error) {
+    writeOver(fd, '', before)
+    throw error
+  }
 }
 
 /** As little as makes the one of the other, so that whoever reads meanwhile hardly sees it half done. */
@@ -174,23 +215,11 @@ function writeAll(fd: number, bytes: Buffer, position: number): void {
   }
 }
 
-// A symbolic link, a folder, a socket, a path through a file.
-const notOurs = ['ENOENT', 'ELOOP', 'EISDIR', 'ENXIO', 'ENOTDIR']
-
-function withFile<T>(path: string, flags: number, work: (fd: number) => T): T | undefined {
-  let fd: number
-  try {
-    // Whatever else is there must not make us wait.
-    fd = openSync(path, flags | O_NOFOLLOW | O_NONBLOCK)
-  } catch (error) {
-    if (notOurs.includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
-    throw error
-  }
-  try {
-    return named(path, () => (fstatSync(fd).isFile() ? work(fd) : undefined))
-  } finally {
-    closeSync(fd)
-  }
+function busy(path: string): KernelError {
+  return new KernelError('open', 'EBUSY', {
+    target: path,
+    message: "it isn't to be written to just now",
+  })
 }
 
 /** Calls on descriptors fail without saying which file it is about. */

@@ -1,5 +1,5 @@
-import type { Difference } from '../kernel.ts'
-import type { FileResource, HostsEntryResource } from '../resource.ts'
+import type { Difference } from '../../kernel.ts'
+import type { FileResource, HostsEntryResource } from '../../resource.ts'
 import { hasEntry } from './file-text.ts'
 import { isSomethingAt, readText } from './text-file.ts'
 

@@ -1,5 +1,5 @@
-import { parseAddress } from '../../address/address.ts'
-import type { HostsEntryResource } from '../resource.ts'
+import { parseAddress } from '../../../address/address.ts'
+import type { HostsEntryResource } from '../../resource.ts'
 
 /**
  * Texts as they are in files: one character for each byte, so that nothing that others have written is

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { IpAddress } from '../../address/address.ts'
+import type { IpAddress } from '../../../address/address.ts'
 import { changeEntries, fileText, type HostsEntry, hasEntry, replaceContent } from './file-text.ts'
 
 const entry = (address: string, ...names: string[]): HostsEntry => {
@@ -67,5 +67,29 @@ describe('what was written at first', () => {
     ]) {
       expect(replaceContent(text, base, 'new\n'), text).toBeUndefined()
     }
+  })
+})
+
+describe('a text that is as large as one of ours may be', () => {
+  const most = 1 << 20
+  const fill = (text: string) => text.repeat(Math.ceil(most / text.length)).slice(0, most)
+  const texts: Readonly<Record<string, string>> = {
+    'one word': fill('x'),
+    'many words': fill('x '),
+    'many words and two spaces': `${base}10.7.0.2\t${fill('x ')} `,
+    'an entry without end': `${base}10.7.0.2\t${fill('x')}`,
+    'nearly our line, again and again': fill('10.7.0.2\tweb.example.org web '),
+    'our line, again and again': fill('10.7.0.2\tweb.example.org web\n'),
+    'nothing but ends': fill('\n'),
+    bytes: fill('\u0000\u00ff'),
+  }
+
+  it.each(Object.keys(texts))('is looked through: %s', (name) => {
+    const text = texts[name]!
+    const many = Array.from({ length: 100 }, (_, n) => entry(`10.7.1.${n}`, `n${n}`))
+    const changed = changeEntries(text, [web], many)
+    for (const each of many) expect(hasEntry(changed, each)).toBe(true)
+    const replaced = replaceContent(text, base, 'new\n')
+    expect(replaced === undefined || replaced.startsWith('new\n')).toBe(true)
   })
 })
