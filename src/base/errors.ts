@@ -46,6 +46,7 @@ export const errorCodes = {
   PORT_IN_USE: 'conflict',
   PORTS_EXHAUSTED: 'conflict',
   ENGINE_RUNNING: 'conflict',
+  NEWER_VERSION: 'conflict',
   STORE_CONFLICT: 'conflict',
   NOT_ALLOWED: 'forbidden',
   MISSING_CAPABILITY: 'forbidden',

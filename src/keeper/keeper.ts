@@ -15,9 +15,16 @@ import type { QueryEvent, ResolverCounters } from '../kernel/kernel.ts'
  * over what is missing. So the keeper reads no store and knows no model. When the control connection ends
  * without `end`, it goes on as long as there is a sandbox or a relay that needs it, and its socket is still at
  * its path.
+ *
+ * A keeper outlives the version of the engine that started it, and engines of later and earlier versions
+ * talk to it. So this only ever grows: fields that a reader doesn't know are let be, and a request that a
+ * keeper doesn't know is answered by an error, like one that it can't do.
  */
 
-/** Part of `hello`, both ways; those who don't agree don't talk. */
+/**
+ * Part of `hello`, both ways; those who don't agree don't talk, and leave each other alone. It stays as it is
+ * while the rule above is kept.
+ */
 export const KEEPER_VERSION = 1
 
 /** What the engine asks on the control connection. Numbers count up from 1. */

@@ -8,6 +8,7 @@ export interface Store {
   /**
    * Everything there is. Content that can't be read is set aside (renamed, never deleted) and listed;
    * the rest is loaded. Called once, before the first commit.
+   * Errors: NEWER_VERSION (written by a later version of this package: nothing is changed).
    */
   load(): Promise<Loaded>
 

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
-import { createServer, type Server } from 'node:net'
+import { createConnection, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { IpAddress } from '#dist/address/address.js'
@@ -15,7 +16,7 @@ import { linuxKernel } from '#dist/kernel/linux/index.js'
 import type { Resource } from '#dist/kernel/resource.js'
 import { digAt } from '../support/dig.ts'
 import { type ThrowAwayHost, throwAwayHost } from '../support/host.ts'
-import { keeperEvents, keeperPid, names, resolver } from '../support/keeper-rig.ts'
+import { keeperEvents, names, resolver } from '../support/keeper-rig.ts'
 import { add, keeperOf, kernelRig, remove } from '../support/kernel-rig.ts'
 import { eventually } from '../support/sockets.ts'
 
@@ -52,32 +53,78 @@ async function pretendKeeper(
   return { server, heard }
 }
 
+/** What a keeper answers to these, one each. */
+async function sayTo(
+  { folder }: ThrowAwayHost,
+  messages: readonly KeeperRequest[],
+): Promise<unknown[]> {
+  const socket = createConnection(join(folder, 'run/keeper.sock'))
+  const reader = new FrameReader()
+  const replies: unknown[] = []
+  for (const message of messages) socket.write(encodeFrame(message))
+  for await (const bytes of socket as AsyncIterable<Buffer>) {
+    replies.push(...reader.push(bytes))
+    if (replies.length >= messages.length) break
+  }
+  return replies
+}
+
 describe('a kernel with a keeper', () => {
-  it('replaces one of another version', async () => {
+  it('leaves one of a later version alone, and is refused', async () => {
     await using host = await throwAwayHost()
     const { server, heard } = await pretendKeeper(host, ({ number }) =>
       encodeFrame({ number, version: 999 }),
     )
-    const kernel = await linuxKernel({ host: host.netns, keeper: keeperOf(host) })
     try {
-      expect(heard).toEqual(['hello', 'end'])
+      const kernel = linuxKernel({ host: host.netns, keeper: keeperOf(host) })
+      await expect(kernel).rejects.toMatchObject({
+        code: 'NEWER_VERSION',
+        message: expect.stringContaining('keeper.sock is of a newer cnm'),
+      })
+      expect(heard).toEqual(['hello'])
+      expect(existsSync(join(host.folder, 'run/keeper.sock'))).toBe(true)
+    } finally {
+      server.close()
+    }
+  })
+
+  it('is not ended by an engine of another version', async () => {
+    await using host = await throwAwayHost()
+    const options = { host: host.netns, keeper: keeperOf(host, true) }
+    const kernel = await linuxKernel(options)
+    try {
       await add(kernel, names('api', '10.7.0.2'))
-      expect(await kernel.compare([names('api', '10.7.0.2')])).toEqual([])
-      expect(await keeperPid(host)).toBeDefined()
+      const replies = await sayTo(host, [
+        { op: 'hello', number: 1, version: 999 },
+        { op: 'end', number: 2 },
+      ])
+      expect(replies).toEqual([
+        { number: 1, version: KEEPER_VERSION },
+        { number: 2, error: `this keeper speaks version ${KEEPER_VERSION}` },
+      ])
+      // The engine that it works for has noticed nothing.
+      await add(kernel, names('db', '10.7.0.3'))
+      const kept = [names('api', '10.7.0.2'), names('db', '10.7.0.3')]
+      expect(await kernel.compare(kept)).toEqual([])
+      await remove(kernel, ...kept)
     } finally {
       await kernel.close()
-      // Not before: it takes away whatever is at its path then.
-      server.close()
     }
   })
 
   it('replaces one that tells nothing any more, and does not answer either', async () => {
     await using host = await throwAwayHost()
     const api = names('api', '10.7.0.2')
-    const versions = [KEEPER_VERSION, 999]
-    const { server, heard } = await pretendKeeper(host, ({ number }) =>
-      encodeFrame({ number, version: versions.shift()!, resources: [api] }),
-    )
+    let greetings = 0
+    const { server, heard } = await pretendKeeper(host, ({ number }) => {
+      greetings += 1
+      const isFirst = greetings === 1
+      return encodeFrame(
+        isFirst
+          ? { number, version: KEEPER_VERSION, resources: [api] }
+          : { number, error: 'I have lost my mind' },
+      )
+    })
     const kernel = await linuxKernel({ host: host.netns, keeper: keeperOf(host) })
     try {
       const events = keeperEvents(kernel)

@@ -1,4 +1,7 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect, it, vi } from 'vitest'
+import { DaemonProcess, runDir } from '../support/daemon-process.ts'
 import { hasDocker } from '../support/docker-daemon.ts'
 import { DockerPluginRig } from '../support/docker-plugin-rig.ts'
 import { isRunning, keeperPid } from '../support/keeper-rig.ts'
@@ -47,6 +50,37 @@ it.skipIf(!hasLastRelease).each(['SIGTERM', 'SIGKILL'] as const)(
     expect(await world.losses()).toEqual([])
   },
 )
+
+it('refuses what a newer cnm has left, and changes nothing of it', async () => {
+  await using world = await UpgradeWorld.start()
+  await world.populate()
+  await world.work()
+  const before = await world.seen()
+  await world.end('SIGTERM')
+  const format = join(runDir(world.host), 'records/format')
+  const written = await readFile(format, 'utf8')
+  await writeFile(format, '999\n')
+  const [file] = await readdir(join(world.host.folder, 'state/networks'))
+  const network = join(world.host.folder, 'state/networks', file!)
+  const record = await readFile(network, 'utf8')
+
+  const refused = new DaemonProcess(world.host)
+  expect(await refused.ended).toBe(4)
+  expect(refused.said).toMatch(/records is of a newer cnm: its format is 999, and this one knows/)
+  await writeFile(format, written)
+  await writeFile(network, record.replace('"format": 1', '"format": 999'))
+  const again = new DaemonProcess(world.host)
+  expect(await again.ended).toBe(4)
+  expect(again.said).toContain(`${network} is of a newer cnm`)
+  await writeFile(network, record)
+
+  await world.goOn()
+  await world.follow()
+  await world.goOn()
+  expect(await world.seen()).toEqual(before)
+  expect(await world.daemon.ask('POST /v1/doctor', {})).toEqual([])
+  expect(await world.losses()).toEqual([])
+})
 
 it.skipIf(!hasLastRelease || !hasDocker)("takes over Docker's containers, too", async () => {
   await using rig = await DockerPluginRig.start({ program: lastRelease() })

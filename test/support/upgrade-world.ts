@@ -92,12 +92,14 @@ export class UpgradeWorld implements AsyncDisposable {
   }
 
   async seen(): Promise<Seen> {
-    const [networks, sandboxes, endpoints] = await Promise.all(
-      ['networks', 'sandboxes', 'endpoints'].map((what) => {
-        return this.daemon.ask<unknown[]>(`GET /v1/${what}`)
-      }),
-    )
-    return { networks: networks!, sandboxes: sandboxes!, endpoints: endpoints! }
+    const ask = (what: string) => this.daemon.ask<object[]>(`GET /v1/${what}`)
+    const sandboxes = await ask('sandboxes')
+    return {
+      networks: await ask('networks'),
+      // Not what is counted.
+      sandboxes: sandboxes.map((sandbox) => ({ ...sandbox, names: undefined })),
+      endpoints: await ask('endpoints'),
+    }
   }
 
   /** Echoes in the sandboxes and the internet, and those who talk to them from now on. */

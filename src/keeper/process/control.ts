@@ -77,7 +77,7 @@ export class Control {
     if (request === undefined) return undefined
     const { op } = request
     if (op !== 'hello' && this.#agrees === undefined) return 'the first request is hello'
-    if (op !== 'hello' && op !== 'end' && this.#agrees === false) {
+    if (op !== 'hello' && this.#agrees === false) {
       return `this keeper speaks version ${KEEPER_VERSION}`
     }
     if (op === 'change') return this.#target.kept.fault(request, descriptors)

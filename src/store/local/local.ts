@@ -45,6 +45,9 @@ class LocalStore implements Store {
   }
 
   async load(): Promise<Loaded> {
+    // All of them, before any is touched.
+    for (const files of this.#files.values()) await files.refuseNewer()
+    await this.#volatile.refuseNewer()
     const parts: Loaded[] = []
     for (const files of this.#files.values()) parts.push(await files.load())
     parts.push(await this.#volatile.load())

@@ -55,7 +55,7 @@ describe('a file of a record', () => {
     ['another value', (text) => text.replace('web', 'wet'), /checksum/],
     ['another version', (text) => text.replace('"version": 1', '"version": 2'), /checksum/],
     ['another id', (text) => text.replace('"id": "a"', '"id": "b"'), /another network, b/],
-    ['a newer format', (text) => text.replace('"format": 1', '"format": 2'), /format must/],
+    ['no format', (text) => text.replace('"format": 1', '"format": 0'), /format must/],
     ['an unknown key', (text) => text.replace('{', '{"more": 1,'), /unknown key "more"/],
     ['no object', () => '[]', /must be object/],
   ])('is set aside if it is damaged: %s', async (_, change, reason) => {
@@ -69,6 +69,20 @@ describe('a file of a record', () => {
     expect(setAside).toEqual([{ path, reason: expect.stringMatching(reason) }])
     expect(await readFile(path, 'utf8')).toBe(damaged)
     expect(await files.load()).toEqual({ records: [sound], setAside: [] })
+  })
+
+  it('of a newer cnm is refused, and nothing is touched', async () => {
+    await write('a', 'web')
+    await write('b', 'damaged')
+    await damage('a', (text) => text.replace('"format": 1', '"format": 2'))
+    await damage('b', () => '')
+    const before = await readdir(folder)
+    await expect(files.refuseNewer()).rejects.toMatchObject({
+      code: 'NEWER_VERSION',
+      details: { found: 2, known: 1 },
+      message: expect.stringContaining(join(folder, 'a.json')),
+    })
+    expect(await readdir(folder)).toEqual(before)
   })
 
   it('is set aside whatever character of it changes', async () => {

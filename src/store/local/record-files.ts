@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isCnmError } from '../../base/errors.ts'
+import { newerVersion } from '../../base/newer-version.ts'
 import { parser } from '../../base/parse.ts'
 import { Type } from '../../base/schema.ts'
 import type { CheckedWrite, Json, Kind, Loaded, SetAside, StoredRecord } from '../store.ts'
@@ -9,10 +10,13 @@ import { makeFolder, syncFolder } from './make-folder.ts'
 import { moveAside } from './move-aside.ts'
 import { isErrno, onDisk } from './unavailable.ts'
 
+/** How a file is written; a newer one is left alone. */
+const FORMAT = 1
+
 const parseFile = parser(
   Type.Object(
     {
-      format: Type.Literal(1),
+      format: Type.Literal(FORMAT),
       id: Type.String(),
       version: Type.Integer({ minimum: 1 }),
       sha256: Type.String(),
@@ -34,6 +38,16 @@ export class RecordFiles {
   constructor(kind: Kind, folder: string) {
     this.#kind = kind
     this.#folder = folder
+  }
+
+  /** Errors: NEWER_VERSION. Changes nothing. */
+  async refuseNewer(): Promise<void> {
+    await onDisk(this.#folder, async () => {
+      for (const id of await this.ids()) {
+        const format = formatOf(await readFile(this.#path(id), 'utf8').catch(() => ''))
+        if (format > FORMAT) throw newerVersion(`the file ${this.#path(id)}`, format, FORMAT)
+      }
+    })
   }
 
   async load(): Promise<Loaded> {
@@ -70,7 +84,7 @@ export class RecordFiles {
   async write({ id, version, value }: CheckedWrite): Promise<void> {
     const path = this.#path(id)
     const sha256 = checksum(id, version, value)
-    const text = `${JSON.stringify({ format: 1, id, version, sha256, value }, null, 2)}\n`
+    const text = `${JSON.stringify({ format: FORMAT, id, version, sha256, value }, null, 2)}\n`
     const temporary = `${path}.tmp`
     await onDisk(path, async () => {
       // Somebody may have removed it.
@@ -113,6 +127,16 @@ export class RecordFiles {
       if (isErrno(error, 'EISDIR', 'EIO')) return `it can't be read: ${(error as Error).message}`
       throw error
     }
+  }
+}
+
+/** 0: it says none that could be a later one. */
+function formatOf(text: string): number {
+  try {
+    const { format } = JSON.parse(text) as { readonly format?: unknown }
+    return Number.isSafeInteger(format) ? (format as number) : 0
+  } catch {
+    return 0
   }
 }
 

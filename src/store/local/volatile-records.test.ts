@@ -42,7 +42,32 @@ describe('volatile records', () => {
   it('are there after a restart', async () => {
     await fill('a', 'b')
     expect(await look()).toEqual({ records: [record('a'), record('b')], setAside: [] })
-    expect((await readdir(folder)).sort()).toEqual(['boot-id', 'records.mdb', 'records.mdb-lock'])
+    expect((await readdir(folder)).sort()).toEqual([
+      'boot-id',
+      'format',
+      'records.mdb',
+      'records.mdb-lock',
+    ])
+  })
+
+  it('of a newer cnm are refused, and not touched', async () => {
+    await fill('a')
+    await writeFile(file('format'), '3\n')
+    const before = await readFile(file('records.mdb'))
+    const refused = new VolatileRecords(folder).refuseNewer()
+    await expect(refused).rejects.toMatchObject({ code: 'NEWER_VERSION' })
+    expect(await readFile(file('records.mdb'))).toEqual(before)
+    // Those of another boot are nobody's.
+    await writeFile(file('boot-id'), '00000000-0000-0000-0000-000000000000\n')
+    await new VolatileRecords(folder).refuseNewer()
+  })
+
+  it('of the release before, which had no format, are read', async () => {
+    await fill('a')
+    await rm(file('format'))
+    await new VolatileRecords(folder).refuseNewer()
+    expect(await look()).toMatchObject({ records: [record('a')] })
+    expect(await readFile(file('format'), 'utf8')).toBe('2\n')
   })
 
   it('die with the boot', async () => {

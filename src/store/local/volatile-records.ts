@@ -1,11 +1,18 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CnmError } from '../../base/errors.ts'
+import { newerVersion } from '../../base/newer-version.ts'
 import type { CheckedWrite, Loaded } from '../store.ts'
 import { type Environment, openEnvironment, salvage, writeRecords } from './lmdb-environment.ts'
 import { makeFolder } from './make-folder.ts'
 import { exists, moveAside } from './move-aside.ts'
 import { isErrno, onDisk, unavailable } from './unavailable.ts'
+
+/**
+ * What the records are: 1 had no links with groups of their networks, and no file `format`. What a newer
+ * cnm has written is left alone.
+ */
+const FORMAT = 2
 
 /**
  * The records that die with the boot, in LMDB. Nothing is flushed, so the folder belongs on a tmpfs;
@@ -16,6 +23,7 @@ import { isErrno, onDisk, unavailable } from './unavailable.ts'
  * tells the next start if this one didn't survive that, and what was read goes to a new file.
  *
  * - `boot-id`: the boot that the rest belongs to
+ * - `format`: how the rest is written
  * - `records.mdb`: the records
  * - `previous.mdb`: the records, while `records.mdb` isn't complete yet
  * - `opening`: `previous.mdb` is being read; one character for each engine that tried
@@ -25,6 +33,7 @@ export class VolatileRecords {
   readonly #current: string
   readonly #previous: string
   readonly #marker: string
+  readonly #format: string
   #environment: Environment | undefined
   /** How many records are there. */
   #count = 0
@@ -34,6 +43,17 @@ export class VolatileRecords {
     this.#current = join(folder, 'records.mdb')
     this.#previous = join(folder, 'previous.mdb')
     this.#marker = join(folder, 'opening')
+    this.#format = join(folder, 'format')
+  }
+
+  /** Errors: NEWER_VERSION. Changes nothing. */
+  async refuseNewer(): Promise<void> {
+    await onDisk(this.#folder, async () => {
+      // What another boot has left is nobody's.
+      if ((await this.#boot()) !== (await thisBoot())) return
+      const format = Number((await readIfThere(this.#format)) ?? 1)
+      if (format > FORMAT) throw newerVersion(`what is in ${this.#folder}`, format, FORMAT)
+    })
   }
 
   async load(): Promise<Loaded> {
@@ -46,6 +66,7 @@ export class VolatileRecords {
       this.#environment = environment
       this.#count = loaded.records.length
       writeRecords(environment, loaded.records, this.#count)
+      await writeFile(this.#format, `${FORMAT}\n`)
       await rm(this.#previous, { force: true })
       await rm(`${this.#previous}-lock`, { force: true })
       return loaded
@@ -75,16 +96,15 @@ export class VolatileRecords {
 
   /** A folder that belongs to this boot. */
   async #startFolder(): Promise<void> {
-    const path = join(this.#folder, 'boot-id')
-    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8')
-    const found = await readFile(path, 'utf8').catch((error: unknown) => {
-      if (isErrno(error, 'ENOENT')) return undefined
-      throw error
-    })
-    if (found === boot) return
+    const boot = await thisBoot()
+    if ((await this.#boot()) === boot) return
     await rm(this.#folder, { recursive: true, force: true })
     await makeFolder(this.#folder)
-    await writeFile(path, boot)
+    await writeFile(join(this.#folder, 'boot-id'), boot)
+  }
+
+  #boot(): Promise<string | undefined> {
+    return readIfThere(join(this.#folder, 'boot-id'))
   }
 
   /** What can be read of the previous file; it is set aside if that isn't all. */
@@ -101,10 +121,7 @@ export class VolatileRecords {
   }
 
   async #readPrevious() {
-    const deaths = await readFile(this.#marker, 'utf8').catch((error: unknown) => {
-      if (isErrno(error, 'ENOENT')) return ''
-      throw error
-    })
+    const deaths = (await readIfThere(this.#marker)) ?? ''
     // Once may have been a kill at that very moment; a damaged file kills every time.
     if (deaths.length > 1) {
       return { records: [], wrong: ['two engines that were to read this file died of it'] }
@@ -112,4 +129,15 @@ export class VolatileRecords {
     await writeFile(this.#marker, `${deaths}x`)
     return salvage(this.#previous)
   }
+}
+
+function thisBoot(): Promise<string> {
+  return readFile('/proc/sys/kernel/random/boot_id', 'utf8')
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch((error: unknown) => {
+    if (isErrno(error, 'ENOENT')) return undefined
+    throw error
+  })
 }

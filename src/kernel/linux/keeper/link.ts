@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync, statSync } from 'node:fs'
 import { CnmError, isKernelError, KernelError } from '../../../base/errors.ts'
+import { newerVersion } from '../../../base/newer-version.ts'
 import { KEEPER_VERSION, type KeeperReply, type KeeperRequest } from '../../../keeper/keeper.ts'
 import type { KeptResource } from '../../kept-resource.ts'
 import { close } from '../ffi/file.ts'
@@ -216,7 +217,7 @@ export class KeeperLink {
     this.#start()
   }
 
-  /** false: there is none, or one that this engine can't talk to, which is ended. */
+  /** false: there is none, or one that doesn't answer, which is ended. Errors: NEWER_VERSION. */
   #find(): boolean {
     this.#isStarted = false
     this.#isActivated = false
@@ -229,13 +230,18 @@ export class KeeperLink {
     connection.send({ op: 'hello', number: 1, version: KEEPER_VERSION })
     // One that systemd has to start first takes longer.
     const reply = connection.receive(deadline + (this.#isActivated ? STARTED_MS : 0))
-    if (reply === undefined || 'error' in reply || reply.version !== KEEPER_VERSION) {
+    if (reply === undefined || 'error' in reply) {
       if (reply !== undefined) connection.send({ op: 'end', number: 2 })
       const hasEnded = connection.waitForEnd(performance.now() + (reply ? END_MS : 0))
       connection.close()
       // Or the tables would never be another's.
       if (!hasEnded) killKeepersOf(this.#program)
       return false
+    }
+    if (reply.version !== KEEPER_VERSION) {
+      connection.close()
+      const path = socketOf(this.#program)
+      throw newerVersion(`the keeper at ${path}`, reply.version ?? 0, KEEPER_VERSION)
     }
     for (const { label, count } of reply.held ?? []) {
       this.#inherited.set(label, connection.takeDescriptors(count))
