@@ -92,13 +92,12 @@ export class UpgradeWorld implements AsyncDisposable {
   }
 
   async seen(): Promise<Seen> {
-    const ask = (what: string) => this.daemon.ask<object[]>(`GET /v1/${what}`)
-    const sandboxes = await ask('sandboxes')
+    const ask = (what: string) => this.daemon.ask<Record<string, unknown>[]>(`GET /v1/${what}`)
     return {
       networks: await ask('networks'),
-      // Not what is counted.
-      sandboxes: sandboxes.map((sandbox) => ({ ...sandbox, names: undefined })),
-      endpoints: await ask('endpoints'),
+      // Not what is counted, nor whether the keeper has answered already.
+      sandboxes: (await ask('sandboxes')).map(({ names: _, ...sandbox }) => sandbox),
+      endpoints: (await ask('endpoints')).map(({ dns: _, ...endpoint }) => endpoint),
     }
   }
 
