@@ -92,7 +92,11 @@ export class UpgradeWorld implements AsyncDisposable {
   }
 
   async seen(): Promise<Seen> {
-    const ask = (what: string) => this.daemon.ask<Record<string, unknown>[]>(`GET /v1/${what}`)
+    const ask = async (what: string) => {
+      const all = await this.daemon.ask<Record<string, unknown>[]>(`GET /v1/${what}`)
+      // Those of one moment are in any order.
+      return all.sort((a, b) => (String(a.id) < String(b.id) ? -1 : 1))
+    }
     return {
       networks: await ask('networks'),
       // Not what is counted, nor whether the keeper has answered already.
