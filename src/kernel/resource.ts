@@ -63,7 +63,7 @@ export interface BridgeResource {
 }
 
 /**
- * A veth pair: the host end `name`, up and on `bridge` in hairpin mode, in our link group; the peer
+ * A veth pair: the host end `name`, up and on `bridge` in hairpin mode, in its group; the peer
  * born inside `peer.namespace`, up. Removal takes the host end down, off its bridge and into the
  * condemned group at once (effective immediately) and deletes the pair in the background.
  * Where the namespace stays, the peer is first taken down and renamed, so that its name is free again.
@@ -75,6 +75,8 @@ export interface VethResource {
   readonly kind: 'veth'
   readonly name: string
   readonly bridge: string
+  /** That of its network's ports (`portGroup`). Absent: as earlier versions recorded it, that of bridges. */
+  readonly group?: number
   readonly mtu: number
   readonly peer: {
     readonly namespace?: NamespaceRef

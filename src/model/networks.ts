@@ -67,14 +67,14 @@ async function create(
     await engine.perform({
       what: `creating network "${record.name}"`,
       claims: [{ owner: record.id, from: [], to: resources }],
-      intent: [applied('creating', record, resources)],
+      intent: [applied('creating', record, resources), engine.numbers.write],
       done: [put('network', record), applied('ready', record, resources)],
       undone: [drop('network', record.id), drop('applied', record.id)],
       ...(hooks ? { after: () => createByHooks(hooks, record, signal) } : {}),
       ...(signal ? { signal } : {}),
     })
   } catch (error) {
-    engine.state.networks.drop(record.id)
+    forget(engine, record)
     const writes = await callAll(engine, record, undefined, ['deleteNetwork'], 'quiet')
     if (writes.length > 0) {
       await engine.store.commit(writes).catch(engine.onProblem)
@@ -102,7 +102,7 @@ async function planned(
   const driver = engine.driver(options.driver ?? 'bridge')
   refuseSecond(engine, driver, options.name)
   const draft: NetworkState = {
-    record: draftOf(options, driver.name, made),
+    record: draftOf(engine, options, driver.name, view, made),
     state: 'creating',
     pools: {},
     resources: [],
@@ -119,7 +119,7 @@ async function planned(
     engine.state.putNetwork(network)
     return { ...network, resources }
   } catch (error) {
-    engine.state.networks.drop(draft.record.id)
+    forget(engine, draft.record)
     throw error
   }
 }
@@ -213,9 +213,16 @@ async function plan(
 }
 
 /** Without what only the driver can say. */
-function draftOf(options: Parsed, driver: string, made: MadeNetwork | undefined): NetworkRecord {
+function draftOf(
+  engine: Engine,
+  options: Parsed,
+  driver: string,
+  view: HostView,
+  made: MadeNetwork | undefined,
+): NetworkRecord {
+  const id = made?.id ?? newId<NetworkId>()
   return {
-    id: made?.id ?? newId<NetworkId>(),
+    id,
     name: options.name,
     driver,
     ipam: options.ipam ?? 'local',
@@ -225,7 +232,13 @@ function draftOf(options: Parsed, driver: string, made: MadeNetwork | undefined)
     labels: options.labels ?? {},
     options: {},
     ...(made ? { runtime: made.runtime } : {}),
+    number: engine.numbers.take(id, view),
   }
+}
+
+function forget({ state, numbers }: Engine, { id, number }: NetworkRecord): void {
+  state.networks.drop(id)
+  numbers.release(number)
 }
 
 async function withoutGateways(
@@ -305,7 +318,7 @@ async function remove(engine: Engine, id: NetworkId, signal: AbortSignal | undef
     engine.state.putNetwork(network)
     throw error
   }
-  engine.state.networks.drop(id)
+  forget(engine, record)
   followPlugins(engine)
   forgetIdle(engine, id)
   await releasePools(engine.ipam(record.ipam), pools)

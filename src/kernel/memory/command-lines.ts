@@ -1,6 +1,7 @@
 import { bracketed, familyOf, socketText } from '../../address/address.ts'
 import { portsText } from '../../address/port.ts'
 import type { NamesResource, Upstream } from '../kept-resource.ts'
+import { networkOf } from '../link-groups.ts'
 import type {
   AddressResource,
   BridgeResource,
@@ -120,13 +121,14 @@ function bridgeLine({ origin, name, mtu, mac, ipv6 }: BridgeResource): string {
   return `ip link add ${name} up group cnm${options} type bridge${ipv6Note(ipv6)}`
 }
 
-function vethLine({ name, bridge, mtu, peer }: VethResource): string {
+function vethLine({ name, bridge, group, mtu, peer }: VethResource): string {
   const master = option('master', bridge === '' ? undefined : bridge)
   const { namespace } = peer
   const where = namespace === undefined ? '' : ` netns ${namespace.path}`
   const state = namespace === undefined ? '' : ' up'
   const inner = `${peer.name}${state} mtu ${mtu} address ${peer.mac}${where}`
-  const outer = `ip link add ${name} up group cnm${master} mtu ${mtu}`
+  const groupName = group === undefined ? 'cnm' : `cnm-${networkOf(group)}`
+  const outer = `ip link add ${name} up group ${groupName}${master} mtu ${mtu}`
   return `${outer} type veth peer name ${inner}${ipv6Note(peer.ipv6)}`
 }
 

@@ -1,9 +1,10 @@
 import { CnmError, KernelError } from '../../../base/errors.ts'
+import { LINK_GROUP } from '../../link-groups.ts'
 import { type BridgeResource, resourceKey, type VethResource } from '../../resource.ts'
-import { isAlive } from '../host-view.ts'
 import type { Message } from '../netlink/message.ts'
-import { condemnedName, LINK_GROUP } from '../ours.ts'
+import { condemnedName, isAlive, isOurs } from '../ours.ts'
 import type { Place } from '../place.ts'
+import { portSettings, portSettingsOf } from '../port-settings.ts'
 import {
   getLink,
   type Link,
@@ -25,6 +26,8 @@ interface Wish {
   readonly kind: OwnKind
   readonly key: string
   readonly message: Message
+  /** Whether a link of that name and kind is ours, though its group doesn't say so. */
+  knows?(found: Link): boolean
   /** Makes a link of that name and kind what it should be; false: it has to be made anew. */
   adjust(found: Link): boolean
   /** Throws what it is really about, where the kernel's word for it doesn't say so. */
@@ -64,11 +67,11 @@ export function makeVeths(transaction: Transaction, veths: readonly VethResource
     const index = host.index(veth.name)
     return {
       key: resourceKey(veth),
-      message: setLink(index, { hairpin: true, ipv6AddressGeneration: 'none' }),
+      message: setLink(index, { ...portSettings, ipv6AddressGeneration: 'none' }),
       // A kernel without IPv6 has no such setting.
       refused: ({ errno }) => {
         if (errno !== 'EAFNOSUPPORT') return false
-        host.socket.request(setLink(index, { hairpin: true }))
+        host.socket.request(setLink(index, portSettings))
         return true
       },
     }
@@ -141,7 +144,8 @@ function settle(transaction: Transaction, wish: Wish): true {
     return true
   }
   if (isAlive(link)) {
-    if (link.group !== LINK_GROUP || link.kind !== wish.kind) throw foreign(wish.name, link)
+    const isOwn = link.kind === wish.kind && (isOurs(link) || wish.knows?.(link))
+    if (!isOwn) throw foreign(wish.name, link)
     if (wish.adjust(link)) return true
     transaction.send(transaction.host.socket, [condemn(transaction, link, wish.key, true)])
   }
@@ -183,7 +187,7 @@ function wishForBridge(transaction: Transaction, bridge: BridgeResource): Wish {
 
 function wishForVeth(transaction: Transaction, veth: VethResource): Wish {
   const { host } = transaction
-  const { name, mtu } = veth
+  const { name, mtu, group = LINK_GROUP } = veth
   const key = resourceKey(veth)
   const place = transaction.places.at(veth.peer.namespace)
   const peer = { name: veth.peer.name, mtu, mac: veth.peer.mac }
@@ -191,29 +195,33 @@ function wishForVeth(transaction: Transaction, veth: VethResource): Wish {
   if (place.findIndex(peer.name) !== undefined && host.findIndex(name) === undefined) {
     throw taken(veth)
   }
+  const otherEnd = (found: Link): Link | undefined => {
+    const other = findLink(place, peer.name)
+    return other?.index === found.peer && other?.peer === found.index ? other : undefined
+  }
   return {
     name,
     kind: 'veth',
     key,
+    // Somebody has taken it out of its group, but not out of the sandbox.
+    knows: (found) => veth.peer.namespace !== undefined && otherEnd(found) !== undefined,
     message: newVeth({
       name,
       mtu,
       master,
       up: true,
-      group: LINK_GROUP,
+      group,
       ...oneQueue,
       peer: { ...peer, ...oneQueue, namespaceFd: place.fd },
     }),
     adjust(found) {
       if (veth.peer.namespace === undefined) {
-        adjust(transaction, host, found, { mtu, master }, key)
+        adjust(transaction, host, found, { mtu, master, group }, key)
         return true
       }
-      const other = findLink(place, peer.name)
-      if (other === undefined || other.index !== found.peer || other.peer !== found.index) {
-        return false
-      }
-      adjust(transaction, host, found, { mtu, master }, key)
+      const other = otherEnd(found)
+      if (other === undefined) return false
+      adjust(transaction, host, found, { mtu, master, group }, key)
       adjust(transaction, place, other, { mtu, mac: peer.mac }, key)
       return true
     },
@@ -246,14 +254,15 @@ function adjust(
   transaction: Transaction,
   place: Place,
   link: Link,
-  wanted: Partial<Pick<Link, 'mtu' | 'mac' | 'master'>>,
+  wanted: Partial<Pick<Link, 'mtu' | 'mac' | 'master' | 'group'>>,
   key: string,
 ): void {
-  const { mtu, mac, master } = wanted
+  const { mtu, mac, master, group } = wanted
   const change = {
     ...(mtu === undefined || mtu === link.mtu ? {} : { mtu }),
     ...(mac === undefined || mac === link.mac ? {} : { mac }),
     ...(master === undefined || master === link.master ? {} : { master }),
+    ...(group === undefined || group === link.group ? {} : { group }),
     ...(link.up ? {} : { up: true }),
   }
   if (Object.keys(change).length === 0) return
@@ -261,6 +270,7 @@ function adjust(
     ...('mtu' in change ? { mtu: link.mtu } : {}),
     ...('mac' in change && link.mac !== undefined ? { mac: link.mac } : {}),
     ...('master' in change ? { master: link.master ?? 0 } : {}),
+    ...('group' in change ? { group: link.group } : {}),
     ...('up' in change ? { up: false } : {}),
   }
   transaction.send(place.socket, [
@@ -270,8 +280,9 @@ function adjust(
       undo: () => {
         place.socket.request(setLink(link.index, back))
         // A port's own settings don't survive a change of the bridge.
-        const { hairpin } = link
-        if (hairpin) place.socket.request(setLink(link.index, { hairpin }))
+        if (link.master !== undefined && 'master' in change) {
+          place.socket.request(setLink(link.index, portSettingsOf(link)))
+        }
       },
     },
   ])

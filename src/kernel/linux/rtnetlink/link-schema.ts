@@ -25,6 +25,7 @@ const IFLA_INFO_SLAVE_KIND = 4
 const IFLA_INFO_SLAVE_DATA = 5
 
 const IFLA_BRPORT_MODE = 4
+const IFLA_BRPORT_GROUP_FWD_MASK = 31
 const VETH_INFO_PEER = 1
 const AF_INET = 2
 const AF_INET6 = 10
@@ -62,7 +63,10 @@ const vethData = schema({
   peer: [VETH_INFO_PEER, body(ifinfomsg, schema(plainAttributes))],
 })
 
-const bridgePort = schema({ hairpin: [IFLA_BRPORT_MODE, bool] })
+const bridgePort = schema({
+  hairpin: [IFLA_BRPORT_MODE, bool],
+  groupForwarding: [IFLA_BRPORT_GROUP_FWD_MASK, u16],
+})
 
 /** One more kind of link is one more entry here (and one in `slave`, if it has ports). */
 const linkInfo = schema({
