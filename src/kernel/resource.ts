@@ -240,10 +240,12 @@ export interface AnnouncementResource {
 }
 
 /**
- * The one rule of ours in a table of somebody else's: an accept with our comment at the beginning of
- * chain DOCKER-USER of table `filter`, for packets with this mark. Equivalent to:
- * `iptables -I DOCKER-USER -m mark --mark MARK/MARK -m comment --comment cnm -j ACCEPT`. Where there
- * is no such chain, nobody has to be asked: nothing is done, and nothing is missing.
+ * The one rule of ours in a table of somebody else's: an accept with our comment in chain
+ * DOCKER-USER of table `filter`, for packets with this mark, behind the rules of others: the last one,
+ * or the last before an unconditional RETURN. Equivalent to:
+ * `iptables -A DOCKER-USER -m mark --mark MARK/MARK -m comment --comment cnm -j ACCEPT`. Whatever has
+ * that comment there is ours, and elsewhere in the chain or in another form it is different. Where
+ * there is no such chain, nobody has to be asked: nothing is done, and nothing is missing.
  */
 export interface ConsentResource {
   readonly kind: 'consent'

@@ -76,7 +76,7 @@ function notedLine(resource: Noted): string {
     case 'consent': {
       const { family, mark } = resource
       const command = family === 'ip' ? 'iptables' : 'ip6tables'
-      return `${command} -I DOCKER-USER -m mark --mark ${mark}/${mark} -m comment --comment cnm -j ACCEPT`
+      return `${command} -A DOCKER-USER -m mark --mark ${mark}/${mark} -m comment --comment cnm -j ACCEPT`
     }
     case 'resolver': {
       const { namespace, servers } = resource
