@@ -1,5 +1,3 @@
-/// <reference types="node" preserve="true" />
-
 /**
  * libcnm: the Container Network Model for Linux.
  *

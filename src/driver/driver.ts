@@ -202,6 +202,8 @@ export interface BornLink {
   readonly mtu: number
   readonly mac: MacAddress
   readonly ipv6: boolean
+  /** false: the bridge knows by FdbResources alone which MACs are behind its port. Default: true. */
+  readonly learning?: boolean
 }
 
 /** A link of the host's that is moved into the sandbox; leaving moves it back under its old name. */

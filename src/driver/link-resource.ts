@@ -12,6 +12,7 @@ export function linkResource(
     const { mac } = attached
     return { kind: 'lent-link', name, namespace, inside: link, ...(mac ? { mac } : {}), ipv6 }
   }
-  const { bridge, mtu, mac } = attached
-  return { kind: 'veth', name, bridge, mtu, peer: { namespace, name: link, mac, ipv6 } }
+  const { bridge, mtu, mac, learning } = attached
+  const port = { bridge, mtu, ...(learning === undefined ? {} : { learning }) }
+  return { kind: 'veth', name, ...port, peer: { namespace, name: link, mac, ipv6 } }
 }

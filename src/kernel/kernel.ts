@@ -1,7 +1,13 @@
 import type { Cidr, IpAddress, MacAddress, Prefix } from '../address/address.ts'
 import type { PortRange, Protocol } from '../address/port.ts'
 import type { KeptResource } from './kept-resource.ts'
-import type { ElementResource, NamespaceRef, ReservationResource, Resource } from './resource.ts'
+import type {
+  ElementResource,
+  NamespaceRef,
+  NeighbourResource,
+  ReservationResource,
+  Resource,
+} from './resource.ts'
 
 /**
  * THE DOOR. Whatever asks or changes the machine goes through this interface; `kernel/linux` is the
@@ -116,6 +122,8 @@ export interface Survey {
   /** Links of our link group in the host's namespace. */
   readonly links: readonly SurveyedLink[]
   readonly namespaces: readonly SurveyedNamespace[]
+  /** Permanent ones of the host that carry our protocol number, where the kernel keeps it (5.0). */
+  readonly neighbours: readonly NeighbourResource[]
   /** Those of one owner that follow one another perhaps as a run, whichever they were added in. */
   readonly elements: readonly ElementResource[]
   /** What the keeper of this engine's folder holds; absent: nothing. */
@@ -204,10 +212,8 @@ export interface HostLink {
   readonly mtu: number
   /** `bridge`, `veth`, … or `device` for hardware and loopback. */
   readonly type: string
-  /** true: a link of our groups, made by us. */
+  /** true: a link of our group, made by us. */
   readonly ours: boolean
-  /** The number of the network whose port it is; absent: it is none. */
-  readonly portOf?: number
   /** Whether the host forwards packets that come in here: `net/ipv4/conf/IF/forwarding`. */
   readonly forwarding4: boolean
   /**

@@ -16,6 +16,8 @@ export type Resource =
   | LentLinkResource
   | AddressResource
   | RouteResource
+  | NeighbourResource
+  | FdbResource
   | SysctlResource
   | TableResource
   | ElementResource
@@ -63,7 +65,7 @@ export interface BridgeResource {
 }
 
 /**
- * A veth pair: the host end `name`, up and on `bridge` in hairpin mode, in its group; the peer
+ * A veth pair: the host end `name`, up and on `bridge` in hairpin mode, in our link group; the peer
  * born inside `peer.namespace`, up. Removal takes the host end down, off its bridge and into the
  * condemned group at once (effective immediately) and deletes the pair in the background.
  * Where the namespace stays, the peer is first taken down and renamed, so that its name is free again.
@@ -75,9 +77,12 @@ export interface VethResource {
   readonly kind: 'veth'
   readonly name: string
   readonly bridge: string
-  /** That of its network's ports (`portGroup`). Absent: as earlier versions recorded it, that of bridges. */
-  readonly group?: number
   readonly mtu: number
+  /**
+   * false: what comes from it doesn't tell the bridge where a MAC is; only an FdbResource does. Else it could
+   * fill the bridge's table, and take other ports' MACs. Default: true.
+   */
+  readonly learning?: boolean
   readonly peer: {
     readonly namespace?: NamespaceRef
     readonly name: string
@@ -124,6 +129,32 @@ export interface RouteResource {
   readonly destination: Prefix
   readonly gateway?: IpAddress
   readonly link: string
+}
+
+/**
+ * Who has an address on a link of the host, once and for all: nobody is asked, no answer changes it, and it
+ * counts for no limit. Equivalent to: `ip neighbour replace ADDRESS lladdr MAC dev LINK nud permanent`. Carries
+ * our protocol number. It goes with the link, when the link goes down, and when the link gets another MAC (a
+ * bridge that was given none changes its own with its ports).
+ */
+export interface NeighbourResource {
+  readonly kind: 'neighbour'
+  readonly link: string
+  readonly address: IpAddress
+  readonly mac: MacAddress
+}
+
+/**
+ * Behind which port of a bridge a MAC is, once and for all: a frame with that sender from another port changes
+ * nothing. Equivalent to: `bridge fdb replace MAC dev LINK master static sticky`. It goes with the port.
+ */
+export interface FdbResource {
+  readonly kind: 'fdb'
+  /** The port: a link of the host. */
+  readonly link: string
+  /** A bridge has one entry for a MAC. */
+  readonly bridge: string
+  readonly mac: MacAddress
 }
 
 /**
@@ -240,12 +271,10 @@ export interface AnnouncementResource {
 }
 
 /**
- * The one rule of ours in a table of somebody else's: an accept with our comment in chain
- * DOCKER-USER of table `filter`, for packets with this mark, behind the rules of others: the last one,
- * or the last before an unconditional RETURN. Equivalent to:
- * `iptables -A DOCKER-USER -m mark --mark MARK/MARK -m comment --comment cnm -j ACCEPT`. Whatever has
- * that comment there is ours, and elsewhere in the chain or in another form it is different. Where
- * there is no such chain, nobody has to be asked: nothing is done, and nothing is missing.
+ * The one rule of ours in a table of somebody else's: an accept with our comment at the beginning of
+ * chain DOCKER-USER of table `filter`, for packets with this mark. Equivalent to:
+ * `iptables -I DOCKER-USER -m mark --mark MARK/MARK -m comment --comment cnm -j ACCEPT`. Where there
+ * is no such chain, nobody has to be asked: nothing is done, and nothing is missing.
  */
 export interface ConsentResource {
   readonly kind: 'consent'
@@ -290,6 +319,10 @@ export function resourceKey(resource: Resource): string {
       return `address:${place(resource)}:${resource.link}:${resource.address}`
     case 'route':
       return `route:${place(resource)}:${resource.destination}`
+    case 'neighbour':
+      return `neighbour:${resource.link}:${resource.address}`
+    case 'fdb':
+      return `fdb:${resource.bridge}:${resource.mac}`
     case 'sysctl':
       return `sysctl:${place(resource)}:${resource.name}`
     case 'table':
@@ -322,6 +355,13 @@ export function resourceKey(resource: Resource): string {
     case 'hosts-entry':
       return `hosts-entry:${resource.path}:${resource.address} ${resource.names.join(' ')}`
   }
+}
+
+/** Host ends of pairs that another engine has: they may be gone with it, and whatever is on them. */
+export function namesElsewhere(resources: readonly Resource[]): ReadonlySet<string> {
+  return new Set(
+    resources.flatMap((it) => (it.kind === 'veth' && !it.peer.namespace ? [it.name] : [])),
+  )
 }
 
 /** The elements of a run, one by one; a single one is itself. */

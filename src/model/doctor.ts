@@ -77,11 +77,24 @@ async function restoreKeeper({ kernel }: Engine): Promise<readonly string[]> {
 function placesOf({ state }: Engine): (resource: Resource) => string {
   const names = new Map(state.sandboxes.all().map((it) => [it.namespace?.path, it.name]))
   names.delete(undefined)
+  const known = new Map<string, string>()
+  for (const { joined, resources } of state.endpoints.all()) {
+    const name = joined && state.sandboxes.get(joined.sandbox)?.name
+    if (name === undefined) continue
+    for (const it of resources) if (isAtHost(it)) known.set(resourceKey(it), name)
+  }
   return (resource) => {
+    const at = isAtHost(resource) ? known.get(resourceKey(resource)) : undefined
+    if (at !== undefined) return ` (sandbox "${at}")`
     const inside = resource.kind === 'veth' ? resource.peer : resource
     const name = 'namespace' in inside ? names.get(inside.namespace?.path) : undefined
     return name === undefined ? '' : ` (sandbox "${name}")`
   }
+}
+
+/** What the host knows of a sandbox. */
+function isAtHost({ kind }: Resource): boolean {
+  return kind === 'neighbour' || kind === 'fdb'
 }
 
 /** Networks that would be forgotten with this process, as somebody has removed their records. */

@@ -38,6 +38,7 @@ function orphansOf(engine: Engine, survey: Survey): Resource[] {
   const all: Resource[] = [
     ...survey.links.map((link) => linkResource(link, survey)),
     ...survey.namespaces.map(({ path }): Resource => ({ kind: 'namespace', namespace: { path } })),
+    ...survey.neighbours,
   ]
   return [
     ...[...all, ...(survey.kept ?? [])].filter((resource) => !keys.has(resourceKey(resource))),
@@ -86,6 +87,8 @@ export function orphanText(resource: Resource): string {
       return `${resource.kind} ${resource.name} belongs to no network or endpoint`
     case 'namespace':
       return `namespace ${resource.namespace.path} belongs to no sandbox`
+    case 'neighbour':
+      return `neighbour ${resource.address} on ${resource.link} belongs to no endpoint`
     case 'element':
       return `element { ${keyText(resource)} } of ${resource.family} ${resource.table} ${resource.set} belongs to nobody`
     case 'names':

@@ -11,7 +11,6 @@ import type { EngineDns } from './engine-dns.ts'
 import { EventBus } from './event-bus.ts'
 import { type Claim, ClaimConflict, Ledger } from './ledger.ts'
 import { NamesState } from './names-state.ts'
-import { NetworkNumbers } from './network-numbers.ts'
 import { PluginState } from './plugin-state.ts'
 import { PortTable } from './port-table.ts'
 import { ModelState } from './state.ts'
@@ -75,7 +74,6 @@ export class Engine {
   readonly ledger = new Ledger()
   readonly names = new NamesState()
   readonly plugged = new PluginState()
-  readonly numbers = new NetworkNumbers()
   /** Who holds which ports of the host. */
   readonly ports = new PortTable()
   /** Where the search for any free port goes on. */

@@ -67,14 +67,14 @@ async function create(
     await engine.perform({
       what: `creating network "${record.name}"`,
       claims: [{ owner: record.id, from: [], to: resources }],
-      intent: [applied('creating', record, resources), engine.numbers.write],
+      intent: [applied('creating', record, resources)],
       done: [put('network', record), applied('ready', record, resources)],
       undone: [drop('network', record.id), drop('applied', record.id)],
       ...(hooks ? { after: () => createByHooks(hooks, record, signal) } : {}),
       ...(signal ? { signal } : {}),
     })
   } catch (error) {
-    forget(engine, record)
+    engine.state.networks.drop(record.id)
     const writes = await callAll(engine, record, undefined, ['deleteNetwork'], 'quiet')
     if (writes.length > 0) {
       await engine.store.commit(writes).catch(engine.onProblem)
@@ -102,7 +102,7 @@ async function planned(
   const driver = engine.driver(options.driver ?? 'bridge')
   refuseSecond(engine, driver, options.name)
   const draft: NetworkState = {
-    record: draftOf(engine, options, driver.name, view, made),
+    record: draftOf(options, driver.name, made),
     state: 'creating',
     pools: {},
     resources: [],
@@ -119,7 +119,7 @@ async function planned(
     engine.state.putNetwork(network)
     return { ...network, resources }
   } catch (error) {
-    forget(engine, draft.record)
+    engine.state.networks.drop(draft.record.id)
     throw error
   }
 }
@@ -213,16 +213,9 @@ async function plan(
 }
 
 /** Without what only the driver can say. */
-function draftOf(
-  engine: Engine,
-  options: Parsed,
-  driver: string,
-  view: HostView,
-  made: MadeNetwork | undefined,
-): NetworkRecord {
-  const id = made?.id ?? newId<NetworkId>()
+function draftOf(options: Parsed, driver: string, made: MadeNetwork | undefined): NetworkRecord {
   return {
-    id,
+    id: made?.id ?? newId<NetworkId>(),
     name: options.name,
     driver,
     ipam: options.ipam ?? 'local',
@@ -232,13 +225,7 @@ function draftOf(
     labels: options.labels ?? {},
     options: {},
     ...(made ? { runtime: made.runtime } : {}),
-    number: engine.numbers.take(id, view),
   }
-}
-
-function forget({ state, numbers }: Engine, { id, number }: NetworkRecord): void {
-  state.networks.drop(id)
-  numbers.release(number)
 }
 
 async function withoutGateways(
@@ -318,7 +305,7 @@ async function remove(engine: Engine, id: NetworkId, signal: AbortSignal | undef
     engine.state.putNetwork(network)
     throw error
   }
-  forget(engine, record)
+  engine.state.networks.drop(id)
   followPlugins(engine)
   forgetIdle(engine, id)
   await releasePools(engine.ipam(record.ipam), pools)

@@ -14,7 +14,6 @@ import type { NamespaceRef, Resource, RouteResource } from '../kernel/resource.t
 import { endpointNames } from './endpoint-names.ts'
 import { sysctlPath } from './endpoint-sysctls.ts'
 import { chooseGateways, type GatewayChoice } from './gateway.ts'
-import { inGroup } from './port-group.ts'
 import type { EndpointRecord, NetworkRecord, PoolRecord, SandboxRecord } from './records.ts'
 import { addressesOf } from './senders.ts'
 
@@ -104,12 +103,7 @@ export function planSandbox(
 ): ReadonlyMap<string, readonly Resource[]> {
   const { namespace, gateways } = sandbox
   if (sandbox.origin === 'elsewhere') {
-    return new Map(
-      endpoints.map((planned) => [
-        planned.record.id,
-        inGroup(planElsewhere(planned), planned.network),
-      ]),
-    )
+    return new Map(endpoints.map((planned) => [planned.record.id, planElsewhere(planned)]))
   }
   const choice = chooseGateways(
     endpoints.map(({ record, network, attachment }) => ({
@@ -125,14 +119,11 @@ export function planSandbox(
   return new Map(
     endpoints.map((planned) => [
       planned.record.id,
-      inGroup(
-        [
-          ...onHost(planned, choice),
-          ...(namespace ? insideSandbox(planned, namespace, choice) : []),
-          ...endpointNames(planned, sandbox, choice, folder),
-        ],
-        planned.network,
-      ),
+      [
+        ...onHost(planned, choice),
+        ...(namespace ? insideSandbox(planned, namespace, choice) : []),
+        ...endpointNames(planned, sandbox, choice, folder),
+      ],
     ]),
   )
 }
@@ -147,9 +138,10 @@ function planElsewhere({ record, attachment, describe }: PlannedEndpoint): reado
   const own = describe(record.ports ?? noPorts)
   const { link: born } = attachment
   if (born?.type !== 'veth') return own
-  const { hostName: name, bridge, mtu, mac, ipv6 } = born
+  const { hostName: name, bridge, mtu, mac, ipv6, learning } = born
+  const port = { bridge, mtu, ...(learning === undefined ? {} : { learning }) }
   const peer = { name: nameToMove(record), mac, ipv6 }
-  return [...own, { kind: 'veth', name, bridge, mtu, peer }]
+  return [...own, { kind: 'veth', name, ...port, peer }]
 }
 
 /** What a link is called on the host until another engine moves it. */

@@ -15,7 +15,6 @@ import { retakePorts } from './host-ports.ts'
 import { Losses } from './losses.ts'
 import { apart, planMembers } from './members.ts'
 import { mendAll } from './mend-all.ts'
-import { isNumbers, readNumbers } from './network-numbers.ts'
 import { refreshNetworks } from './networks.ts'
 import { isOwed, type Owed, readOwed } from './plugin-state.ts'
 import {
@@ -28,7 +27,6 @@ import {
   readSandbox,
   type SandboxRecord,
 } from './records.ts'
-import { regroupPorts } from './regroup.ts'
 import { sandboxResources } from './sandbox-names.ts'
 import { applied, moveZone } from './zone.ts'
 
@@ -38,8 +36,6 @@ interface Stored {
   readonly endpoints: EndpointRecord[]
   readonly sandboxes: SandboxRecord[]
   readonly owed: Owed[]
-  /** The number that was given to a network last. */
-  readonly numbers: number[]
   /** The records of this boot are gone, so what is found on the machine may be ours without a record. */
   readonly lost: boolean
 }
@@ -61,7 +57,6 @@ export async function start(engine: Engine): Promise<Losses> {
   const cleanup: Cleanup = { writes: [], doomed: [] }
   await startNetworks(engine, stored, cleanup, problems)
   await startSandboxes(engine, stored, cleanup, problems)
-  await regroupPorts(engine)
   await takeTables(engine, cleanup)
   await finish(engine, cleanup)
   await replan(engine, problems)
@@ -112,7 +107,6 @@ async function load(engine: Engine, past: string[]): Promise<Stored> {
     endpoints: read('endpoint', readEndpoint).sort(byAge),
     sandboxes: read('sandbox', readSandbox).sort(byAge),
     owed: read('engine', readOwed, isOwed),
-    numbers: read('engine', readNumbers, isNumbers),
     lost: setAside.length > 0 || !records.some(({ kind }) => kind === 'engine'),
   }
 }
@@ -167,7 +161,7 @@ async function startNetworks(
     cleanup.writes.push(...owe(engine, state.network, undefined, ['deleteNetwork']))
     cleanup.writes.push(drop('network', id), drop('applied', id))
   }
-  for (const record of numbered(engine, stored)) {
+  for (const record of [...networks.values()].sort(byAge)) {
     try {
       // One whose driver is missing can't be described.
       engine.driver(record.driver)
@@ -176,26 +170,11 @@ async function startNetworks(
       const resources = states.get(record.id)?.resources ?? []
       engine.ledger.claim([{ owner: record.id, from: [], to: resources }])
       engine.state.putNetwork({ record, state: 'ready', pools, resources, givenMacs: new Map() })
-      const isNew = networks.get(record.id) !== record
-      const writes = isNew ? [put('network', record)] : []
-      await engine.store.commit([...writes, applied('ready', record, resources)])
+      await engine.store.commit([applied('ready', record, resources)])
     } catch (error) {
       problems.push(`network "${record.name}" can't be brought back: ${String(error)}`)
     }
   }
-}
-
-/** In the order in which they were made; those that have no number of their own get one. */
-function numbered(engine: Engine, { networks, numbers: [last] }: Stored): NetworkRecord[] {
-  const { numbers, lastView } = engine
-  const all = [...networks.values()].sort(byAge)
-  const has = new Set(
-    all.filter(({ id, number }) => number !== undefined && numbers.hold(number, id)),
-  )
-  numbers.goOnAfter(last ?? Math.max(0, ...[...has].map(({ number = 0 }) => number)))
-  return all.map((record) => {
-    return has.has(record) ? record : { ...record, number: numbers.take(record.id, lastView) }
-  })
 }
 
 /** What is to be removed from kernel and store. */

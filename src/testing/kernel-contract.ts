@@ -7,6 +7,7 @@ import { keptCases, keptFaultCases, reopenedCases } from './kernel-cases/keeper-
 import { lentLinkCases, lentLinkFaultCases } from './kernel-cases/lent-link-cases.ts'
 import { closeCases, eventCases, goneCases } from './kernel-cases/life-cases.ts'
 import { dependentCases, elsewhereCases, foreignCases } from './kernel-cases/link-cases.ts'
+import { neighbourCases, neighbourFaultCases } from './kernel-cases/neighbour-cases.ts'
 import { adoptCases, observeCases } from './kernel-cases/observe-cases.ts'
 import { flowsCases, portFaultCases, runCases } from './kernel-cases/port-cases.ts'
 import { programCases, socketCases } from './kernel-cases/program-cases.ts'
@@ -55,6 +56,8 @@ export function kernelContract(name: string, { open, skips = {} }: KernelContrac
     group('lent links', lentLinkCases)
     group('faults of lent links', lentLinkFaultCases, 'faults')
     group('addresses and routes', addressCases)
+    group('neighbours', neighbourCases)
+    group('faults of neighbours', neighbourFaultCases, 'faults')
     group('sysctls', sysctlCases)
     group('tables and elements', rulesetCases)
     group('runs of elements', runCases)

@@ -2,20 +2,26 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Cidr, IpAddress, MacAddress, Prefix } from '#dist/address/address.js'
 import {
   deleteAddress,
+  deleteFdb,
   deleteNeighbour,
   deleteRoute,
   deleteRule,
   getLink,
   listAddresses,
+  listFdb,
   listNeighbours,
   listRoutes,
   listRules,
   type NetlinkSocket,
   newAddress,
+  newBridge,
+  newFdb,
+  newNeighbour,
   newRoute,
   newRule,
   newVeth,
   RT_TABLE_MAIN,
+  replaceFdb,
   replaceNeighbour,
   replaceRoute,
   setLink,
@@ -195,15 +201,46 @@ describe('addresses, routes, rules and neighbours', () => {
         mac: lladdr,
         state: 0x80,
         permanent: true,
+        protocol: undefined,
       })
     }
     expect(ip('neigh show dev a')).toEqual([
       { dst: '10.7.0.9', lladdr: '02:00:00:00:00:09', state: ['PERMANENT'] },
       { dst: 'fd00::9', lladdr: '02:00:00:00:00:0a', state: ['PERMANENT'] },
     ])
-    expect(listNeighbours(socket, { family: 6, link })).toHaveLength(1)
+    expect(listNeighbours(socket, { family: 6, link }).filter((it) => it.permanent)).toHaveLength(1)
     for (const [ip] of entries) socket.request(deleteNeighbour(link, ip))
     expect(ip('neigh show dev a nud permanent')).toEqual([])
     expect(own.refusal(deleteNeighbour(link, address('10.7.0.77'))).errno).toBe('ENOENT')
+  })
+
+  it('adds neighbours that say whose they are', () => {
+    const whose = [address('10.7.0.9'), mac('02:00:00:00:00:09'), 211] as const
+    socket.request(newNeighbour(link, ...whose))
+    expect(ip('neigh show dev a nud permanent')).toMatchObject([{ protocol: '211' }])
+    const listed = listNeighbours(socket, { link })
+    expect(listed).toContainEqual(expect.objectContaining({ permanent: true, protocol: 211 }))
+    expect(own.refusal(newNeighbour(link, ...whose)).errno).toBe('EEXIST')
+  })
+
+  it('fixes a MAC at a port of a bridge', () => {
+    socket.request(newBridge({ name: 'br0', up: true }))
+    const bridge = getLink(socket, 'br0').index
+    socket.request(setLink(link, { master: bridge }))
+    socket.request(setLink(link, { learning: false }))
+    expect(getLink(socket, link)).toMatchObject({ learning: false, hairpin: false })
+    const fixed = mac('02:00:00:00:00:09')
+    const shown = () => {
+      const rows = JSON.parse(runSync('bridge', '-j', '-d', 'fdb', 'show', 'br', 'br0')) as Row[]
+      return rows.filter((row) => row.mac === fixed)
+    }
+    socket.request(newFdb(link, fixed))
+    expect(shown()).toMatchObject([{ ifname: 'a', flags: ['sticky'], state: 'static' }])
+    expect(own.refusal(newFdb(link, fixed)).errno).toBe('EEXIST')
+    socket.request(replaceFdb(link, fixed))
+    expect(listFdb(socket, bridge)).toContainEqual({ port: link, mac: fixed, fixed: true })
+    socket.request(deleteFdb(link, fixed))
+    expect(shown()).toEqual([])
+    expect(own.refusal(deleteFdb(link, fixed)).errno).toBe('ENOENT')
   })
 })

@@ -10,7 +10,7 @@ interface IpLink {
   readonly flags: readonly string[]
   readonly linkinfo?: {
     readonly info_kind?: string
-    readonly info_slave_data?: { readonly hairpin?: boolean }
+    readonly info_slave_data?: { readonly hairpin?: boolean; readonly learning?: boolean }
   }
   readonly addr_info: readonly {
     readonly local: string
@@ -21,6 +21,19 @@ interface IpLink {
 
 interface NftEntry {
   readonly table?: { readonly family: string; readonly name: string }
+}
+
+interface IpNeighbour {
+  readonly dst: string
+  readonly dev: string
+  readonly lladdr?: string
+  readonly protocol?: string
+}
+
+interface FdbEntry {
+  readonly mac: string
+  readonly ifname: string
+  readonly state?: string
 }
 
 interface IpRoute {
@@ -64,6 +77,8 @@ one() { local said=$("$@"); echo "\${said:-[]}"; }
 one ip -d -j addr
 one ip -j route
 one ip -6 -j route
+one ip -d -j neigh show nud permanent
+one bridge -j fdb
 nft -j list ruleset
 one tc -j qdisc
 for l in $(tc qdisc | sed -n 's/^qdisc clsact .* dev \\([^ ]*\\) .*/\\1/p')
@@ -72,12 +87,14 @@ grep '' /proc/sys/net/ipv4/conf/*/{forwarding,medium_id} /proc/sys/net/ipv6/conf
 
 async function namespaceState(host: ThrowAwayHost, path: string): Promise<string[]> {
   const output = await host.inside(path, ['bash', '-c', script])
-  const [links, routes4, routes6, rules, qdiscs, ...others] = output
+  const [links, routes4, routes6, neighbours, fdb, rules, qdiscs, ...others] = output
     .split('\n')
     .filter((line) => line !== '')
   const lines = [
     ...parse<IpLink>(links).flatMap((link) => [linkLine(link), ...addressLines(link)]),
     ...[...parse<IpRoute>(routes4), ...parse<IpRoute>(routes6)].flatMap(routeLines),
+    ...parse<IpNeighbour>(neighbours).map(neighbourLine),
+    ...parse<FdbEntry>(fdb).flatMap(fdbLines),
     ...ruleLines(rules),
     ...parse<TcQdisc>(qdiscs).flatMap(qdiscLines),
     ...others,
@@ -93,7 +110,8 @@ function linkLine({ ifname, mtu, group, master, address, flags, linkinfo }: IpLi
   const { info_kind = 'device', info_slave_data } = linkinfo ?? {}
   const mac = ifname.startsWith('eth') ? ` mac ${address}` : ''
   const up = flags.includes('UP') ? 'up' : 'down'
-  const port = master === undefined ? '' : ` on ${master} hairpin ${info_slave_data?.hairpin}`
+  const { hairpin, learning } = info_slave_data ?? {}
+  const port = master === undefined ? '' : ` on ${master} hairpin ${hairpin} learning ${learning}`
   return `link ${ifname} ${info_kind} ${up} mtu ${mtu} group ${group}${mac}${port}`
 }
 
@@ -106,6 +124,14 @@ function addressLines({ ifname, addr_info }: IpLink): readonly string[] {
 function routeLines({ dst, gateway, dev, protocol }: IpRoute): readonly string[] {
   if (dst.startsWith('fe80:')) return []
   return [`route ${dst} via ${gateway} on ${dev} by ${protocol}`]
+}
+
+function neighbourLine({ dst, dev, lladdr, protocol }: IpNeighbour): string {
+  return `neighbour ${dst} is ${lladdr} on ${dev} by ${protocol}`
+}
+
+function fdbLines({ mac, ifname, state }: FdbEntry): readonly string[] {
+  return state === 'static' ? [`mac ${mac} behind ${ifname}`] : []
 }
 
 /** Those that somebody has made, with their times rounded. That a tbf has a queue is not always shown. */

@@ -3,6 +3,7 @@ import { macFor } from '../../address/mac.ts'
 import type { Attachment, EndpointSpec, NetworkSpec } from '../driver.ts'
 import { gateways } from './gateways.ts'
 import { bridgeName, portName } from './names.ts'
+import { exactMac } from './neighbours.ts'
 import { type BridgeOptions, optionsOf } from './options.ts'
 
 /** Stands for the address in MACs of what has none. */
@@ -11,7 +12,7 @@ export const noAddress = parseAddress('::')
 /** See NetworkDriver.attachment. */
 export function attachment(network: NetworkSpec, endpoint: EndpointSpec): Attachment {
   const options = optionsOf(network)
-  const address = endpoint.ipv4 ?? endpoint.ipv6 ?? noAddress
+  const mac = exactMac(network, endpoint)
   const announce = announcement(endpoint, options)
   return {
     link: {
@@ -20,8 +21,9 @@ export function attachment(network: NetworkSpec, endpoint: EndpointSpec): Attach
       bridge: bridgeName(network),
       prefix: options.prefix,
       mtu: options.mtu,
-      mac: endpoint.mac ?? macFor(network.id, address),
+      mac: mac ?? macFor(network.id, noAddress),
       ipv6: hasIpv6(network, endpoint),
+      ...(mac === undefined ? {} : { learning: false }),
     },
     addresses: addresses(network, endpoint),
     ...gateways(network),

@@ -21,6 +21,7 @@ import { forwarding } from './forwarding.ts'
 import { auxGateway } from './gateways.ts'
 import { hostAddresses } from './host-addresses.ts'
 import { bridgeName, portName } from './names.ts'
+import { neighbourResources } from './neighbours.ts'
 import {
   type BridgeOptions,
   gatewayMode,
@@ -158,6 +159,7 @@ function describeEndpoint(network: NetworkSpec, endpoint: EndpointSpec): Resourc
       links: links.map(member),
       hairpin: [...new Set(published.map(({ family }) => family))],
     }),
+    ...neighbourResources(network, endpoint),
     ...portResources(network, endpoint),
     ...(rate ? [{ kind: 'rate', link: port, ...rate } as const] : []),
   ]

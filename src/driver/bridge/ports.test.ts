@@ -50,7 +50,8 @@ function binding(text: string): PortBinding {
 /** What there is more than without ports, as keys. */
 function resources(texts: string[], options: RawOptions = {}, rest: Partial<EndpointSpec> = {}) {
   const endpoint = { ...api, ...rest, ports: texts.map(binding) }
-  return keysOf(driver.describeEndpoint(network(options), endpoint, view))
+  const found = driver.describeEndpoint(network(options), endpoint, view)
+  return keysOf(found.filter(({ kind }) => kind !== 'neighbour' && kind !== 'fdb'))
 }
 
 function keysOf(found: readonly Resource[]): string[] {

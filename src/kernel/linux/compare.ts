@@ -2,30 +2,31 @@ import { portsText } from '../../address/port.ts'
 import { isCnmError } from '../../base/errors.ts'
 import type { ResolverResource } from '../kept-resource.ts'
 import type { Difference } from '../kernel.ts'
-import { LINK_GROUP } from '../link-groups.ts'
-import type {
-  AddressResource,
-  BridgeResource,
-  LentLinkResource,
-  NamespaceRef,
-  ReservationResource,
-  Resource,
-  RouteResource,
-  SysctlResource,
-  TableResource,
-  VethResource,
+import {
+  type AddressResource,
+  type BridgeResource,
+  type LentLinkResource,
+  type NamespaceRef,
+  namesElsewhere,
+  type ReservationResource,
+  type Resource,
+  type RouteResource,
+  type SysctlResource,
+  type TableResource,
+  type VethResource,
 } from '../resource.ts'
 import type { Machinery } from './apply/apply.ts'
 import { ElementComparison } from './compare-elements.ts'
 import { compareKept } from './compare-kept.ts'
+import { NeighbourComparison } from './compare-neighbours.ts'
 import { compareResolver, compareZone } from './compare-resolver.ts'
 import { lackedRoute } from './connected-route.ts'
 import { compareConsent } from './docker-user.ts'
 import { compareFile, compareHostsEntry } from './files/compare-files.ts'
+import { isAlive } from './host-view.ts'
 import { compareTable } from './nftables/compare.ts'
-import { isAlive, isOurs } from './ours.ts'
+import { LINK_GROUP } from './ours.ts'
 import { type Place, Places } from './place.ts'
-import { portSettings } from './port-settings.ts'
 import { type LinkAddress, listAddresses } from './rtnetlink/address.ts'
 import { type Link, listLinks } from './rtnetlink/link.ts'
 import { listRoutes, type Route } from './rtnetlink/route.ts'
@@ -56,22 +57,20 @@ interface Contents {
   readonly routes: ReadonlyMap<string, readonly Route[]>
 }
 
-/** On a kernel that can do otherwise. */
-function handsOver({ groupForwarding }: Link): boolean {
-  return groupForwarding !== undefined && groupForwarding !== portSettings.groupForwarding
-}
-
 class Comparison {
   readonly #machinery: Machinery
   readonly #places: Places
   readonly #contents = new Map<string, Contents | undefined>()
   readonly #elements: ElementComparison
+  #neighbours: NeighbourComparison | undefined
   /** Paths of files that are ours. */
   readonly #files: ReadonlySet<string>
+  readonly #elsewhere: ReadonlySet<string>
 
   constructor(machinery: Machinery, places: Places, resources: readonly Resource[]) {
     this.#machinery = machinery
     this.#places = places
+    this.#elsewhere = namesElsewhere(resources)
     this.#files = new Set(resources.flatMap((it) => (it.kind === 'file' ? [it.path] : [])))
     const described = resources.flatMap((it) => (it.kind === 'table' ? [it.definition] : []))
     const tables = [...described, ...machinery.ruleset.definitions]
@@ -94,6 +93,10 @@ class Comparison {
         return this.#address(resource)
       case 'route':
         return this.#route(resource)
+      case 'neighbour':
+        return this.#onHost().neighbour(resource)
+      case 'fdb':
+        return this.#onHost().fdb(resource)
       case 'sysctl':
         return this.#sysctl(resource)
       case 'table':
@@ -126,6 +129,12 @@ class Comparison {
       case 'hosts-entry':
         return compareHostsEntry(resource, this.#files.has(resource.path))
     }
+  }
+
+  #onHost(): NeighbourComparison {
+    const { place, links } = this.#in(undefined)!
+    this.#neighbours ??= new NeighbourComparison(place.socket, links, this.#elsewhere)
+    return this.#neighbours
   }
 
   /** undefined: there is no such namespace. */
@@ -195,16 +204,19 @@ class Comparison {
     return differences(this.#endDifferences(veth, link))
   }
 
-  #endDifferences(veth: VethResource, link: Link): (string | false)[] {
-    const { name, bridge, mtu, group = LINK_GROUP } = veth
+  #endDifferences(
+    { name, bridge, mtu, learning = true }: VethResource,
+    link: Link,
+  ): (string | false)[] {
     const host = this.#in(undefined)
-    const inGroup = `${name} is in group ${link.group}, not ${group}`
     return [
-      link.group !== group && (isOurs(link) ? inGroup : `${name} isn't ours`),
+      link.group !== LINK_GROUP && `${name} isn't ours`,
       !link.up && `${name} is down`,
       link.master !== host?.links.get(bridge)?.index && `${name} isn't on ${bridge}`,
       !link.hairpin && `${name} has hairpin off`,
-      handsOver(link) && `${name} hands the host what comes for 01:80:c2:00:00:00 to 0f`,
+      link.learning !== undefined &&
+        link.learning !== learning &&
+        `${name} has learning ${link.learning ? 'on' : 'off'}`,
       link.mtu !== mtu && `${name} has mtu ${link.mtu}, not ${mtu}`,
     ]
   }

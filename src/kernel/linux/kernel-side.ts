@@ -34,7 +34,7 @@ import type {
   SpawnedProgram,
   ThreadOptions,
 } from './operations.ts'
-import { isAlive } from './ours.ts'
+import { CONDEMNED_GROUP, DYING_GROUP } from './ours.ts'
 import { ownPlace, type Place, Places } from './place.ts'
 import { PortReservations } from './port-reservations.ts'
 import { findHolders } from './port-search.ts'
@@ -93,7 +93,10 @@ export class KernelSide implements Operations {
   }
 
   ready(): Ready {
-    const condemned = listLinks(this.#host.socket).filter((link) => !isAlive(link))
+    const links = listLinks(this.#host.socket)
+    const condemned = links.filter(
+      ({ group }) => group === CONDEMNED_GROUP || group === DYING_GROUP,
+    )
     return { condemned: condemned.map(({ index }) => index) }
   }
 

@@ -2,14 +2,15 @@ import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isCnmError } from '../../base/errors.ts'
 import type { Survey, SurveyedLink, SurveyedNamespace, SurveyQuery } from '../kernel.ts'
-import type { ElementResource } from '../resource.ts'
+import type { ElementResource, NeighbourResource } from '../resource.ts'
 import type { Machinery } from './apply/apply.ts'
 import { hostRoutes } from './host-view.ts'
 import { listOwnedElements } from './nftables/owned-elements.ts'
-import { isOurs } from './ours.ts'
+import { LINK_GROUP, ROUTE_PROTOCOL } from './ours.ts'
 import { type Place, Places } from './place.ts'
 import { listAddresses } from './rtnetlink/address.ts'
 import { type Link, listLinks } from './rtnetlink/link.ts'
+import { listNeighbours } from './rtnetlink/neighbour.ts'
 import { listRoutes, RT_SCOPE_LINK, RTN_UNICAST } from './rtnetlink/route.ts'
 import { ownedByAnother, type Ruleset } from './ruleset.ts'
 import { shapedLink } from './shaping.ts'
@@ -18,7 +19,7 @@ const RT_SCOPE_HOST = 254
 
 export function survey(machinery: Machinery, query: SurveyQuery): Survey {
   const all = listLinks(machinery.host.socket)
-  const ours = all.filter(isOurs)
+  const ours = all.filter(({ group }) => group === LINK_GROUP)
   const names = new Map(all.map(({ index, name }) => [index, name]))
   const kept = machinery.keeper?.mirror.all() ?? []
   return {
@@ -26,6 +27,7 @@ export function survey(machinery: Machinery, query: SurveyQuery): Survey {
     namespaces: pathsIn(query.namespaceDir).flatMap((path) => {
       return surveyedNamespace(machinery, path, ours)
     }),
+    neighbours: surveyedNeighbours(machinery.host, names),
     elements: query.tables.flatMap((table) => surveyedElements(machinery.ruleset, table)),
     ...(kept.length === 0 ? {} : { kept }),
   }
@@ -41,6 +43,17 @@ function surveyedLink(
   const bridge = master === undefined ? undefined : names.get(master)
   const link: SurveyedLink = { name, type: kind, ...(bridge === undefined ? {} : { bridge }) }
   return [link]
+}
+
+function surveyedNeighbours(
+  { socket }: Place,
+  names: ReadonlyMap<number, string>,
+): NeighbourResource[] {
+  return listNeighbours(socket).flatMap(({ permanent, protocol, address, mac, link: index }) => {
+    const link = names.get(index)
+    if (!permanent || protocol !== ROUTE_PROTOCOL || !mac || link === undefined) return []
+    return [{ kind: 'neighbour', link, address, mac }]
+  })
 }
 
 function pathsIn(folder: string | undefined): string[] {

@@ -1,7 +1,6 @@
 import { bracketed, familyOf, socketText } from '../../address/address.ts'
 import { portsText } from '../../address/port.ts'
 import type { NamesResource, Upstream } from '../kept-resource.ts'
-import { networkOf } from '../link-groups.ts'
 import type {
   AddressResource,
   BridgeResource,
@@ -69,6 +68,12 @@ function notedLine(resource: Noted): string {
         bits === undefined ? '' : ` ${direction} ${bits}bit`
       return `tc qdisc replace dev ${link}${rate('root tbf rate', toSandbox)}${rate('ingress ifb tbf rate', fromSandbox)}`
     }
+    case 'neighbour': {
+      const { link, address, mac } = resource
+      return `ip neighbour replace ${address} lladdr ${mac} dev ${link} nud permanent protocol cnm`
+    }
+    case 'fdb':
+      return `bridge fdb replace ${resource.mac} dev ${resource.link} master static sticky`
     case 'announcement': {
       const { namespace, link, address, mac } = resource
       return `# announced in ${namespace.path}: ${address} is at ${mac} on ${link}`
@@ -76,7 +81,7 @@ function notedLine(resource: Noted): string {
     case 'consent': {
       const { family, mark } = resource
       const command = family === 'ip' ? 'iptables' : 'ip6tables'
-      return `${command} -A DOCKER-USER -m mark --mark ${mark}/${mark} -m comment --comment cnm -j ACCEPT`
+      return `${command} -I DOCKER-USER -m mark --mark ${mark}/${mark} -m comment --comment cnm -j ACCEPT`
     }
     case 'resolver': {
       const { namespace, servers } = resource
@@ -121,15 +126,15 @@ function bridgeLine({ origin, name, mtu, mac, ipv6 }: BridgeResource): string {
   return `ip link add ${name} up group cnm${options} type bridge${ipv6Note(ipv6)}`
 }
 
-function vethLine({ name, bridge, group, mtu, peer }: VethResource): string {
+function vethLine({ name, bridge, mtu, learning = true, peer }: VethResource): string {
   const master = option('master', bridge === '' ? undefined : bridge)
   const { namespace } = peer
   const where = namespace === undefined ? '' : ` netns ${namespace.path}`
   const state = namespace === undefined ? '' : ' up'
   const inner = `${peer.name}${state} mtu ${mtu} address ${peer.mac}${where}`
-  const groupName = group === undefined ? 'cnm' : `cnm-${networkOf(group)}`
-  const outer = `ip link add ${name} up group ${groupName}${master} mtu ${mtu}`
-  return `${outer} type veth peer name ${inner}${ipv6Note(peer.ipv6)}`
+  const outer = `ip link add ${name} up group cnm${master} mtu ${mtu}`
+  const note = learning ? '' : ' # learning off'
+  return `${outer} type veth peer name ${inner}${ipv6Note(peer.ipv6)}${note}`
 }
 
 function addressLine({ namespace, link, address }: AddressResource): string {

@@ -1,9 +1,4 @@
-import {
-  type BridgeResource,
-  type NamespaceResource,
-  resourceKey,
-  type VethResource,
-} from '../resource.ts'
+import type { BridgeResource, NamespaceResource, VethResource } from '../resource.ts'
 import type { Link, Machine, Place } from './machine.ts'
 import type { Verbs } from './verbs.ts'
 
@@ -143,7 +138,10 @@ export function clearLink(machine: Machine, place: Place, name: string): void {
     machine.delete(place.routes, key)
     if (onHost) machine.note({ type: 'route', change: 'gone', route })
   }
-  if (onHost) machine.delete(machine.noted, resourceKey({ kind: 'rate', link: name }))
+  for (const [key, noted] of onHost ? machine.noted : []) {
+    const isOnLink = noted.kind === 'rate' || noted.kind === 'neighbour' || noted.kind === 'fdb'
+    if (isOnLink && noted.link === name) machine.delete(machine.noted, key)
+  }
   for (const key of [...place.sysctls.keys()]) {
     if (linkOfSysctl(key) === name) machine.delete(place.sysctls, key)
   }
@@ -152,6 +150,9 @@ export function clearLink(machine: Machine, place: Place, name: string): void {
 function releasePorts(machine: Machine, bridge: string): void {
   for (const [name, link] of machine.host.links) {
     if (link.resource?.kind !== 'veth' || link.resource.bridge !== bridge) continue
+    for (const [key, noted] of machine.noted) {
+      if (noted.kind === 'fdb' && noted.link === name) machine.delete(machine.noted, key)
+    }
     const resource = { ...link.resource, bridge: '' }
     machine.set(machine.host.links, name, { ...link, resource })
   }

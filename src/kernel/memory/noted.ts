@@ -3,9 +3,11 @@ import { portInUse } from '../port-conflict.ts'
 import type {
   AnnouncementResource,
   ConsentResource,
+  FdbResource,
   FileResource,
   FlowsResource,
   HostsEntryResource,
+  NeighbourResource,
   RateResource,
   ReservationResource,
 } from '../resource.ts'
@@ -17,6 +19,8 @@ export type Noted =
   | ReservationResource
   | FlowsResource
   | RateResource
+  | NeighbourResource
+  | FdbResource
   | AnnouncementResource
   | ConsentResource
   | KeptResource
@@ -131,6 +135,31 @@ export const resolvers: Verbs<ResolverResource> = {
   put(machine, resource) {
     machine.enter(resource.namespace)
     noted<ResolverResource>().put(machine, resource)
+  },
+}
+
+export const neighbours: Verbs<NeighbourResource> = {
+  ...noted<NeighbourResource>(),
+
+  put(machine, resource) {
+    const { link } = resource
+    if (!machine.host.links.has(link)) {
+      throw machine.refusal('RTM_NEWNEIGH', 'ENODEV', 'there is no such link', link)
+    }
+    noted<NeighbourResource>().put(machine, resource)
+  },
+}
+
+export const fdbs: Verbs<FdbResource> = {
+  ...noted<FdbResource>(),
+
+  put(machine, resource) {
+    const { link, bridge } = resource
+    const port = machine.host.links.get(link)?.resource
+    if (port?.kind !== 'veth' || port.bridge !== bridge) {
+      throw machine.refusal('RTM_NEWNEIGH', 'ENODEV', `no port of ${bridge}`, link)
+    }
+    noted<FdbResource>().put(machine, resource)
   },
 }
 

@@ -4,7 +4,6 @@ import { isKept } from '../kept-resource.ts'
 import type {
   AdoptedNamespace,
   Difference,
-  HostLink,
   HostRoute,
   HostView,
   Kernel,
@@ -15,8 +14,7 @@ import type {
   SurveyedNamespace,
   SurveyQuery,
 } from '../kernel.ts'
-import { networkOf } from '../link-groups.ts'
-import type { NamespaceRef, Resource } from '../resource.ts'
+import { type NamespaceRef, namesElsewhere, type Resource } from '../resource.ts'
 import { readSysctl } from './addressing.ts'
 import { findThere, same } from './apply.ts'
 import { commandLines, routeLine } from './command-lines.ts'
@@ -24,11 +22,14 @@ import { type Link, type Machine, type Place, processPath } from './machine.ts'
 import { tableName } from './ruleset.ts'
 
 export function differences(machine: Machine, resources: readonly Resource[]): Difference[] {
+  const elsewhere = namesElsewhere(resources)
   return resources.flatMap((resource): Difference[] => {
     const there = findThere(machine, resource)
     if (there === undefined) {
       // It goes with its other end, which is somebody else's.
-      if (resource.kind === 'veth' && resource.peer.namespace === undefined) return []
+      if (resource.kind === 'veth' && elsewhere.has(resource.name)) return []
+      const isOnLink = resource.kind === 'fdb' && !machine.host.links.has(resource.link)
+      if (isOnLink && elsewhere.has(resource.link)) return []
       return [{ resource, state: 'missing', detail: `missing: ${summary(resource)}` }]
     }
     if (same(there, resource)) return []
@@ -59,7 +60,8 @@ export function surveyed(machine: Machine, { namespaceDir, tables }: SurveyQuery
     return [...(machine.tables.get(`${family} ${name}`)?.elements.values() ?? [])]
   })
   const kept = [...machine.noted.values()].filter(isKept)
-  return { links, namespaces, elements, ...(kept.length === 0 ? {} : { kept }) }
+  const neighbours = [...machine.noted.values()].filter((it) => it.kind === 'neighbour')
+  return { links, namespaces, neighbours, elements, ...(kept.length === 0 ? {} : { kept }) }
 }
 
 function surveyedNamespace(place: Place): SurveyedNamespace {
@@ -82,7 +84,6 @@ export function hostView({ host, forceForwarding6, userChains }: Machine): HostV
       mtu,
       type,
       ours: resource !== undefined,
-      ...portOf(resource),
       forwarding4: isOn(`net/ipv4/conf/${name}/forwarding`),
       forwarding6: isOn('net/ipv6/conf/all/forwarding', `net/ipv6/conf/${name}/force_forwarding`),
       routeLocalnet: isOn(`net/ipv4/conf/${name}/route_localnet`),
@@ -98,11 +99,6 @@ export function hostView({ host, forceForwarding6, userChains }: Machine): HostV
     routes: routesOf(host),
     addresses: [...host.addresses.values()],
   }
-}
-
-function portOf(resource: Link['resource']): Pick<HostLink, 'portOf'> {
-  if (resource?.kind !== 'veth' || resource.group === undefined) return {}
-  return { portOf: networkOf(resource.group) }
 }
 
 export function linkStatistics({ host }: Machine): readonly LinkStatistics[] {

@@ -140,10 +140,14 @@ export function elsewhereCases(test: Case): void {
   test('misses nothing when that end has taken the pair with it', async (world) => {
     await add(world, ...networkSample())
     const before = await settledState(world)
-    await add(world, pair)
+    const fdb: Resource = {
+      ...{ kind: 'fdb', link: 'v-one', bridge: 'br-one' },
+      mac: '02:00:00:00:00:02' as MacAddress,
+    }
+    await add(world, pair, fdb)
     await world.others.removeLink('p-one')
-    await expectThere(world, pair)
-    await remove(world, pair)
+    await expectThere(world, pair, fdb)
+    await remove(world, pair, fdb)
     expect(await settledState(world)).toEqual(before)
   })
 

@@ -92,7 +92,7 @@ export function observeCases(test: Case): void {
     await world.others.addNamespace()
     const { namespaceDir } = world
     const tables = [{ family: 'inet', name: 'contract' }] as const
-    const nothing = { links: [], namespaces: [], elements: [] }
+    const nothing = { links: [], namespaces: [], neighbours: [], elements: [] }
     expect(await world.kernel.survey({ namespaceDir, tables })).toEqual(nothing)
     await add(world, ...fullSample(world))
     await remove(world, ...fullSample(world))

@@ -98,7 +98,7 @@ function perform(
   keeping.tell()
   changeFiles(transaction, machinery.hindrances, plan)
   makeBridges(transaction, add.bridges)
-  makeVeths(transaction, add.veths)
+  makeVeths(transaction, plan)
   borrowLinks(transaction, add.lentLinks)
   writeSysctls(transaction, namespaces, plan)
   bringUp(transaction, plan)

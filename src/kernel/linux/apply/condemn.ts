@@ -1,10 +1,15 @@
 import { isKernelError } from '../../../base/errors.ts'
-import { CONDEMNED_GROUP } from '../../link-groups.ts'
-import { condemnedName, isOurs } from '../ours.ts'
+import { CONDEMNED_GROUP, condemnedName, LINK_GROUP } from '../ours.ts'
 import type { Place } from '../place.ts'
-import { portSettingsOf } from '../port-settings.ts'
 import { listAddresses, newAddress } from '../rtnetlink/address.ts'
-import { getLink, type Link, type LinkRef, renameLink, setLink } from '../rtnetlink/link.ts'
+import {
+  getLink,
+  type Link,
+  type LinkChange,
+  type LinkRef,
+  renameLink,
+  setLink,
+} from '../rtnetlink/link.ts'
 import {
   listRoutes,
   type NewRoute,
@@ -12,6 +17,7 @@ import {
   type Route,
   RTPROT_KERNEL,
 } from '../rtnetlink/route.ts'
+import { rememberNeighbours } from './neighbours.ts'
 import type { Step, Transaction } from './transaction.ts'
 
 /** What links of ours can be. */
@@ -21,7 +27,7 @@ export type OwnKind = 'bridge' | 'veth' | 'ifb'
 export function ownLink(host: Place, name: string, kind: OwnKind): Link | undefined {
   const index = host.findIndex(name)
   const link = index === undefined ? undefined : findLink(host, index)
-  return link?.kind === kind && isOurs(link) ? link : undefined
+  return link?.group === LINK_GROUP && link.kind === kind ? link : undefined
 }
 
 export function findLink({ socket }: Place, ref: LinkRef): Link | undefined {
@@ -40,7 +46,9 @@ export function findLink({ socket }: Place, ref: LinkRef): Link | undefined {
 export function condemn(transaction: Transaction, link: Link, key: string, doomed: boolean): Step {
   const { host } = transaction
   // A bridge loses what is on it by going down; on a veth's end here there is nothing.
-  const restore = link.kind === 'bridge' ? remember(host, link.index) : undefined
+  const isBridge = link.kind === 'bridge'
+  const restore = isBridge ? remember(host, link.index) : undefined
+  const restoreNeighbours = isBridge ? rememberNeighbours(transaction, link.index) : undefined
   return {
     key,
     message: setLink(link.index, {
@@ -56,6 +64,7 @@ export function condemn(transaction: Transaction, link: Link, key: string, doome
       transaction.spareLink(link.index)
       reprieve(host, link)
       restore?.()
+      restoreNeighbours?.()
     },
   }
 }
@@ -86,10 +95,18 @@ export function freeName(place: Place, index: number, name: string, key: string)
 
 /** Undoes condemn. */
 function reprieve({ socket }: Place, link: Link): void {
-  const { index, up, group, master } = link
+  const { index, up, master } = link
   const port = master === undefined ? {} : { master }
-  socket.request(setLink(index, { up, group, ...port }))
-  if (master !== undefined) socket.request(setLink(index, portSettingsOf(link)))
+  socket.request(setLink(index, { up, group: LINK_GROUP, ...port }))
+  if (master !== undefined) socket.request(setLink(index, portSettings(link)))
+}
+
+/** A port's own settings don't survive a change of the bridge. */
+export function portSettings({ hairpin, learning }: Link): LinkChange {
+  return {
+    ...(hairpin === undefined ? {} : { hairpin }),
+    ...(learning === undefined ? {} : { learning }),
+  }
 }
 
 /** What is on a link; the answer puts back whatever of it is missing then. */

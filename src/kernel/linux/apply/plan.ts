@@ -11,12 +11,14 @@ import {
   type BridgeResource,
   type ConsentResource,
   type ElementResource,
+  type FdbResource,
   type FileResource,
   type FlowsResource,
   type HostsEntryResource,
   type LentLinkResource,
   type NamespaceRef,
   type NamespaceResource,
+  type NeighbourResource,
   type RateResource,
   type ReservationResource,
   type Resource,
@@ -46,6 +48,8 @@ export interface Sorted {
   readonly lentLinks: readonly LentLinkResource[]
   readonly addresses: readonly AddressResource[]
   readonly routes: readonly RouteResource[]
+  readonly neighbours: readonly NeighbourResource[]
+  readonly fdbs: readonly FdbResource[]
   readonly sysctls: readonly SysctlResource[]
   readonly tables: readonly TableResource[]
   readonly elements: readonly ElementResource[]
@@ -178,6 +182,8 @@ function sort(resources: readonly Resource[]): Sorted {
     lentLinks: all('lent-link'),
     addresses: all('address'),
     routes: all('route'),
+    neighbours: all('neighbour'),
+    fdbs: all('fdb'),
     sysctls: all('sysctl'),
     tables: all('table'),
     elements: all('element'),

@@ -5,13 +5,14 @@ import {
   type RouteResource,
   resourceKey,
 } from '../../resource.ts'
-import { isOurs, ROUTE_PROTOCOL } from '../ours.ts'
+import { LINK_GROUP, ROUTE_PROTOCOL } from '../ours.ts'
 import type { Place } from '../place.ts'
 import { deleteAddress, newAddress } from '../rtnetlink/address.ts'
 import { type Link, listLinks } from '../rtnetlink/link.ts'
 import { deleteRoute, type NewRoute, newRoute, replaceRoute } from '../rtnetlink/route.ts'
 import { condemn, findLink, freeName, ownLink } from './condemn.ts'
 import { giveBackLinks } from './lent-links.ts'
+import { lossSteps } from './neighbours.ts'
 import { type Plan, placedLink } from './plan.ts'
 import { condemnIfb } from './rates.ts'
 import type { Step, Transaction } from './transaction.ts'
@@ -51,7 +52,8 @@ export function takeAway(
   }
   giveBackLinks(transaction, plan.remove.lentLinks)
   const hostLoss = losses.get('')
-  const steps = hostLoss === undefined ? [] : networkSteps(host, plan, hostLoss)
+  const steps = lossSteps(transaction, plan)
+  if (hostLoss !== undefined) steps.push(...networkSteps(host, plan, hostLoss))
   const dyingLinks = new Map<string, number[]>()
   for (const { key, link, namespace } of leaving) {
     const path = namespace?.path ?? ''
@@ -102,8 +104,8 @@ function unlistedVeths(transaction: Transaction, { remove }: Plan): Leaving[] {
     const key = resourceKey(resource)
     return listLinks(place.socket, { kind: 'veth' }).flatMap(({ index, peer, name }) => {
       const link = peer === undefined ? undefined : findLink(transaction.host, peer)
-      const isOther = link?.kind === 'veth' && link.peer === index && isOurs(link)
-      return isOther ? [{ key, link, namespace, inside: name }] : []
+      const isOurs = link?.group === LINK_GROUP && link.kind === 'veth' && link.peer === index
+      return isOurs ? [{ key, link, namespace, inside: name }] : []
     })
   })
 }

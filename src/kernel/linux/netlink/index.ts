@@ -1,5 +1,3 @@
-/// <reference types="node" preserve="true" />
-
 /** `libcnm/netlink`: netlink sockets, attribute schemas as values, and the rtnetlink verbs. */
 
 export {
@@ -16,6 +14,7 @@ export { isKernelError, KernelError } from '../../../base/errors.ts'
 export { CLONE_NEWNET, setns, unshare } from '../ffi/namespace.ts'
 export * from '../rtnetlink/address.ts'
 export type { AddressFamily } from '../rtnetlink/family.ts'
+export * from '../rtnetlink/fdb.ts'
 export * from '../rtnetlink/link.ts'
 export { type LinkBody, linkBody } from '../rtnetlink/link-schema.ts'
 export * from '../rtnetlink/neighbour.ts'

@@ -25,7 +25,8 @@ const IFLA_INFO_SLAVE_KIND = 4
 const IFLA_INFO_SLAVE_DATA = 5
 
 const IFLA_BRPORT_MODE = 4
-const IFLA_BRPORT_GROUP_FWD_MASK = 31
+const IFLA_BRPORT_LEARNING = 8
+const IFLA_BR_FDB_MAX_LEARNED = 49
 const VETH_INFO_PEER = 1
 const AF_INET = 2
 const AF_INET6 = 10
@@ -65,13 +66,13 @@ const vethData = schema({
 
 const bridgePort = schema({
   hairpin: [IFLA_BRPORT_MODE, bool],
-  groupForwarding: [IFLA_BRPORT_GROUP_FWD_MASK, u16],
+  learning: [IFLA_BRPORT_LEARNING, bool],
 })
 
 /** One more kind of link is one more entry here (and one in `slave`, if it has ports). */
 const linkInfo = schema({
   own: variant(IFLA_INFO_KIND, IFLA_INFO_DATA, {
-    bridge: schema({}),
+    bridge: schema({ maxLearned: [IFLA_BR_FDB_MAX_LEARNED, u32] }),
     veth: vethData,
     ifb: schema({}),
   }),

@@ -1,6 +1,6 @@
 import { familyOf, type IpAddress, type MacAddress } from '../../../address/address.ts'
 import { i32, ipAddress, macAddress, u8, u16, u32 } from '../netlink/codec.ts'
-import { type Message, NLM_F_CREATE, NLM_F_REPLACE } from '../netlink/message.ts'
+import { type Message, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../netlink/message.ts'
 import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
 import { body, padding, schema, struct, type ValueOf } from '../netlink/schema.ts'
 import { type AddressFamily, familyNumber } from './family.ts'
@@ -14,7 +14,11 @@ export const RTM_GETNEIGH = 30
 const NDA_DST = 1
 const NDA_LLADDR = 2
 const NDA_IFINDEX = 8
-const NUD_PERMANENT = 0x80
+const NDA_MASTER = 9
+const NDA_PROTOCOL = 12
+export const NUD_REACHABLE = 0x02
+export const NUD_NOARP = 0x40
+export const NUD_PERMANENT = 0x80
 const NTF_USE = 0x01
 
 const ndmsg = struct({
@@ -33,18 +37,39 @@ export const neighbourBody = body(
     address: [NDA_DST, ipAddress],
     mac: [NDA_LLADDR, macAddress],
     link: [NDA_IFINDEX, u32],
+    master: [NDA_MASTER, u32],
+    protocol: [NDA_PROTOCOL, u8],
   }),
 )
 
-/** Equivalent to: `ip neighbour replace ADDRESS lladdr MAC dev LINK nud permanent`. */
-export function replaceNeighbour(link: number, address: IpAddress, mac: MacAddress): Message {
+/**
+ * Equivalent to: `ip neighbour add ADDRESS lladdr MAC dev LINK nud permanent [protocol PROTOCOL]`. Refused with
+ * EEXIST if there is one, though it be one that was asked for.
+ */
+export function newNeighbour(
+  link: number,
+  address: IpAddress,
+  mac: MacAddress,
+  protocol?: number,
+): Message {
+  const message = replaceNeighbour(link, address, mac, protocol)
+  return { ...message, flags: NLM_F_CREATE | NLM_F_EXCL }
+}
+
+/** Equivalent to: `ip neighbour replace ADDRESS lladdr MAC dev LINK nud permanent [protocol PROTOCOL]`. */
+export function replaceNeighbour(
+  link: number,
+  address: IpAddress,
+  mac: MacAddress,
+  protocol?: number,
+): Message {
   return {
     operation: 'RTM_NEWNEIGH',
     type: RTM_NEWNEIGH,
     flags: NLM_F_CREATE | NLM_F_REPLACE,
     body: neighbourBody.encode(
       { family: familyNumber(familyOf(address)), link, state: NUD_PERMANENT },
-      { address, mac },
+      { address, mac, protocol },
     ),
     target: `neighbour ${address} of link #${link}`,
   }
@@ -87,6 +112,8 @@ export interface Neighbour {
   /** NUD_… */
   readonly state: number
   readonly permanent: boolean
+  /** Whose it is, as a number; undefined where nobody has said (or the kernel can't, before 5.0). */
+  readonly protocol: number | undefined
 }
 
 /** Equivalent to: `ip neighbour show [dev LINK] nud all`, with -4 or -6 where a family is given. */
@@ -113,5 +140,6 @@ function toNeighbour({ header, attributes }: ValueOf<typeof neighbourBody>): Nei
     mac: attributes.mac,
     state: header.state,
     permanent: (header.state & NUD_PERMANENT) !== 0,
+    protocol: attributes.protocol,
   }
 }

@@ -4,6 +4,7 @@ import type { Cidr, IpAddress, MacAddress, Prefix } from '../../../address/addre
 import { isKernelError } from '../../../base/errors.ts'
 import type { Message } from '../netlink/message.ts'
 import { addressBody, newAddress, toLinkAddress } from './address.ts'
+import { deleteFdb, replaceFdb } from './fdb.ts'
 import { deleteLink, newBridge, newVeth, setLink, toLink } from './link.ts'
 import { linkBody } from './link-schema.ts'
 import { neighbourBody, replaceNeighbour } from './neighbour.ts'
@@ -75,6 +76,25 @@ const commands: readonly (readonly [command: string, Decoder, Message, recorded:
     '300000001c000505c551056b00000000020000000500000080000000080001000a0700090a0002000200000000090000',
   ],
   [
+    'ip neighbour replace 10.7.0.9 lladdr 02:00:00:00:00:09 dev h0 nud permanent protocol 211',
+    neighbourBody,
+    replaceNeighbour(5, address('10.7.0.9'), mac('02:00:00:00:00:09'), 211),
+    '380000001c000505c551056b0000000002000000050000008000000005000c00d3000000080001000a0700090a000200' +
+      '0200000000090000',
+  ],
+  [
+    'bridge fdb replace 02:00:00:00:00:09 dev h0 master static sticky',
+    neighbourBody,
+    replaceFdb(5, mac('02:00:00:00:00:09')),
+    '280000001c000505c551056b000000000700000005000000420044000a0002000200000000090000',
+  ],
+  [
+    'bridge fdb delete 02:00:00:00:00:09 dev h0 master',
+    neighbourBody,
+    deleteFdb(5, mac('02:00:00:00:00:09')),
+    '280000001d000500c551056b000000000700000005000000c00004000a0002000200000000090000',
+  ],
+  [
     'ip route add 10.9.0.0/16 via 10.7.0.1 dev h0 metric 5 proto 4',
     routeBody,
     newRoute({
@@ -142,6 +162,9 @@ describe('messages', () => {
       'RTM_NEWADDR address 10.7.0.2/24 of link #5',
       'RTM_NEWADDR address fd00::2/64 of link #5',
       'RTM_NEWNEIGH neighbour 10.7.0.9 of link #5',
+      'RTM_NEWNEIGH neighbour 10.7.0.9 of link #5',
+      'RTM_NEWNEIGH forwarding entry 02:00:00:00:00:09 of link #5',
+      'RTM_DELNEIGH forwarding entry 02:00:00:00:00:09 of link #5',
       'RTM_NEWROUTE route 10.9.0.0/16 via 10.7.0.1',
       'RTM_NEWROUTE route ::/0 via fd00::1',
       'RTM_NEWROUTE route 10.8.0.0/16',
