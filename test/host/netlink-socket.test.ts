@@ -112,6 +112,32 @@ describe('the socket', () => {
     watcher.close()
   })
 
+  it('tells of a loss until nothing more can be lost', () => {
+    using watcher = new NetlinkSocket(NETLINK_ROUTE)
+    watcher.join(RTNLGRP_LINK)
+    socket.request(newBridge({ name: 'b0', up: true }))
+    for (let round = 0; round < 50; round++) {
+      socket.requestAll(Array.from({ length: 100 }, (_, i) => setLink('b0', { group: i })))
+    }
+    expect(watcher.receive().overrun).toBe(true)
+    // It is not empty yet, so the kernel drops this one, too.
+    socket.requestAll(bridges('b1'))
+    const rest = []
+    for (;;) {
+      const heard = watcher.receive()
+      rest.push(heard)
+      if (heard.notifications.length === 0) break
+    }
+    const isTold = rest.some(({ notifications }) =>
+      notifications.some(({ body }) => linkBody.decode(body).attributes.name === 'b1'),
+    )
+    expect(isTold).toBe(false)
+    expect(rest.some(({ overrun }) => overrun)).toBe(true)
+    expect(watcher.receive()).toEqual({ notifications: [], overrun: false })
+    socket.requestAll(bridges('b2'))
+    expect(watcher.receive()).toMatchObject({ overrun: false })
+  })
+
   it('fails the k-th change when told to, and nothing of it is done', () => {
     armFault(2)
     const failures = socket.requestAll(bridges('b0', 'b1', 'b2'))

@@ -1,12 +1,15 @@
+import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { isKernelError } from '#dist/base/errors.js'
 import type { KernelEvent } from '#dist/kernel/kernel.js'
+import { linuxKernel } from '#dist/kernel/linux/index.js'
 import { NETLINK_NETFILTER, NetlinkSocket } from '#dist/kernel/linux/netlink/index.js'
 import { NFNLGRP_NFTABLES } from '#dist/kernel/linux/netlink/netfilter.js'
 import { Batch, replaceTable } from '#dist/kernel/linux/nftables/index.js'
 import { RulesetListener } from '#dist/kernel/linux/ruleset-listener.js'
 import type { ElementResource, TableResource } from '#dist/kernel/resource.js'
 import type { TableDefinition } from '#dist/kernel/ruleset.js'
+import { HeardEvents } from '../support/kernel-events.ts'
 import { add, kernelRig, remove } from '../support/kernel-rig.ts'
 import { inOwnNamespace, nft } from '../support/nft.ts'
 
@@ -82,30 +85,53 @@ describe('the listener to the ruleset', () => {
   })
 })
 
-it('a kernel tells of others, and not of ten thousand elements of its own', async () => {
-  await using rig = await kernelRig()
-  const events: KernelEvent[] = []
-  const over = AbortSignal.timeout(10_000)
-  const stream = rig.kernel.events(over)[Symbol.asyncIterator]()
-  const hear = async (isIt: (event: KernelEvent) => boolean) => {
-    for (;;) {
-      const { value, done } = await stream.next()
-      if (done) throw new Error('the stream has ended')
-      events.push(value)
-      if (isIt(value)) return
-    }
-  }
-  const isOf = (table: string) => (event: KernelEvent) =>
-    event.type === 'ruleset' && event.table === table
-  await hear(({ type }) => type === 'resync')
+const isOf = (table: string) => (event: KernelEvent) =>
+  event.type === 'ruleset' && event.table === table
+
+describe('a kernel', () => {
   const table: TableResource = { kind: 'table', definition }
-  events.length = 0
-  await add(rig.kernel, table)
-  for (let n = 0; n < 5; n++) {
-    await add(rig.kernel, run(10_000))
-    await remove(rig.kernel, run(10_000))
-  }
-  await rig.host.nft('add table ip others')
-  await hear(isOf('ip others'))
-  expect(events.filter((event) => !isOf('ip others')(event))).toEqual([])
+
+  it('tells of others, and not of ten thousand elements of its own', async () => {
+    await using rig = await kernelRig()
+    await using heard = await HeardEvents.of(rig.kernel)
+    await add(rig.kernel, table)
+    for (let n = 0; n < 5; n++) {
+      await add(rig.kernel, run(10_000))
+      await remove(rig.kernel, run(10_000))
+    }
+    await rig.host.nft('add table ip others')
+    await heard.hear(isOf('ip others'))
+    const more = heard.all.filter((event) => !isOf('ip others')(event))
+    expect(more).toEqual([])
+  })
+
+  it('tells of others, whatever they call themselves', async () => {
+    await using rig = await kernelRig()
+    await using heard = await HeardEvents.of(rig.kernel)
+    await add(rig.kernel, table)
+    const program = join(rig.host.folder, 'cnm-kernel')
+    await rig.host.sh(`ln -s "$(command -v nft)" ${program}; ${program} add chain inet t c`)
+    await heard.hear(isOf('inet t'))
+    const others = await linuxKernel({ host: rig.host.netns })
+    try {
+      const theirs: TableDefinition = { ...definition, name: 'theirs' }
+      await add(others, { kind: 'table', definition: theirs })
+    } finally {
+      await others.close()
+    }
+    await heard.hear(isOf('inet theirs'))
+  })
+
+  it('tells of each change of others that comes while ten thousand elements come and go', async () => {
+    await using rig = await kernelRig()
+    await using heard = await HeardEvents.of(rig.kernel)
+    await add(rig.kernel, table)
+    for (let n = 0; n < 10; n++) {
+      heard.clear()
+      const own = add(rig.kernel, run(10_000)).then(() => remove(rig.kernel, run(10_000)))
+      await rig.host.nft(`add table ip others${n}`)
+      await heard.hear((event) => event.type === 'resync' || isOf(`ip others${n}`)(event))
+      await own
+    }
+  })
 })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { IpAddress } from '#dist/address/address.js'
 import type { ZoneResource } from '#dist/kernel/kept-resource.js'
-import type { Change, KernelEvent } from '#dist/kernel/kernel.js'
+import type { Change } from '#dist/kernel/kernel.js'
 import { linuxKernel } from '#dist/kernel/linux/index.js'
 import { digAt } from '../support/dig.ts'
 import { ask, startEcho } from '../support/echo.ts'
@@ -9,6 +9,7 @@ import { addressOf, engineRig } from '../support/engine-rig.ts'
 import { failsAtEveryStep } from '../support/failing-steps.ts'
 import { throwAwayHost, uplink } from '../support/host.ts'
 import { isRunning, keeperPid, names } from '../support/keeper-rig.ts'
+import { HeardEvents } from '../support/kernel-events.ts'
 import { add, address, KernelRig, keeperOf, kernelRig, remove } from '../support/kernel-rig.ts'
 import { namespaceOf } from '../support/names-world.ts'
 import { reservation } from '../support/ports.ts'
@@ -189,10 +190,7 @@ describe('the way to the zone', () => {
 
   it('is told and mended where others can change it, and its sockets stay', async () => {
     await using rig = await kernelRig({ persist: false })
-    const events: KernelEvent[] = []
-    const listening = (async () => {
-      for await (const event of rig.kernel.events()) events.push(event)
-    })()
+    await using heard = await HeardEvents.of(rig.kernel)
     await add(rig.kernel, zone(), one)
     const before = [await ruleset(rig), await sockets(rig)]
     for (const [command, state, words] of [
@@ -202,9 +200,9 @@ describe('the way to the zone', () => {
       [`add rule ${TABLE} output accept`, 'different', '5 rules, not 4'],
       [`add chain ${TABLE} more`, 'different', 'is not ours'],
     ] as const) {
-      events.length = 0
+      heard.clear()
       await rig.host.nft(command)
-      await eventually(() => events.some((it) => it.type === 'ruleset' && it.table === TABLE))
+      await heard.hear((it) => it.type === 'ruleset' && it.table === TABLE)
       const [difference] = await rig.kernel.compare([zone()])
       expect(difference).toMatchObject({ resource: zone(), state })
       expect(difference?.detail).toContain(words)
@@ -213,8 +211,6 @@ describe('the way to the zone', () => {
       expect([await ruleset(rig), await sockets(rig)]).toEqual(before)
       await expectAnswers(rig)
     }
-    await rig.kernel.close()
-    await listening.catch(() => {})
   })
 })
 

@@ -42,6 +42,7 @@ import { Programs } from './programs.ts'
 import { listLinks } from './rtnetlink/link.ts'
 import { listRoutes, RTN_UNICAST } from './rtnetlink/route.ts'
 import { Ruleset } from './ruleset.ts'
+import { RulesetPort } from './ruleset-port.ts'
 import { openBoundSocket } from './sockets.ts'
 import { type PackedStatistics, packedStatistics } from './statistics.ts'
 import { survey } from './survey.ts'
@@ -78,7 +79,7 @@ export class KernelSide implements Operations {
       namespaces: this.#namespaces,
       stock: new NamespaceStock(this.#namespaces),
       host: this.#host,
-      ruleset: new Ruleset(options, keeper?.link),
+      ruleset: new Ruleset(options, new RulesetPort(options.rulesetPort), keeper?.link),
       reservations: new PortReservations(cookie, options, keeper?.link),
       announcer: new Announcer(this.#namespaces, this.#host),
       listeners: keeper?.mirror.listeners ?? new OpenListeners(),

@@ -25,6 +25,7 @@ import { Background } from './background/background.ts'
 import { LateNames } from './keeper/late-names.ts'
 import { type KeeperProgram, socketOf } from './keeper/program.ts'
 import { KeeperWatch } from './keeper/watch.ts'
+import { RulesetPort } from './ruleset-port.ts'
 import { unpackedStatistics } from './statistics.ts'
 import { KernelThread } from './thread.ts'
 import { fromWire } from './wire-error.ts'
@@ -70,8 +71,10 @@ export async function linuxKernel(options: LinuxKernelOptions = {}): Promise<Lin
   // libuv's pool threads stay in the namespace in which the first piece of work for them comes up.
   await stat('/')
   const { host, persist = true, reservePorts = true, forceForwarding = true, keeper } = options
+  const rulesetPort = new RulesetPort()
   const threadOptions = {
     persist,
+    rulesetPort: rulesetPort.memory,
     reservePorts,
     forceForwarding,
     ...(host === undefined ? {} : { host }),
@@ -80,7 +83,7 @@ export async function linuxKernel(options: LinuxKernelOptions = {}): Promise<Lin
   const { thread, ready } = await KernelThread.start(threadOptions, (message) =>
     background.publish([{ type: 'problem', message }]),
   )
-  const background: Background = new Background(host, (fd) => {
+  const background: Background = new Background({ host, rulesetPort: rulesetPort.memory }, (fd) => {
     // One that is closed changes nothing any more.
     thread.call('listening', fd).catch(() => {})
   })

@@ -87,6 +87,8 @@ export interface SpawnedProgram {
 export interface ThreadOptions {
   /** Path of the network namespace that plays the host; absent: the one the process is in. */
   readonly host?: string
+  /** A RulesetPort's memory: where the thread says by which socket it changes the ruleset. */
+  readonly rulesetPort: SharedArrayBuffer
   /** false: tables that should be owned are made as ordinary ones. */
   readonly persist: boolean
   /** false: ports are looked at, but not kept from being bound. */

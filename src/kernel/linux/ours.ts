@@ -21,6 +21,3 @@ export const TC_MARK = 0x6b3e
 export function condemnedName(index: number): string {
   return `gone${index}`
 }
-
-/** What the kernel thread is called, so that what it does to the ruleset can be told from others' doing. */
-export const THREAD_NAME = 'cnm-kernel'

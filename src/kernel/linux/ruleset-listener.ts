@@ -44,12 +44,17 @@ export class RulesetListener {
     // Of those up to this number, all has been told then.
     socket.awaitTransaction(NFNL_SUBSYS_NFTABLES)
     leaveGroup(fd, NFNLGRP_NFTABLES)
+    let isAllHeard = false
     try {
       batch.commit(socket)
       expected = after(expected)
     } finally {
-      joinGroup(fd, NFNLGRP_NFTABLES)
-      this.#hasMissed ||= generation(socket) !== expected
+      try {
+        joinGroup(fd, NFNLGRP_NFTABLES)
+        isAllHeard = generation(socket) === expected
+      } finally {
+        this.#hasMissed ||= !isAllHeard
+      }
     }
   }
 }

@@ -8,6 +8,7 @@ import { NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST } from './nftables/constants.ts'
 import { type ListedTable, listTables } from './nftables/list.ts'
 import { ensureTable, replaceTable } from './nftables/table.ts'
 import { RulesetListener } from './ruleset-listener.ts'
+import type { RulesetPort } from './ruleset-port.ts'
 
 /** What the keeper calls the socket that owns tables. */
 const OWNER = 'owner'
@@ -20,13 +21,15 @@ export class Ruleset {
   readonly quiet = new QuietMemory()
   readonly listener = new RulesetListener()
   readonly #definitions = new Map<string, TableDefinition>()
+  readonly #port: RulesetPort
   readonly #link: KeeperLink | undefined
   #socket: NetlinkSocket | undefined
   /** undefined: not tried yet. */
   #canOwn: boolean | undefined
 
   /** `link`: to a keeper, in which the socket goes on owning the tables whatever comes of this process. */
-  constructor(options: { readonly persist: boolean }, link?: KeeperLink) {
+  constructor(options: { readonly persist: boolean }, port: RulesetPort, link?: KeeperLink) {
+    this.#port = port
     this.#canOwn = options.persist ? undefined : false
     this.#link = link
     const [fd] = link?.takeInherited(OWNER)[0]?.[1] ?? []
@@ -97,6 +100,7 @@ export class Ruleset {
 
   #use(socket: NetlinkSocket): NetlinkSocket {
     this.#socket = socket
+    this.#port.set(socket.portId)
     this.#link?.hold(OWNER, [socket.fd])
     return socket
   }

@@ -2,10 +2,12 @@ import { writeFileSync } from 'node:fs'
 import { parentPort } from 'node:worker_threads'
 import { KernelSide } from './kernel-side.ts'
 import type { Ended, Operations, Reply, Request, ThreadOptions } from './operations.ts'
-import { THREAD_NAME } from './ours.ts'
 import { toWire } from './wire-error.ts'
 
 /** The kernel thread's entry: is told what it is to be, then takes requests one by one, answers each. */
+
+/** So `nft` names the owner of our tables, and `nft monitor` who has changed them. */
+const THREAD_NAME = 'cnm-kernel'
 
 const port = parentPort!
 

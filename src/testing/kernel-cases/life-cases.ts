@@ -53,7 +53,8 @@ function watched(promise: Promise<void>) {
   return { end, hasEnded: () => ended }
 }
 
-const maxTries = 50
+/** By then everything listens that ever will. */
+const listeningMs = 30_000
 
 /** events. */
 export function eventCases(test: Case): void {
@@ -136,7 +137,8 @@ export async function listen(world: KernelWorld) {
       look()
     })
   const isHeard = () => events.some((event) => event.type === 'link')
-  for (let n = 0; n < maxTries && !isHeard(); n += 1) {
+  const deadline = performance.now() + listeningMs
+  while (!isHeard() && performance.now() < deadline) {
     await world.others.addBridge('probe')
     await world.others.removeLink('probe')
   }

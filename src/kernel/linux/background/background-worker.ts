@@ -3,6 +3,7 @@ import { clearEvent, close } from '../ffi/file.ts'
 import { EPOLLIN, epollAdd, epollCreate, epollWait } from '../ffi/wait.ts'
 import { Namespaces } from '../namespace.ts'
 import { NETLINK_ROUTE, NetlinkSocket } from '../netlink/netlink-socket.ts'
+import { RulesetPort } from '../ruleset-port.ts'
 import { Ends } from './ends.ts'
 import { Forgetter } from './forgetter.ts'
 import { HostEvents } from './host-events.ts'
@@ -20,7 +21,7 @@ function report(message: Report): void {
   port.postMessage(message)
 }
 
-function run({ host, wakeFd }: BackgroundOptions): void {
+function run({ host, wakeFd, rulesetPort }: BackgroundOptions): void {
   const namespaces = new Namespaces(host)
   const socket = new NetlinkSocket(NETLINK_ROUTE)
   const epoll = epollCreate()
@@ -45,7 +46,7 @@ function run({ host, wakeFd }: BackgroundOptions): void {
         return true
       case 'watch':
         if (events === undefined) {
-          events = new HostEvents(socket)
+          events = new HostEvents(socket, new RulesetPort(rulesetPort))
           for (const fd of events.descriptors) epollAdd(epoll, fd, EPOLLIN)
           const { ruleset } = events
           if (ruleset !== undefined) report({ type: 'listening', fd: ruleset })

@@ -24,7 +24,7 @@ interface Waiting {
  * program alive only while something is being waited for that comes by itself.
  */
 export class Background {
-  readonly #host: string | undefined
+  readonly #options: Pick<BackgroundOptions, 'host' | 'rulesetPort'>
   readonly #onListening: (fd: number) => void
   readonly #streams = new EventStreams<KernelEvent>(undefined, {
     most: MOST_EVENTS,
@@ -39,8 +39,11 @@ export class Background {
   #closed: CnmError | undefined
 
   /** `onListening`: told of the socket on which changes of the ruleset are heard, once there is one. */
-  constructor(host: string | undefined, onListening: (fd: number) => void) {
-    this.#host = host
+  constructor(
+    options: Pick<BackgroundOptions, 'host' | 'rulesetPort'>,
+    onListening: (fd: number) => void,
+  ) {
+    this.#options = options
     this.#onListening = onListening
   }
 
@@ -143,7 +146,7 @@ export class Background {
   #send(command: Command): void {
     if (this.#closed !== undefined) throw this.#closed
     this.#thread ??= new Thread(
-      this.#host,
+      this.#options,
       (report) => this.#receive(report),
       (error) => this.#end(error),
     )
@@ -222,11 +225,11 @@ class Thread {
   readonly #over: Promise<void>
 
   constructor(
-    host: string | undefined,
+    given: Pick<BackgroundOptions, 'host' | 'rulesetPort'>,
     onReport: (report: Report) => void,
     onDeath: (error: Error) => void,
   ) {
-    const options: BackgroundOptions = { host, wakeFd: this.#wakeFd }
+    const options: BackgroundOptions = { ...given, wakeFd: this.#wakeFd }
     this.#worker = new Worker(new URL('./background-worker.js', import.meta.url), {
       workerData: options,
       execArgv: [],

@@ -43,6 +43,7 @@ import {
   routeBody,
   toRoute,
 } from '../rtnetlink/route.ts'
+import type { RulesetPort } from '../ruleset-port.ts'
 import { RulesetEvents } from './ruleset-events.ts'
 
 const ROUTE_GROUPS = [
@@ -61,12 +62,16 @@ type NamedLink = Pick<Link, 'index' | 'name' | 'group'>
 export class HostEvents {
   readonly #routes = new NetlinkSocket(NETLINK_ROUTE)
   readonly #ruleset = rulesetSocket()
-  readonly #rulesetEvents = new RulesetEvents()
+  readonly #rulesetEvents: RulesetEvents
   /** What the links are called that messages name by index. */
   #links: Map<number, NamedLink>
 
-  /** Made in the host's namespace. `request` is another socket there, for questions. */
-  constructor(request: NetlinkSocket) {
+  /**
+   * Made in the host's namespace. `request` is another socket there, for questions; what comes by `ours`
+   * isn't told.
+   */
+  constructor(request: NetlinkSocket, ours: RulesetPort) {
+    this.#rulesetEvents = new RulesetEvents(ours)
     for (const group of ROUTE_GROUPS) this.#routes.join(group)
     this.#links = linkTable(request)
   }

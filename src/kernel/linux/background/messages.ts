@@ -8,6 +8,8 @@ export interface BackgroundOptions {
   readonly host: string | undefined
   /** Written to whenever there is a command: the thread sleeps in epoll_wait. */
   readonly wakeFd: number
+  /** A RulesetPort's memory. */
+  readonly rulesetPort: SharedArrayBuffer
 }
 
 export type Command =

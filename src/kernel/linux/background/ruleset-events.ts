@@ -4,7 +4,7 @@ import { NFNL_SUBSYS_NFTABLES, nfgenmsg } from '../netlink/netfilter.ts'
 import type { Notification } from '../netlink/netlink-socket.ts'
 import { body, schema } from '../netlink/schema.ts'
 import { familyName } from '../nftables/message.ts'
-import { THREAD_NAME } from '../ours.ts'
+import type { RulesetPort } from '../ruleset-port.ts'
 
 // linux/netfilter/nf_tables.h
 const NFT_MSG_NEWGEN = 15
@@ -19,14 +19,22 @@ const generation = body(
   schema({ pid: [NFTA_GEN_PROC_PID, be32], process: [NFTA_GEN_PROC_NAME, string] }),
 )
 
-/** Others' transactions of nftables: their messages name the tables, the one at the end who it was. */
+/**
+ * Others' transactions of nftables: their messages name the tables, the one at the end who it was. Ours
+ * are told from them by the number of the socket, which nobody else can have.
+ */
 export class RulesetEvents {
+  readonly #ours: RulesetPort
   readonly #tables = new Set<string>()
+
+  constructor(ours: RulesetPort) {
+    this.#ours = ours
+  }
 
   of(notifications: readonly Notification[]): KernelEvent[] {
     return notifications.flatMap(({ header, body }) => {
       if (header.type >> 8 !== NFNL_SUBSYS_NFTABLES) return []
-      if ((header.type & 0xff) === NFT_MSG_NEWGEN) return this.#transaction(body)
+      if ((header.type & 0xff) === NFT_MSG_NEWGEN) return this.#transaction(header.portId, body)
       const { header: head, attributes } = anyObject.decode(body)
       const family = familyName(head.family)
       if (family !== undefined) this.#tables.add(`${family} ${attributes.table}`)
@@ -34,12 +42,11 @@ export class RulesetEvents {
     })
   }
 
-  #transaction(body: Buffer): KernelEvent[] {
+  #transaction(portId: number, body: Buffer): KernelEvent[] {
     const { pid, process } = generation.decode(body).attributes
     const tables = [...this.#tables]
     this.#tables.clear()
-    // By name: the number is that of the initial namespace of processes, which this one may not be in.
-    if (process === THREAD_NAME) return []
+    if (this.#ours.is(portId)) return []
     return tables.map((table) => ({ type: 'ruleset', table, process, pid }))
   }
 }

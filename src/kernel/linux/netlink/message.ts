@@ -39,7 +39,7 @@ export interface Header {
   readonly type: number
   readonly flags: number
   readonly sequence: number
-  /** Of the netlink socket a notification is due to; 0 is the kernel itself. */
+  /** Of the netlink socket a notification is due to, among those of its namespace; 0 is the kernel itself. */
   readonly portId: number
 }
 

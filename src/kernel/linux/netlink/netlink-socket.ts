@@ -68,6 +68,8 @@ export class NetlinkSocket {
   // Not from 1: a socket that was handed over by another process must not take old answers for its own.
   #sequence = (Math.random() * 0x7fffffff) >>> 0
   #closed = false
+  /** Some notifications were lost, and the kernel may still be dropping more. */
+  #isBehind = false
 
   /** A new one, or one that another process has opened and handed over, without what it was still told. */
   constructor(
@@ -207,20 +209,26 @@ export class NetlinkSocket {
   /**
    * What has arrived, without waiting. `overrun`: the kernel had to drop some, so what is known must
    * be read anew. A socket that joined a group is for nothing else.
+   *
+   * Behind a loss the kernel goes on dropping, and doesn't say so again, until the socket is empty. So
+   * `overrun` is said again each time, up to the one that empties it.
    */
   receive(): { readonly notifications: readonly Notification[]; readonly overrun: boolean } {
     const notifications: Notification[] = []
-    let overrun = false
+    let overrun = this.#isBehind
     for (let count = 0; count < RECEIVE_DATAGRAMS; count++) {
       try {
         const arrived = this.#receive((header, buffer, start, end) => {
           if (header.type === NLMSG_NOOP || header.type === NLMSG_DONE) return
           notifications.push({ header, body: Buffer.from(buffer.subarray(start, end)) })
         })
-        if (!arrived) break
+        if (!arrived) {
+          this.#isBehind = false
+          break
+        }
       } catch (error) {
         if (!isKernelError(error, 'ENOBUFS')) throw error
-        overrun = true
+        this.#isBehind = overrun = true
       }
     }
     return { notifications, overrun }
