@@ -99,6 +99,18 @@ describe('files', () => {
     expect(sizes[sizes.length >> 1]).toBeLessThan(170)
   })
 
+  it('wait in tests for no end that may have come already', () => {
+    const waits = /await once\([^)]*'(?:exit|close|end|finish)'/
+    const late = [...everything].filter(
+      ([path, text]) =>
+        (path.startsWith('test/') || isTest(path)) &&
+        path !== 'test/support/ended.ts' &&
+        waits.test(text),
+    )
+    // See test/support/ended.ts for what is right.
+    expect(late.map(([path]) => path)).toEqual([])
+  })
+
   it('have no default export', () => {
     const bad = [...source].filter(([, text]) => /^export default\b/m.test(text))
     expect(bad.map(([path]) => path)).toEqual([])

@@ -1,5 +1,5 @@
-import { once } from 'node:events'
 import { chmod, writeFile } from 'node:fs/promises'
+import { finished } from 'node:stream/promises'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { RouteServer } from '../../test/support/route-server.ts'
 import { connectController } from './client.ts'
@@ -98,7 +98,7 @@ describe('connections', () => {
     finish()
     await call
     await closed
-    await Promise.all(server.sockets.map((socket) => once(socket, 'close')))
+    await Promise.all(server.sockets.map((socket) => finished(socket).catch(() => {})))
     await cnm.close()
   })
 })

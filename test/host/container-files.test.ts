@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { mountInContainer } from '#dist/kernel/linux/container/index.js'
 import { armFault, disarmFault } from '#dist/kernel/linux/ffi/fault.js'
+import { kill } from '../support/ended.ts'
 import { run } from '../support/run.ts'
 
 // A process in a mount namespace of its own plays a container that is being made.
@@ -33,9 +34,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   disarmFault()
-  const ended = once(container, 'exit')
-  container.kill('SIGKILL')
-  await ended
+  await kill(container)
   await rm(folder, { recursive: true })
 })
 

@@ -6,6 +6,7 @@ import { expect, it } from 'vitest'
 import { Asker } from '../support/asker.ts'
 import { digAt } from '../support/dig.ts'
 import { ask, pings, startEcho } from '../support/echo.ts'
+import { kill } from '../support/ended.ts'
 import { addressOf, engineRig } from '../support/engine-rig.ts'
 import type { ThrowAwayHost } from '../support/host.ts'
 import { keeperOf, killKeeper } from '../support/keeper-process.ts'
@@ -32,13 +33,6 @@ async function startGuest(): Promise<Started> {
   const guest = spawn('unshare', ['--net', 'sh', '-c', 'echo ready; exec sleep 600'])
   await once(guest.stdout, 'data')
   return started(guest)
-}
-
-async function kill(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const ended = once(child, 'exit')
-  child.kill('SIGKILL')
-  await ended
 }
 
 async function startEngine(host: ThrowAwayHost, resolvConf: string, { child: guest }: Started) {

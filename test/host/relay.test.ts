@@ -4,22 +4,17 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { buffer, text } from 'node:stream/consumers'
+import { finished } from 'node:stream/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { parseAddress } from '#dist/address/address.js'
 import { type KeeperProgram, linuxKernel } from '#dist/kernel/linux/index.js'
 import type { ReservationResource, Resource } from '#dist/kernel/resource.js'
 import { ask, startEcho } from '../support/echo.ts'
+import { closeOf } from '../support/ended.ts'
 import { add, address, type KernelRig, keeperOf, remove } from '../support/kernel-rig.ts'
 import { inside4, inside6, relay, relayRig } from '../support/relay-rig.ts'
 import { connectIn, eventually, openUdp, serveTcp } from '../support/sockets.ts'
-
-/** How a connection ends. */
-function end(socket: Socket): Promise<'cut off' | 'at its end'> {
-  return new Promise((resolve) => {
-    socket.once('close', (hadError) => resolve(hadError ? 'cut off' : 'at its end'))
-  })
-}
 
 /** The listening and bound sockets of the host, as `ss` tells them. */
 function listeners(rig: KernelRig): Promise<string> {
@@ -244,7 +239,7 @@ describe('a TCP relay', () => {
     await using _server = server
     const answers: string[] = []
     client.on('data', (data) => answers.push(data.toString()))
-    await once(client, 'end')
+    await finished(client, { writable: false })
     expect(answers.join('')).toBe('good bye')
     expect(first!.writableFinished).toBe(true)
     client.write('one more thing')
@@ -258,7 +253,7 @@ describe('a TCP relay', () => {
     await using rig = await relayRig()
     await add(rig.kernel, relay('tcp', '::1', inside6))
     const client = await connectIn(rig.host.netns, '::1', 7777)
-    expect(await end(client)).toBe('cut off')
+    expect(await closeOf(client)).toBe('cut off')
     await using _echo = await startEcho(rig.box('box').path)
     expect(await ask(rig.host.netns, 'tcp', '::1')).toBe('fd00:7::1')
   })
@@ -271,7 +266,7 @@ describe('a TCP relay', () => {
     client.resetAndDestroy()
     await eventually(() => server.clients.size === 0)
     const other = await connectIn(rig.host.netns, '::1', 7777)
-    const ended = end(other)
+    const ended = closeOf(other)
     await eventually(() => server.clients.size === 1)
     for (const socket of server.clients) socket.resetAndDestroy()
     expect(await ended).toBe('cut off')
@@ -295,7 +290,7 @@ describe('a TCP relay', () => {
     const { server, client } = await connection(rig, () => {})
     await using _server = server
     await eventually(() => server.clients.size === 1)
-    const first = end(client)
+    const first = closeOf(client)
     const elsewhere = relay('tcp', '::1', inside4)
     await rig.kernel.apply({ remove: [relay('tcp', '::1', inside6)], add: [elsewhere] })
     expect(await first).toBe('cut off')
@@ -303,7 +298,7 @@ describe('a TCP relay', () => {
     await using other = await serveTcp(rig.box('box').path, inside4, 7777, () => {})
     const second = await connectIn(rig.host.netns, '::1', 7777)
     await eventually(() => other.clients.size === 1)
-    const last = end(second)
+    const last = closeOf(second)
     await remove(rig.kernel, elsewhere)
     expect(await last).toBe('cut off')
     await eventually(() => other.clients.size === 0)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { createController, type EngineOptions } from '#dist/linux.js'
 import { cliHost, hasEnded, main, outcome, until } from '../support/cli-host.ts'
+import { kill } from '../support/ended.ts'
 
 it('gives a program a network of its own, and leaves nothing', async () => {
   await using cli = await cliHost()
@@ -115,8 +116,7 @@ it('lets the program go on when it is killed itself, and the sandbox goes with i
     return box?.program === program
   }
   await until(bound, 'the sandbox does not go with the program')
-  child.kill('SIGKILL')
-  await once(child, 'exit')
+  await kill(child)
   expect(hasEnded(program)).toBe(false)
   expect(await cli.ok('sandbox', 'exec', 'box', '--', 'ip', '-br', 'link')).toContain('eth0')
   process.kill(program, 'SIGKILL')

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { exitOf } from './ended.ts'
 
 /** What passes a link of the namespace at that path, as `tcpdump -e -vv` tells it. */
 export class Capture implements AsyncDisposable {
@@ -53,8 +53,7 @@ export class Capture implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const over = once(this.#child, 'close')
     this.#child.kill()
-    await over
+    await exitOf(this.#child)
   }
 }

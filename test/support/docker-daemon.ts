@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdir, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { exitOf, hasEnded, kill } from './ended.ts'
 import { type Finished, finish } from './finish.ts'
 import { type ThrowAwayHost, throwAwayHost } from './host.ts'
 import { isInstalled } from './installed.ts'
@@ -93,10 +94,9 @@ export class DockerDaemon implements AsyncDisposable {
   /** Ends dockerd; what happens to containers is its business. */
   async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     const process_ = this.#process
-    if (process_ === undefined || process_.exitCode !== null) return
-    const ended = once(process_, 'exit')
+    if (process_ === undefined || hasEnded(process_)) return
     process.kill(await childOf(process_), signal)
-    await ended
+    await exitOf(process_)
   }
 
   /** An image `idle` with nothing but busybox. */
@@ -156,11 +156,7 @@ export class DockerDaemon implements AsyncDisposable {
     // Their cgroups are the machine's.
     await this.removeContainers()
     await this.end('SIGKILL')
-    if (this.#holder.exitCode === null) {
-      const ended = once(this.#holder, 'exit')
-      this.#holder.kill('SIGKILL')
-      await ended
-    }
+    await kill(this.#holder)
     await this.host[Symbol.asyncDispose]()
   }
 }

@@ -4,6 +4,7 @@ import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { main, until } from './cli-host.ts'
+import { exitOf, kill } from './ended.ts'
 import { type Finished, finish } from './finish.ts'
 import { run } from './run.ts'
 
@@ -56,7 +57,7 @@ export class OciMachine implements AsyncDisposable {
     const own = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc']
     const argv = [...own, '--propagation', 'private', 'sh', '-euc', script]
     const child = spawn('unshare', argv, { stdio: ['ignore', 'pipe', 'inherit'] })
-    await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])
+    await Promise.race([once(child.stdout, 'data'), exitOf(child)])
     const children = await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')
     return new OciMachine(folder, child, children.trim())
   }
@@ -130,9 +131,7 @@ export class OciMachine implements AsyncDisposable {
     await this.try(`for runtime in runc crun; do
       for id in $($runtime list -q); do $runtime delete --force $id; done
     done`)
-    const ended = once(this.#process, 'exit')
-    this.#process.kill('SIGKILL')
-    await ended
+    await kill(this.#process)
     await rm(this.folder, { recursive: true })
   }
 }

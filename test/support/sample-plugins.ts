@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { compileExamples } from './compile-examples.ts'
 import { root } from './documentation.ts'
+import { exitOf, kill } from './ended.ts'
 
 const programs = ['network-driver', 'ipam-driver'] as const
 export type Sample = (typeof programs)[number]
@@ -31,16 +32,14 @@ export class SamplePlugins implements AsyncDisposable {
     const argv = [`--net=${netns}`, process.execPath, join(this.#folder, `${program}.js`), socket]
     const child = spawn('nsenter', argv, { stdio: ['ignore', 'pipe', 'inherit'] })
     this.#running.add(child)
-    const said = await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])
+    const said = await Promise.race([once(child.stdout, 'data'), exitOf(child)])
     if (!Buffer.isBuffer(said[0])) throw new Error(`${program} ended with ${said[0]}`)
     return child
   }
 
   async kill(child: ChildProcess): Promise<void> {
     this.#running.delete(child)
-    const gone = once(child, 'exit')
-    child.kill('SIGKILL')
-    await gone
+    await kill(child)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -52,9 +52,10 @@ async function runEngine(say) {
   const child = spawn(process.execPath, [engine, options, resources], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+  const ended = once(child, 'exit')
   await once(child.stdout, 'data')
   child.kill('SIGKILL')
-  await once(child, 'exit')
+  await ended
   const others = readFileSync('/proc/net/unix', 'utf8')
     .split('\n')
     .filter((line) => line.endsWith(` ${path}`) && line.includes(' 00010000 '))
@@ -72,7 +73,8 @@ void watch()
 await runEngine('first')
 await stopKeeper()
 await runEngine('second')
+const ended = once(keeper, 'exit')
 keeper.kill('SIGTERM')
-await once(keeper, 'exit')
+await ended
 console.log(JSON.stringify({ say: 'end', same: statSync(path).ino === ino }))
 process.exit()

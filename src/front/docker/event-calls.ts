@@ -33,6 +33,8 @@ export function streamEvents({ front, query, response }: Call): undefined {
     response.end()
     return
   }
+  // Who has gone already doesn't go once more.
+  if (response.closed) return
   const unlisten = front.events.listen(write)
   const end = () => response.end()
   const timer = leftMs === undefined ? undefined : setTimeout(end, Math.min(leftMs, longestTimerMs))

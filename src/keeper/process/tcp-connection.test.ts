@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { finished } from 'node:stream/promises'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { type Answer, TcpConnection } from './tcp-connection.ts'
 import { Turns } from './turns.ts'
@@ -27,8 +28,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   for (const client of clients) client.destroy()
-  server.close()
-  await once(server, 'close')
+  await new Promise((resolve) => server.close(resolve))
 })
 
 async function open(): Promise<Socket> {
@@ -85,7 +85,7 @@ it('does a little at a time for one who asks much, so that others have their tur
   expect((await all(modest)).equals(framed('modest'))).toBe(true)
   expect(before).toBeGreaterThan(0)
   expect(before).toBeLessThan(many.length)
-  await once(greedy, 'end')
+  await finished(greedy, { writable: false })
   expect(answered).toBe(many.length)
 })
 

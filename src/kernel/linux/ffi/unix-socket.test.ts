@@ -76,8 +76,7 @@ describe('unix sockets', () => {
     expect(connectAll).toThrow('EAGAIN')
     expect(connected.length).toBeGreaterThan(0)
     for (const fd of connected) close(fd)
-    server.close()
-    await once(server, 'close')
+    await new Promise((resolve) => server.close(resolve))
   })
 
   it('tell who is at the other end', () => {
