@@ -27,6 +27,7 @@ import {
 } from './message.ts'
 import { listedShape, type SetShape } from './set.ts'
 import { commentOf } from './user-data.ts'
+import { untilWhole } from './whole.ts'
 
 export interface ListedTable {
   readonly family: Family
@@ -155,7 +156,15 @@ export function listElementsOf(
   { family, table, set }: Place,
 ): Element[] {
   const place = { family, table, set }
-  return decodeElements(shape, place, dumpEntries(socket, place))
+  const entries = untilWhole(() => dumpEntries(socket, place), keyOf)
+  return decodeElements(shape, place, entries)
+}
+
+function keyOf({ key, keyEnd, flags = 0 }: Entry): string | undefined {
+  if (key?.value === undefined) return undefined
+  const [start, end] = [key.value, keyEnd?.value ?? []].map((it) => Buffer.from(it).toString('hex'))
+  // Where one interval ends another may begin.
+  return `${start} ${end} ${flags}`
 }
 
 function dumpEntries(socket: NetlinkSocket, { family, table, set }: Place): Entry[] {

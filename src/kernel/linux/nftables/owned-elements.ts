@@ -15,6 +15,7 @@ import {
 } from './raw-entry.ts'
 import { hasRuns } from './run.ts'
 import { listedShape, type SetShape } from './set.ts'
+import { untilWhole } from './whole.ts'
 
 export type OwnedElement = Element & { readonly owner: string }
 
@@ -29,10 +30,20 @@ export function listOwnedElements(socket: NetlinkSocket, table: TableName): Owne
     if (shape === undefined) return []
     const place = { family, table: name, set: set.name }
     const elements = hasRuns(shape)
-      ? runsIn(shape, place, listRawEntries(socket, place))
+      ? runsIn(shape, place, wholeEntries(socket, place))
       : listElementsOf(socket, shape, place)
     return elements.filter((element): element is OwnedElement => element.owner !== undefined)
   })
+}
+
+function wholeEntries(socket: NetlinkSocket, place: Place): readonly RawEntry[] {
+  return untilWhole(
+    () => listRawEntries(socket, place),
+    (entry) => {
+      const key = rawKey(entry)
+      return key && rawText(entry, key)
+    },
+  )
 }
 
 interface Numbered {

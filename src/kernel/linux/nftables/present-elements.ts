@@ -31,7 +31,8 @@ export type PresenceVisit = (
 
 /**
  * What was in one set when it was asked. Elements are found by the bytes of their keys, so it doesn't
- * matter how those are written: `tcp` and `6`, `10.0.0.1` and `10.0.0.1/32`.
+ * matter how those are written: `tcp` and `6`, `10.0.0.1` and `10.0.0.1/32`. One that a listing lacks may
+ * be there all the same while the set is growing, so it is asked for by its key before it is called gone.
  */
 export class PresentElements {
   readonly #place: Place
@@ -39,6 +40,10 @@ export class PresentElements {
   readonly #entries = new Map<string, RawEntry>()
   /** Those that had to be read to be found. */
   readonly #elements = new Map<string, Element>()
+  /** For what the listing lacks; undefined: it lacks nothing. */
+  #get: ((element: Element) => Element | undefined) | undefined
+  /** There is no need to ask for these again. */
+  readonly #gone = new Set<string>()
 
   private constructor(tables: readonly TableDefinition[], place: Place) {
     this.#place = place
@@ -55,7 +60,11 @@ export class PresentElements {
     if (present.#shape.interval === 'plain') {
       for (const element of listAll(socket, tables, place)) present.#put(element)
     } else {
-      for (const entry of listRawEntries(socket, place)) present.#putEntry(entry)
+      const entries = listRawEntries(socket, place)
+      for (const entry of entries) present.#putEntry(entry)
+      // In one that is growing, something is told twice: see `untilWhole`.
+      const isWhole = present.#entries.size === entries.length
+      if (!isWhole) present.#get = (element) => getElement(socket, tables, element)
     }
     return present
   }
@@ -80,10 +89,9 @@ export class PresentElements {
     const wanted = this.#wantedBytes(element)
     for (let index = 0; index < (run ?? 1); index++) {
       const key = this.#keyText(wanted)
-      const isThere = this.#entries.has(key) || this.#elements.has(key)
-      const isSame = () =>
-        this.#isJust(key, wanted) ||
-        this.#isSame(key, run === undefined ? element : elementAt(element, index))
+      const one = () => (run === undefined ? element : elementAt(element, index))
+      const isThere = this.#entries.has(key) || this.#elements.has(key) || this.#isFound(key, one)
+      const isSame = () => this.#isJust(key, wanted) || this.#isSame(key, one())
       visit(isThere ? (isSame() ? 'same' : 'other') : 'gone', index, key, this)
       if (run !== undefined) this.#countUp(wanted)
     }
@@ -101,6 +109,16 @@ export class PresentElements {
   forget(key: string): void {
     this.#entries.delete(key)
     this.#elements.delete(key)
+    this.#gone.add(key)
+  }
+
+  /** Whether it is there though the listing lacks it. */
+  #isFound(key: string, element: () => Element): boolean {
+    if (this.#get === undefined || this.#gone.has(key)) return false
+    const there = this.#get(element())
+    if (there === undefined) this.#gone.add(key)
+    else this.#elements.set(key, there)
+    return there !== undefined
   }
 
   #putEntry(entry: RawEntry): void {

@@ -29,7 +29,10 @@ export interface Piece {
   readonly to: number
 }
 
-/** As `listElements`; nothing where the set or its table isn't there. */
+/**
+ * As `listElements`; nothing where the set or its table isn't there. Of a set that is growing some are
+ * listed twice, and others not at all (see `untilWhole`).
+ */
 export function listRawEntries(socket: NetlinkSocket, { family, table, set }: Place): RawEntry[] {
   const body = elementsBody.encode(familyHeader(family), { table, set })
   const message = nftMessage('NFT_MSG_GETSETELEM', 0, body, `set ${family} ${table} ${set}`)
