@@ -1,28 +1,12 @@
 // Adds up vitest's JSON reports in .reports/, and prints `N passed, N failed` as the last line.
 // Argument: the exit status of what ran the tests. A step that failed beside the tests (the build, a
 // check, leftovers of the host tests) counts as one failure, so the line never contradicts the status.
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { relative } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { readReports } from './test-reports.mjs'
 
 const literally = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 const status = Number(process.argv[2] ?? 0)
-const reports = '.reports'
-
-const results = existsSync(reports)
-  ? readdirSync(reports)
-      .filter((name) => name.endsWith('.json'))
-      .flatMap((name) => JSON.parse(readFileSync(`${reports}/${name}`, 'utf8')).testResults)
-  : []
-const tests = results.flatMap((file) =>
-  file.assertionResults.map((test) => ({
-    name: [relative('.', file.name), ...test.ancestorTitles, test.title].join(' > '),
-    status: test.status,
-  })),
-)
-const brokenFiles = results.filter(
-  (file) =>
-    file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'),
-)
+const { tests, brokenFiles } = readReports()
 
 // A line allows every test whose `file > suite > test` begins with it; `*` stands for any text.
 const allowed = readFileSync('test/allowed-skips.txt', 'utf8')
