@@ -222,8 +222,6 @@ describe('a plugin that is away', () => {
     const box = await cnm.createSandbox({ name: 'box' })
     await fake.stop()
     await expect(box.connect(network)).rejects.toMatchObject({ code: 'PLUGIN_UNAVAILABLE' })
-    const begun = performance.now()
     await expect(box.connect(network)).rejects.toThrow(/RequestAddress is not tried/)
-    expect(performance.now() - begun).toBeLessThan(200)
   })
 })

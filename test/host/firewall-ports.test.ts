@@ -336,7 +336,7 @@ async function knock(
   try {
     for (let attempt = 1; attempt <= attempts; attempt += 1) {
       socket.send('?', 80, to)
-      const signal = AbortSignal.timeout(300)
+      const signal = AbortSignal.timeout(300 * attempt)
       if (await once(socket, 'message', { signal }).catch(() => undefined)) return true
     }
     return false

@@ -63,9 +63,12 @@ async function serveUdp(fd: number, family: 4 | 6): Promise<() => Promise<void>>
   return () => new Promise((resolve) => socket.close(() => resolve()))
 }
 
+/** A busy machine takes its time until a program that was started has asked, and has heard the answer. */
+const patienceS = '5'
+
 /**
  * Asks the echo at `address`, from the namespace of that path: by what address it sees us; undefined
- * if there is no answer within a second.
+ * if there is no answer within some seconds.
  */
 export async function ask(
   path: string,
@@ -74,14 +77,14 @@ export async function ask(
   port = PORT,
 ): Promise<string | undefined> {
   const script = 'exec 3<>/dev/$0/$1/$2; [ $0 = tcp ] || echo >&3; head -n 1 <&3'
-  const argv = ['timeout', '1', 'bash', '-c', script, protocol, address, String(port)]
+  const argv = ['timeout', patienceS, 'bash', '-c', script, protocol, address, String(port)]
   return answer(['nsenter', `--net=${path}`, ...argv])
 }
 
-/** Whether a ping (from that address of ours) is answered within a second. */
+/** Whether a ping (from that address of ours) is answered within some seconds. */
 export async function pings(path: string, address: string, source?: string): Promise<boolean> {
   const from = source === undefined ? [] : ['-I', source]
-  const argv = ['ping', '-c', '1', '-W', '1', ...from, address]
+  const argv = ['ping', '-c', '1', '-W', patienceS, ...from, address]
   return (await answer(['nsenter', `--net=${path}`, ...argv])) !== undefined
 }
 

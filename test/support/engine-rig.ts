@@ -42,7 +42,7 @@ export async function engineRig(options: ThrowAwayHostOptions = {}): Promise<Eng
  * missed the first question is asked again only after one.
  */
 export async function reaches(from: Sandbox, address: string | undefined): Promise<boolean> {
-  const { code, stderr } = await from.exec(['ping', '-c1', '-W2', String(address)])
+  const { code, stderr } = await from.exec(['ping', '-c1', '-W5', String(address)])
   // 1: no answer. Anything else is a mistake of the test, or no route at all.
   if (code === 0 || code === 1 || stderr.includes('unreachable')) return code === 0
   throw new Error(`ping ${address}: ${stderr}`)

@@ -84,33 +84,34 @@ function serveUdp(fd: number, family: 4 | 6, name: string): () => Promise<void> 
 }
 
 /**
- * Asks, several times if need be. A silent address costs a third of a second for each attempt; one that
- * refuses is asked again, too.
+ * Asks, several times if need be, each time with more patience: on a busy machine a third of a second,
+ * which silence costs at the first, is not enough. An address that refuses is asked again, too.
  */
 export async function ask(probe: Probe, attempts = 1): Promise<Answer | undefined> {
   for (let attempt = 1; ; attempt += 1) {
     const began = Date.now()
-    const answer = await askOnce(probe)
+    const patienceMs = attemptMs * attempt
+    const answer = await askOnce(probe, patienceMs)
     if (answer !== undefined || attempt >= attempts) return answer
-    await delay(Math.max(0, attemptMs - (Date.now() - began)))
+    await delay(Math.max(0, patienceMs - (Date.now() - began)))
   }
 }
 
-function askOnce(probe: Probe): Promise<Answer | undefined> {
-  if (probe.what === 'tcp') return askTcp(probe)
-  return probe.what === 'udp' ? askUdp(probe) : ping(probe)
+function askOnce(probe: Probe, patienceMs: number): Promise<Answer | undefined> {
+  if (probe.what === 'tcp') return askTcp(probe, patienceMs)
+  return probe.what === 'udp' ? askUdp(probe, patienceMs) : ping(probe, patienceMs)
 }
 
 const familyOf = (address: string) => (isIPv6(address) ? 6 : 4)
 
-function askTcp({ from, to, port = 0 }: Probe): Promise<Answer | undefined> {
+function askTcp({ from, to, port = 0 }: Probe, patienceMs: number): Promise<Answer | undefined> {
   const client = new Socket({ fd: openIn(from, 'tcp', familyOf(to)) })
   let heard = ''
   client.on('data', (data) => {
     heard += data
   })
   client.on('error', () => {})
-  client.setTimeout(attemptMs, () => client.destroy())
+  client.setTimeout(patienceMs, () => client.destroy())
   client.connect({ host: to, port })
   return new Promise((resolve) => client.once('close', () => resolve(parse(heard))))
 }
@@ -120,20 +121,25 @@ function parse(line: string): Answer | undefined {
   return who && seen ? { who, seen } : undefined
 }
 
-function askUdp({ from, to, port = 0 }: Probe): Promise<Answer | undefined> {
+function askUdp({ from, to, port = 0 }: Probe, patienceMs: number): Promise<Answer | undefined> {
   const family = familyOf(to)
   const fd = openIn(from, 'udp', family)
-  return exchange(fd, family, (message) => parse(message.toString()), { to, port, message: '?' })
+  return exchange(fd, family, (message) => parse(message.toString()), {
+    to,
+    port,
+    message: '?',
+    patienceMs,
+  })
 }
 
 /** ICMP sockets: the kernel fills in and checks what isn't type, sequence and data. */
-function ping({ from, to }: Probe): Promise<Answer | undefined> {
+function ping({ from, to }: Probe, patienceMs: number): Promise<Answer | undefined> {
   const family = familyOf(to)
   const fd = inNamespace(from, () => openIcmp(family))
   const [request, reply] = family === 4 ? [8, 0] : [128, 129]
   const message = Buffer.from([request, 0, 0, 0, 0, 0, 0, 1])
   const read = (answer: Buffer) => (answer[0] === reply ? { who: to, seen: '' } : undefined)
-  return exchange(fd, family, read, { to, port: 1, message })
+  return exchange(fd, family, read, { to, port: 1, message, patienceMs })
 }
 
 const pingGroups = '/proc/sys/net/ipv4/ping_group_range'
@@ -156,13 +162,14 @@ function exchange(
   fd: number,
   family: 4 | 6,
   read: (message: Buffer) => Answer | undefined,
-  { to, port, message }: { to: string; port: number; message: Buffer | string },
+  request: { to: string; port: number; message: Buffer | string; patienceMs: number },
 ): Promise<Answer | undefined> {
+  const { to, port, message, patienceMs } = request
   const client = createSocket(`udp${family}`)
   return new Promise((resolve) => {
     let answer: Answer | undefined
     client.once('close', () => resolve(answer))
-    const timer = setTimeout(() => client.close(), attemptMs)
+    const timer = setTimeout(() => client.close(), patienceMs)
     const end = (message?: Buffer) => {
       clearTimeout(timer)
       client.removeAllListeners('message')

@@ -104,7 +104,9 @@ export interface Question {
 export async function answering(question: Question, expected?: string): Promise<string> {
   const { protocol } = question
   for (let attempt = 1; ; attempt += 1) {
-    const answer = await (protocol === 'tcp' ? askTcp : askUdp)(question)
+    // More each time: a busy machine may need it.
+    const patienceMs = silenceMs * attempt
+    const answer = await (protocol === 'tcp' ? askTcp : askUdp)(question, patienceMs)
     // A connection is refused for good, and what answers is open.
     const isRefused = answer === 'refused' && (protocol === 'tcp' || expected === undefined)
     const isFinal = answer !== 'silence' && (answer !== 'refused' || isRefused)
@@ -132,14 +134,14 @@ export function bindable(
 
 const silenceMs = 300
 
-function askTcp({ from, to, port }: Question): Promise<string> {
+function askTcp({ from, to, port }: Question, patienceMs: number): Promise<string> {
   const client = new Socket({ fd: openIn(from, 'tcp', isIPv6(to) ? 6 : 4) })
   return new Promise((resolve) => {
     const end = (answer: string) => {
       client.destroy()
       resolve(answer)
     }
-    client.setTimeout(silenceMs, () => end('silence'))
+    client.setTimeout(patienceMs, () => end('silence'))
     client.on('error', () => end('refused'))
     client.on('data', (data) => end(firstWord(data)))
     client.on('end', () => end('refused'))
@@ -148,7 +150,7 @@ function askTcp({ from, to, port }: Question): Promise<string> {
 }
 
 /** Connected, so that a refusal is heard. */
-function askUdp({ from, to, port }: Question): Promise<string> {
+function askUdp({ from, to, port }: Question, patienceMs: number): Promise<string> {
   const family = isIPv6(to) ? 6 : 4
   const client = createSocket(`udp${family}`)
   return new Promise((resolve) => {
@@ -157,7 +159,7 @@ function askUdp({ from, to, port }: Question): Promise<string> {
       client.removeAllListeners('message').close()
       resolve(answer)
     }
-    const timer = setTimeout(() => end('silence'), silenceMs)
+    const timer = setTimeout(() => end('silence'), patienceMs)
     client.once('error', () => end('refused'))
     client.once('message', (message) => end(firstWord(message)))
     client.once('connect', () => client.send('?'))

@@ -228,7 +228,8 @@ describe('a server that is of no help', () => {
     await start(manners, honest)
     const begin = performance.now()
     expect(await ask()).toEqual(found)
-    expect(performance.now() - begin).toBeLessThan(1500)
+    // Long before a lookup is given up.
+    expect(performance.now() - begin).toBeLessThan(3500)
   })
 
   it.each(Object.entries(bad).filter(([what]) => what !== 'is silent'))(
