@@ -23,7 +23,17 @@ export interface NetworkDriver {
    */
   parseOptions(options: RawOptions, network: NetworkPlan, view: HostView): ParsedOptions
 
-  /** The network's own part of the machine: a bridge, its addresses, its firewall elements. */
+  /**
+   * What all networks of this driver share: tables, settings of links that lead outwards. Asked about all
+   * there are together, never about none. It belongs to the host: made with the first network, removed
+   * with the last, and changed in one step for all when the answer changes. Absent: nothing.
+   */
+  describeHost?(networks: readonly NetworkSpec[], view: HostView): readonly Resource[]
+
+  /**
+   * The network's own part of the machine: a bridge, its addresses, its firewall elements. What several
+   * networks name in the same words is removed with the last of them, but none of them can change it alone.
+   */
   describeNetwork(network: NetworkSpec, view: HostView): readonly Resource[]
 
   /** An endpoint's part of the host while it is joined. Its link is the attachment's. */

@@ -1,4 +1,4 @@
-import { CnmError, cancelled, isCnmError, isKernelError, throwIfAborted } from '../base/errors.ts'
+import { CnmError, cancelled, throwIfAborted } from '../base/errors.ts'
 import type { EndpointId, NetworkId, SandboxId } from '../base/id.ts'
 import { KeyedQueue } from '../base/keyed-queue.ts'
 import type { NetworkDriver } from '../driver/driver.ts'
@@ -9,6 +9,8 @@ import type { Resource } from '../kernel/resource.ts'
 import type { Kind, Store, Write } from '../store/store.ts'
 import type { EngineDns } from './engine-dns.ts'
 import { EventBus } from './event-bus.ts'
+import { explain } from './explain.ts'
+import { HOST, type HostClaim, HostShare, type Sharing } from './host-share.ts'
 import { type Claim, ClaimConflict, Ledger } from './ledger.ts'
 import { NamesState } from './names-state.ts'
 import { PluginState } from './plugin-state.ts'
@@ -54,7 +56,21 @@ export interface Step {
    * if it fails, the machine is changed back.
    */
   readonly after?: () => Promise<readonly Write[]>
+  /** How it is made true, where that may be in part. Default: by the kernel, all or nothing. */
+  readonly make?: (change: Change) => Promise<void>
   readonly signal?: AbortSignal
+}
+
+/** One that concerns what all networks share. */
+export interface SharedStep extends Step {
+  readonly sharing: Sharing
+}
+
+/** A step that is true on the machine, but not recorded. */
+interface Begun {
+  readonly sharing: Sharing | undefined
+  /** What the host has claimed for it. */
+  readonly host: HostClaim | undefined
 }
 
 /** What the parts of the model share: the ports to the outside, the state, and the way a change goes. */
@@ -72,6 +88,7 @@ export class Engine {
   readonly plugins: PluginSource | undefined
   readonly state = new ModelState()
   readonly ledger = new Ledger()
+  readonly host: HostShare
   readonly names = new NamesState()
   readonly plugged = new PluginState()
   /** Who holds which ports of the host. */
@@ -102,6 +119,7 @@ export class Engine {
     this.drivers = new Map(options.drivers.map((driver) => [driver.name, driver]))
     this.ipams = new Map(options.ipams.map((ipam) => [ipam.name, ipam]))
     this.plugins = options.plugins
+    this.host = new HostShare({ driver: (name) => this.driver(name), zone: options.dns.zone })
   }
 
   driver(name: string): NetworkDriver {
@@ -178,34 +196,72 @@ export class Engine {
 
   /** Makes the step true and recorded, or leaves everything as it was and throws. */
   async perform(step: Step): Promise<void> {
+    await this.#finish(step, await this.#begin(step, undefined))
+  }
+
+  /**
+   * The same for a step that concerns what all networks share. It is planned when it is its turn, so that it
+   * sees what those before it have done; what it waits for afterwards keeps no others.
+   */
+  async performShared(plan: () => SharedStep): Promise<void> {
+    let step: SharedStep | undefined
+    const begun = await this.host.inTurn(() => {
+      step = plan()
+      return this.#begin(step, step.sharing)
+    })
+    await this.#finish(step!, begun)
+  }
+
+  /** Claims, records the intent, and changes the machine. */
+  async #begin(step: Step, sharing: Sharing | undefined): Promise<Begun> {
     throwIfAborted(step.signal, step.what)
-    const change = this.#claim(step)
+    const { change, host } = this.#claim(step, sharing)
+    const begun: Begun = { sharing, host }
     try {
-      await this.store.commit(step.intent)
+      await this.#commit(step.intent, sharing)
     } catch (error) {
-      this.ledger.unclaim(step.claims)
+      this.#unclaim(step, begun)
       throw error
     }
     try {
-      await this.#apply(change)
-      await this.#record(await this.#settled(step, change), change)
+      await (step.make ?? ((it) => this.#apply(it)))(change)
+      if (sharing) this.host.settled()
+      return begun
     } catch (error) {
-      this.ledger.unclaim(step.claims)
-      // If this fails too, the intent stays recorded and the next start rolls it back.
-      await this.store.commit(step.undone).catch(() => {})
+      this.#unclaim(step, begun)
+      // The kernel has taken back all of it, but others may have come to want some of it meanwhile.
+      await this.#undone(step, begun, { remove: [], add: this.ledger.wanted(change.add) })
       throw explain(error, step.what)
     }
   }
 
-  /** The step as it is recorded: with what is only known now. */
-  async #settled(step: Step, change: Change): Promise<Step> {
-    if (step.after === undefined) return step
+  /** Does what is left to do, and records that it is done. */
+  async #finish(step: Step, begun: Begun): Promise<void> {
     try {
-      return { ...step, done: [...step.done, ...(await step.after())] }
+      const more = (await step.after?.()) ?? []
+      await this.#record({ ...step, done: [...step.done, ...more] }, begun)
     } catch (error) {
-      await this.#apply(reversed(change))
-      throw error
+      // What brings everything up to date has come so far, and is not worse than it was.
+      if (begun.sharing && 'anew' in begun.sharing) throw explain(error, step.what)
+      const takeBack = () => this.#undone(step, begun, this.#unclaim(step, begun))
+      await (begun.sharing ? this.host.inTurn(takeBack) : takeBack())
+      throw explain(error, step.what)
     }
+  }
+
+  /**
+   * Makes the machine what it is to be without the step, and records that. Where that fails, the intent stays
+   * recorded and the next start rolls it back.
+   */
+  async #undone(step: Step, begun: Begun, back: Change): Promise<void> {
+    try {
+      await this.#apply(back)
+      if (begun.sharing) this.host.settled()
+    } catch (error) {
+      this.onProblem(explain(error, `taking back: ${step.what}`))
+      return
+    }
+    await this.#commit(step.undone, begun.sharing).catch(() => {})
   }
 
   /**
@@ -225,18 +281,21 @@ export class Engine {
     })
   }
 
-  async #record(step: Step, change: Change): Promise<void> {
-    if (step.claims.length > 0 && step.claims.every(({ to }) => to.length === 0)) {
-      // What is torn down can't be put back as it was. The intent is recorded: the next start, at the
-      // latest, finishes what can't be recorded now.
-      await this.store.commit(step.done).catch(this.onProblem)
-      return
-    }
+  async #record(step: Step, { sharing }: Begun): Promise<void> {
+    const isTornDown = step.claims.length > 0 && step.claims.every(({ to }) => to.length === 0)
+    if (!isTornDown && step.signal?.aborted) throw cancelled(step.what, step.signal)
+    const recorded = this.#commit(step.done, sharing)
+    // What is torn down can't be put back as it was. The intent is recorded: the next start, at the latest,
+    // finishes what can't be recorded now.
+    await (isTornDown ? recorded.catch(this.onProblem) : recorded)
+  }
+
+  async #commit(writes: readonly Write[], sharing: Sharing | undefined): Promise<void> {
+    if (sharing === undefined) return this.store.commit(writes)
     try {
-      if (step.signal?.aborted) throw cancelled(step.what, step.signal)
-      await this.store.commit(step.done)
+      await this.store.commit([...writes, ...this.host.writes()])
     } catch (error) {
-      await this.#apply(reversed(change))
+      this.host.unrecorded()
       throw error
     }
   }
@@ -245,10 +304,15 @@ export class Engine {
     if (change.add.length + change.remove.length > 0) await this.kernel.apply(change)
   }
 
-  #claim(step: Step): Change {
+  #claim(
+    step: Step,
+    sharing: Sharing | undefined,
+  ): { change: Change; host: HostClaim | undefined } {
+    const host = sharing && this.host.claim(sharing)
     try {
-      return this.ledger.claim(step.claims)
+      return { change: this.ledger.claim([...(host ? [host] : []), ...step.claims]), host }
     } catch (error) {
+      if (sharing && host) this.host.unclaim(sharing, host)
       if (!(error instanceof ClaimConflict)) throw error
       throw new CnmError(
         'LINK_EXISTS',
@@ -258,8 +322,17 @@ export class Engine {
     }
   }
 
+  /** Answers with what has to change for that on a machine on which the step was made true. */
+  #unclaim(step: Step, { sharing, host }: Begun): Change {
+    const back = sharing && host && this.host.unclaim(sharing, host)
+    // Backwards, as `from` is what comes.
+    const shared = back === undefined ? [] : [{ owner: back.owner, from: back.to, to: back.from }]
+    return this.ledger.unclaim([...shared, ...step.claims])
+  }
+
   /** Who owns something, in words. */
   nameOf(id: string): string {
+    if (id === HOST) return 'the host'
     const network = this.state.networks.get(id as NetworkId)?.record
     if (network) return `network "${network.name}"`
     const endpoint = this.state.endpoints.get(id as EndpointId)
@@ -278,10 +351,6 @@ export class Engine {
     const shown = untouched(view, restored)
     return this.coexist === 'auto' ? shown : { ...shown, dockerUser: [] }
   }
-}
-
-function reversed({ remove, add }: Change): Change {
-  return { remove: add, add: remove }
 }
 
 /** A write of one of our records; they are plain JSON by construction. */
@@ -305,54 +374,4 @@ function thing(resource: Resource): string {
     default:
       return `what is wanted (${resource.kind})`
   }
-}
-
-/** Other calls mean something else by these errnos. */
-const ofFiles: ReadonlySet<string> = new Set(['open', 'write', 'rename', 'mkdir', 'unlink'])
-const diskHints: Readonly<Record<string, string>> = {
-  ENOSPC: 'the disk is full: free some space there and repeat',
-  EDQUOT: 'the disk quota is used up: free some space there and repeat',
-  EROFS: 'the file system is read-only: mount it writable and repeat',
-}
-
-/** What the kernel refused, in the words of the operation. */
-export function explain(error: unknown, what: string): unknown {
-  if (isCnmError(error) || !isKernelError(error)) return error
-  // Those of the host's own namespace are ours, not what a user asked for.
-  const sysctl = /^sysctl:\/[^:]*:(.*)$/.exec(error.resource ?? '')?.[1]
-  if (sysctl !== undefined) {
-    const name = sysctl.replaceAll('/', '.')
-    return new CnmError(
-      'INVALID_OPTION',
-      `${what}: sysctl "${name}" can't be set so: ${error.errno}`,
-      {
-        details: { sysctl: name, errno: error.errno },
-        hint: 'check its name and value; whether there is IPv6 is the network’s business',
-        cause: error,
-      },
-    )
-  }
-  if (error.errno === 'EPERM' || error.errno === 'EACCES') {
-    return new CnmError('MISSING_CAPABILITY', `${what}: the kernel refuses: ${error.message}`, {
-      hint: 'run as root, or with CAP_NET_ADMIN and CAP_SYS_ADMIN',
-      cause: error,
-    })
-  }
-  if (error.errno === 'EOPNOTSUPP' || error.errno === 'EAFNOSUPPORT') {
-    return new CnmError('UNSUPPORTED_KERNEL', `${what}: this kernel can't: ${error.message}`, {
-      cause: error,
-    })
-  }
-  const hint = ofFiles.has(error.operation) ? diskHints[error.errno] : undefined
-  if (hint !== undefined) {
-    return new CnmError('STORE_UNAVAILABLE', `${what}: the disk refuses: ${error.message}`, {
-      details: { errno: error.errno, path: error.target },
-      hint,
-      cause: error,
-    })
-  }
-  return new CnmError('KERNEL', `${what}: ${error.message}`, {
-    details: { operation: error.operation, errno: error.errno, target: error.target },
-    cause: error,
-  })
 }

@@ -3,8 +3,8 @@ import type { KernelEvent } from '../kernel/kernel.ts'
 import { resourceKey } from '../kernel/resource.ts'
 import type { Engine } from './engine.ts'
 import { followKeeper } from './follow-keeper.ts'
-import { refreshNetworks } from './networks.ts'
 import { isToMove } from './plan.ts'
+import { refreshNetworks } from './take-over.ts'
 import { Upholder } from './uphold.ts'
 
 const quietMs = 50

@@ -46,9 +46,25 @@ export class Ledger {
     return this.#difference(before)
   }
 
-  /** Takes claims back that turned out to be impossible. */
-  unclaim(claims: readonly Claim[]): void {
-    this.claim(claims.map(({ owner, from, to }) => ({ owner, from: to, to: from })))
+  /**
+   * Takes claims back and answers with what has to change in the kernel for that, if they were made true
+   * there: what has come to belong to others as well stays, and what is others' by now stays theirs.
+   */
+  unclaim(claims: readonly Claim[]): Change {
+    const before = new Map<string, Entry | undefined>()
+    for (const { owner, to } of claims) for (const each of to) this.#drop(each, owner, before)
+    for (const { owner, from } of claims) {
+      for (const each of from) if (!this.#isOthers(each)) this.#add(each, owner, before)
+    }
+    return this.#difference(before)
+  }
+
+  /** Of these, what somebody wants, just so. */
+  wanted(resources: readonly Resource[]): Resource[] {
+    return resources.filter((each) => {
+      const entry = this.#entries.get(resourceKey(each))
+      return entry !== undefined && isSame(entry.resource, each)
+    })
   }
 
   owners(): ReadonlySet<string> {
@@ -71,6 +87,11 @@ export class Ledger {
     return [...this.#entries.values()].map(({ resource }) => resource)
   }
 
+  #isOthers(resource: Resource): boolean {
+    const entry = this.#entries.get(resourceKey(resource))
+    return entry !== undefined && !isSame(entry.resource, resource)
+  }
+
   #drop(resource: Resource, owner: string, before: Map<string, Entry | undefined>): void {
     const key = resourceKey(resource)
     const entry = this.#entries.get(key)
@@ -84,7 +105,7 @@ export class Ledger {
   #add(resource: Resource, owner: string, before: Map<string, Entry | undefined>): void {
     const key = resourceKey(resource)
     const entry = this.#entries.get(key)
-    if (entry !== undefined && !same(entry.resource, resource)) {
+    if (entry !== undefined && !isSame(entry.resource, resource)) {
       throw new ClaimConflict(resource, [...entry.owners])
     }
     if (!before.has(key)) before.set(key, entry)
@@ -104,7 +125,7 @@ export class Ledger {
     const add: Resource[] = []
     for (const [key, was] of before) {
       const is = this.#entries.get(key)
-      if (was !== undefined && is !== undefined && same(was.resource, is.resource)) continue
+      if (was !== undefined && is !== undefined && isSame(was.resource, is.resource)) continue
       if (
         was !== undefined &&
         !(was.resource.kind === 'bridge' && was.resource.origin === 'adopt')
@@ -118,6 +139,6 @@ export class Ledger {
 }
 
 /** Resources are plain data written in one place each, so their text tells them apart. */
-function same(a: Resource, b: Resource): boolean {
+export function isSame(a: Resource, b: Resource): boolean {
   return a === b || JSON.stringify(a) === JSON.stringify(b)
 }

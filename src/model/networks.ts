@@ -7,6 +7,7 @@ import type { IpamKeeper } from '../ipam/ipam.ts'
 import type { HostView } from '../kernel/kernel.ts'
 import type { Write } from '../store/store.ts'
 import { parseSubnets, releasePools, takePool, wantedSubnet } from './addresses.ts'
+import { applied } from './applied.ts'
 import { forgetIdle, watchUnused } from './collect.ts'
 import { callAll, hooksOf } from './driver-hooks.ts'
 import { drop, type Engine, put } from './engine.ts'
@@ -16,7 +17,6 @@ import { parseServers } from './name-options.ts'
 import { networkSpec } from './plan.ts'
 import type { MadeFor, NetworkRecord } from './records.ts'
 import type { NetworkState } from './state.ts'
-import { applied, networkResources } from './zone.ts'
 
 /** Networks are made and removed one after the other: they share tables and pools. */
 export const queueKeys = ['networks']
@@ -64,15 +64,16 @@ async function create(
   const { record, pools, resources } = network
   const hooks = hooksOf(engine, record)
   try {
-    await engine.perform({
+    await engine.performShared(() => ({
       what: `creating network "${record.name}"`,
+      sharing: { come: record, view },
       claims: [{ owner: record.id, from: [], to: resources }],
       intent: [applied('creating', record, resources)],
       done: [put('network', record), applied('ready', record, resources)],
       undone: [drop('network', record.id), drop('applied', record.id)],
       ...(hooks ? { after: () => createByHooks(hooks, record, signal) } : {}),
       ...(signal ? { signal } : {}),
-    })
+    }))
   } catch (error) {
     engine.state.networks.drop(record.id)
     const writes = await callAll(engine, record, undefined, ['deleteNetwork'], 'quiet')
@@ -115,7 +116,7 @@ async function planned(
     await meet(engine.ipam(ipam).keeper, () => engine.unknownIpam(ipam), signal)
     await made?.beforehand()
     const network = { ...draft, ...(await plan(engine, draft.record, options, view, signal)) }
-    const resources = networkResources(engine, network.record, view)
+    const resources = driver.describeNetwork(networkSpec(network.record), view)
     engine.state.putNetwork(network)
     return { ...network, resources }
   } catch (error) {
@@ -288,21 +289,25 @@ export async function deleteNetwork(
 
 async function remove(engine: Engine, id: NetworkId, signal: AbortSignal | undefined) {
   const network = engine.state.networks.need(id)
-  const { record, pools, resources } = network
+  const { record, pools } = network
   refuseUsed(engine, record)
   engine.state.putNetwork({ ...network, state: 'deleting' })
   try {
-    await engine.perform({
-      what: `deleting network "${record.name}"`,
-      claims: [{ owner: id, from: resources, to: [] }],
-      intent: [applied('deleting', record, resources)],
-      done: [drop('network', id), drop('applied', id)],
-      undone: [put('network', record), applied('ready', record, resources)],
-      after: () => callAll(engine, record, undefined, ['deleteNetwork']),
-      ...(signal ? { signal } : {}),
+    await engine.performShared(() => {
+      const { resources } = engine.state.networks.need(id)
+      return {
+        what: `deleting network "${record.name}"`,
+        sharing: { go: record },
+        claims: [{ owner: id, from: resources, to: [] }],
+        intent: [applied('deleting', record, resources)],
+        done: [drop('network', id), drop('applied', id)],
+        undone: [put('network', record), applied('ready', record, resources)],
+        after: () => callAll(engine, record, undefined, ['deleteNetwork']),
+        ...(signal ? { signal } : {}),
+      }
     })
   } catch (error) {
-    engine.state.putNetwork(network)
+    engine.state.putNetwork({ ...engine.state.networks.need(id), state: 'ready' })
     throw error
   }
   engine.state.networks.drop(id)
@@ -336,37 +341,6 @@ function refuseUsed(engine: Engine, record: NetworkRecord): void {
       hint: 'disconnect them first, or delete it by force',
     },
   )
-}
-
-/**
- * Describes every network anew (uplinks come and go) and applies what is different. A network for
- * which that fails stays as it is.
- */
-export async function refreshNetworks(
-  engine: Engine,
-  onFailure: (network: NetworkRecord, error: unknown) => void,
-): Promise<void> {
-  await engine.queue.run(queueKeys, async () => {
-    const view = await engine.lookAgain()
-    for (const network of engine.state.networks.all()) {
-      const { record, resources: from } = network
-      if (network.state !== 'ready') continue
-      const to = networkResources(engine, record, view)
-      if (JSON.stringify(from) === JSON.stringify(to)) continue
-      try {
-        await engine.perform({
-          what: `refreshing network "${record.name}"`,
-          claims: [{ owner: record.id, from, to }],
-          intent: [],
-          done: [applied('ready', record, to)],
-          undone: [applied('ready', record, from)],
-        })
-        engine.state.putNetwork({ ...network, resources: to })
-      } catch (error) {
-        onFailure(record, error)
-      }
-    }
-  })
 }
 
 function emit(engine: Engine, record: NetworkRecord, action: 'create' | 'delete'): void {

@@ -67,6 +67,11 @@ export interface AppliedRecord {
   readonly resources: readonly Resource[]
 }
 
+/** What it has of what all networks share. */
+export interface HostRecord {
+  readonly resources: readonly Resource[]
+}
+
 export interface EndpointRecord {
   readonly id: EndpointId
   readonly name: string
@@ -186,11 +191,17 @@ const parseApplied = parser(
   'stored state of a network',
   'INTERNAL',
 )
+const parseHost = parser(
+  Type.Object({ id: Type.String(), resources: Resources }),
+  'stored state of the host',
+  'INTERNAL',
+)
 const parseEndpoint = parser(Endpoint, 'stored endpoint', 'INTERNAL')
 const parseSandbox = parser(Sandbox, 'stored sandbox', 'INTERNAL')
 
 /** Stored records come back through these: a typed value, or an error with the JSON path. */
 export const readNetwork = (value: unknown) => parseNetwork(value) as unknown as NetworkRecord
 export const readApplied = (value: unknown) => parseApplied(value) as unknown as AppliedRecord
+export const readHost = (value: unknown) => parseHost(value) as unknown as HostRecord
 export const readEndpoint = (value: unknown) => parseEndpoint(value) as unknown as EndpointRecord
 export const readSandbox = (value: unknown) => parseSandbox(value) as unknown as SandboxRecord

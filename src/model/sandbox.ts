@@ -7,7 +7,8 @@ import type { Command, Program, ResolverCounters } from '../kernel/kernel.ts'
 import { bindFirstProgram, bindProgram } from './bind-program.ts'
 import { Endpoint } from './endpoint.ts'
 import { connect, readySandbox } from './endpoints.ts'
-import { type Engine, explain } from './engine.ts'
+import type { Engine } from './engine.ts'
+import { explain } from './explain.ts'
 import { Network } from './network.ts'
 import {
   type ExecOptions,

@@ -1,34 +1,40 @@
 import { createHash } from 'node:crypto'
-import { isCnmError } from '../base/errors.ts'
 import type { NetworkId } from '../base/id.ts'
 import { type Resource, resourceKey } from '../kernel/resource.ts'
 import type { StoredRecord, Write } from '../store/store.ts'
 import { retakePools, takeAddresses } from './addresses.ts'
 import { adoptLost, recallForwarding } from './adopt.ts'
+import { applied } from './applied.ts'
 import { cookieOf, hasItsProgram } from './bind-program.ts'
 import { collectNetwork, watchIdle, watchSandbox } from './collect.ts'
 import { refuseAnother } from './drift.ts'
 import { owe, oweEndpoint } from './driver-hooks.ts'
-import { drop, type Engine, explain, put } from './engine.ts'
+import { drop, type Engine, put } from './engine.ts'
+import { explain } from './explain.ts'
 import { meetPlugins, pluginsOf } from './follow-plugins.ts'
 import { retakePorts } from './host-ports.ts'
+import { HOST } from './host-share.ts'
 import { Losses } from './losses.ts'
-import { apart, planMembers } from './members.ts'
+import { apart } from './members.ts'
 import { mendAll } from './mend-all.ts'
-import { refreshNetworks } from './networks.ts'
 import { isOwed, type Owed, readOwed } from './plugin-state.ts'
 import {
   type AppliedRecord,
   type EndpointRecord,
+  type HostRecord,
   type NetworkRecord,
   readApplied,
   readEndpoint,
+  readHost,
   readNetwork,
   readSandbox,
   type SandboxRecord,
 } from './records.ts'
 import { sandboxResources } from './sandbox-names.ts'
-import { applied, moveZone } from './zone.ts'
+import { bringUpToDate } from './take-over.ts'
+
+/** Of a record that is there once everything of this boot has been recorded. */
+const BOOT = 'boot'
 
 interface Stored {
   readonly networks: Map<string, NetworkRecord>
@@ -36,6 +42,7 @@ interface Stored {
   readonly endpoints: EndpointRecord[]
   readonly sandboxes: SandboxRecord[]
   readonly owed: Owed[]
+  readonly host: readonly HostRecord[]
   /** The records of this boot are gone, so what is found on the machine may be ours without a record. */
   readonly lost: boolean
 }
@@ -57,15 +64,10 @@ export async function start(engine: Engine): Promise<Losses> {
   const cleanup: Cleanup = { writes: [], doomed: [] }
   await startNetworks(engine, stored, cleanup, problems)
   await startSandboxes(engine, stored, cleanup, problems)
-  await takeTables(engine, cleanup)
   await finish(engine, cleanup)
-  await replan(engine, problems)
-  await moveZone(engine)
-  await refreshNetworks(engine, (network, error) => {
-    problems.push(`network "${network.name}" can't be brought back: ${String(error)}`)
-  })
+  await takeOver(engine, problems)
   if (stored.lost) past.push(...(await adoptLost(engine)))
-  await engine.store.commit([put('engine', { id: 'boot' })])
+  await engine.store.commit([put('engine', { id: BOOT })])
   await mendAll(engine, problems)
   await collectUnused(engine)
   for (const sandbox of engine.state.sandboxes.all()) watchSandbox(engine, sandbox)
@@ -107,7 +109,8 @@ async function load(engine: Engine, past: string[]): Promise<Stored> {
     endpoints: read('endpoint', readEndpoint).sort(byAge),
     sandboxes: read('sandbox', readSandbox).sort(byAge),
     owed: read('engine', readOwed, isOwed),
-    lost: setAside.length > 0 || !records.some(({ kind }) => kind === 'engine'),
+    host: read('engine', readHost, (id) => id === HOST),
+    lost: setAside.length > 0 || !records.some(({ kind, id }) => kind === 'engine' && id === BOOT),
   }
 }
 
@@ -147,6 +150,9 @@ async function startNetworks(
   problems: string[],
 ): Promise<void> {
   const { networks, applied: states } = stored
+  const shared = stored.host.flatMap(({ resources }) => resources)
+  engine.ledger.claim([engine.host.load(shared)])
+  const isShared = new Set(shared.map(resourceKey))
   for (const [id, state] of states) {
     const interrupted =
       state.state === 'deleting' || (state.state === 'creating' && !networks.has(id))
@@ -167,8 +173,12 @@ async function startNetworks(
       engine.driver(record.driver)
       const ipam = engine.ipam(record.ipam)
       const pools = await retakePools(ipam, record)
-      const resources = states.get(record.id)?.resources ?? []
+      // That of an earlier version, whose driver was missing since, has what all share for itself.
+      const resources = (states.get(record.id)?.resources ?? []).filter(
+        (each) => !isShared.has(resourceKey(each)),
+      )
       engine.ledger.claim([{ owner: record.id, from: [], to: resources }])
+      engine.host.wantedBy(record)
       engine.state.putNetwork({ record, state: 'ready', pools, resources, givenMacs: new Map() })
       await engine.store.commit([applied('ready', record, resources)])
     } catch (error) {
@@ -181,19 +191,6 @@ async function startNetworks(
 interface Cleanup {
   readonly writes: Write[]
   readonly doomed: { readonly owner: string; readonly resources: readonly Resource[] }[]
-}
-
-/** Makes the tables this engine's own again, before anything in them is touched. */
-async function takeTables(engine: Engine, cleanup: Cleanup): Promise<void> {
-  const all = [...engine.ledger.all(), ...cleanup.doomed.flatMap(({ resources }) => resources)]
-  const tables = new Map<string, Resource>()
-  for (const each of all) if (each.kind === 'table') tables.set(resourceKey(each), each)
-  if (tables.size === 0) return
-  // From what is recorded to the same: what is so already is left alone.
-  const recorded = [...tables.values()]
-  await engine.kernel.apply({ remove: recorded, add: recorded }).catch((error: unknown) => {
-    throw explain(error, 'taking over the firewall')
-  })
 }
 
 /** Removes what nobody else owns. */
@@ -301,33 +298,27 @@ function asBefore({ adding: _, ...record }: EndpointRecord): EndpointRecord {
   return record
 }
 
-/** Default routes may have to move: an endpoint that supplied one didn't come back. */
-async function replan(engine: Engine, problems: string[]): Promise<void> {
-  for (const sandbox of engine.state.sandboxes.all()) {
-    await replanOne(engine, sandbox).catch((error: unknown) => {
-      if (isCnmError(error, 'STORE_UNAVAILABLE')) throw error
-      problems.push(`sandbox "${sandbox.name}" can't be brought back whole: ${String(error)}`)
-    })
+/**
+ * Everything becomes what this version says, in one step. Default routes may have to move, too: an endpoint
+ * that supplied one didn't come back.
+ */
+async function takeOver(engine: Engine, problems: string[]): Promise<void> {
+  const view = await engine.lookAgain()
+  const sandboxes = engine.state.sandboxes.all()
+  const renewed = await bringUpToDate(engine, view, sandboxes, (what, error) => {
+    problems.push(`${what} can't be brought back: ${String(error)}`)
+  })
+  for (const { sandbox, after } of renewed) {
+    if (after === undefined) continue
+    // The start waits for no plugin.
+    const told = engine.queue.run([sandbox.id], async () => engine.store.commit(await after()))
+    engine.track(told).catch(engine.onProblem)
+  }
+  for (const sandbox of sandboxes) {
     await complete(engine, sandbox).catch((error: unknown) => {
       problems.push(`sandbox "${sandbox.name}" gets no resolver: ${String(error)}`)
     })
   }
-}
-
-async function replanOne(engine: Engine, sandbox: SandboxRecord): Promise<void> {
-  const { records, after, ...step } = planMembers(engine, sandbox, [], [])
-  if (records.length === 0) return
-  const what = `bringing back sandbox "${sandbox.name}"`
-  await engine.perform({ what, ...step }).catch(async (error: unknown) => {
-    if (isCnmError(error, 'STORE_UNAVAILABLE')) throw error
-    // Its links may be gone and its ports taken: what is to be there comes when all is mended.
-    await engine.performRemoval({ what, ...step })
-  })
-  for (const record of records) engine.state.putEndpoint(record)
-  if (after === undefined) return
-  // The start waits for no plugin.
-  const told = engine.queue.run([sandbox.id], async () => engine.store.commit(await after()))
-  engine.track(told).catch(engine.onProblem)
 }
 
 /** One of an earlier version has no files and no resolver yet. What it has stays as it is. */

@@ -1,7 +1,8 @@
 import { type EndpointId, type NetworkId, type SandboxId, shortId } from '../base/id.ts'
 import type { LinkStatistics, TrafficCounters } from '../kernel/kernel.ts'
 import type { Resource } from '../kernel/resource.ts'
-import { type Engine, explain } from './engine.ts'
+import type { Engine } from './engine.ts'
+import { explain } from './explain.ts'
 import type { EndpointRecord } from './records.ts'
 import type { NetworkState } from './state.ts'
 

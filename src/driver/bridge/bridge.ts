@@ -17,7 +17,7 @@ import type { AddressResource, Resource } from '../../kernel/resource.ts'
 import type { EndpointSpec, NetworkDriver, NetworkSpec, Subnet } from '../driver.ts'
 import { attachment, hasIpv6, noAddress } from './attachment.ts'
 import { consents } from './consents.ts'
-import { forwarding } from './forwarding.ts'
+import { bridgeForwarding, uplinkForwarding } from './forwarding.ts'
 import { auxGateway } from './gateways.ts'
 import { hostAddresses } from './host-addresses.ts'
 import { bridgeName, portName } from './names.ts'
@@ -49,6 +49,7 @@ export function bridge(): NetworkDriver {
     },
     hiddenOptions: ['own', 'ownAddress4', 'ownAddress6'] satisfies (keyof BridgeOptions)[],
     parseOptions: parseBridgeOptions,
+    describeHost,
     describeNetwork,
     describeEndpoint,
     hostAddresses,
@@ -61,12 +62,15 @@ const everything: Readonly<Record<4 | 6, Prefix>> = {
   6: parsePrefix('::/0'),
 }
 
+function describeHost(networks: readonly NetworkSpec[], view: HostView): Resource[] {
+  return [...tables, ...uplinkForwarding(networks, view), ...consents(networks, view)]
+}
+
 function describeNetwork(network: NetworkSpec, view: HostView): Resource[] {
   const options = optionsOf(network)
   const { id, internal, ipv4, ipv6 } = network
   const name = bridgeName(network)
   return [
-    ...tables,
     ...networkElements({
       id,
       bridge: name,
@@ -86,8 +90,7 @@ function describeNetwork(network: NetworkSpec, view: HostView): Resource[] {
     },
     ...gatewayAddress(name, ipv4, options.ownAddress4 && !options.inhibit4),
     ...gatewayAddress(name, ipv6, options.ownAddress6),
-    ...(internal ? [] : forwarding(name, network, options, view)),
-    ...consents(network, view),
+    ...(internal ? [] : bridgeForwarding(network, options, view)),
     ...(internal || !ipv4 ? [] : localRouting(name, options, view)),
   ]
 }

@@ -3,6 +3,7 @@ import { uplinkElement } from '../../firewall/firewall.ts'
 import type { HostLink, HostView } from '../../kernel/kernel.ts'
 import type { Resource, SysctlResource } from '../../kernel/resource.ts'
 import type { NetworkSpec } from '../driver.ts'
+import { bridgeName } from './names.ts'
 import type { BridgeOptions } from './options.ts'
 
 type Family = 4 | 6
@@ -10,40 +11,46 @@ type Family = 4 | 6
 const everything = { 4: '0.0.0.0/0', 6: '::/0' } as const
 const linkLocal = parsePrefix('fe80::/10')
 
-/**
- * Forwarding is switched on per link, never for the whole host: on the bridge, and on the links that
- * lead outwards. Where it was off before us, the firewall keeps the host from routing for strangers.
- */
-export function forwarding(
-  name: string,
+/** Forwarding is switched on per link, never for the whole host: on the bridge, … */
+export function bridgeForwarding(
   network: NetworkSpec,
   { own }: BridgeOptions,
   view: HostView,
 ): Resource[] {
-  const resources: Resource[] = []
-  const families: Family[] = [
-    ...(network.ipv4 ? [4 as const] : []),
-    ...(network.ipv6 ? [6 as const] : []),
-  ]
-  for (const family of families) {
-    if (family === 6 && !view.forceForwarding6) {
-      resources.push(...forwardEverywhere(name, view))
-      continue
-    }
-    const isOn = view.links.some((link) => link.name === name && forwards(link, family))
+  const name = bridgeName(network)
+  const families = ([4, 6] as const).filter((family) => hasFamily(network, family))
+  return families.flatMap((family) => {
+    if (family === 6 && !view.forceForwarding6) return []
     // What is ours has no earlier value to be put back.
-    if (own) resources.push(forward(family, name))
-    else if (!isOn) resources.push(forward(family, name, '0'))
-    for (const link of uplinks(name, view, family)) {
-      if (forwards(link, family)) continue
-      resources.push(forward(family, link.name, '0'), uplinkElement(link.name, family))
-    }
-  }
-  return resources
+    if (own) return [forward(family, name)]
+    const isOn = view.links.some((link) => link.name === name && forwards(link, family))
+    return isOn ? [] : [forward(family, name, '0')]
+  })
+}
+
+/**
+ * … and on the links that lead outwards, for all networks together. Where it was off before us, the firewall
+ * keeps the host from routing for strangers.
+ */
+export function uplinkForwarding(networks: readonly NetworkSpec[], view: HostView): Resource[] {
+  return ([4, 6] as const).flatMap((family) => {
+    const bridges = networks
+      .filter((network) => !network.internal && hasFamily(network, family))
+      .map(bridgeName)
+    if (bridges.length === 0) return []
+    if (family === 6 && !view.forceForwarding6) return forwardEverywhere(bridges, view)
+    return uplinks(bridges, view, family)
+      .filter((link) => !forwards(link, family))
+      .flatMap(({ name }) => [forward(family, name, '0'), uplinkElement(name, family)])
+  })
+}
+
+function hasFamily({ ipv4, ipv6 }: NetworkSpec, family: Family): boolean {
+  return (family === 4 ? ipv4 : ipv6) !== undefined
 }
 
 /** Whatever leads to somebody. */
-function uplinks(bridge: string, view: HostView, family: Family): HostLink[] {
+function uplinks(bridges: readonly string[], view: HostView, family: Family): HostLink[] {
   const leading = new Set([
     ...view.routes.filter((it) => it.destination === everything[family]).map(({ link }) => link),
     ...view.addresses
@@ -53,7 +60,7 @@ function uplinks(bridge: string, view: HostView, family: Family): HostLink[] {
   ])
   // On a router that is one by somebody's will, a link that doesn't forward doesn't by somebody's will.
   const isRouter = family === 4 && view.allForwarding4
-  return strangers(bridge, view).filter(
+  return strangers(bridges, view).filter(
     (link) => leading.has(link.name) && !(isRouter && !forwards(link, family)),
   )
 }
@@ -62,9 +69,9 @@ function uplinks(bridge: string, view: HostView, family: Family): HostLink[] {
  * A kernel that forwards IPv6 for all links or none. Those that take routes from routers have to be
  * told to go on, since a router doesn't; and all that have not forwarded before are guarded.
  */
-function forwardEverywhere(bridge: string, view: HostView): Resource[] {
+function forwardEverywhere(bridges: readonly string[], view: HostView): Resource[] {
   if (view.allForwarding6) return []
-  const links = strangers(bridge, view)
+  const links = strangers(bridges, view)
   const believers = view.links.filter(({ ours, acceptRa6 }) => !ours && acceptRa6 === 1)
   return [
     ...believers.map(({ name }) => sysctl(`net/ipv6/conf/${name}/accept_ra`, '2', '1')),
@@ -73,8 +80,10 @@ function forwardEverywhere(bridge: string, view: HostView): Resource[] {
   ]
 }
 
-function strangers(bridge: string, view: HostView): HostLink[] {
-  return view.links.filter(({ name, ours }) => !ours && name !== 'lo' && name !== bridge)
+/** To a network its own bridge is none, but an adopted one is to all others. */
+function strangers(bridges: readonly string[], view: HostView): HostLink[] {
+  const own = bridges.every((bridge) => bridge === bridges[0]) ? bridges[0] : undefined
+  return view.links.filter(({ name, ours }) => !ours && name !== 'lo' && name !== own)
 }
 
 function forwards(link: HostLink, family: Family): boolean {

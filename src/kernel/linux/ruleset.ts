@@ -6,7 +6,6 @@ import { NETLINK_NETFILTER, NetlinkSocket } from './netlink/netlink-socket.ts'
 import { Batch, type TableName, tableTarget } from './nftables/batch.ts'
 import { NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST } from './nftables/constants.ts'
 import { type ListedTable, listTables } from './nftables/list.ts'
-import { ensureTable, replaceTable } from './nftables/table.ts'
 import { RulesetListener } from './ruleset-listener.ts'
 import type { RulesetPort } from './ruleset-port.ts'
 
@@ -71,18 +70,6 @@ export class Ruleset {
     if (!table.owned) return table
     this.#canOwn ??= canOwnTables(this.socket)
     return this.#canOwn ? table : { ...table, owned: false }
-  }
-
-  /** Makes a table what its definition says; one that isn't ours alone is left as it is. */
-  make(table: TableDefinition): void {
-    try {
-      if (table.owned) replaceTable(this.socket, this.asPossible(table))
-      else ensureTable(this.socket, table)
-    } catch (error) {
-      const there = isKernelError(error, 'EPERM') ? this.find(table) : undefined
-      throw there !== undefined && this.isAnothers(there) ? ownedByAnother(table) : error
-    }
-    this.remember(table)
   }
 
   /** It is what its definition says. */

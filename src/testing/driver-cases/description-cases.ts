@@ -4,7 +4,15 @@ import { macBytes, parseMac } from '../../address/mac.ts'
 import type { Attachment, EndpointSpec, NetworkSpec } from '../../driver/driver.ts'
 import type { Resource } from '../../kernel/resource.ts'
 import { resourceKey } from '../../kernel/resource.ts'
-import { endpointOf, idOf, networkOf, type Scene, type SceneCase, type Variant } from './scene.ts'
+import {
+  endpointOf,
+  idOf,
+  networkOf,
+  networkResources,
+  type Scene,
+  type SceneCase,
+  type Variant,
+} from './scene.ts'
 
 const manyIds = 3000
 
@@ -84,7 +92,7 @@ export function nameCases(test: SceneCase, several: SceneCase, variant: Variant)
     const network = networkOf(scene, variant)
     const names = Array.from({ length: manyIds }, (_, n) => {
       const other = { ...network, id: idOf(`network ${n}`) as NetworkSpec['id'] }
-      return linkNames(scene.driver.describeNetwork(other, scene.view))
+      return linkNames(networkResources(scene, other))
     }).flat()
     expect(names.filter((name) => !/^[^\s/:]{1,15}$/.test(name))).toEqual([])
     expect(new Set(names).size).toBe(names.length)
@@ -133,7 +141,7 @@ function describeAll(scene: Scene, network: NetworkSpec) {
   const { driver, view } = scene
   const endpoint = endpointOf(network)
   return {
-    host: driver.describeNetwork(network, view),
+    host: networkResources(scene, network),
     endpoint: driver.describeEndpoint(network, endpoint, view),
     attachment: driver.attachment(network, endpoint, view),
   }

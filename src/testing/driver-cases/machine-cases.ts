@@ -10,6 +10,7 @@ import {
   endpointResources,
   expectSame,
   networkOf,
+  networkResources,
   type Scene,
   type SceneCase,
   type Variant,
@@ -100,7 +101,7 @@ export function joinCases(test: SceneCase, variant: Variant): void {
         isGateway: n === 0,
       }),
     )
-    const host = networks.flatMap((it) => scene.driver.describeNetwork(it, scene.view))
+    const host = networks.flatMap((it) => networkResources(scene, it))
     await apply(scene, { add: [...host, { kind: 'namespace', namespace: box }] })
     const before = await stateOf(scene)
     for (const end of ends) await apply(scene, { add: end })
@@ -162,11 +163,10 @@ function boxOf({ world }: Scene, name = 'box'): NamespaceRef {
 
 /** A network, a sandbox, and the m-th endpoint of the one in the other. */
 function networkWithBox(scene: Scene, network: NetworkSpec, name = 'box', m = 1): Resource[] {
-  const { driver, view } = scene
   const box = boxOf(scene, name)
   const place = { link: 'eth0', isGateway: true }
   return [
-    ...driver.describeNetwork(network, view),
+    ...networkResources(scene, network),
     { kind: 'namespace', namespace: box },
     ...endpointResources(scene, network, endpointOf(network, m), box, place),
   ]

@@ -10,6 +10,7 @@ import {
   expectSame,
   ip,
   networkOf,
+  networkResources,
   type Scene,
   type SceneCase,
   type Variant,
@@ -93,14 +94,14 @@ export function publishingCases(describe: SceneCase, test: SceneCase, variant: V
   })
 
   test('publishes on a machine, and leaves nothing', async (scene) => {
-    const { driver, view, world } = scene
+    const { world } = scene
     const network = networkOf(scene, variant)
     const plain = endpointOf(network)
     const ports = wishes.flatMap((wanted) => bindings(scene, network, plain, wanted))
     const box = { path: `${world.namespaceDir}/box` }
     const place = { link: 'eth0', isGateway: true }
     const resources: Resource[] = [
-      ...driver.describeNetwork(network, view),
+      ...networkResources(scene, network),
       { kind: 'namespace', namespace: box },
       ...endpointResources(scene, network, deepFreeze({ ...plain, ports }), box, place),
     ]

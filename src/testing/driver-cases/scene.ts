@@ -135,6 +135,17 @@ export function idOf(name: string): string {
   return createHash('sha256').update(name).digest('hex')
 }
 
+/** What the core makes of a network that is alone: what all share, and its own part. */
+export function networkResources(
+  { driver, view }: Scene,
+  network: NetworkSpec,
+): readonly Resource[] {
+  return [
+    ...(driver.describeHost?.([network], view) ?? []),
+    ...driver.describeNetwork(network, view),
+  ]
+}
+
 /** What the core makes of a joined endpoint: its part of the host, and its link inside. */
 export function endpointResources(
   { driver, view }: Scene,

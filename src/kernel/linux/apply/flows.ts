@@ -3,7 +3,7 @@ import { type FlowsResource, resourceKey } from '../../resource.ts'
 import type { TableDefinition } from '../../ruleset.ts'
 import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
 import type { Batch } from '../nftables/batch.ts'
-import type { Element } from '../nftables/element.ts'
+import type { Element, Place } from '../nftables/element.ts'
 import { getElement, listElements } from '../nftables/list.ts'
 import { isLinked, type Plan } from './plan.ts'
 import { type QuietPorts, quietChange } from './quiet.ts'
@@ -15,6 +15,8 @@ interface Sender {
   readonly ended: PortRange[]
   readonly begun: PortRange[]
 }
+
+const nothing: QuietPorts = { exact: [], ranges: [] }
 
 /** What has changed, so that it can be undone. */
 interface Written {
@@ -46,12 +48,14 @@ export class QuietSenders {
     this.#senders = sendersOf(flows)
   }
 
-  /** Looks what there is, and writes down what has to change. */
-  write(batch: Batch): void {
+  /** Looks what there is, and writes down what has to change. `isFresh`: nothing is in that set yet. */
+  write(batch: Batch, isFresh: (place: Place) => boolean = () => false): void {
     const removed: Element[] = []
     const added: Element[] = []
     for (const { of, ended, begun } of this.#senders) {
-      const present = this.#present(of, [...ended, ...begun])
+      const { family, table, set, ranges } = of.quiet
+      const isEmpty = [set, ranges].some((name) => isFresh({ family, table, set: name }))
+      const present = isEmpty ? nothing : this.#present(of, [...ended, ...begun])
       const { remove, add } = quietChange(present, ended, begun, this.#room)
       if (ended.length > 0) this.#memory.note(of)
       removed.push(...elementsOf(of, remove))
@@ -96,7 +100,7 @@ export class QuietSenders {
           ({ key }) => key,
         ),
       )
-    if (!this.#memory.mayHave(of, all)) return { exact: [], ranges: [] }
+    if (!this.#memory.mayHave(of, all)) return nothing
     const inSet = (name: string) => {
       const place = { family, table, set: name }
       const [only] = ports

@@ -22,6 +22,10 @@ export interface ChangeElementsOptions {
    * whole, so only its ends are asked, unless it turns out that something of it is gone.
    */
   readonly compareOwners?: boolean
+  /** Writes down what comes before elements go; called anew, as below. */
+  readonly before?: (batch: Batch) => void
+  /** Writes down what comes between those that go and those that come. */
+  readonly between?: (batch: Batch) => void
   /** Writes down what else belongs to the transaction; called anew if that has to be tried again. */
   readonly also?: (batch: Batch) => void
   /** How to make it true. Default: by the socket. */
@@ -64,7 +68,9 @@ function commit(
   options: ChangeElementsOptions,
 ): void {
   const batch = new Batch()
+  options.before?.(batch)
   batch.deleteElements(tables, remove)
+  options.between?.(batch)
   batch.addElements(tables, add)
   options.also?.(batch)
   if (options.commit === undefined) batch.commit(socket)

@@ -178,12 +178,20 @@ function dumpEntries(socket: NetlinkSocket, { family, table, set }: Place): Entr
  * the kernel keeps what sets are made of. Sets of types that this library doesn't know are left out.
  */
 export function listTableElements(socket: NetlinkSocket, table: TableName): Element[] {
-  const { family, name } = table
-  return listSets(socket, table).flatMap((set) => {
-    const shape = set.anonymous ? undefined : listedShape(set.attributes)
-    const place = { family, table: name, set: set.name }
-    return shape === undefined ? [] : listElementsOf(socket, shape, place)
-  })
+  return listSets(socket, table)
+    .filter((set) => !set.anonymous)
+    .flatMap((set) => listSetElements(socket, table, set))
+}
+
+/** The same, of one set. */
+export function listSetElements(
+  socket: NetlinkSocket,
+  { family, name }: TableName,
+  set: ListedSet,
+): Element[] {
+  const shape = listedShape(set.attributes)
+  const place = { family, table: name, set: set.name }
+  return shape === undefined ? [] : listElementsOf(socket, shape, place)
 }
 
 /**

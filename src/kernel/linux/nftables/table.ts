@@ -4,21 +4,99 @@ import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
 import { Batch, type TableName, tableTarget } from './batch.ts'
 import { chainAttributes } from './chain.ts'
 import { NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST } from './constants.ts'
+import { type Element, encodeElement, shapeFor } from './element.ts'
 import { includes } from './includes.ts'
 import {
   type ListedChain,
   type ListedSet,
   listChains,
+  listSetElements,
   listSets,
   listTableElements,
   listTables,
 } from './list.ts'
 import { isSameSet } from './set.ts'
 
+/** How a table becomes what its definition says, as a part of a transaction. */
+export interface TablePlan {
+  readonly table: TableDefinition
+  readonly isThere: boolean
+  /** Sets that come, or are made anew: nothing is in them but what the transaction adds. */
+  readonly fresh: ReadonlySet<string>
+  /** What is in sets that go, or are made anew. */
+  readonly lost: readonly Element[]
+  /** Elements of sets that stay, which have to go: they jump to a chain that goes. */
+  readonly stranded: readonly Element[]
+  /** Writes down what comes before elements go. */
+  readonly begin: (batch: Batch) => void
+  /** Writes down the rest, before elements come. */
+  readonly finish: (batch: Batch) => void
+}
+
 /**
- * Makes a table exactly what its definition says, in one transaction: created or adopted, sets and
- * chains made where they are missing or different, others removed, all rules written anew. Elements of
- * sets that stay are kept, unless they jump to a chain that goes.
+ * Looks what is there. Afterwards the table is exactly what its definition says: created or adopted, sets
+ * and chains made where they are missing or different, others removed, all rules written anew.
+ */
+export function planTable(socket: NetlinkSocket, table: TableDefinition): TablePlan {
+  const isThere = listTables(socket).some(
+    ({ family, name }) => family === table.family && name === table.name,
+  )
+  const sets = isThere ? listSets(socket, table).filter((set) => !set.anonymous) : []
+  const gone = sets.filter((set) => !isKept(table, set))
+  const kept = new Set(sets.filter((set) => !gone.includes(set)).map(({ name }) => name))
+  const chains = isThere
+    ? listChains(socket, table).filter((chain) => !hangsAlike(table, chain))
+    : []
+  return {
+    table,
+    isThere,
+    fresh: new Set(table.sets.map(({ name }) => name).filter((name) => !kept.has(name))),
+    lost: gone.flatMap((set) => listSetElements(socket, table, set)),
+    stranded: strandedBy(socket, table, chains, kept),
+    begin(batch) {
+      batch.addTable(table, table.owned ? NFT_TABLE_F_OWNER | NFT_TABLE_F_PERSIST : 0)
+      if (isThere) batch.flushTable(table)
+      for (const { name } of gone) batch.deleteSet(table, name)
+    },
+    finish(batch) {
+      for (const { name } of chains) batch.deleteChain(table, name)
+      fillTable(batch, table)
+    },
+  }
+}
+
+/** What was in a set that is made anew and can be in it again. */
+export function carriedOver({ table, fresh, lost }: TablePlan): readonly Element[] {
+  return lost.filter((element) => {
+    const to = /^(?:jump|goto) (.*)$/.exec(element.value?.[0] ?? '')?.[1]
+    if (!fresh.has(element.set)) return false
+    if (to !== undefined && !table.chains.some(({ name }) => name === to)) return false
+    return fits(table, element)
+  })
+}
+
+function fits(table: TableDefinition, element: Element): boolean {
+  try {
+    const shape = shapeFor([table], element)
+    encodeElement(shape, element)
+    return (shape.value === undefined) === (element.value === undefined)
+  } catch {
+    return false
+  }
+}
+
+/** What the kernel has against a table, in words. */
+export function tableError(error: unknown, plans: readonly TablePlan[]): unknown {
+  if (!isKernelError(error)) return error
+  const plan = plans.find(({ table }) => error.target === `table ${tableTarget(table)}`)
+  const words = plan && explanation(error, plan.table.owned, plan.isThere)
+  if (words === undefined) return error
+  return new KernelError(error.operation, error.errno, { target: error.target!, message: words })
+}
+
+/**
+ * Makes a table exactly what its definition says, in one transaction. Elements of sets that stay are kept,
+ * unless they jump to a chain that goes; those of sets that are made anew, where they fit in.
  *
  * Errors: EPERM (another socket owns it, or we may not), EOPNOTSUPP (it is there as an ordinary table,
  * or this kernel has no persistent owners: since 6.9).
@@ -26,20 +104,16 @@ import { isSameSet } from './set.ts'
  * Equivalent to: `nft -f` with `add table`, `flush table` and the whole table.
  */
 export function replaceTable(socket: NetlinkSocket, table: TableDefinition): void {
+  const plan = planTable(socket, table)
   const batch = new Batch()
-  const found = listTables(socket).find(
-    ({ family, name }) => family === table.family && name === table.name,
-  )
-  batch.addTable(table, table.owned ? NFT_TABLE_F_OWNER | NFT_TABLE_F_PERSIST : 0)
-  if (found !== undefined) {
-    batch.flushTable(table)
-    removeOthers(batch, socket, table)
-  }
-  fillTable(batch, table)
+  plan.begin(batch)
+  batch.deleteElements([table], plan.stranded)
+  plan.finish(batch)
+  batch.addElements([table], carriedOver(plan))
   try {
     batch.commit(socket)
   } catch (error) {
-    throw tableError(error, table, found !== undefined)
+    throw tableError(error, [plan])
   }
 }
 
@@ -75,22 +149,18 @@ function fillTable(batch: Batch, table: TableDefinition): void {
   }
 }
 
-/** Sets and their elements before chains: what jumps to a chain keeps it. */
-function removeOthers(batch: Batch, socket: NetlinkSocket, table: TableDefinition): void {
-  const sets = listSets(socket, table).filter((set) => !set.anonymous && !isKept(table, set))
-  const chains = listChains(socket, table).filter((chain) => !hangsAlike(table, chain))
-  for (const { name } of sets) batch.deleteSet(table, name)
-  if (chains.length > 0) {
-    const kept = listTableElements(socket, table).filter(
-      ({ set }) => !sets.some(({ name }) => name === set),
-    )
-    const gone = new Set(chains.flatMap(({ name }) => [`jump ${name}`, `goto ${name}`]))
-    batch.deleteElements(
-      [table],
-      kept.filter(({ value }) => value?.length === 1 && gone.has(value[0]!)),
-    )
-  }
-  for (const { name } of chains) batch.deleteChain(table, name)
+/** What jumps to a chain keeps it. */
+function strandedBy(
+  socket: NetlinkSocket,
+  table: TableDefinition,
+  chains: readonly ListedChain[],
+  kept: ReadonlySet<string>,
+): readonly Element[] {
+  if (chains.length === 0) return []
+  const gone = new Set(chains.flatMap(({ name }) => [`jump ${name}`, `goto ${name}`]))
+  return listTableElements(socket, table).filter(
+    ({ set, value }) => kept.has(set) && value?.length === 1 && gone.has(value[0]!),
+  )
 }
 
 function isKept(table: TableDefinition, { name, attributes }: ListedSet): boolean {
@@ -105,17 +175,6 @@ function hangsAlike(table: TableDefinition, { name, base }: ListedChain): boolea
   const { type, hook } = chainAttributes(table.family, wanted)
   if (hook === undefined) return base === undefined
   return base !== undefined && includes(base, { type, hook })
-}
-
-function tableError(error: unknown, table: TableDefinition, existed: boolean): unknown {
-  const target = `table ${tableTarget(table)}`
-  if (isKernelError(error) && error.target === target) {
-    const words = explanation(error, table.owned, existed)
-    if (words !== undefined) {
-      return new KernelError(error.operation, error.errno, { target, message: words })
-    }
-  }
-  return error
 }
 
 function explanation({ errno }: KernelError, owned: boolean, existed: boolean): string | undefined {
