@@ -1,3 +1,5 @@
+/// <reference types="node" preserve="true" />
+
 /**
  * libcnm: the Container Network Model for Linux.
  *

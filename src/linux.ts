@@ -12,7 +12,7 @@ import type { Ipam } from './ipam/ipam.ts'
 import { local as localIpam } from './ipam/local/local.ts'
 import { nullIpam } from './ipam/null/null.ts'
 import { type KeeperProgram, linuxKernel, lockFile } from './kernel/linux/index.ts'
-import { type LinuxPluginOptions, pluginSource } from './linux-plugins.ts'
+import { type LinuxPluginOptions, pluginSource } from './linux/plugins.ts'
 import { type Controller, createController as createOn } from './model/controller.ts'
 import { type DnsOptions, parseDns } from './model/engine-dns.ts'
 import { holdFolders } from './store/local/engine-folders.ts'
@@ -20,7 +20,7 @@ import { local as localStore } from './store/local/local.ts'
 import { makeFolder } from './store/local/make-folder.ts'
 
 export * from './index.ts'
-export type { LinuxPluginOptions } from './linux-plugins.ts'
+export type { LinuxPluginOptions } from './linux/plugins.ts'
 
 export interface EngineOptions {
   /** Networks are kept here; they survive a reboot. Default: `/var/lib/cnm`. */

@@ -68,7 +68,7 @@ describe('the units', () => {
   })
 
   it('hand on sockets where, and by the names by which, they are looked for', () => {
-    const daemon = readFileSync(join(root, 'src/linux-daemon.ts'), 'utf8')
+    const daemon = readFileSync(join(root, 'src/linux/daemon.ts'), 'utf8')
     const looked = [...daemon.matchAll(/\bat\('([a-z.]+)'/g)].map(([, name]) => name!)
     expect(looked.sort()).toEqual(['cnm.sock', 'docker.sock'])
     const paths = values('ListenStream').sort()

@@ -42,6 +42,7 @@ export const NetworkShape = Type.Object({
   ipv4: Type.Optional(Pool),
   ipv6: Type.Optional(Pool),
   runtime: Type.Optional(Type.String()),
+  number: Type.Optional(Type.Integer({ minimum: 1, maximum: 0xfeff })),
   dnsServers: Type.Optional(Servers),
 })
 

@@ -52,7 +52,7 @@ Examples:
 
 async function daemon({ config, docker, ...flags }: Flags): Promise<number> {
   // Other commands start sooner without it.
-  const { runDaemon } = await import('../linux-daemon.ts')
+  const { runDaemon } = await import('../linux/daemon.ts')
   const { stateDir, runDir, logLevel, idleExit, dockerPluginDir } = flags
   await runDaemon({
     ...(config === undefined ? {} : { file: config }),

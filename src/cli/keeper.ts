@@ -35,7 +35,7 @@ Examples:
 }
 
 async function keeper({ runDir, resolvConf }: Flags): Promise<number> {
-  const { keepForUnit } = await import('../linux-keeper.ts')
+  const { keepForUnit } = await import('../linux/keeper.ts')
   keepForUnit({ runDir, resolvConf }, process.env)
   return 0
 }

@@ -65,7 +65,7 @@ async function hook(flags: DaemonFlags): Promise<number> {
     return 0
   } catch (error) {
     // Who can't be heard can't say so, either.
-    const speaking = import('../linux-container.ts').then((linux) => linux.speakThroughParent())
+    const speaking = import('../linux/container.ts').then((linux) => linux.speakThroughParent())
     await speaking.catch(() => {})
     throw signal.aborted ? tooLate(error) : error
   }
@@ -95,7 +95,7 @@ async function attach(
   const { sandbox: name, mountEtc = true } = options
   if (name === undefined) refuseNamespace(spec)
   if (mountEtc) refuseMounts(spec)
-  const mounting = mountEtc ? import('../linux-container.ts') : undefined
+  const mounting = mountEtc ? import('../linux/container.ts') : undefined
   // Whoever mounts hears of it.
   mounting?.catch(() => {})
   const { daemonAt } = await import('./start-daemon.ts')

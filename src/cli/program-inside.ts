@@ -3,7 +3,7 @@ import { constants } from 'node:os'
 import { etcMounts } from '../api/etc-mounts.ts'
 import type { SandboxInfo } from '../api/shapes.ts'
 import { CnmError } from '../base/errors.ts'
-import type { StartedProgram } from '../linux-program.ts'
+import type { StartedProgram } from '../linux/program.ts'
 
 export type Argv = readonly [string, ...string[]]
 
@@ -21,7 +21,7 @@ export interface Starter extends AsyncDisposable {
 /** Made ready while the daemon is asked. */
 export function starter(): Starter {
   // Loaded here, as nothing else needs native code.
-  const loading = import('../linux-program.ts').then(({ ProgramThread }) => new ProgramThread())
+  const loading = import('../linux/program.ts').then(({ ProgramThread }) => new ProgramThread())
   // Whoever starts a program hears of it.
   loading.catch(() => {})
   return {

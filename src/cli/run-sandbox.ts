@@ -3,7 +3,7 @@ import { isCnmError } from '../base/errors.ts'
 import type { RemoteController } from '../client/client.ts'
 import type { RemoteNetwork } from '../client/remote-network.ts'
 import type { RemoteSandbox } from '../client/remote-sandbox.ts'
-import type { StartedProgram } from '../linux-program.ts'
+import type { StartedProgram } from '../linux/program.ts'
 import { given } from './option-values.ts'
 import { connections, nameOptions, type SandboxFlags } from './sandbox-options.ts'
 

@@ -1,3 +1,5 @@
+/// <reference types="node" preserve="true" />
+
 /**
  * libcnm/client: the library's verbs, asked of a daemon over its socket. Importing it loads no native code.
  *

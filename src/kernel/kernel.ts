@@ -212,8 +212,10 @@ export interface HostLink {
   readonly mtu: number
   /** `bridge`, `veth`, … or `device` for hardware and loopback. */
   readonly type: string
-  /** true: a link of our group, made by us. */
+  /** true: a link of our groups, made by us. */
   readonly ours: boolean
+  /** The number of the network whose port it is; absent: it is none. */
+  readonly portOf?: number
   /** Whether the host forwards packets that come in here: `net/ipv4/conf/IF/forwarding`. */
   readonly forwarding4: boolean
   /**

@@ -14,20 +14,25 @@ export const PORT_GROUPS = 0x32180000
 export const PORT_GROUPS_MASK = 0xffff0000
 
 /** What a network's number can be. */
-export const NETWORK_NUMBERS = { first: 1, last: 0xfeff } as const
+export const NETWORK_NUMBERS = { first: 1, last: 0xfeff }
 
-/** Ports that have no effect any more and wait to be deleted, whichever network they were of. */
-export const CONDEMNED_PORTS = PORT_GROUPS + 0xff01
+/** Links that have no effect any more and wait to be deleted: ports, so that they stay ports, and all others. */
+export const CONDEMNED_GROUP = PORT_GROUPS + 0xff01
 
 /** The few of them that are being deleted right now, in one request. */
-export const DYING_PORTS = PORT_GROUPS + 0xff02
+export const DYING_GROUP = PORT_GROUPS + 0xff02
 
 /** Ports that are made in advance and belong to no network yet. */
-export const POOLED_PORTS = PORT_GROUPS + 0xff03
+export const POOLED_GROUP = PORT_GROUPS + 0xff03
 
 /** The group of a network's ports. */
 export function portGroup(network: number): number {
   return PORT_GROUPS + network
+}
+
+/** The number of the network whose ports are in that group. */
+export function networkOf(group: number): number {
+  return group - PORT_GROUPS
 }
 
 /** Whether a link in this group is a port, also one that has no effect any more. */

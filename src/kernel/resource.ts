@@ -65,7 +65,7 @@ export interface BridgeResource {
 }
 
 /**
- * A veth pair: the host end `name`, up and on `bridge` in hairpin mode, in our link group; the peer
+ * A veth pair: the host end `name`, up and on `bridge` in hairpin mode, in its group; the peer
  * born inside `peer.namespace`, up. Removal takes the host end down, off its bridge and into the
  * condemned group at once (effective immediately) and deletes the pair in the background.
  * Where the namespace stays, the peer is first taken down and renamed, so that its name is free again.
@@ -77,6 +77,8 @@ export interface VethResource {
   readonly kind: 'veth'
   readonly name: string
   readonly bridge: string
+  /** That of its network's ports (`portGroup`). Absent: as earlier versions recorded it, that of bridges. */
+  readonly group?: number
   readonly mtu: number
   /**
    * false: what comes from it doesn't tell the bridge where a MAC is; only an FdbResource does. Else it could
@@ -178,9 +180,7 @@ export interface TableResource {
   readonly definition: TableDefinition
 }
 
-/**
- * One element of a set or map of a table of ours, or a run of them. Equivalent to: `nft add element …`.
- */
+/** One element of a set or map of a table of ours, or a run. Equivalent to: `nft add element …`. */
 export interface ElementResource {
   readonly kind: 'element'
   readonly family: Family
@@ -271,10 +271,12 @@ export interface AnnouncementResource {
 }
 
 /**
- * The one rule of ours in a table of somebody else's: an accept with our comment at the beginning of
- * chain DOCKER-USER of table `filter`, for packets with this mark. Equivalent to:
- * `iptables -I DOCKER-USER -m mark --mark MARK/MARK -m comment --comment cnm -j ACCEPT`. Where there
- * is no such chain, nobody has to be asked: nothing is done, and nothing is missing.
+ * The one rule of ours in a table of somebody else's: an accept with our comment in chain
+ * DOCKER-USER of table `filter`, for packets with this mark, behind the rules of others: the last one,
+ * or the last before an unconditional RETURN. Equivalent to:
+ * `iptables -A DOCKER-USER -m mark --mark MARK/MARK -m comment --comment cnm -j ACCEPT`. Whatever has
+ * that comment there is ours, and elsewhere in the chain or in another form it is different. Where
+ * there is no such chain, nobody has to be asked: nothing is done, and nothing is missing.
  */
 export interface ConsentResource {
   readonly kind: 'consent'

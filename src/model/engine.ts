@@ -13,6 +13,7 @@ import { explain } from './explain.ts'
 import { HOST, type HostClaim, HostShare, type Sharing } from './host-share.ts'
 import { type Claim, ClaimConflict, Ledger } from './ledger.ts'
 import { NamesState } from './names-state.ts'
+import { NetworkNumbers } from './network-numbers.ts'
 import { PluginState } from './plugin-state.ts'
 import { PortTable } from './port-table.ts'
 import { ModelState } from './state.ts'
@@ -91,6 +92,7 @@ export class Engine {
   readonly host: HostShare
   readonly names = new NamesState()
   readonly plugged = new PluginState()
+  readonly numbers = new NetworkNumbers()
   /** Who holds which ports of the host. */
   readonly ports = new PortTable()
   /** Where the search for any free port goes on. */

@@ -68,14 +68,14 @@ async function create(
       what: `creating network "${record.name}"`,
       sharing: { come: record, view },
       claims: [{ owner: record.id, from: [], to: resources }],
-      intent: [applied('creating', record, resources)],
+      intent: [applied('creating', record, resources), engine.numbers.write],
       done: [put('network', record), applied('ready', record, resources)],
       undone: [drop('network', record.id), drop('applied', record.id)],
       ...(hooks ? { after: () => createByHooks(hooks, record, signal) } : {}),
       ...(signal ? { signal } : {}),
     }))
   } catch (error) {
-    engine.state.networks.drop(record.id)
+    forget(engine, record)
     const writes = await callAll(engine, record, undefined, ['deleteNetwork'], 'quiet')
     if (writes.length > 0) {
       await engine.store.commit(writes).catch(engine.onProblem)
@@ -103,7 +103,7 @@ async function planned(
   const driver = engine.driver(options.driver ?? 'bridge')
   refuseSecond(engine, driver, options.name)
   const draft: NetworkState = {
-    record: draftOf(options, driver.name, made),
+    record: draftOf(engine, options, driver.name, view, made),
     state: 'creating',
     pools: {},
     resources: [],
@@ -120,7 +120,7 @@ async function planned(
     engine.state.putNetwork(network)
     return { ...network, resources }
   } catch (error) {
-    engine.state.networks.drop(draft.record.id)
+    forget(engine, draft.record)
     throw error
   }
 }
@@ -214,9 +214,16 @@ async function plan(
 }
 
 /** Without what only the driver can say. */
-function draftOf(options: Parsed, driver: string, made: MadeNetwork | undefined): NetworkRecord {
+function draftOf(
+  engine: Engine,
+  options: Parsed,
+  driver: string,
+  view: HostView,
+  made: MadeNetwork | undefined,
+): NetworkRecord {
+  const id = made?.id ?? newId<NetworkId>()
   return {
-    id: made?.id ?? newId<NetworkId>(),
+    id,
     name: options.name,
     driver,
     ipam: options.ipam ?? 'local',
@@ -226,7 +233,13 @@ function draftOf(options: Parsed, driver: string, made: MadeNetwork | undefined)
     labels: options.labels ?? {},
     options: {},
     ...(made ? { runtime: made.runtime } : {}),
+    number: engine.numbers.take(id, view),
   }
+}
+
+function forget({ state, numbers }: Engine, { id, number }: NetworkRecord): void {
+  state.networks.drop(id)
+  numbers.release(number)
 }
 
 async function withoutGateways(
@@ -310,7 +323,7 @@ async function remove(engine: Engine, id: NetworkId, signal: AbortSignal | undef
     engine.state.putNetwork({ ...engine.state.networks.need(id), state: 'ready' })
     throw error
   }
-  engine.state.networks.drop(id)
+  forget(engine, record)
   followPlugins(engine)
   forgetIdle(engine, id)
   await releasePools(engine.ipam(record.ipam), pools)

@@ -14,6 +14,7 @@ import type { NamespaceRef, Resource, RouteResource } from '../kernel/resource.t
 import { endpointNames } from './endpoint-names.ts'
 import { sysctlPath } from './endpoint-sysctls.ts'
 import { chooseGateways, type GatewayChoice } from './gateway.ts'
+import { inGroup } from './port-group.ts'
 import type { EndpointRecord, NetworkRecord, PoolRecord, SandboxRecord } from './records.ts'
 import { addressesOf } from './senders.ts'
 
@@ -103,7 +104,12 @@ export function planSandbox(
 ): ReadonlyMap<string, readonly Resource[]> {
   const { namespace, gateways } = sandbox
   if (sandbox.origin === 'elsewhere') {
-    return new Map(endpoints.map((planned) => [planned.record.id, planElsewhere(planned)]))
+    return new Map(
+      endpoints.map((planned) => [
+        planned.record.id,
+        inGroup(planElsewhere(planned), planned.network),
+      ]),
+    )
   }
   const choice = chooseGateways(
     endpoints.map(({ record, network, attachment }) => ({
@@ -119,11 +125,14 @@ export function planSandbox(
   return new Map(
     endpoints.map((planned) => [
       planned.record.id,
-      [
-        ...onHost(planned, choice),
-        ...(namespace ? insideSandbox(planned, namespace, choice) : []),
-        ...endpointNames(planned, sandbox, choice, folder),
-      ],
+      inGroup(
+        [
+          ...onHost(planned, choice),
+          ...(namespace ? insideSandbox(planned, namespace, choice) : []),
+          ...endpointNames(planned, sandbox, choice, folder),
+        ],
+        planned.network,
+      ),
     ]),
   )
 }

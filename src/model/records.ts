@@ -47,6 +47,11 @@ export interface NetworkRecord {
   readonly ipv6?: PoolRecord
   /** Made for that engine (`docker`), which says itself when it goes. */
   readonly runtime?: string
+  /**
+   * No other network on this host has it: the low half of the link group of its ports. Absent: it was
+   * stored before there were any (it gets one at the start), or it is `host` or `none`.
+   */
+  readonly number?: number
   /** Who is asked for outside names, from inside the sandboxes; absent: the host's servers. */
   readonly dnsServers?: readonly Upstream[]
 }

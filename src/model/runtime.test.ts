@@ -41,7 +41,7 @@ it('has a container on a network, and leaves nothing behind', async () => {
   await attached(docker)
   expect(rig.kernel.lines().filter((line) => line.includes('type veth'))).toEqual([
     'ip link add peer1111111111 up mtu 1400 type veth',
-    'ip link add veth1111111111 up group cnm master br-aaaaaaaaaa mtu 1400 type veth peer name peer1111111111 mtu 1400 address 02:42:00:00:00:01 # learning off',
+    'ip link add veth1111111111 up group cnm-1 master br-aaaaaaaaaa mtu 1400 type veth peer name peer1111111111 mtu 1400 address 02:42:00:00:00:01 # learning off',
   ])
   expect(cnm.endpoint(one).inspect()).toMatchObject({
     ipv4: '10.7.0.2',

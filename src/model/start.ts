@@ -17,6 +17,7 @@ import { HOST } from './host-share.ts'
 import { Losses } from './losses.ts'
 import { apart } from './members.ts'
 import { mendAll } from './mend-all.ts'
+import { isNumbers, readNumbers } from './network-numbers.ts'
 import { isOwed, type Owed, readOwed } from './plugin-state.ts'
 import {
   type AppliedRecord,
@@ -30,6 +31,7 @@ import {
   readSandbox,
   type SandboxRecord,
 } from './records.ts'
+import { regroupPorts } from './regroup.ts'
 import { sandboxResources } from './sandbox-names.ts'
 import { bringUpToDate } from './take-over.ts'
 
@@ -42,6 +44,8 @@ interface Stored {
   readonly endpoints: EndpointRecord[]
   readonly sandboxes: SandboxRecord[]
   readonly owed: Owed[]
+  /** The number that was given to a network last. */
+  readonly numbers: number[]
   readonly host: readonly HostRecord[]
   /** The records of this boot are gone, so what is found on the machine may be ours without a record. */
   readonly lost: boolean
@@ -64,6 +68,7 @@ export async function start(engine: Engine): Promise<Losses> {
   const cleanup: Cleanup = { writes: [], doomed: [] }
   await startNetworks(engine, stored, cleanup, problems)
   await startSandboxes(engine, stored, cleanup, problems)
+  await regroupPorts(engine)
   await finish(engine, cleanup)
   await takeOver(engine, problems)
   if (stored.lost) past.push(...(await adoptLost(engine)))
@@ -109,6 +114,7 @@ async function load(engine: Engine, past: string[]): Promise<Stored> {
     endpoints: read('endpoint', readEndpoint).sort(byAge),
     sandboxes: read('sandbox', readSandbox).sort(byAge),
     owed: read('engine', readOwed, isOwed),
+    numbers: read('engine', readNumbers, isNumbers),
     host: read('engine', readHost, (id) => id === HOST),
     lost: setAside.length > 0 || !records.some(({ kind, id }) => kind === 'engine' && id === BOOT),
   }
@@ -167,7 +173,7 @@ async function startNetworks(
     cleanup.writes.push(...owe(engine, state.network, undefined, ['deleteNetwork']))
     cleanup.writes.push(drop('network', id), drop('applied', id))
   }
-  for (const record of [...networks.values()].sort(byAge)) {
+  for (const record of numbered(engine, stored)) {
     try {
       // One whose driver is missing can't be described.
       engine.driver(record.driver)
@@ -180,11 +186,26 @@ async function startNetworks(
       engine.ledger.claim([{ owner: record.id, from: [], to: resources }])
       engine.host.wantedBy(record)
       engine.state.putNetwork({ record, state: 'ready', pools, resources, givenMacs: new Map() })
-      await engine.store.commit([applied('ready', record, resources)])
+      const isNew = networks.get(record.id) !== record
+      const writes = isNew ? [put('network', record)] : []
+      await engine.store.commit([...writes, applied('ready', record, resources)])
     } catch (error) {
       problems.push(`network "${record.name}" can't be brought back: ${String(error)}`)
     }
   }
+}
+
+/** In the order in which they were made; those that have no number of their own get one. */
+function numbered(engine: Engine, { networks, numbers: [last] }: Stored): NetworkRecord[] {
+  const { numbers, lastView } = engine
+  const all = [...networks.values()].sort(byAge)
+  const has = new Set(
+    all.filter(({ id, number }) => number !== undefined && numbers.hold(number, id)),
+  )
+  numbers.goOnAfter(last ?? Math.max(0, ...[...has].map(({ number = 0 }) => number)))
+  return all.map((record) => {
+    return has.has(record) ? record : { ...record, number: numbers.take(record.id, lastView) }
+  })
 }
 
 /** What is to be removed from kernel and store. */

@@ -1,3 +1,5 @@
+/// <reference types="node" preserve="true" />
+
 import { rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import { CnmError, type ErrorKind, isCnmError } from '../base/errors.ts'

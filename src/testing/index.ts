@@ -1,3 +1,5 @@
+/// <reference types="node" preserve="true" />
+
 /**
  * Contract suites (vitest) for kernels, drivers, IPAMs and stores: ours pass them, and so must
  * whatever is to take their place. With them the kernel in memory, to try things on.

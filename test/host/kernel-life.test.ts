@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { CnmError } from '#dist/base/errors.js'
 import type { Command } from '#dist/kernel/kernel.js'
+import { CONDEMNED_GROUP, DYING_GROUP, LINK_GROUP, portGroup } from '#dist/kernel/link-groups.js'
 import { linuxKernel } from '#dist/kernel/linux/index.js'
-import { CONDEMNED_GROUP, LINK_GROUP } from '#dist/kernel/linux/ours.js'
 import type { Resource } from '#dist/kernel/resource.js'
 import {
   add,
@@ -71,7 +71,12 @@ describe('after a crash', () => {
     await using rig = await kernelRig()
     for (const [name, group] of [
       ['v-gone', CONDEMNED_GROUP],
+      ['v-going', DYING_GROUP],
+      // As earlier versions called these.
+      ['v-old1', 0x2d7fa84e],
+      ['v-old2', 0x5ac81b37],
       ['v-ours', LINK_GROUP],
+      ['v-port', portGroup(7)],
       ['v-theirs', 0],
     ]) {
       await rig.host.ip(`link add ${name} group ${group} type veth peer name p-${name}`)
@@ -79,7 +84,9 @@ describe('after a crash', () => {
     const next = await linuxKernel({ host: rig.host.netns })
     try {
       await next.settled()
-      expect((await rig.links()).sort()).toEqual(['p-v-ours', 'p-v-theirs', 'v-ours', 'v-theirs'])
+      expect((await rig.links()).sort()).toEqual(
+        ['v-ours', 'v-port', 'v-theirs'].flatMap((name) => [name, `p-${name}`]).sort(),
+      )
     } finally {
       await next.close()
     }

@@ -57,7 +57,7 @@ const layers: readonly Layer[] = [
   {
     areas: /^model$/,
     uses: new RegExp(`^(${foundation}|${contracts}|dns|api)$`),
-    why: 'the model decides through contracts; which implementation is used is the business of linux.ts',
+    why: 'the model decides through contracts; which implementation is used is the business of linux.ts and linux/',
   },
   {
     areas: /^api$/,
@@ -71,9 +71,7 @@ const layers: readonly Layer[] = [
   },
   {
     areas: /^cli$/,
-    uses: new RegExp(
-      `^(${foundation}|client|api|front/oci|index\\.ts|linux(-daemon|-keeper|-plugins|-program|-container)?\\.ts)$`,
-    ),
+    uses: new RegExp(`^(${foundation}|client|api|front/oci|index\\.ts|linux(/.+)?\\.ts)$`),
     why: 'a command uses the client or the public library, as any user could',
   },
   {
@@ -107,7 +105,7 @@ const layers: readonly Layer[] = [
     why: 'the public face has no implementation, so that importing it loads no FFI',
   },
   {
-    areas: /^linux(-daemon|-keeper|-plugins|-program|-container)?\.ts$/,
+    areas: /^linux(\/.+)?\.ts$/,
     uses: /./,
     why: 'the composition roots',
   },
@@ -118,7 +116,7 @@ const linuxFolder = 'src/kernel/linux/'
 /** What others need of it that load nothing of netlink: sockets, waiting, descriptors; mounts. */
 const lightDoors: readonly (readonly [areas: RegExp, file: string])[] = [
   [/^keeper\//, `${linuxFolder}service/index.ts`],
-  [/^linux-container\.ts$/, `${linuxFolder}container/index.ts`],
+  [/^linux\/container\.ts$/, `${linuxFolder}container/index.ts`],
 ]
 
 /** Where each package may be imported; a package that is not listed is for tests only. */
@@ -130,7 +128,7 @@ const packages: Readonly<Record<string, { readonly areas: RegExp; readonly why: 
     why: 'only the daemon and the fronts speak HTTP as servers',
   },
   pino: {
-    areas: /^linux-daemon\.ts$/,
+    areas: /^linux\/daemon\.ts$/,
     why: 'where it is put together, it is chosen who writes the log',
   },
   'prom-client': { areas: /^daemon$/, why: 'only the daemon tells its figures' },
@@ -156,7 +154,7 @@ const doors: readonly {
   {
     modules: /^node:(fs|fs\/promises|net|dgram|http|http2|https|tls|worker_threads|os|cluster)$/,
     areas:
-      /^(kernel\/linux|store\/local|store\/etcd|.+\/remote|plugin|keeper|daemon|client|cli|front|testing|linux(-daemon|-keeper|-plugins|-program|-container)?\.ts)(\/|$)/,
+      /^(kernel\/linux|store\/local|store\/etcd|.+\/remote|plugin|keeper|daemon|client|cli|front|testing|linux(\/.+)?\.ts)(\/|$)/,
     why: 'whatever asks or changes the machine goes through the door, so this part does no I/O',
   },
 ]
@@ -165,6 +163,8 @@ const doors: readonly {
 function areaOf(path: string): string {
   const parts = path.split('/').slice(1)
   if (parts.length === 1) return parts[0]!
+  // Each composition root is for one program.
+  if (parts[0] === 'linux') return parts.join('/')
   if (parts[0] === 'front' && parts[1] === 'oci') return 'front/oci'
   if (!new RegExp(`^(${contracts})$`).test(parts[0]!)) return parts[0]!
   return parts.length === 2 ? parts[0]! : `${parts[0]}/${parts[1]}`

@@ -2,6 +2,7 @@ import { portsText } from '../../address/port.ts'
 import { isCnmError } from '../../base/errors.ts'
 import type { ResolverResource } from '../kept-resource.ts'
 import type { Difference } from '../kernel.ts'
+import { LINK_GROUP } from '../link-groups.ts'
 import {
   type AddressResource,
   type BridgeResource,
@@ -23,10 +24,10 @@ import { compareResolver, compareZone } from './compare-resolver.ts'
 import { lackedRoute } from './connected-route.ts'
 import { compareConsent } from './docker-user.ts'
 import { compareFile, compareHostsEntry } from './files/compare-files.ts'
-import { isAlive } from './host-view.ts'
 import { compareTable } from './nftables/compare.ts'
-import { LINK_GROUP } from './ours.ts'
+import { isAlive, isOurs } from './ours.ts'
 import { type Place, Places } from './place.ts'
+import { portSettings } from './port-settings.ts'
 import { type LinkAddress, listAddresses } from './rtnetlink/address.ts'
 import { type Link, listLinks } from './rtnetlink/link.ts'
 import { listRoutes, type Route } from './rtnetlink/route.ts'
@@ -55,6 +56,11 @@ interface Contents {
   readonly links: ReadonlyMap<string, Link>
   readonly addresses: readonly LinkAddress[]
   readonly routes: ReadonlyMap<string, readonly Route[]>
+}
+
+/** On a kernel that can do otherwise. */
+function handsOver({ groupForwarding }: Link): boolean {
+  return groupForwarding !== undefined && groupForwarding !== portSettings.groupForwarding
 }
 
 class Comparison {
@@ -204,16 +210,16 @@ class Comparison {
     return differences(this.#endDifferences(veth, link))
   }
 
-  #endDifferences(
-    { name, bridge, mtu, learning = true }: VethResource,
-    link: Link,
-  ): (string | false)[] {
+  #endDifferences(veth: VethResource, link: Link): (string | false)[] {
+    const { name, bridge, mtu, group = LINK_GROUP, learning = true } = veth
     const host = this.#in(undefined)
+    const inGroup = `${name} is in group ${link.group}, not ${group}`
     return [
-      link.group !== LINK_GROUP && `${name} isn't ours`,
+      link.group !== group && (isOurs(link) ? inGroup : `${name} isn't ours`),
       !link.up && `${name} is down`,
       link.master !== host?.links.get(bridge)?.index && `${name} isn't on ${bridge}`,
       !link.hairpin && `${name} has hairpin off`,
+      handsOver(link) && `${name} hands the host what comes for 01:80:c2:00:00:00 to 0f`,
       link.learning !== undefined &&
         link.learning !== learning &&
         `${name} has learning ${link.learning ? 'on' : 'off'}`,

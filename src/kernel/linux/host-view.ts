@@ -2,10 +2,11 @@ import { existsSync } from 'node:fs'
 import { type PortRange, parsePorts } from '../../address/port.ts'
 import { isKernelError } from '../../base/errors.ts'
 import type { HostLink, HostRoute, HostView } from '../kernel.ts'
+import { isPortGroup, networkOf } from '../link-groups.ts'
 import { dockerUserFamilies } from './docker-user.ts'
 import { RESOLV_CONF } from './keeper/program.ts'
 import type { ThreadOptions } from './operations.ts'
-import { CONDEMNED_GROUP, DYING_GROUP, LINK_GROUP } from './ours.ts'
+import { isAlive, isOurs } from './ours.ts'
 import type { Place } from './place.ts'
 import { resolvConfLines } from './resolv-conf-lines.ts'
 import { listAddresses } from './rtnetlink/address.ts'
@@ -53,7 +54,8 @@ function hostLink(link: Link, allForwarding6: boolean): HostLink {
     name,
     mtu,
     type: kind ?? 'device',
-    ours: group === LINK_GROUP,
+    ours: isOurs(link),
+    ...(isOurs(link) && isPortGroup(group) ? { portOf: networkOf(group) } : {}),
     forwarding4,
     forwarding6: allForwarding6 || forceForwarding6,
     routeLocalnet,
@@ -89,8 +91,4 @@ export function hostRoutes(
     const via = hop.gateway === undefined ? {} : { gateway: hop.gateway }
     return [{ destination, link: name, ...via }]
   })
-}
-
-export function isAlive({ group }: Pick<Link, 'group'>): boolean {
-  return group !== CONDEMNED_GROUP && group !== DYING_GROUP
 }

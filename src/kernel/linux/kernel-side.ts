@@ -34,7 +34,7 @@ import type {
   SpawnedProgram,
   ThreadOptions,
 } from './operations.ts'
-import { CONDEMNED_GROUP, DYING_GROUP } from './ours.ts'
+import { isAlive } from './ours.ts'
 import { ownPlace, type Place, Places } from './place.ts'
 import { PortReservations } from './port-reservations.ts'
 import { findHolders } from './port-search.ts'
@@ -94,10 +94,7 @@ export class KernelSide implements Operations {
   }
 
   ready(): Ready {
-    const links = listLinks(this.#host.socket)
-    const condemned = links.filter(
-      ({ group }) => group === CONDEMNED_GROUP || group === DYING_GROUP,
-    )
+    const condemned = listLinks(this.#host.socket).filter((link) => !isAlive(link))
     return { condemned: condemned.map(({ index }) => index) }
   }
 

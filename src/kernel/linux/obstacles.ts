@@ -1,11 +1,11 @@
 import type { Obstacle } from '../kernel.ts'
+import { LINK_GROUP } from '../link-groups.ts'
 import type { TableDefinition } from '../ruleset.ts'
 import type { Machinery } from './apply/apply.ts'
 import { USER_CHAIN } from './docker-user.ts'
 import { type Filter, stops } from './filter-chains.ts'
 import { legacyFilters } from './legacy-iptables.ts'
 import { nftablesFilters } from './nftables-filters.ts'
-import { LINK_GROUP } from './ours.ts'
 import { listLinks } from './rtnetlink/link.ts'
 
 /**

@@ -1,15 +1,38 @@
+import { CONDEMNED_GROUP, DYING_GROUP, isPortGroup, LINK_GROUP } from '../link-groups.ts'
+
 /**
  * The marks by which our things are told from other people's. Random numbers: nobody else has them,
- * and they must stay the same for ever, since links outlive the engine that made them.
+ * and they must stay the same for ever, since links outlive the engine that made them. Those of links
+ * are in `kernel/link-groups.ts`.
  */
 
-export { LINK_GROUP } from '../link-groups.ts'
+/** What earlier versions had for links that go, and for those of them that are being deleted. */
+const EARLIER_CONDEMNED_GROUP = 0x2d7fa84e
+const EARLIER_DYING_GROUP = 0x5ac81b37
 
-/** IFLA_GROUP of links that have no effect any more and wait to be deleted. */
-export const CONDEMNED_GROUP = 0x2d7fa84e
+const going: ReadonlySet<number> = new Set([
+  CONDEMNED_GROUP,
+  DYING_GROUP,
+  EARLIER_CONDEMNED_GROUP,
+  EARLIER_DYING_GROUP,
+])
 
-/** IFLA_GROUP of the few that are being deleted right now, in one request. */
-export const DYING_GROUP = 0x5ac81b37
+interface Grouped {
+  readonly group: number
+}
+
+/** Not one of ours that has no effect any more. */
+export function isAlive({ group }: Grouped): boolean {
+  return !going.has(group)
+}
+
+/**
+ * A link of ours that has an effect. Earlier versions had ports in the group of the bridges; there they
+ * stay until the start, or `doctor`, finds them.
+ */
+export function isOurs({ group }: Grouped): boolean {
+  return group === LINK_GROUP || (isPortGroup(group) && !going.has(group))
+}
 
 /** rtm_protocol of our routes; iproute2 and the routing daemons have no name for it. */
 export const ROUTE_PROTOCOL = 0xd3

@@ -1,5 +1,6 @@
+import { LINK_GROUP } from '../link-groups.ts'
 import type { RateResource } from '../resource.ts'
-import { LINK_GROUP, TC_MARK } from './ours.ts'
+import { TC_MARK } from './ours.ts'
 import type { Place } from './place.ts'
 import { listFilters } from './rtnetlink/filter.ts'
 import type { Link } from './rtnetlink/link.ts'

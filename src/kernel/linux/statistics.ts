@@ -1,5 +1,5 @@
 import type { LinkStatistics, TrafficCounters } from '../kernel.ts'
-import { isAlive } from './host-view.ts'
+import { isAlive } from './ours.ts'
 import type { Place } from './place.ts'
 import { listCounters } from './rtnetlink/link-counters.ts'
 

@@ -6,7 +6,7 @@ import type { ElementResource, NeighbourResource } from '../resource.ts'
 import type { Machinery } from './apply/apply.ts'
 import { hostRoutes } from './host-view.ts'
 import { listOwnedElements } from './nftables/owned-elements.ts'
-import { LINK_GROUP, ROUTE_PROTOCOL } from './ours.ts'
+import { isOurs, ROUTE_PROTOCOL } from './ours.ts'
 import { type Place, Places } from './place.ts'
 import { listAddresses } from './rtnetlink/address.ts'
 import { type Link, listLinks } from './rtnetlink/link.ts'
@@ -19,7 +19,7 @@ const RT_SCOPE_HOST = 254
 
 export function survey(machinery: Machinery, query: SurveyQuery): Survey {
   const all = listLinks(machinery.host.socket)
-  const ours = all.filter(({ group }) => group === LINK_GROUP)
+  const ours = all.filter(isOurs)
   const names = new Map(all.map(({ index, name }) => [index, name]))
   const kept = machinery.keeper?.mirror.all() ?? []
   return {

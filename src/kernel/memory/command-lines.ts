@@ -1,6 +1,7 @@
 import { bracketed, familyOf, socketText } from '../../address/address.ts'
 import { portsText } from '../../address/port.ts'
 import type { NamesResource, Upstream } from '../kept-resource.ts'
+import { networkOf } from '../link-groups.ts'
 import type {
   AddressResource,
   BridgeResource,
@@ -81,7 +82,7 @@ function notedLine(resource: Noted): string {
     case 'consent': {
       const { family, mark } = resource
       const command = family === 'ip' ? 'iptables' : 'ip6tables'
-      return `${command} -I DOCKER-USER -m mark --mark ${mark}/${mark} -m comment --comment cnm -j ACCEPT`
+      return `${command} -A DOCKER-USER -m mark --mark ${mark}/${mark} -m comment --comment cnm -j ACCEPT`
     }
     case 'resolver': {
       const { namespace, servers } = resource
@@ -126,13 +127,14 @@ function bridgeLine({ origin, name, mtu, mac, ipv6 }: BridgeResource): string {
   return `ip link add ${name} up group cnm${options} type bridge${ipv6Note(ipv6)}`
 }
 
-function vethLine({ name, bridge, mtu, learning = true, peer }: VethResource): string {
+function vethLine({ name, bridge, group, mtu, learning = true, peer }: VethResource): string {
   const master = option('master', bridge === '' ? undefined : bridge)
   const { namespace } = peer
   const where = namespace === undefined ? '' : ` netns ${namespace.path}`
   const state = namespace === undefined ? '' : ' up'
   const inner = `${peer.name}${state} mtu ${mtu} address ${peer.mac}${where}`
-  const outer = `ip link add ${name} up group cnm${master} mtu ${mtu}`
+  const groupName = group === undefined ? 'cnm' : `cnm-${networkOf(group)}`
+  const outer = `ip link add ${name} up group ${groupName}${master} mtu ${mtu}`
   const note = learning ? '' : ' # learning off'
   return `${outer} type veth peer name ${inner}${ipv6Note(peer.ipv6)}${note}`
 }

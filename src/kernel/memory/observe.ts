@@ -4,6 +4,7 @@ import { isKept } from '../kept-resource.ts'
 import type {
   AdoptedNamespace,
   Difference,
+  HostLink,
   HostRoute,
   HostView,
   Kernel,
@@ -14,6 +15,7 @@ import type {
   SurveyedNamespace,
   SurveyQuery,
 } from '../kernel.ts'
+import { networkOf } from '../link-groups.ts'
 import { type NamespaceRef, namesElsewhere, type Resource } from '../resource.ts'
 import { readSysctl } from './addressing.ts'
 import { findThere, same } from './apply.ts'
@@ -84,6 +86,7 @@ export function hostView({ host, forceForwarding6, userChains }: Machine): HostV
       mtu,
       type,
       ours: resource !== undefined,
+      ...portOf(resource),
       forwarding4: isOn(`net/ipv4/conf/${name}/forwarding`),
       forwarding6: isOn('net/ipv6/conf/all/forwarding', `net/ipv6/conf/${name}/force_forwarding`),
       routeLocalnet: isOn(`net/ipv4/conf/${name}/route_localnet`),
@@ -99,6 +102,11 @@ export function hostView({ host, forceForwarding6, userChains }: Machine): HostV
     routes: routesOf(host),
     addresses: [...host.addresses.values()],
   }
+}
+
+function portOf(resource: Link['resource']): Pick<HostLink, 'portOf'> {
+  if (resource?.kind !== 'veth' || resource.group === undefined) return {}
+  return { portOf: networkOf(resource.group) }
 }
 
 export function linkStatistics({ host }: Machine): readonly LinkStatistics[] {

@@ -1,15 +1,10 @@
 import { isKernelError } from '../../../base/errors.ts'
-import { CONDEMNED_GROUP, condemnedName, LINK_GROUP } from '../ours.ts'
+import { CONDEMNED_GROUP } from '../../link-groups.ts'
+import { condemnedName, isOurs } from '../ours.ts'
 import type { Place } from '../place.ts'
+import { portSettingsOf } from '../port-settings.ts'
 import { listAddresses, newAddress } from '../rtnetlink/address.ts'
-import {
-  getLink,
-  type Link,
-  type LinkChange,
-  type LinkRef,
-  renameLink,
-  setLink,
-} from '../rtnetlink/link.ts'
+import { getLink, type Link, type LinkRef, renameLink, setLink } from '../rtnetlink/link.ts'
 import {
   listRoutes,
   type NewRoute,
@@ -27,7 +22,7 @@ export type OwnKind = 'bridge' | 'veth' | 'ifb'
 export function ownLink(host: Place, name: string, kind: OwnKind): Link | undefined {
   const index = host.findIndex(name)
   const link = index === undefined ? undefined : findLink(host, index)
-  return link?.group === LINK_GROUP && link.kind === kind ? link : undefined
+  return link?.kind === kind && isOurs(link) ? link : undefined
 }
 
 export function findLink({ socket }: Place, ref: LinkRef): Link | undefined {
@@ -95,18 +90,10 @@ export function freeName(place: Place, index: number, name: string, key: string)
 
 /** Undoes condemn. */
 function reprieve({ socket }: Place, link: Link): void {
-  const { index, up, master } = link
+  const { index, up, group, master } = link
   const port = master === undefined ? {} : { master }
-  socket.request(setLink(index, { up, group: LINK_GROUP, ...port }))
-  if (master !== undefined) socket.request(setLink(index, portSettings(link)))
-}
-
-/** A port's own settings don't survive a change of the bridge. */
-export function portSettings({ hairpin, learning }: Link): LinkChange {
-  return {
-    ...(hairpin === undefined ? {} : { hairpin }),
-    ...(learning === undefined ? {} : { learning }),
-  }
+  socket.request(setLink(index, { up, group, ...port }))
+  if (master !== undefined) socket.request(setLink(index, portSettingsOf(link)))
 }
 
 /** What is on a link; the answer puts back whatever of it is missing then. */

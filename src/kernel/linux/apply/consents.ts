@@ -1,11 +1,14 @@
 import { isKernelError } from '../../../base/errors.ts'
 import { type ConsentResource, resourceKey } from '../../resource.ts'
-import { deleteConsent, findConsents, insertConsent } from '../docker-user.ts'
+import { consentMessages, hasUserChain, isConsent, listUserRules } from '../docker-user.ts'
 import { NFNL_SUBSYS_NFTABLES } from '../netlink/netfilter.ts'
 import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
 import type { Ruleset } from '../ruleset.ts'
 import type { Plan } from './plan.ts'
 import type { Transaction } from './transaction.ts'
+
+/** How often another process may be quicker. */
+const MOST_TRIES = 5
 
 /** Our accepts in DOCKER-USER come and go; all else there stays. */
 export function changeConsents(transaction: Transaction, ruleset: Ruleset, plan: Plan): void {
@@ -16,22 +19,22 @@ export function changeConsents(transaction: Transaction, ruleset: Ruleset, plan:
       if (was !== wanted) transaction.onRollback(() => setConsent(socket, consent, was))
     })
   for (const consent of plan.remove.consents) change(consent, false)
-  for (const consent of plan.add.consents) {
-    const before = plan.before.get(resourceKey(consent)) as ConsentResource | undefined
-    if (before !== undefined && before.mark !== consent.mark) change(before, false)
-    change(consent, true)
-  }
+  for (const consent of plan.add.consents) change(consent, true)
 }
 
-/** Makes it one rule or none; answers whether there was any. */
+/** Makes it one rule in its place or none; answers whether there was any. */
 function setConsent(socket: NetlinkSocket, consent: ConsentResource, wanted: boolean): boolean {
-  const there = findConsents(socket, consent)
-  const surplus = wanted ? there.slice(1) : there
-  const messages = surplus.map(({ handle }) => deleteConsent(consent, handle))
-  const isMissing = wanted && there.length === 0
-  if (isMissing) messages.push(insertConsent(consent))
-  const [failure] = socket.batch(NFNL_SUBSYS_NFTABLES, messages)
-  // The chain has gone, and what was in it: there is nobody left who would have to be asked.
-  if (failure !== undefined && !isKernelError(failure.error, 'ENOENT')) throw failure.error
-  return there.length > 0
+  const { family } = consent
+  for (let tries = 1; ; tries += 1) {
+    const rules = listUserRules(socket, family)
+    const messages = consentMessages(consent, rules, wanted)
+    const was = rules.some(isConsent)
+    if (messages.length === 0) return was
+    const [failure] = socket.batch(NFNL_SUBSYS_NFTABLES, messages)
+    if (failure === undefined) return was
+    // A rule that was just listed has gone; or the chain, and nobody is left who would have to be asked.
+    if (!isKernelError(failure.error, 'ENOENT')) throw failure.error
+    if (!hasUserChain(socket, family)) return was
+    if (tries === MOST_TRIES) throw failure.error
+  }
 }

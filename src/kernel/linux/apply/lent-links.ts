@@ -1,6 +1,6 @@
 import { CnmError, KernelError } from '../../../base/errors.ts'
 import { type LentLinkResource, resourceKey } from '../../resource.ts'
-import { CONDEMNED_GROUP, DYING_GROUP, LINK_GROUP } from '../ours.ts'
+import { isAlive, isOurs } from '../ours.ts'
 import type { Place } from '../place.ts'
 import { listAddresses } from '../rtnetlink/address.ts'
 import { getLink, type Link, moveLink, setLink } from '../rtnetlink/link.ts'
@@ -39,11 +39,10 @@ function checked(host: Place, lent: LentLinkResource, link: Link | undefined): L
   throw new KernelError('RTM_SETLINK', 'EBUSY', { target: `link ${lent.name}`, message })
 }
 
-const ourGroups: ReadonlySet<number> = new Set([LINK_GROUP, CONDEMNED_GROUP, DYING_GROUP])
-
 /** What would be taken away with it: the host's own way out is not to be lent. */
-function useOf({ socket }: Place, { index, group, master }: Link): string | undefined {
-  if (ourGroups.has(group)) return 'it is a network’s own'
+function useOf({ socket }: Place, link: Link): string | undefined {
+  const { index, master } = link
+  if (isOurs(link) || !isAlive(link)) return 'it is a network’s own'
   if (master !== undefined) return 'it is part of another link'
   const addresses = listAddresses(socket, { link: index })
   const ofHost = addresses.find(({ scope }) => scope !== RT_SCOPE_LINK)

@@ -1,9 +1,10 @@
 import { CnmError, KernelError } from '../../../base/errors.ts'
+import { LINK_GROUP } from '../../link-groups.ts'
 import { type BridgeResource, resourceKey, type VethResource } from '../../resource.ts'
-import { isAlive } from '../host-view.ts'
 import type { Message } from '../netlink/message.ts'
-import { condemnedName, LINK_GROUP } from '../ours.ts'
+import { condemnedName, isAlive, isOurs } from '../ours.ts'
 import type { Place } from '../place.ts'
+import { portSettings, portSettingsOf } from '../port-settings.ts'
 import {
   getLink,
   type Link,
@@ -14,7 +15,7 @@ import {
   setLink,
   settleCarrier,
 } from '../rtnetlink/link.ts'
-import { condemn, findLink, freeName, type OwnKind, portSettings } from './condemn.ts'
+import { condemn, findLink, freeName, type OwnKind } from './condemn.ts'
 import { neighbourSteps, rememberFixed } from './neighbours.ts'
 import type { Plan } from './plan.ts'
 import type { Step, Transaction } from './transaction.ts'
@@ -27,6 +28,8 @@ interface Wish {
   readonly kind: OwnKind
   readonly key: string
   readonly message: Message
+  /** Whether a link of that name and kind is ours, though its group doesn't say so. */
+  knows?(found: Link): boolean
   /** Makes a link of that name and kind what it should be; false: it has to be made anew. */
   adjust(found: Link): boolean
   /** Throws what it is really about, where the kernel's word for it doesn't say so. */
@@ -69,7 +72,7 @@ export function makeVeths(transaction: Transaction, plan: Plan): void {
   const settings = veths.map((veth): Step => {
     const index = host.index(veth.name)
     const key = resourceKey(veth)
-    const port = { hairpin: true, learning: veth.learning ?? true }
+    const port = { ...portSettings, learning: veth.learning ?? true }
     const was = plan.before.get(key)
     const learned = was?.kind === 'veth' ? (was.learning ?? true) : port.learning
     return {
@@ -154,7 +157,8 @@ function settle(transaction: Transaction, wish: Wish): true {
     return true
   }
   if (isAlive(link)) {
-    if (link.group !== LINK_GROUP || link.kind !== wish.kind) throw foreign(wish.name, link)
+    const isOwn = link.kind === wish.kind && (isOurs(link) || wish.knows?.(link))
+    if (!isOwn) throw foreign(wish.name, link)
     if (wish.adjust(link)) return true
     const restore = rememberFixed(transaction, link, wish.key)
     transaction.send(transaction.host.socket, [condemn(transaction, link, wish.key, true)])
@@ -201,7 +205,7 @@ function wishForBridge(transaction: Transaction, bridge: BridgeResource): Wish {
 
 function wishForVeth(transaction: Transaction, veth: VethResource): Wish {
   const { host } = transaction
-  const { name, mtu } = veth
+  const { name, mtu, group = LINK_GROUP } = veth
   const key = resourceKey(veth)
   const place = transaction.places.at(veth.peer.namespace)
   const peer = { name: veth.peer.name, mtu, mac: veth.peer.mac }
@@ -209,29 +213,33 @@ function wishForVeth(transaction: Transaction, veth: VethResource): Wish {
   if (place.findIndex(peer.name) !== undefined && host.findIndex(name) === undefined) {
     throw taken(veth)
   }
+  const otherEnd = (found: Link): Link | undefined => {
+    const other = findLink(place, peer.name)
+    return other?.index === found.peer && other?.peer === found.index ? other : undefined
+  }
   return {
     name,
     kind: 'veth',
     key,
+    // Somebody has taken it out of its group, but not out of the sandbox.
+    knows: (found) => veth.peer.namespace !== undefined && otherEnd(found) !== undefined,
     message: newVeth({
       name,
       mtu,
       master,
       up: true,
-      group: LINK_GROUP,
+      group,
       ...oneQueue,
       peer: { ...peer, ...oneQueue, namespaceFd: place.fd },
     }),
     adjust(found) {
       if (veth.peer.namespace === undefined) {
-        adjust(transaction, host, found, { mtu, master }, key)
+        adjust(transaction, host, found, { mtu, master, group }, key)
         return true
       }
-      const other = findLink(place, peer.name)
-      if (other === undefined || other.index !== found.peer || other.peer !== found.index) {
-        return false
-      }
-      adjust(transaction, host, found, { mtu, master }, key)
+      const other = otherEnd(found)
+      if (other === undefined) return false
+      adjust(transaction, host, found, { mtu, master, group }, key)
       adjust(transaction, place, other, { mtu, mac: peer.mac }, key)
       return true
     },
@@ -264,14 +272,15 @@ function adjust(
   transaction: Transaction,
   place: Place,
   link: Link,
-  wanted: Partial<Pick<Link, 'mtu' | 'mac' | 'master'>>,
+  wanted: Partial<Pick<Link, 'mtu' | 'mac' | 'master' | 'group'>>,
   key: string,
 ): void {
-  const { mtu, mac, master } = wanted
+  const { mtu, mac, master, group } = wanted
   const change = {
     ...(mtu === undefined || mtu === link.mtu ? {} : { mtu }),
     ...(mac === undefined || mac === link.mac ? {} : { mac }),
     ...(master === undefined || master === link.master ? {} : { master }),
+    ...(group === undefined || group === link.group ? {} : { group }),
     ...(link.up ? {} : { up: true }),
   }
   if (Object.keys(change).length === 0) return
@@ -279,6 +288,7 @@ function adjust(
     ...('mtu' in change ? { mtu: link.mtu } : {}),
     ...('mac' in change && link.mac !== undefined ? { mac: link.mac } : {}),
     ...('master' in change ? { master: link.master ?? 0 } : {}),
+    ...('group' in change ? { group: link.group } : {}),
     ...('up' in change ? { up: false } : {}),
   }
   transaction.send(place.socket, [
@@ -287,8 +297,9 @@ function adjust(
       message: setLink(link.index, change),
       undo: () => {
         place.socket.request(setLink(link.index, back))
-        if (link.master !== undefined) {
-          place.socket.request(setLink(link.index, portSettings(link)))
+        // A port's own settings don't survive a change of the bridge.
+        if (link.master !== undefined && 'master' in change) {
+          place.socket.request(setLink(link.index, portSettingsOf(link)))
         }
       },
     },

@@ -5,7 +5,7 @@ import {
   type RouteResource,
   resourceKey,
 } from '../../resource.ts'
-import { LINK_GROUP, ROUTE_PROTOCOL } from '../ours.ts'
+import { isOurs, ROUTE_PROTOCOL } from '../ours.ts'
 import type { Place } from '../place.ts'
 import { deleteAddress, newAddress } from '../rtnetlink/address.ts'
 import { type Link, listLinks } from '../rtnetlink/link.ts'
@@ -104,8 +104,8 @@ function unlistedVeths(transaction: Transaction, { remove }: Plan): Leaving[] {
     const key = resourceKey(resource)
     return listLinks(place.socket, { kind: 'veth' }).flatMap(({ index, peer, name }) => {
       const link = peer === undefined ? undefined : findLink(transaction.host, peer)
-      const isOurs = link?.group === LINK_GROUP && link.kind === 'veth' && link.peer === index
-      return isOurs ? [{ key, link, namespace, inside: name }] : []
+      const isOther = link?.kind === 'veth' && link.peer === index && isOurs(link)
+      return isOther ? [{ key, link, namespace, inside: name }] : []
     })
   })
 }

@@ -1,6 +1,6 @@
 import { isKernelError } from '../../../base/errors.ts'
 import type { HostRoute, KernelEvent } from '../../kernel.ts'
-import { hostRoutes, isAlive } from '../host-view.ts'
+import { hostRoutes } from '../host-view.ts'
 import { NFNLGRP_NFTABLES } from '../netlink/netfilter.ts'
 import {
   NETLINK_NETFILTER,
@@ -8,7 +8,7 @@ import {
   NetlinkSocket,
   type Notification,
 } from '../netlink/netlink-socket.ts'
-import { LINK_GROUP, ROUTE_PROTOCOL } from '../ours.ts'
+import { isAlive, isOurs, ROUTE_PROTOCOL } from '../ours.ts'
 import {
   addressBody,
   RTM_DELADDR,
@@ -171,7 +171,7 @@ export class HostEvents {
 }
 
 function isForeign(link: NamedLink): boolean {
-  return link.group !== LINK_GROUP && isAlive(link)
+  return !isOurs(link) && isAlive(link)
 }
 
 function isForced(request: NetlinkSocket, { index }: NamedLink): boolean {

@@ -1,9 +1,10 @@
 import { isKernelError } from '../../../base/errors.ts'
+import { DYING_GROUP } from '../../link-groups.ts'
 import { close } from '../ffi/file.ts'
 import { interfaceName } from '../ffi/interface.ts'
 import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
 import type { Doomed, DoomedNamespace } from '../operations.ts'
-import { CONDEMNED_GROUP, DYING_GROUP } from '../ours.ts'
+import { isAlive } from '../ours.ts'
 import { deleteLinkGroup, getLink, setLink } from '../rtnetlink/link.ts'
 
 // While the kernel deletes, everybody else's request waits for it: while it collects 16 namespaces for
@@ -99,8 +100,7 @@ export class Reaper {
 
   #isCondemned(index: number): boolean {
     try {
-      const { group } = getLink(this.#socket, index)
-      return group === CONDEMNED_GROUP || group === DYING_GROUP
+      return !isAlive(getLink(this.#socket, index))
     } catch (error) {
       if (isKernelError(error)) return false
       throw error

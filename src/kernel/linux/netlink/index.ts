@@ -1,3 +1,5 @@
+/// <reference types="node" preserve="true" />
+
 /** `libcnm/netlink`: netlink sockets, attribute schemas as values, and the rtnetlink verbs. */
 
 export {

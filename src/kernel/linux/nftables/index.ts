@@ -1,3 +1,5 @@
+/// <reference types="node" preserve="true" />
+
 /** `libcnm/nftables`: nftables without libraries and programs, over a NetlinkSocket of `libcnm/netlink`. */
 
 export type {

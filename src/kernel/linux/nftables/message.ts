@@ -41,6 +41,7 @@ export const ruleBody = body(
     chain: [2, string],
     handle: [3, be64],
     expressions: [4, expressions],
+    position: [6, be64],
     userData: [7, bytes],
   }),
 )

@@ -26,6 +26,7 @@ const IFLA_INFO_SLAVE_DATA = 5
 
 const IFLA_BRPORT_MODE = 4
 const IFLA_BRPORT_LEARNING = 8
+const IFLA_BRPORT_GROUP_FWD_MASK = 31
 const IFLA_BR_FDB_MAX_LEARNED = 49
 const VETH_INFO_PEER = 1
 const AF_INET = 2
@@ -66,6 +67,7 @@ const vethData = schema({
 
 const bridgePort = schema({
   hairpin: [IFLA_BRPORT_MODE, bool],
+  groupForwarding: [IFLA_BRPORT_GROUP_FWD_MASK, u16],
   learning: [IFLA_BRPORT_LEARNING, bool],
 })
 

@@ -96,20 +96,25 @@ export interface LinkChange {
   readonly ipv6AddressGeneration?: 'none'
   /** Only for ports of a bridge: whether frames may leave by the port they came in through. */
   readonly hairpin?: boolean
+  /**
+   * Only for ports of a bridge: bit n says that what comes for 01:80:c2:00:00:0n is forwarded like
+   * everything else, and not handed to the host as from the port itself. Not bit 1: EINVAL.
+   */
+  readonly groupForwarding?: number
   /** Only for ports of a bridge: whether it learns from them where MACs are. */
   readonly learning?: boolean
 }
 
 /**
  * Equivalent to: `ip link set LINK [up|down] [mtu MTU] [address MAC] [master BRIDGE|nomaster]
- * [group GROUP] [addrgenmode none] [type bridge_slave hairpin on learning off]`. The kernel brings a link
- * up before it looks at `ipv6AddressGeneration`, and looks at a port's settings before `master`: what depends
- * on the other order takes two messages.
+ * [group GROUP] [addrgenmode none] [type bridge_slave hairpin on learning off group_fwd_mask MASK]`. The
+ * kernel brings a link up before it looks at `ipv6AddressGeneration`, and looks at a port's settings before
+ * `master`: what depends on the other order takes two messages.
  */
 export function setLink(link: LinkRef, change: LinkChange): Message {
-  const { up, ipv6AddressGeneration, hairpin, learning, ...attributes } = change
-  const isOfPort = hairpin !== undefined || learning !== undefined
-  const slave = { kind: 'bridge', data: { hairpin, learning } } as const
+  const { up, ipv6AddressGeneration, hairpin, learning, groupForwarding, ...attributes } = change
+  const isOfPort = [hairpin, learning, groupForwarding].some((each) => each !== undefined)
+  const slave = { kind: 'bridge', data: { hairpin, learning, groupForwarding } } as const
   const families = { ipv6: { addressGeneration: IN6_ADDR_GEN_MODE_NONE } }
   return changeLink(link, upHeader(up), {
     ...attributes,
@@ -163,6 +168,8 @@ export interface Link {
   readonly alias: string | undefined
   /** Undefined where the link is no port of a bridge. */
   readonly hairpin: boolean | undefined
+  /** See LinkChange. Undefined where the link is no port of a bridge, or the kernel can't. */
+  readonly groupForwarding: number | undefined
   /** Undefined where the link is no port of a bridge. */
   readonly learning: boolean | undefined
   /** Whether it gives itself a link-local address (`addrgenmode` other than `none`). */
@@ -239,6 +246,7 @@ export function toLink({ header, attributes }: LinkBody): Link {
     peerNamespaceId: attributes.linkNamespaceId,
     alias: attributes.alias,
     hairpin: slave?.kind === 'bridge' ? slave.data?.hairpin : undefined,
+    groupForwarding: slave?.kind === 'bridge' ? slave.data?.groupForwarding : undefined,
     learning: slave?.kind === 'bridge' ? slave.data?.learning : undefined,
     makesIpv6Addresses:
       (ipv6?.addressGeneration ?? IN6_ADDR_GEN_MODE_NONE) !== IN6_ADDR_GEN_MODE_NONE,

@@ -6,4 +6,4 @@ export {
   mountInContainer,
   type NewContainer,
   speakThroughParent,
-} from './kernel/linux/container/index.ts'
+} from '../kernel/linux/container/index.ts'

@@ -2,9 +2,9 @@ import { symlink } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { answering, FakePlugin, faults } from '../test/support/fake-plugin.ts'
-import type { Cidr } from './address/address.ts'
-import type { Controller } from './model/controller.ts'
+import { answering, FakePlugin, faults } from '../../test/support/fake-plugin.ts'
+import type { Cidr } from '../address/address.ts'
+import type { Controller } from '../model/controller.ts'
 
 let fake: FakePlugin
 let cnm: Controller

@@ -1,9 +1,9 @@
-import type { NetworkDriver } from './driver/driver.ts'
-import type { PluginSource } from './driver/plugin-source.ts'
-import { remote } from './driver/remote/remote.ts'
-import type { Ipam } from './ipam/ipam.ts'
-import { remoteIpam } from './ipam/remote/remote.ts'
-import { type PluginOptions, Plugins } from './plugin/plugins.ts'
+import type { NetworkDriver } from '../driver/driver.ts'
+import type { PluginSource } from '../driver/plugin-source.ts'
+import { remote } from '../driver/remote/remote.ts'
+import type { Ipam } from '../ipam/ipam.ts'
+import { remoteIpam } from '../ipam/remote/remote.ts'
+import { type PluginOptions, Plugins } from '../plugin/plugins.ts'
 
 export interface LinuxPluginOptions {
   /** Folders of sockets `NAME.sock`. Default: `/run/docker/plugins`. */

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { answering, FakePlugin, faults } from '../test/support/fake-plugin.ts'
-import { Life } from '../test/support/memory-rig.ts'
-import type { Controller } from './model/controller.ts'
+import { answering, FakePlugin, faults } from '../../test/support/fake-plugin.ts'
+import { Life } from '../../test/support/memory-rig.ts'
+import type { Controller } from '../model/controller.ts'
 
 let fake: FakePlugin
 let cnm: Controller

@@ -2,15 +2,15 @@ import { once } from 'node:events'
 import { mkdir, readFile, stat } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { join, resolve } from 'node:path'
-import { CnmError } from './base/errors.ts'
-import { type Config, type ConfigSources, milliseconds, readConfig } from './daemon/config.ts'
-import type { Daemon, Front, Listener, Log } from './daemon/daemon.ts'
-import { inheritedSockets } from './daemon/inherited-sockets.ts'
-import type { DockerApi } from './front/docker/docker.ts'
-import { peerCredentials, prepareKernel, sendDatagram } from './kernel/linux/index.ts'
-import type { Controller, EngineOptions, LinuxPluginOptions } from './linux.ts'
+import { CnmError } from '../base/errors.ts'
+import { type Config, type ConfigSources, milliseconds, readConfig } from '../daemon/config.ts'
+import type { Daemon, Front, Listener, Log } from '../daemon/daemon.ts'
+import { inheritedSockets } from '../daemon/inherited-sockets.ts'
+import type { DockerApi } from '../front/docker/docker.ts'
+import { peerCredentials, prepareKernel, sendDatagram } from '../kernel/linux/index.ts'
+import type { Controller, EngineOptions, LinuxPluginOptions } from '../linux.ts'
 
-export type { ConfigSources } from './daemon/config.ts'
+export type { ConfigSources } from '../daemon/config.ts'
 
 /** Bytes of log that wait for a reader who is slow; what comes on top is lost. */
 const mostUnwritten = 4 * 1024 * 1024
@@ -25,7 +25,10 @@ export async function runDaemon(sources: ConfigSources = {}): Promise<void> {
   const environment = sources.environment ?? process.env
   const config = await readConfig({ ...sources, environment })
   const sockets = inheritedSockets(environment)
-  const [{ createController }, { pino }] = await Promise.all([import('./linux.ts'), import('pino')])
+  const [{ createController }, { pino }] = await Promise.all([
+    import('../linux.ts'),
+    import('pino'),
+  ])
   const destination = pino.destination({ dest: 2, sync: false, maxLength: mostUnwritten })
   const log = pino({ level: config.logLevel ?? 'info', base: null }, destination)
   const notify = notifier(environment, log)
@@ -81,8 +84,8 @@ interface Served {
 /** What only this needs is loaded while the engine starts, which takes as long. */
 async function serve({ config, controller, sockets, log }: Served): Promise<Daemon> {
   const [{ startDaemon }, { dockerApi }, version] = await Promise.all([
-    import('./daemon/daemon.ts'),
-    import('./front/docker/docker.ts'),
+    import('../daemon/daemon.ts'),
+    import('../front/docker/docker.ts'),
     ownVersion(),
   ])
   const { docker = true, group = 'cnm', idleExit } = config
@@ -94,7 +97,7 @@ async function serve({ config, controller, sockets, log }: Served): Promise<Daem
   }
   const plugin = await pluginListeners(config, sockets)
   const { dockerPlugin } =
-    plugin.length === 0 ? {} : await import('./front/docker-plugin/docker-plugin.ts')
+    plugin.length === 0 ? {} : await import('../front/docker-plugin/docker-plugin.ts')
   const front = (cnm: Controller) => {
     const onProblem = (problem: unknown) => log.warn({ err: asError(problem) }, 'docker')
     const api = dockerApi({ controller: cnm, version, onProblem })
@@ -199,7 +202,7 @@ function notifier(environment: NodeJS.ProcessEnv, log: Log): (state: string) => 
 }
 
 async function ownVersion(): Promise<string> {
-  const text = await readFile(new URL('../package.json', import.meta.url), 'utf8')
+  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8')
   return (JSON.parse(text) as { readonly version: string }).version
 }
 
