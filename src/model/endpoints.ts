@@ -66,6 +66,7 @@ export async function createEndpoint(
   } catch (error) {
     if (hooks !== undefined) await forgetByHooks(engine, apart, 'quiet').catch(engine.onProblem)
     await discardDraft(engine, draft)
+    await collectNetwork(engine, draft.network)
     throw error
   }
   engine.state.putEndpoint(record)
@@ -82,6 +83,7 @@ export async function connect(
   given: EndpointOptions,
 ): Promise<EndpointRecord> {
   const options = parseEndpointOptions(given)
+  const discarded = new Set<NetworkId>()
   const work = async () => {
     const sandbox = readySandbox(engine, sandboxId)
     const network = readyNetwork(engine, networkId)
@@ -91,12 +93,32 @@ export async function connect(
     try {
       await joinSandbox(engine, sandbox, what, draft, given.signal)
     } catch (error) {
+      discarded.add(networkId)
       await discardDraft(engine, draft)
       throw error
     }
     return engine.state.endpoints.need(draft.id)
   }
-  return engine.queue.run([sandboxId], work, given.signal)
+  return collecting(engine, discarded, () => engine.queue.run([sandboxId], work, given.signal))
+}
+
+/**
+ * Collects networks that lost a draft to a failure. Not before the queue is given back: what runs alone may
+ * wait for it already, and deleting a network would wait for that.
+ */
+export async function collecting<T>(
+  engine: Engine,
+  discarded: ReadonlySet<NetworkId>,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    for (const network of discarded) {
+      await collectNetwork(engine, network).catch(engine.onProblem)
+    }
+    throw error
+  }
 }
 
 /** Joins an endpoint that was made on its own. */
@@ -234,7 +256,7 @@ async function changeMembers(
 
 /**
  * An endpoint that is not recorded yet. Its name is taken at once and its network can't be deleted any
- * more; `discardDraft` gives back name and addresses.
+ * more; `discardDraft` gives back name and addresses, and the network is collected when no queue is held.
  */
 export async function draftEndpoint(
   engine: Engine,
@@ -290,7 +312,6 @@ export async function discardDraft(engine: Engine, draft: EndpointRecord): Promi
   const network = engine.state.networks.need(draft.network)
   engine.state.dropEndpoint(draft.id)
   await releaseAddresses(engine.ipam(network.record.ipam), network, draft)
-  await collectNetwork(engine, draft.network)
 }
 
 export function readyNetwork(engine: Engine, id: NetworkId): NetworkState {

@@ -187,6 +187,14 @@ export class Engine {
     }
   }
 
+  /**
+   * Work that takes keys of the queue, and that nobody waits for: who asks for it may hold some. What holds
+   * keys and waits for others' would wait for ever where something runs alone in between.
+   */
+  follow(work: () => Promise<unknown>): void {
+    this.track(work()).catch(this.onProblem)
+  }
+
   /** Resolves when nothing is under way any more. */
   async idle(): Promise<void> {
     await this.queue.idle()

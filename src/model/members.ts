@@ -246,8 +246,7 @@ function relink(engine: Engine, { id, joined }: EndpointRecord): void {
     await engine.perform({ what, ...step })
     for (const each of records) engine.state.putEndpoint(each)
   }
-  // Not waited for: whoever deletes holds another queue.
-  engine.track(engine.queue.run([joined.sandbox], work)).catch(engine.onProblem)
+  engine.follow(() => engine.queue.run([joined.sandbox], work))
 }
 
 export function emitMember(

@@ -105,11 +105,14 @@ export class Runtime {
     network: NetworkId,
     options: StandaloneEndpointOptions,
   ): Promise<Endpoint> {
+    const isThere = () => this.#engine.state.endpoints.get(id) !== undefined
+    // Before it is this one's turn: theirs is waited for.
+    for (const address of [options.ip, options.ip6]) {
+      if (address === undefined || isThere()) continue
+      await this.#endLost(address, (each) => each === network)
+    }
     await this.#alone(id, async () => {
-      if (this.#engine.state.endpoints.get(id) !== undefined) return
-      for (const address of [options.ip, options.ip6]) {
-        if (address !== undefined) await this.#endLost(address, (each) => each === network)
-      }
+      if (isThere()) return
       const takeHeld = (address: IpAddress) => this.#holdings.takeAddress(network, address)
       const made = { id, runtime: this.#name, takeHeld }
       await createEndpoint(this.#engine, network, options, made)

@@ -1,11 +1,11 @@
 import { parseSandboxOptions, type SandboxOptions } from '../api/options.ts'
 import { CnmError } from '../base/errors.ts'
-import { newId, type SandboxId, shortId } from '../base/id.ts'
+import { type NetworkId, newId, type SandboxId, shortId } from '../base/id.ts'
 import type { Resource } from '../kernel/resource.ts'
 import { withProgram } from './bind-program.ts'
 import { collectNetwork, watchSandbox } from './collect.ts'
 import { hooksOf } from './driver-hooks.ts'
-import { connect, discardDraft, draftEndpoint, readyNetwork } from './endpoints.ts'
+import { collecting, connect, discardDraft, draftEndpoint, readyNetwork } from './endpoints.ts'
 import { drop, type Engine, put } from './engine.ts'
 import { explain } from './explain.ts'
 import { publicationOf, withHostPorts, withPorts } from './host-ports.ts'
@@ -41,7 +41,9 @@ export async function createSandbox(engine: Engine, given: SandboxOptions): Prom
     const place = await placed(engine, draft, options)
     const { program } = options
     const record = program === undefined ? place : await withProgram(engine, place, program)
-    await engine.queue.run([id], () => establish(engine, record, options, given.signal))
+    const discarded = new Set<NetworkId>()
+    const work = () => establish(engine, record, options, discarded, given.signal)
+    await collecting(engine, discarded, () => engine.queue.run([id], work))
   } catch (error) {
     engine.state.sandboxes.drop(id)
     throw error
@@ -162,6 +164,7 @@ async function establish(
   engine: Engine,
   sandbox: SandboxRecord,
   options: Parsed,
+  discarded: Set<NetworkId>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const drafts: EndpointRecord[] = []
@@ -193,7 +196,10 @@ async function establish(
       await settleMembers(engine, sandbox, members.records, joining, [])
     })
   } catch (error) {
-    for (const draft of drafts) await discardDraft(engine, draft)
+    for (const draft of drafts) {
+      discarded.add(draft.network)
+      await discardDraft(engine, draft)
+    }
     throw error
   }
 }

@@ -332,8 +332,9 @@ async function takeOver(engine: Engine, problems: string[]): Promise<void> {
   for (const { sandbox, after } of renewed) {
     if (after === undefined) continue
     // The start waits for no plugin.
-    const told = engine.queue.run([sandbox.id], async () => engine.store.commit(await after()))
-    engine.track(told).catch(engine.onProblem)
+    engine.follow(() =>
+      engine.queue.run([sandbox.id], async () => engine.store.commit(await after())),
+    )
   }
   for (const sandbox of sandboxes) {
     await complete(engine, sandbox).catch((error: unknown) => {

@@ -42,7 +42,7 @@ export class Upholder {
   }
 
   async #putBack(): Promise<void> {
-    const { ledger, kernel, closing } = this.#engine
+    const { ledger, closing } = this.#engine
     const keys = [...this.#suspects]
     this.#suspects.clear()
     if (closing.signal.aborted) return
@@ -54,10 +54,21 @@ export class Upholder {
       .map(({ resource }) => resource)
     const now = Date.now()
     this.#forget(now)
-    const add = gone.filter((resource) => this.#mayTry(resourceKey(resource), now))
-    if (add.length > 0) await kernel.apply({ remove: [], add })
-    const left = gone.filter((resource) => !add.includes(resource))
+    // Somebody else's by now, or nobody's: others' changes went on meanwhile.
+    const wanted = ledger.wanted(gone)
+    const add = wanted.filter((resource) => this.#mayTry(resourceKey(resource), now))
+    if (add.length > 0) await this.#add(add)
+    const left = wanted.filter((resource) => !add.includes(resource))
     if (left.length > 0) this.#giveUp(left)
+  }
+
+  /** What nobody wants any more when it is there goes again: it was being removed, or taken back. */
+  async #add(add: readonly Resource[]): Promise<void> {
+    const { ledger, kernel } = this.#engine
+    await kernel.apply({ remove: [], add })
+    const wanted = new Set(ledger.wanted(add))
+    const remove = add.filter((resource) => !wanted.has(resource) && !ledger.has(resource))
+    if (remove.length > 0) await kernel.apply({ remove, add: [] })
   }
 
   /** Who takes a table takes what is in it. */

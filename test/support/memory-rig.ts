@@ -15,6 +15,9 @@ import {
 import type { DnsOptions } from '../../src/model/engine-dns.ts'
 import { type MemoryContents, memory } from '../../src/store/memory/memory.ts'
 import type { Store } from '../../src/store/store.ts'
+import { refuseNesting } from './nested-queues.ts'
+
+refuseNesting()
 
 /** A machine and a state folder in memory, on which engines can be started one after the other. */
 export class MemoryRig {
