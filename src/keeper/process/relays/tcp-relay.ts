@@ -84,7 +84,19 @@ function pass(from: Socket, to: Socket): void {
 /** Ends a connection at once, with whatever has not been sent yet. */
 function reset(socket: Socket): void {
   if (socket.destroyed) return
-  // Node would wait for a connection to come about before it resets it, and can't after an end.
-  if (socket.connecting || socket.writableEnded) socket.destroy()
+  // Node can't after an end.
+  if (socket.writableEnded) socket.destroy()
+  else if (socket.connecting) giveUp(socket)
   else socket.resetAndDestroy()
+}
+
+/**
+ * Node would wait for a connection to come about before it resets it, and that may take minutes. One that
+ * has come about, and isn't told of yet, is told of in the next turn; closed before that, it would be
+ * at its end for the other side, and not cut off.
+ */
+function giveUp(socket: Socket): void {
+  socket.once('connect', () => socket.resetAndDestroy())
+  // The first comes before that turn, the second behind it.
+  setImmediate(() => setImmediate(() => socket.connecting && socket.destroy()))
 }
