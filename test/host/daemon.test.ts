@@ -24,7 +24,13 @@ async function twoBoxes(daemon: DaemonProcess): Promise<readonly [Box, Box]> {
 
 const everything = ['networks', 'sandboxes', 'endpoints'] as const
 
+/** When the keeper has answered everything that it was told. */
 async function seen(daemon: DaemonProcess): Promise<unknown[]> {
+  const late = async () => {
+    const all = await daemon.ask<{ dns?: string }[]>('GET /v1/endpoints')
+    return all.filter(({ dns }) => dns === 'degraded')
+  }
+  await expect.poll(late).toEqual([])
   return Promise.all(everything.map((what) => daemon.ask(`GET /v1/${what}`)))
 }
 
