@@ -1,6 +1,7 @@
 import type { IpAddress, Prefix } from '../address/address.ts'
 import type { EndpointId, NetworkId } from '../base/id.ts'
 import type { ElementResource, TableResource } from '../kernel/resource.ts'
+import { bridgeElement, hostElement } from './elements.ts'
 import { bridgeTable, hostTable, userTable } from './tables.ts'
 
 export { ACCEPTED_MARK } from './rule.ts'
@@ -103,7 +104,7 @@ export interface EndpointFirewall extends Member {
   readonly hairpin: readonly (4 | 6)[]
 }
 
-/** An endpoint's part of the firewall, its ports apart. */
+/** An endpoint's part of the firewall: whom it reaches. */
 export function endpointElements(endpoint: EndpointFirewall): ElementResource[] {
   const { id, network, port, icc, hasIpv6, links, hairpin } = endpoint
   return [
@@ -147,20 +148,4 @@ const UPLINK_OWNER = 'uplink'
  */
 export function uplinkElement(link: string, family: 4 | 6): ElementResource {
   return hostElement('uplinks', [family === 4 ? 'ipv4' : 'ipv6', link], UPLINK_OWNER)
-}
-
-export function hostElement(
-  set: string,
-  key: readonly string[],
-  owner: string,
-  value?: readonly string[],
-): ElementResource {
-  const { family, name: table } = hostTable
-  const element = { kind: 'element', family, table, set, key, owner } as const
-  return value === undefined ? element : { ...element, value }
-}
-
-function bridgeElement(set: string, key: readonly string[], owner: string): ElementResource {
-  const { family, name: table } = bridgeTable
-  return { kind: 'element', family, table, set, key, owner }
 }

@@ -8,7 +8,7 @@ import {
 } from '../address/port.ts'
 import type { EndpointId } from '../base/id.ts'
 import type { ElementResource, FlowsResource } from '../kernel/resource.ts'
-import { hostElement } from './firewall.ts'
+import { hostElement } from './elements.ts'
 import { hostTable } from './tables.ts'
 
 /** Ports of the host that lead to as many ports of an endpoint, one to one. */

@@ -1,7 +1,9 @@
+import { PORT_GROUPS, PORT_GROUPS_MASK } from '../kernel/link-groups.ts'
 import type { Statement, TableDefinition } from '../kernel/ruleset.ts'
 import { hostChains } from './host-chains.ts'
 import { hostSets } from './host-sets.ts'
 import { drop, pass, rule } from './rule.ts'
+import { BRIDGE_FILTER, senderChains, senderSets } from './sender-chains.ts'
 
 /**
  * Our tables. The rules never change and there is one of each, however many networks there are: all
@@ -18,16 +20,21 @@ export const hostTable: TableDefinition = {
   chains: hostChains,
 }
 
-/** Before br_netfilter (0), which takes packets out of the bridge's hooks and puts them back behind 0. */
-const BRIDGE_FILTER = -200
-
 /**
- * IPv6, with a VLAN tag as well: a sandbox takes what is tagged with the number 0 for untagged. What is
- * behind a second tag, nobody looks at.
+ * What is behind a second VLAN tag, nobody looks at, and a sandbox may take it for untagged. From ports of ours
+ * it comes only where it may.
  */
-const maybeIpv6: Statement = { match: 'meta protocol', value: ['ip6', '8021q', '8021ad'] }
+const twiceTagged: Statement = { match: 'meta protocol', value: ['8021q', '8021ad'] }
+const fromOthers: Statement = {
+  bits: 'iifgroup',
+  mask: PORT_GROUPS_MASK,
+  not: true,
+  value: PORT_GROUPS,
+}
 
-/** What happens between the ports of one bridge. */
+const toIpv4Only: Statement = { lookup: ['oifname'], set: 'ipv4_only' }
+
+/** What endpoints may send, and what happens between the ports of one bridge. */
 export const bridgeTable: TableDefinition = {
   family: 'bridge',
   name: 'cnm',
@@ -40,15 +47,17 @@ export const bridgeTable: TableDefinition = {
       comment: 'ports that reach each other all the same',
     },
     { name: 'ipv4_only', key: ['ifname'], comment: 'ports that have no IPv6' },
+    ...senderSets,
   ],
   chains: [
+    ...senderChains,
     {
       name: 'forward',
       hook: { type: 'filter', hook: 'forward', priority: BRIDGE_FILTER, policy: 'accept' },
       rules: [
         // Or one rogue router advertisement would give IPv6 to sandboxes that nobody guards there.
-        rule(maybeIpv6, { lookup: ['iifname'], set: 'ipv4_only' }, drop),
-        rule(maybeIpv6, { lookup: ['oifname'], set: 'ipv4_only' }, drop),
+        rule({ match: 'meta protocol', value: 'ip6' }, toIpv4Only, drop),
+        rule(twiceTagged, fromOthers, toIpv4Only, drop),
         rule({ lookup: ['iifname'], set: 'icc_off' }, { goto: 'from_kept_apart' }),
         // From another port of the bridge, on which somebody else put a router.
         rule({ lookup: ['oifname'], set: 'icc_off' }, pass),

@@ -95,6 +95,15 @@ export type Selector =
   | 'ip daddr'
   | 'ip6 saddr'
   | 'ip6 daddr'
+  | 'ip6 length'
+  | 'arp saddr ether'
+  | 'arp saddr ip'
+  /** Of a neighbour solicitation or advertisement: `@th,64,128`. */
+  | 'nd target'
+  /** The MAC in the first option of such a message: `@th,208,48`. */
+  | 'nd option mac'
+  /** The same of a router solicitation: `@th,80,48`. */
+  | 'rs option mac'
   | 'ether saddr'
   | 'ether daddr'
   | 'ether type'

@@ -10,9 +10,9 @@ it('carries no IPv6 on an IPv4 network behind VLAN tags either', async () => {
   const make = () => cnm.createSandbox({ connect: [{ network: 'four' }] })
   const [a, b] = [await make(), await make()]
   // Ours is at -200. The kernel has taken the first tag off; what is left says what the packet is.
-  const count = 'iifname "veth*" oifname "veth*" meta protocol { ip6, 8021q, 8021ad } counter'
+  const count = 'iifname "veth*" meta protocol { ip6, 8021q, 8021ad } counter'
   const chain = (name: string, priority: number) =>
-    `chain ${name} { type filter hook forward priority ${priority}; ${count}; }`
+    `chain ${name} { type filter hook prerouting priority ${priority}; ${count}; }`
   const input = `table bridge t {\n${chain('before', -201)}\n${chain('behind', -199)}\n}`
   await host.inside(host.netns, ['nft', '-f', '-'], { input })
   const counted = async (name: string) => {

@@ -1,5 +1,5 @@
 import { type Cidr, cidrOf, parseAddress, prefixLength } from '../../address/address.ts'
-import { macFor } from '../../address/mac.ts'
+import { type MacAddress, macFor } from '../../address/mac.ts'
 import type { Attachment, EndpointSpec, NetworkSpec } from '../driver.ts'
 import { gateways } from './gateways.ts'
 import { bridgeName, portName } from './names.ts'
@@ -21,22 +21,32 @@ export function attachment(network: NetworkSpec, endpoint: EndpointSpec): Attach
       bridge: bridgeName(network),
       prefix: options.prefix,
       mtu: options.mtu,
-      mac: mac ?? macFor(network.id, noAddress),
+      mac: macOf(network, endpoint),
       ipv6: hasIpv6(network, endpoint),
-      ...(mac === undefined ? {} : { learning: false }),
+      ...(mac === undefined || endpoint.macs !== undefined ? {} : { learning: false }),
     },
-    addresses: addresses(network, endpoint),
+    addresses: addressesOf(network, endpoint),
     ...gateways(network),
     ...(announce ? { announce } : {}),
     routes: [],
   }
 }
 
-export function hasIpv6(network: NetworkSpec, { ipv6, linkLocal }: EndpointSpec): boolean {
-  return (network.ipv6 && ipv6) !== undefined || linkLocal.some((it) => it.includes(':'))
+/** The MAC of its link. */
+export function macOf(network: NetworkSpec, endpoint: EndpointSpec): MacAddress {
+  return exactMac(network, endpoint) ?? macFor(network.id, noAddress)
 }
 
-function addresses({ ipv4, ipv6 }: NetworkSpec, endpoint: EndpointSpec): Cidr[] {
+export function hasIpv6(network: NetworkSpec, endpoint: EndpointSpec): boolean {
+  const { ipv6, linkLocal, addresses } = endpoint
+  const given = addresses === undefined || addresses === 'any' ? [] : addresses
+  return (
+    (network.ipv6 && ipv6) !== undefined || [...linkLocal, ...given].some((it) => it.includes(':'))
+  )
+}
+
+/** The addresses of its link. */
+export function addressesOf({ ipv4, ipv6 }: NetworkSpec, endpoint: EndpointSpec): Cidr[] {
   return [
     ...(ipv4 && endpoint.ipv4 ? [cidrOf(endpoint.ipv4, prefixLength(ipv4.subnet))] : []),
     ...(ipv6 && endpoint.ipv6 ? [cidrOf(endpoint.ipv6, prefixLength(ipv6.subnet))] : []),

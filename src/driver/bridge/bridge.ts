@@ -12,6 +12,7 @@ import {
   networkElements,
   tables,
 } from '../../firewall/firewall.ts'
+import { senderElements } from '../../firewall/senders.ts'
 import type { HostView } from '../../kernel/kernel.ts'
 import type { AddressResource, Resource } from '../../kernel/resource.ts'
 import type { EndpointSpec, NetworkDriver, NetworkSpec, Subnet } from '../driver.ts'
@@ -30,6 +31,7 @@ import {
   translates,
 } from './options.ts'
 import { portResources } from './ports.ts'
+import { sendersOf } from './senders.ts'
 
 /**
  * A network is a bridge of the host; an endpoint is a veth pair from it into the sandbox. The host has
@@ -163,6 +165,7 @@ function describeEndpoint(network: NetworkSpec, endpoint: EndpointSpec): Resourc
       hairpin: [...new Set(published.map(({ family }) => family))],
     }),
     ...neighbourResources(network, endpoint),
+    ...senderElements(endpoint.id, port, sendersOf(network, endpoint)),
     ...portResources(network, endpoint),
     ...(rate ? [{ kind: 'rate', link: port, ...rate } as const] : []),
   ]

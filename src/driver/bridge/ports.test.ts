@@ -51,7 +51,13 @@ function binding(text: string): PortBinding {
 function resources(texts: string[], options: RawOptions = {}, rest: Partial<EndpointSpec> = {}) {
   const endpoint = { ...api, ...rest, ports: texts.map(binding) }
   const found = driver.describeEndpoint(network(options), endpoint, view)
-  return keysOf(found.filter(({ kind }) => kind !== 'neighbour' && kind !== 'fdb'))
+  return keysOf(found.filter((it) => !isOfItself(it)))
+}
+
+/** Its MAC and addresses are known at its port, whatever is published. */
+function isOfItself(it: Resource): boolean {
+  if (it.kind === 'element') return /^(macs|senders)/.test(it.set)
+  return it.kind === 'neighbour' || it.kind === 'fdb'
 }
 
 function keysOf(found: readonly Resource[]): string[] {

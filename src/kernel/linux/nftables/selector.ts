@@ -4,7 +4,7 @@ import { ctLoad, type Expression, fibLoad, metaLoad, payloadLoad } from './expre
 import type { ValueTypeName } from './value-type.ts'
 
 /** What must be known of a packet before a header of it can be read. */
-export type Dependency = 'ip' | 'ip6' | 'ether' | 'tcp' | 'icmp' | 'icmpv6'
+export type Dependency = 'ip' | 'ip6' | 'arp' | 'ether' | 'tcp' | 'icmp' | 'icmpv6'
 
 export interface SelectorShape {
   readonly type: ValueTypeName
@@ -79,6 +79,12 @@ const shapes: Readonly<Record<Selector, SelectorShape>> = {
   'ip daddr': payload('ipv4_addr', 'network', 16, 4, 'ip'),
   'ip6 saddr': payload('ipv6_addr', 'network', 8, 16, 'ip6'),
   'ip6 daddr': payload('ipv6_addr', 'network', 24, 16, 'ip6'),
+  'ip6 length': payload('length', 'network', 4, 2, 'ip6'),
+  'arp saddr ether': payload('ether_addr', 'network', 8, 6, 'arp'),
+  'arp saddr ip': payload('ipv4_addr', 'network', 14, 4, 'arp'),
+  'nd target': payload('ipv6_addr', 'transport', 8, 16, 'ip6', 'icmpv6'),
+  'nd option mac': payload('ether_addr', 'transport', 26, 6, 'ip6', 'icmpv6'),
+  'rs option mac': payload('ether_addr', 'transport', 10, 6, 'ip6', 'icmpv6'),
   'ether saddr': payload('ether_addr', 'link', 6, 6, 'ether'),
   'ether daddr': payload('ether_addr', 'link', 0, 6, 'ether'),
   'ether type': payload('ether_type', 'link', 12, 2, 'ether'),
@@ -119,6 +125,7 @@ export function guardFor(need: Dependency, family: Family): Guard | undefined {
   switch (need) {
     case 'ip':
     case 'ip6':
+    case 'arp':
       return networkGuard(need, family)
     case 'ether':
       if (family === 'bridge') return undefined
@@ -140,14 +147,16 @@ function l4Guard(protocol: number): Guard {
   return { subject: 'meta l4proto', load: metaLoader('l4proto'), value: Uint8Array.of(protocol) }
 }
 
-function networkGuard(need: 'ip' | 'ip6', family: Family): Guard | undefined {
+const ETHER_TYPE = { ip: [0x08, 0x00], ip6: [0x86, 0xdd], arp: [0x08, 0x06] } as const
+
+function networkGuard(need: 'ip' | 'ip6' | 'arp', family: Family): Guard | undefined {
   if (family === need) return undefined
-  if (family === 'inet') {
+  if (family === 'inet' && need !== 'arp') {
     const value = Uint8Array.of(need === 'ip' ? 2 : 10)
     return { subject: 'meta nfproto', load: metaLoader('nfproto'), value }
   }
   if (family === 'bridge' || family === 'netdev') {
-    const value = need === 'ip' ? Uint8Array.of(0x08, 0x00) : Uint8Array.of(0x86, 0xdd)
+    const value = Uint8Array.from(ETHER_TYPE[need])
     return { subject: 'meta protocol', load: metaLoader('protocol'), value }
   }
   throw new CnmError('INVALID_ARGUMENT', `a table of family ${family} has no ${need} packets`)

@@ -12,6 +12,7 @@ export type ValueTypeName =
   | 'ct_status'
   | 'ct_dir'
   | 'ether_type'
+  | 'length'
   | 'tcp_flag'
   | 'icmp_type'
   | 'icmpv6_type'
@@ -155,7 +156,7 @@ const all: readonly ValueType[] = [
     name: 'inet_proto',
     id: 12,
     bytes: 1,
-    names: { icmp: 1, tcp: 6, udp: 17, 'ipv6-icmp': 58, sctp: 132 },
+    names: { icmp: 1, igmp: 2, tcp: 6, udp: 17, 'ipv6-icmp': 58, sctp: 132 },
   }),
   numbers({ name: 'inet_service', id: 13, bytes: 2 }),
   numbers({ name: 'nf_proto', id: 2, bytes: 1, order: 'host', names: { ipv4: 2, ipv6: 10 } }),
@@ -211,6 +212,8 @@ const all: readonly ValueType[] = [
     bytes: 2,
     names: { ip: 0x0800, arp: 0x0806, ip6: 0x86dd, '8021q': 0x8100, '8021ad': 0x88a8 },
   }),
+  // nft's type of any number.
+  numbers({ name: 'length', id: 4, bytes: 2 }),
   numbers({
     name: 'tcp_flag',
     id: 15,
@@ -242,6 +245,9 @@ const all: readonly ValueType[] = [
       'parameter-problem': 4,
       'echo-request': 128,
       'echo-reply': 129,
+      'mld-listener-report': 131,
+      'mld-listener-done': 132,
+      'mld2-listener-report': 143,
       'nd-router-solicit': 133,
       'nd-router-advert': 134,
       'nd-neighbor-solicit': 135,
