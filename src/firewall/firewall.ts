@@ -31,6 +31,8 @@ export interface FamilyFirewall {
   readonly subnet: Prefix
   /** Nothing else may be the sender of what comes from the bridge. */
   readonly sources: Prefix
+  /** The subnet is on the bridge and nowhere else: what says it is from there and comes by another link, lies. */
+  readonly isOurs?: boolean
   /** What comes from the subnet and leaves by another link gets the host's address, or this one. */
   readonly hiddenBehind?: 'host' | IpAddress
 }
@@ -56,9 +58,10 @@ export function networkElements(network: NetworkFirewall): ElementResource[] {
     hostElement('bridges', [bridge], id),
     hostElement(icc ? 'same_bridge' : 'one_bridge', [bridge, bridge], id),
     ...(internal ? [hostElement('internal', [bridge], id)] : []),
-    ...families.flatMap(([family, { sources }]) =>
+    ...families.flatMap(([family, { sources, subnet, isOurs }]) => [
       hostElement(`sources${family}`, [bridge, sources], id),
-    ),
+      ...(isOurs ? [hostElement(`subnets${family}`, [subnet], id)] : []),
+    ]),
     ...(internal ? [] : families.flatMap(([family, it]) => wayElements(network, family, it))),
     ...(internal ? [] : trusted.map((link) => hostElement('trusted', [link, bridge], id))),
   ]

@@ -10,20 +10,32 @@ const BEFORE_FILTER = -5
 
 const LINK_LOCAL = '169.254.0.0/16'
 
+const overWire: Statement = { match: 'iifname', not: true, value: 'lo' }
+/** Those of the host are 127.0.0.0/8 and ::1 as well. */
+const notOfHost: Statement = { match: 'fib saddr type', not: true, value: 'local' }
+
 const port = ['meta l4proto', 'th dport'] as const
 
 const prerouting: readonly ChainDefinition[] = [
   {
     name: 'prerouting_raw',
     hook: { type: 'filter', hook: 'prerouting', priority: RAW, policy: 'accept' },
-    rules: [rule({ lookup: ['iifname'], set: 'bridges' }, { jump: 'spoofed' })],
+    rules: [
+      rule({ lookup: ['iifname'], set: 'bridges' }, { goto: 'spoofed' }),
+      // Who is on a bridge of ours comes by it. Over a wire it is somebody who wants to be taken for him.
+      rule({ lookup: ['ip saddr'], set: 'subnets4' }, overWire, drop),
+      rule({ lookup: ['ip6 saddr'], set: 'subnets6' }, overWire, drop),
+    ],
   },
   {
     name: 'spoofed',
     rules: [
       // A host that serves published ports at 127.0.0.1 (route_localnet) would believe these.
-      rule({ match: 'ip saddr', value: '127.0.0.0/8' }, drop),
       rule({ match: 'ip daddr', value: '127.0.0.0/8' }, drop),
+      // Another's address would make the packet a part of that one's connections. Not left to
+      // rp_filter: the host's setting for all links overrules ours.
+      rule({ lookup: ['iifname', 'ip saddr'], set: 'sources4' }, notOfHost, leave),
+      rule({ lookup: ['iifname', 'ip6 saddr'], set: 'sources6' }, notOfHost, leave),
       // Whoever has no address yet, or means this link only.
       rule({ match: 'ip saddr', value: '0.0.0.0' }, leave),
       rule(
@@ -33,10 +45,7 @@ const prerouting: readonly ChainDefinition[] = [
       ),
       rule({ match: 'ip6 saddr', value: 'fe80::/10' }, leave),
       rule({ match: 'ip6 saddr', value: '::' }, leave),
-      // Another's address would make the packet a part of that one's connections. Not left to
-      // rp_filter: the host's setting for all links overrules ours.
-      rule({ lookup: ['iifname', 'ip saddr'], not: true, set: 'sources4' }, drop),
-      rule({ lookup: ['iifname', 'ip6 saddr'], not: true, set: 'sources6' }, drop),
+      rule(drop),
     ],
   },
 ]

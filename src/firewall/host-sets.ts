@@ -45,6 +45,12 @@ function setsOfNetworks(family: 4 | 6, address: DataType): SetDefinition[] {
       comment: 'bridges and the senders that may be there',
     },
     {
+      name: `subnets${family}`,
+      key: [address],
+      interval: true,
+      comment: 'subnets that are on bridges of ours and nowhere else',
+    },
+    {
       name: `masquerade${family}`,
       ...prefixes,
       comment: 'bridges and subnets hidden behind the host',

@@ -1,4 +1,4 @@
-import { LINK_GROUP, PORT_GROUPS, PORT_GROUPS_MASK } from '../kernel/link-groups.ts'
+import { PORT_GROUPS, PORT_GROUPS_MASK } from '../kernel/link-groups.ts'
 import type { ChainDefinition, Selector, SetDefinition } from '../kernel/ruleset.ts'
 import { accept, drop, rule } from './rule.ts'
 
@@ -268,7 +268,6 @@ export const senderChains: readonly ChainDefinition[] = [
     hook: { type: 'filter', hook: 'prerouting', priority: BRIDGE_FILTER, policy: 'accept' },
     rules: [
       rule({ bits: 'iifgroup', mask: PORT_GROUPS_MASK, value: PORT_GROUPS }, { goto: 'from_port' }),
-      rule({ match: 'iifgroup', value: String(LINK_GROUP) }, { goto: 'from_port' }),
     ],
   },
   ...fromPort,

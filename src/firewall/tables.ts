@@ -56,8 +56,15 @@ export const bridgeTable: TableDefinition = {
       hook: { type: 'filter', hook: 'forward', priority: BRIDGE_FILTER, policy: 'accept' },
       rules: [
         // Or one rogue router advertisement would give IPv6 to sandboxes that nobody guards there.
+        rule({ match: 'meta protocol', value: 'ip' }, { goto: 'neighbours' }),
         rule({ match: 'meta protocol', value: 'ip6' }, toIpv4Only, drop),
         rule(twiceTagged, fromOthers, toIpv4Only, drop),
+        rule({ goto: 'neighbours' }),
+      ],
+    },
+    {
+      name: 'neighbours',
+      rules: [
         rule({ lookup: ['iifname'], set: 'icc_off' }, { goto: 'from_kept_apart' }),
         // From another port of the bridge, on which somebody else put a router.
         rule({ lookup: ['oifname'], set: 'icc_off' }, pass),

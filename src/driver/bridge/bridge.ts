@@ -19,7 +19,6 @@ import type { EndpointSpec, NetworkDriver, NetworkSpec, Subnet } from '../driver
 import { attachment, hasIpv6, noAddress } from './attachment.ts'
 import { consents } from './consents.ts'
 import { bridgeForwarding, uplinkForwarding } from './forwarding.ts'
-import { auxGateway } from './gateways.ts'
 import { hostAddresses } from './host-addresses.ts'
 import { bridgeName, portName } from './names.ts'
 import { neighbourResources } from './neighbours.ts'
@@ -31,7 +30,7 @@ import {
   translates,
 } from './options.ts'
 import { portResources } from './ports.ts'
-import { sendersOf } from './senders.ts'
+import { givenSources, hasStrangers, sendersOf } from './senders.ts'
 
 /**
  * A network is a bridge of the host; an endpoint is a veth pair from it into the sandbox. The host has
@@ -101,21 +100,19 @@ function familyFirewall(
   network: NetworkSpec,
   options: BridgeOptions,
   family: 4 | 6,
-  { subnet }: Subnet,
+  { subnet, gateway }: Subnet,
 ): FamilyFirewall {
   const mode = gatewayMode(options, family)
+  const isOpen = hasStrangers(network, family)
   const hidden = network.internal ? undefined : hiddenBehind(options, family)
   return {
     mode,
     subnet,
-    sources: hasStrangers(network, options, family) ? everything[family] : subnet,
+    sources: isOpen ? everything[family] : subnet,
+    // The host has its way there by the bridge.
+    isOurs: !isOpen && gateway !== undefined,
     ...(hidden === undefined ? {} : { hiddenBehind: hidden }),
   }
-}
-
-/** Whether there may be anybody on the bridge, routers included: whatever comes by them has any sender. */
-function hasStrangers(network: NetworkSpec, { own, inhibit4 }: BridgeOptions, family: 4 | 6) {
-  return !own || (family === 4 && inhibit4) || auxGateway(network, family) !== undefined
 }
 
 function hiddenBehind(options: BridgeOptions, family: 4 | 6): FamilyFirewall['hiddenBehind'] {
@@ -166,6 +163,7 @@ function describeEndpoint(network: NetworkSpec, endpoint: EndpointSpec): Resourc
     }),
     ...neighbourResources(network, endpoint),
     ...senderElements(endpoint.id, port, sendersOf(network, endpoint)),
+    ...givenSources(network, endpoint),
     ...portResources(network, endpoint),
     ...(rate ? [{ kind: 'rate', link: port, ...rate } as const] : []),
   ]

@@ -197,7 +197,8 @@ class Comparison {
       ...this.#endDifferences(veth, link),
       !other.up && `${inside} is down`,
       other.mtu !== mtu && `${inside} has mtu ${other.mtu}, not ${mtu}`,
-      other.mac !== peer.mac && `${inside} has address ${other.mac}, not ${peer.mac}`,
+      other.mac !== peer.mac &&
+        `${inside} has address ${other.mac}, not ${peer.mac}: what it sends is dropped`,
       peer.ipv6
         ? this.#ipv6Switch(peer.name, true, peer.namespace)
         : other.makesIpv6Addresses && `${inside} makes IPv6 addresses for itself`,
