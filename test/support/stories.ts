@@ -17,6 +17,7 @@ function shape(snapshot: ReturnType<MemoryRig['snapshot']>): string {
         .replace(/\b[0-9a-f]{10,64}\b/g, 'ID')
         .replace(/(veth|br-)[0-9a-f]{10}/g, '$1ID')
         .replace(/(?:[0-9a-f]{2}:){5}[0-9a-f]{2}/g, 'MAC')
+        .replace(/fe80::[0-9a-f:]+ff:fe[0-9a-f:]+/g, 'OF MAC')
         .replace(/"created":"[^"]*"/g, 'TIME'),
     )
     .sort()
