@@ -1,6 +1,18 @@
+import { LINK_GROUP } from '../kernel/link-groups.ts'
 import type { ChainDefinition, Selector, Statement } from '../kernel/ruleset.ts'
 import { postrouting, published } from './nat-chains.ts'
-import { ACCEPTED_MARK, accept, drop, established, leave, pass, rule, translated } from './rule.ts'
+import {
+  ACCEPTED_MARK,
+  accept,
+  drop,
+  established,
+  fromPort,
+  leave,
+  pass,
+  rule,
+  toPort,
+  translated,
+} from './rule.ts'
 
 /** Priorities as nft names them. */
 const RAW = -300
@@ -16,12 +28,20 @@ const notOfHost: Statement = { match: 'fib saddr type', not: true, value: 'local
 
 const port = ['meta l4proto', 'th dport'] as const
 
+/** A bridge of ours, whatever it is called. Where sets have been asked before: one that somebody has renamed. */
+const fromBridge: Statement = { match: 'iifgroup', value: String(LINK_GROUP) }
+const toBridge: Statement = { match: 'oifgroup', value: String(LINK_GROUP) }
+
 const prerouting: readonly ChainDefinition[] = [
   {
     name: 'prerouting_raw',
     hook: { type: 'filter', hook: 'prerouting', priority: RAW, policy: 'accept' },
     rules: [
+      // What a bridge hands to the host as from the port itself: no rule by its bridge would see it.
+      rule(fromPort, drop),
       rule({ lookup: ['iifname'], set: 'bridges' }, { goto: 'spoofed' }),
+      // All its rules are those of its old name.
+      rule(fromBridge, drop),
       // Who is on a bridge of ours comes by it. Over a wire it is somebody who wants to be taken for him.
       rule({ lookup: ['ip saddr'], set: 'subnets4' }, overWire, drop),
       rule({ lookup: ['ip6 saddr'], set: 'subnets6' }, overWire, drop),
@@ -55,8 +75,12 @@ const forward: readonly ChainDefinition[] = [
     name: 'forward',
     hook: { type: 'filter', hook: 'forward', priority: BEFORE_FILTER, policy: 'accept' },
     rules: [
+      rule(fromPort, drop),
+      rule(toPort, drop),
       rule({ lookup: ['iifname'], set: 'bridges' }, { goto: 'forward_ours' }),
       rule({ lookup: ['oifname'], set: 'bridges' }, { goto: 'forward_ours' }),
+      rule(fromBridge, drop),
+      rule(toBridge, drop),
       // Nobody else's packets are our business, but we don't make a router of the host.
       rule(
         { lookup: ['meta nfproto', 'iifname'], set: 'uplinks' },
@@ -76,6 +100,7 @@ const forward: readonly ChainDefinition[] = [
       rule({ lookup: ['iifname'], set: 'bridges' }, { jump: 'unasked' }),
       rule({ vmap: ['meta nfproto', 'oifname'], map: 'gateway_mode' }),
       rule({ lookup: ['oifname'], set: 'bridges' }, drop),
+      rule(toBridge, drop),
       rule(pass),
     ],
   },

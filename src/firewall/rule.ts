@@ -1,3 +1,4 @@
+import { PORT_GROUPS, PORT_GROUPS_MASK } from '../kernel/link-groups.ts'
 import type { RuleDefinition, Statement } from '../kernel/ruleset.ts'
 
 /**
@@ -21,6 +22,11 @@ export const ipv6: Statement = { match: 'meta nfproto', value: 'ipv6' }
 export const established: Statement = { match: 'ct state', value: ['established', 'related'] }
 /** Its destination was changed: it came to a published port. */
 export const translated: Statement = { match: 'ct status', value: 'dnat' }
+
+/** A port of a network, of whichever and in whatever state. */
+const aPort = { mask: PORT_GROUPS_MASK, value: PORT_GROUPS }
+export const fromPort = { bits: 'iifgroup', ...aPort } as const satisfies Statement
+export const toPort: Statement = { bits: 'oifgroup', ...aPort }
 
 export function rule(...statements: (Statement | readonly Statement[])[]): RuleDefinition {
   return { statements: statements.flat() }

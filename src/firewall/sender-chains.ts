@@ -1,6 +1,5 @@
-import { PORT_GROUPS, PORT_GROUPS_MASK } from '../kernel/link-groups.ts'
-import type { ChainDefinition, Selector, SetDefinition } from '../kernel/ruleset.ts'
-import { accept, drop, rule } from './rule.ts'
+import type { ChainDefinition, Selector, SetDefinition, Statement } from '../kernel/ruleset.ts'
+import { accept, drop, fromPort, rule } from './rule.ts'
 
 /** Before br_netfilter (0), which takes packets out of the bridge's hooks and puts them back behind 0. */
 export const BRIDGE_FILTER = -200
@@ -41,10 +40,20 @@ const ROUTER_WITH_OPTION = '16'
 const exact4: Selector[] = ['iifname', 'ether saddr', 'ip saddr']
 const exact6: Selector[] = ['iifname', 'ether saddr', 'ip6 saddr']
 
-const fromPort: readonly ChainDefinition[] = [
+/**
+ * 01:80:c2:00:00:00 to 0f are for the device at the other end of the wire (spanning trees, LACP, LLDP):
+ * neither for the host nor for anybody behind the bridge.
+ */
+const toBridgeItself: Statement = {
+  match: 'ether daddr',
+  value: Array.from({ length: 16 }, (_, last) => `01:80:c2:00:00:0${last.toString(16)}`),
+}
+
+const ofPort: readonly ChainDefinition[] = [
   {
     name: 'from_port',
     rules: [
+      rule({ match: 'meta pkttype', value: 'multicast' }, toBridgeItself, drop),
       rule({ lookup: exact4, set: 'senders4' }, accept),
       rule({ match: 'meta protocol', value: 'ip6' }, { goto: 'from_port6' }),
       rule({ match: 'meta protocol', value: 'arp' }, { goto: 'arp' }),
@@ -266,11 +275,9 @@ export const senderChains: readonly ChainDefinition[] = [
   {
     name: 'prerouting',
     hook: { type: 'filter', hook: 'prerouting', priority: BRIDGE_FILTER, policy: 'accept' },
-    rules: [
-      rule({ bits: 'iifgroup', mask: PORT_GROUPS_MASK, value: PORT_GROUPS }, { goto: 'from_port' }),
-    ],
+    rules: [rule(fromPort, { goto: 'from_port' })],
   },
-  ...fromPort,
+  ...ofPort,
   ...ipv4,
   ...ipv6,
   ...discovery,

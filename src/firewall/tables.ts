@@ -1,8 +1,7 @@
-import { PORT_GROUPS, PORT_GROUPS_MASK } from '../kernel/link-groups.ts'
 import type { Statement, TableDefinition } from '../kernel/ruleset.ts'
 import { hostChains } from './host-chains.ts'
 import { hostSets } from './host-sets.ts'
-import { drop, pass, rule } from './rule.ts'
+import { drop, fromPort, pass, rule } from './rule.ts'
 import { BRIDGE_FILTER, senderChains, senderSets } from './sender-chains.ts'
 
 /**
@@ -25,12 +24,7 @@ export const hostTable: TableDefinition = {
  * it comes only where it may.
  */
 const twiceTagged: Statement = { match: 'meta protocol', value: ['8021q', '8021ad'] }
-const fromOthers: Statement = {
-  bits: 'iifgroup',
-  mask: PORT_GROUPS_MASK,
-  not: true,
-  value: PORT_GROUPS,
-}
+const fromOthers: Statement = { ...fromPort, not: true }
 
 const toIpv4Only: Statement = { lookup: ['oifname'], set: 'ipv4_only' }
 

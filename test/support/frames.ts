@@ -1,5 +1,5 @@
 import { addressBytes, parseAddress } from '#dist/address/address.js'
-import { macBytes, parseMac } from '#dist/address/mac.js'
+import { type MacAddress, macBytes } from '#dist/address/mac.js'
 import { close } from '#dist/kernel/linux/ffi/file.js'
 import { interfaceIndex } from '#dist/kernel/linux/ffi/interface.js'
 import { bind, recv, SOCK_RAW, send, socket } from '#dist/kernel/linux/ffi/socket.js'
@@ -14,8 +14,8 @@ const FLOW_LABELS = 0xc0000
 const TYPE = { ip: 0x0800, arp: 0x0806, ip6: 0x86dd } as const
 const TAGS = new Set([0x8100, 0x88a8, 0x9100])
 
-const mac = (text: string) =>
-  text === EVERYBODY ? Buffer.alloc(6, 0xff) : macBytes(parseMac(text))
+/** Any six bytes. */
+const mac = (text: string) => macBytes(text as MacAddress)
 const ip = (text: string) => addressBytes(parseAddress(text))
 
 /** What is inside of a frame. */
@@ -26,16 +26,19 @@ export interface Content {
 
 export interface Frame extends Content {
   readonly from: string
+  /** Absent: everybody. */
+  readonly to?: string
   /** Types of VLAN tags, all with the number 0. */
   readonly tags?: readonly number[]
 }
 
-function frameBytes({ from, tags = [], type, bytes }: Frame, number: number): Buffer {
+function frameBytes(frame: Frame, number: number): Buffer {
+  const { from, to = EVERYBODY, tags = [], type, bytes } = frame
   const types = Buffer.alloc(tags.length * 4 + 2)
   for (const [index, tag] of tags.entries()) types.writeUInt16BE(tag, index * 4)
   types.writeUInt16BE(type, tags.length * 4)
-  const frame = Buffer.concat([mac(EVERYBODY), mac(from), types, bytes(number)])
-  return Buffer.concat([frame, Buffer.alloc(Math.max(0, 60 - frame.length))])
+  const whole = Buffer.concat([mac(to), mac(from), types, bytes(number)])
+  return Buffer.concat([whole, Buffer.alloc(Math.max(0, 60 - whole.length))])
 }
 
 /** "`ip` is at `at`": a request or reply, or (to itself) gratuitous. */
@@ -48,12 +51,20 @@ export function arp(address: string, at: string, operation: 1 | 2 = 2): Content 
   return { type: TYPE.arp, bytes }
 }
 
-export function ipv4(from: string, to: string, protocol: number, body: Uint8Array): Content {
+/** `fragment`: flags and offset of a part, as they are in the header. */
+export function ipv4(
+  from: string,
+  to: string,
+  protocol: number,
+  body: Uint8Array,
+  fragment = 0,
+): Content {
   const bytes = (number: number) => {
     const head = Buffer.alloc(20)
     head.set([0x45, 0])
     head.writeUInt16BE(20 + body.length, 2)
     head.writeUInt16BE(number, 4)
+    head.writeUInt16BE(fragment, 6)
     head.set([64, protocol], 8)
     head.set(ip(from), 12)
     head.set(ip(to), 16)
@@ -88,27 +99,42 @@ export function ipv6(from: string, to: string, next: number, body: Uint8Array): 
   return { type: TYPE.ip6, bytes }
 }
 
-export function udp6(from: string, to = 'ff02::1'): Content {
-  return ipv6(from, to, 17, udpBytes(9))
+/** With its checksum, without which nobody takes it. */
+export function udp6(from: string, to = 'ff02::1', port = 9): Content {
+  return ipv6(from, to, 17, summed(17, 6, from, to, udpBytes(port)))
+}
+
+/** "Are you there?" */
+export function icmpv4(from: string, to: string): Content {
+  const message = Buffer.from([8, 0, 0, 0, 0x42, 0x42, 0, 1])
+  message.writeUInt16BE(checksum(message), 2)
+  return ipv4(from, to, 1, message)
 }
 
 /** An ICMPv6 message with its checksum. */
 export function icmpv6(from: string, to: string, message: Uint8Array): Content {
-  return ipv6(from, to, 58, summed(from, to, message))
+  return ipv6(from, to, 58, summed(58, 2, from, to, message))
 }
 
 /** The same behind an extension header: of hops (0) or for the destination (60). */
 export function icmpv6Behind(header: 0 | 60, from: string, to: string, message: Uint8Array) {
   const extension = Buffer.from([58, 0, 1, 4, 0, 0, 0, 0])
-  return ipv6(from, to, header, Buffer.concat([extension, summed(from, to, message)]))
+  return ipv6(from, to, header, Buffer.concat([extension, summed(58, 2, from, to, message)]))
 }
 
-function summed(from: string, to: string, message: Uint8Array): Uint8Array {
+/** A message of that protocol over IPv6, its checksum at `at`. */
+function summed(
+  protocol: number,
+  at: number,
+  from: string,
+  to: string,
+  message: Uint8Array,
+): Uint8Array {
   const pseudo = Buffer.alloc(8)
   pseudo.writeUInt32BE(message.length, 0)
-  pseudo[7] = 58
+  pseudo[7] = protocol
   const copy = Buffer.from(message)
-  copy.writeUInt16BE(checksum(Buffer.concat([ip(from), ip(to), pseudo, copy])), 2)
+  copy.writeUInt16BE(checksum(Buffer.concat([ip(from), ip(to), pseudo, copy])), at)
   return copy
 }
 
@@ -138,8 +164,12 @@ export function routerSolicitation(...options: Uint8Array[]): Uint8Array {
   return Buffer.concat([Buffer.from([133, 0, 0, 0, 0, 0, 0, 0]), ...options])
 }
 
-export function routerAdvertisement(): Uint8Array {
-  return Buffer.from([134, 0, 0, 0, 64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0])
+/** "I am a router", for half an hour, and where it says so: "this /64 is here, make yourself an address". */
+export function routerAdvertisement(prefix?: string): Uint8Array {
+  const router = Buffer.from([134, 0, 0, 0, 64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0])
+  if (prefix === undefined) return router
+  const times = Buffer.from([0, 0, 7, 8, 0, 0, 7, 8, 0, 0, 0, 0])
+  return Buffer.concat([router, Buffer.from([3, 4, 64, 0xc0]), times, ip(prefix)])
 }
 
 /** "There is a better way to `target`: by me." */
