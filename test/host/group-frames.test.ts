@@ -91,10 +91,15 @@ async function received(host: ThrowAwayHost, link: string): Promise<number> {
 }
 
 /** Sends each to each, from its own MAC and another one, bare and behind VLAN tags. */
-async function attack(host: ThrowAwayHost, attacker: Attacker, what: readonly Content[]) {
+async function attack(
+  host: ThrowAwayHost,
+  attacker: Attacker,
+  what: readonly Content[],
+  toWhom: readonly string[] = groups,
+) {
   const { path, hostEnd, mac } = attacker
   const frames = [forged, mac].flatMap((from) =>
-    groups.flatMap((to) =>
+    toWhom.flatMap((to) =>
       [[], [0x8100], [0x88a8], [0x8100, 0x8100]].flatMap((tags) =>
         what.map((content): Frame => ({ ...content, from, to, tags })),
       ),
@@ -187,6 +192,17 @@ describe.each([0, 1])('from a sandbox (call-iptables %i)', (call) => {
     await expectNothing()
     await rig.host.sh(`bridge link set dev ${attacker.hostEnd} state forwarding`)
     await attack(rig.host, attacker, Object.values(contents(attacker)))
+    await expectNothing()
+  })
+
+  // Between two steps of the kernel, one that goes is off its bridge and still up.
+  it.each(names)('nor off the bridge: %s', async (name) => {
+    const attacker = attackers.get(name)!
+    const { hostEnd } = attacker
+    await rig.host.ip(`link set ${hostEnd} nomaster`)
+    const [{ address }] = await rig.host.ip<[{ address: string }]>(`-j link show ${hostEnd}`)
+    const toWhom = [address, 'ff:ff:ff:ff:ff:ff', '33:33:00:00:00:01', ...groups]
+    await attack(rig.host, attacker, Object.values(contents(attacker)), toWhom)
     await expectNothing()
   })
 })
