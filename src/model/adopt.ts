@@ -1,11 +1,12 @@
 import { basename } from 'node:path'
-import { cidrAddress, familyOf } from '../address/address.ts'
+import { cidrAddress } from '../address/address.ts'
 import { type EndpointId, idFromPrefix, type SandboxId, shortId } from '../base/id.ts'
 import type { NamesResource } from '../kernel/kept-resource.ts'
 import type { Survey, SurveyedNamespace } from '../kernel/kernel.ts'
 import { takeAddresses } from './addresses.ts'
 import { surveyMachine } from './drift.ts'
 import { type Engine, put } from './engine.ts'
+import { identityOf } from './known-senders.ts'
 import { planMembers, planOf } from './members.ts'
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from './records.ts'
 import { sandboxResources } from './sandbox-names.ts'
@@ -141,10 +142,6 @@ function endpointRecord(
 ): EndpointRecord {
   const [name = shortId(id), ...others] = keptNames(id, survey)?.names ?? []
   const addresses = link.addresses.map(cidrAddress)
-  const ipv4 = network.ipv4 && addresses.find((address) => familyOf(address) === 4)
-  const ipv6 =
-    network.ipv6 &&
-    addresses.find((address) => familyOf(address) === 6 && !address.startsWith('fe80:'))
   const isGateway = namespace.routes.some(
     ({ destination, link: out }) => /^(0\.0\.0\.0|::)\/0$/.test(destination) && out === link.name,
   )
@@ -160,9 +157,7 @@ function endpointRecord(
     gwPriority: isGateway ? 1 : 0,
     attached: true,
     persistent: false,
-    ...(ipv4 ? { ipv4 } : {}),
-    ...(ipv6 ? { ipv6 } : {}),
-    mac: link.mac,
+    ...identityOf(id, link, addresses, network, survey),
     joined: { sandbox: sandbox.id, link: link.name },
     resources: [],
   }

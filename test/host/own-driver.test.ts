@@ -73,3 +73,27 @@ it('a driver of one’s own, in this process, makes its links itself', async () 
     'deleteNetwork',
   ])
 })
+
+it('a driver of one’s own that tells the firewall nothing has its links to itself', async () => {
+  await using rig = await engineRig()
+  /** Bridges without a firewall, beside those that have one. */
+  const plain = (): NetworkDriver => {
+    const { hostAddresses: _, ...base } = bridge()
+    return {
+      ...base,
+      name: 'plain',
+      describeNetwork: (network, view) =>
+        base.describeNetwork(network, view).filter(({ kind }) => kind === 'bridge'),
+      describeEndpoint: () => [],
+    }
+  }
+  const cnm = await rig.start({ drivers: [plain] })
+  const [lan, web] = [
+    await cnm.createNetwork({ name: 'lan', driver: 'plain' }),
+    await cnm.createNetwork({ name: 'web' }),
+  ]
+  const [a, b] = [await cnm.createSandbox({ name: 'a' }), await cnm.createSandbox({ name: 'b' })]
+  for (const box of [a, b]) for (const network of [lan, web]) await box.connect(network)
+  await expectReached([a, addressOf(b), true], [a, addressOf(b, 'ipv4', 1), true])
+  expect(await cnm.doctor()).toEqual([])
+})

@@ -130,6 +130,27 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
     expect(await world.engine.doctor()).toEqual([])
   })
 
+  it('a sandbox that was changed into another one is still itself when the records are lost', async () => {
+    await network()
+    const connect = { network: 'web', addresses: ['10.7.0.100'] }
+    const box = await world.createSandbox('box', { connect: [connect] })
+    const other = await world.createSandbox('other', { connect: [{ network: 'web' }] })
+    const [own, their] = [box, other].map((each) => each.endpoints()[0]!.inspect())
+    const link = JSON.parse((await other.exec(['ip', '-j', 'link', 'show', 'eth0'])).stdout)[0]
+    const [path, id] = [world.path(box), box.endpoints()[0]!.id]
+    const inside = (args: string) => world.host.inside(path, ['ip', ...args.split(' ')])
+    await inside(`link set eth0 address ${link.address}`)
+    await inside('addr flush dev eth0 scope global')
+    await inside(`addr add ${their!.ipv4}/24 dev eth0`)
+    await world.engine.close()
+    await world.host.sh(`rm -rf ${world.rig.options.runDir}/records`)
+    await world.start()
+    const found = world.engine.endpoint(id).inspect()
+    expect(found).toMatchObject({ ipv4: own!.ipv4, ipv6: own!.ipv6, addresses: ['10.7.0.100'] })
+    expect(found.mac).not.toBe(link.address)
+    expect(world.engine.endpoint(their!.id).inspect()).toMatchObject({ ipv4: their!.ipv4 })
+  })
+
   it('a sandbox whose MAC or address was changed inside falls silent, and is mended', async () => {
     await network()
     const box = await world.createSandbox('box', { connect: [{ network: 'web' }] })
