@@ -16,7 +16,7 @@ export class NetworkNumbers {
   readonly #holders = new Map<number, NetworkId>()
   #last = end
 
-  /** Takes the next free one, and none by which there are ports already, whosoever. */
+  /** Takes the next free one, and none by which there are ports already, those of another engine included. */
   take(network: NetworkId, { links }: HostView): number {
     const seen = new Set(links.map(({ portOf }) => portOf))
     let number = this.#last

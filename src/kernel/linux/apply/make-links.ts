@@ -221,7 +221,7 @@ function wishForVeth(transaction: Transaction, veth: VethResource): Wish {
     name,
     kind: 'veth',
     key,
-    // Somebody has taken it out of its group, but not out of the sandbox.
+    // Another process has taken it out of its group, but not out of the sandbox.
     knows: (found) => veth.peer.namespace !== undefined && otherEnd(found) !== undefined,
     message: newVeth({
       name,
