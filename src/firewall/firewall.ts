@@ -142,7 +142,7 @@ function pairElements(one: Member, other: Member, owner: NetworkId): ElementReso
   ])
 }
 
-/** Uplinks belong to no network: the first one needs it, the last one gives it up. */
+/** Links of the host's belong to no network: the first one needs it, the last one gives it up. */
 const UPLINK_OWNER = 'uplink'
 
 /**
@@ -151,4 +151,9 @@ const UPLINK_OWNER = 'uplink'
  */
 export function uplinkElement(link: string, family: 4 | 6): ElementResource {
   return hostElement('uplinks', [family === 4 ? 'ipv4' : 'ipv6', link], UPLINK_OWNER)
+}
+
+/** A link that leads to the world: what our networks send there gets the mark. */
+export function outwardElement(link: string, family: 4 | 6): ElementResource {
+  return hostElement('outward', [family === 4 ? 'ipv4' : 'ipv6', link], UPLINK_OWNER)
 }

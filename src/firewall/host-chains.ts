@@ -101,7 +101,9 @@ const forward: readonly ChainDefinition[] = [
       rule({ vmap: ['meta nfproto', 'oifname'], map: 'gateway_mode' }),
       rule({ lookup: ['oifname'], set: 'bridges' }, drop),
       rule(toBridge, drop),
-      rule(pass),
+      rule({ lookup: ['meta nfproto', 'oifname'], set: 'outward' }, pass),
+      // To a link of others: without the mark, as they may keep theirs apart from what is not theirs.
+      rule(accept),
     ],
   },
   {

@@ -30,6 +30,11 @@ export const hostSets: readonly SetDefinition[] = [
     key: ['nf_proto', 'ifname'],
     comment: 'links that forward only because of us',
   },
+  {
+    name: 'outward',
+    key: ['nf_proto', 'ifname'],
+    comment: 'links that lead to the world',
+  },
   ...setsOfNetworks(4, 'ipv4_addr'),
   ...setsOfNetworks(6, 'ipv6_addr'),
   ...setsOfEndpoints(4, 'ipv4_addr'),

@@ -2,13 +2,13 @@ import { PORT_GROUPS, PORT_GROUPS_MASK } from '../kernel/link-groups.ts'
 import type { RuleDefinition, Statement } from '../kernel/ruleset.ts'
 
 /**
- * The bit of the packet mark that says: our tables have let this packet pass. Whoever filters behind us
- * and would drop it otherwise can ask for it (see ConsentResource). It is set, never cleared; other bits
- * are others'.
+ * The bit of the packet mark that says: our tables have let this packet pass, and it is to or between
+ * bridges of ours, to the world, or part of a known flow. Whoever filters behind us and would drop it
+ * otherwise can ask for it (see ConsentResource). It is set, never cleared; other bits are others'.
  */
 export const ACCEPTED_MARK = 0x01000000
 
-/** Accepts a packet that is forwarded, so that others can tell. */
+/** Accepts a packet that is forwarded, so that others can tell, and do so too. */
 export const pass: readonly Statement[] = [
   { setMark: 'meta mark', value: ACCEPTED_MARK, mask: ACCEPTED_MARK },
   { verdict: 'accept' },

@@ -52,8 +52,11 @@ export interface Kernel {
    */
   statistics(): Promise<readonly LinkStatistics[]>
 
-  /** What others' rules do to packets that are forwarded to and from our bridges. */
-  obstacles(): Promise<readonly Obstacle[]>
+  /**
+   * What others' rules do to packets that are forwarded to and from our bridges. `leaving`: bridges from
+   * which packets go elsewhere; only of them it is told where they don't get to without our mark.
+   */
+  obstacles(leaving: readonly string[]): Promise<readonly Obstacle[]>
 
   /**
    * Parses a way to name somebody's namespace and answers with a checked reference. Errors:
@@ -157,6 +160,8 @@ export interface HostView {
   /** All routes of the main table, both families, with those of on-link addresses. */
   readonly routes: readonly HostRoute[]
   readonly addresses: readonly { readonly link: string; readonly address: Cidr }[]
+  /** Links that default routes of any table lead to (see isDefaultRoute), once each. */
+  readonly outward: readonly { readonly family: 4 | 6; readonly link: string }[]
   /** The kernel has `net/ipv6/conf/IF/force_forwarding` (6.17), so IPv6 can be forwarded per link. */
   readonly forceForwarding6: boolean
   /** Whether somebody has made a router of the whole host (`net/ipv4/ip_forward`). */
@@ -286,6 +291,7 @@ export type KernelEvent =
       readonly link: string
       readonly address: Cidr
     }
+  /** Of the main table; default routes of all tables. */
   | { readonly type: 'route'; readonly change: 'set' | 'gone'; readonly route: HostRoute }
   /** Somebody has switched forwarding on or off for a link (`all` and `default` are none). */
   | {

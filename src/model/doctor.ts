@@ -164,8 +164,13 @@ function mayFailUntold(resource: Resource): boolean {
   return isKept(resource) || resource.kind === 'file' || resource.kind === 'hosts-entry'
 }
 
-async function blocked({ kernel }: Engine): Promise<Finding[]> {
-  const obstacles = await kernel.obstacles()
+async function blocked({ kernel, state }: Engine): Promise<Finding[]> {
+  const leaving = state.networks
+    .all()
+    .filter(({ record }) => !record.internal)
+    .flatMap(({ resources }) => resources)
+    .flatMap((each) => (each.kind === 'bridge' ? [each.name] : []))
+  const obstacles = await kernel.obstacles(leaving)
   return obstacles.map(({ detail, remedy }) => ({
     kind: 'blocked',
     detail,

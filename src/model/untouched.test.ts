@@ -9,6 +9,7 @@ function view(link: Partial<HostLink>, host: Partial<HostView> = {}): HostView {
     links: [{ name: 'eth0', mtu: 1500, type: 'device', ours: false, ...off, ...link }],
     routes: [],
     addresses: [],
+    outward: [],
     forceForwarding6: true,
     allForwarding4: false,
     allForwarding6: false,

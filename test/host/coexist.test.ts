@@ -195,9 +195,9 @@ iptables-nft -A FORWARD -j ufw-before-forward
 iptables-nft -A ufw-before-forward -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
 iptables-nft -A ufw-before-forward -j ufw-user-forward`,
     remedy: (bridge: string) =>
-      `ufw route allow in on ${bridge} && ufw route allow out on ${bridge}`,
-    effect: (bridge: string) => `for way in i o; do
-iptables-nft -A ufw-user-forward -$way ${bridge} -j ACCEPT; done`,
+      `ufw route allow in on ${bridge} out on ${uplink.link} && ufw route allow out on ${bridge}`,
+    effect: (bridge: string) => `for way in "-i ${bridge} -o ${uplink.link}" "-o ${bridge}"; do
+iptables-nft -A ufw-user-forward $way -j ACCEPT; done`,
   },
   {
     name: 'firewalld',

@@ -23,7 +23,7 @@ export function inNamespace<T>(path: string, work: () => T): T {
 const PORT = 7777
 
 /** Tells whoever asks, at all addresses, over TCP and UDP, by what address it sees him. */
-export async function startEcho(path: string): Promise<AsyncDisposable> {
+export async function startEcho(path: string, port = PORT): Promise<AsyncDisposable> {
   const stops: (() => Promise<void>)[] = []
   for (const [family, any] of [
     [4, '0.0.0.0'],
@@ -31,7 +31,7 @@ export async function startEcho(path: string): Promise<AsyncDisposable> {
   ] as const) {
     const [tcp, udp] = inNamespace(path, () =>
       (['tcp', 'udp'] as const).map((type) =>
-        openBoundSocket({ family, type, address: parseAddress(any), port: PORT }),
+        openBoundSocket({ family, type, address: parseAddress(any), port }),
       ),
     ) as [number, number]
     stops.push(await serveTcp(tcp), await serveUdp(udp, family))

@@ -95,7 +95,7 @@ export class Life {
       view: () => this.#spend(() => inner.view()),
       holders: (ports) => this.#spend(() => inner.holders(ports)),
       statistics: () => this.#spend(() => inner.statistics()),
-      obstacles: () => this.#spend(() => inner.obstacles()),
+      obstacles: (leaving) => this.#spend(() => inner.obstacles(leaving)),
       adopt: (target) => this.#spend(() => inner.adopt(target)),
       spawn: (namespace, command) => this.#spend(() => inner.spawn(namespace, command)),
       openSocket: (namespace, socket) => this.#spend(() => inner.openSocket(namespace, socket)),

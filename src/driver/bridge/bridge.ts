@@ -18,7 +18,7 @@ import type { AddressResource, Resource } from '../../kernel/resource.ts'
 import type { EndpointSpec, NetworkDriver, NetworkSpec, Subnet } from '../driver.ts'
 import { attachment, hasIpv6, noAddress } from './attachment.ts'
 import { consents } from './consents.ts'
-import { bridgeForwarding, uplinkForwarding } from './forwarding.ts'
+import { bridgeForwarding, outward, uplinkForwarding } from './forwarding.ts'
 import { hostAddresses } from './host-addresses.ts'
 import { bridgeName, portName } from './names.ts'
 import { neighbourResources } from './neighbours.ts'
@@ -64,7 +64,12 @@ const everything: Readonly<Record<4 | 6, Prefix>> = {
 }
 
 function describeHost(networks: readonly NetworkSpec[], view: HostView): Resource[] {
-  return [...tables, ...uplinkForwarding(networks, view), ...consents(networks, view)]
+  return [
+    ...tables,
+    ...uplinkForwarding(networks, view),
+    ...outward(networks, view),
+    ...consents(networks, view),
+  ]
 }
 
 function describeNetwork(network: NetworkSpec, view: HostView): Resource[] {

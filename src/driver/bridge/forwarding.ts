@@ -1,5 +1,5 @@
 import { cidrAddress, contains, familyOf, parsePrefix } from '../../address/address.ts'
-import { uplinkElement } from '../../firewall/firewall.ts'
+import { outwardElement, uplinkElement } from '../../firewall/firewall.ts'
 import type { HostLink, HostView } from '../../kernel/kernel.ts'
 import type { Resource, SysctlResource } from '../../kernel/resource.ts'
 import type { NetworkSpec } from '../driver.ts'
@@ -47,6 +47,13 @@ export function uplinkForwarding(networks: readonly NetworkSpec[], view: HostVie
 
 function hasFamily({ ipv4, ipv6 }: NetworkSpec, family: Family): boolean {
   return (family === 4 ? ipv4 : ipv6) !== undefined
+}
+
+/** Where new flows may go that others' filters are asked to let pass. */
+export function outward(networks: readonly NetworkSpec[], view: HostView): Resource[] {
+  return view.outward
+    .filter(({ family }) => networks.some((it) => !it.internal && hasFamily(it, family)))
+    .map(({ family, link }) => outwardElement(link, family))
 }
 
 /** Whatever leads to somebody. */

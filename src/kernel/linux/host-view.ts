@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { type PortRange, parsePorts } from '../../address/port.ts'
 import { isKernelError } from '../../base/errors.ts'
+import { outwardOf } from '../default-route.ts'
 import type { HostLink, HostRoute, HostView } from '../kernel.ts'
 import { isPortGroup, networkOf } from '../link-groups.ts'
 import { dockerUserFamilies } from './docker-user.ts'
@@ -11,7 +12,13 @@ import type { Place } from './place.ts'
 import { resolvConfLines } from './resolv-conf-lines.ts'
 import { listAddresses } from './rtnetlink/address.ts'
 import { type Link, listLinks } from './rtnetlink/link.ts'
-import { listRoutes, type Route } from './rtnetlink/route.ts'
+import {
+  listRoutes,
+  type Route,
+  RT_TABLE_MAIN,
+  RT_TABLE_UNSPEC,
+  RTN_UNICAST,
+} from './rtnetlink/route.ts'
 import type { Ruleset } from './ruleset.ts'
 import { readSysctl } from './sysctl.ts'
 
@@ -27,13 +34,17 @@ export function hostView(
   const links = listLinks(socket).filter(isAlive)
   const names = new Map(links.map(({ index, name }) => [index, name]))
   const allForwarding6 = readSysctl('net/ipv6/conf/all/forwarding') === '1'
+  const routes = listRoutes(socket, { table: RT_TABLE_UNSPEC })
   return {
     links: links.map((link) => hostLink(link, allForwarding6)),
-    routes: listRoutes(socket).flatMap((route) => hostRoutes(route, names)),
+    routes: routes
+      .filter(({ table }) => table === RT_TABLE_MAIN)
+      .flatMap((route) => hostRoutes(route, names)),
     addresses: listAddresses(socket).flatMap(({ link, address }) => {
       const name = names.get(link)
       return name === undefined ? [] : [{ link: name, address }]
     }),
+    outward: outwardLinks(routes, names),
     forceForwarding6: forceForwarding && existsSync(FORCE_FORWARDING),
     allForwarding4: readSysctl('net/ipv4/ip_forward') === '1',
     allForwarding6,
@@ -91,4 +102,13 @@ export function hostRoutes(
     const via = hop.gateway === undefined ? {} : { gateway: hop.gateway }
     return [{ destination, link: name, ...via }]
   })
+}
+
+/** Which links the routes of all tables say lead to the world. */
+export function outwardLinks(
+  routes: readonly Route[],
+  names: ReadonlyMap<number, string>,
+): HostView['outward'] {
+  const leading = routes.filter(({ type }) => type === RTN_UNICAST)
+  return outwardOf(leading.flatMap((route) => hostRoutes(route, names)))
 }

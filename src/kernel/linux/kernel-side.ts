@@ -24,7 +24,7 @@ import { hostView } from './host-view.ts'
 import { Keeper, type KeeperNews } from './keeper/keeper.ts'
 import { identityOf, Namespaces, noProcess, openNamespace, openProcess } from './namespace.ts'
 import { NamespaceStock } from './namespace-stock.ts'
-import { obstacles } from './obstacles.ts'
+import { obstacles } from './obstacles/obstacles.ts'
 import { OpenListeners } from './open-listeners.ts'
 import type {
   Applied,
@@ -134,8 +134,8 @@ export class KernelSide implements Operations {
     return packedStatistics(this.#host)
   }
 
-  obstacles(): Obstacle[] {
-    return obstacles(this.#machinery)
+  obstacles(leaving: readonly string[]): readonly Obstacle[] {
+    return obstacles(this.#machinery, leaving)
   }
 
   adopt(target: { readonly pid: number } | { readonly path: string }): AdoptedNamespace {

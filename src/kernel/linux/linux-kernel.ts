@@ -160,8 +160,8 @@ class ThreadedKernel implements LinuxKernel {
     return unpackedStatistics(await this.#thread.call('statistics'))
   }
 
-  obstacles(): Promise<readonly Obstacle[]> {
-    return this.#thread.call('obstacles')
+  obstacles(leaving: readonly string[]): Promise<readonly Obstacle[]> {
+    return this.#thread.call('obstacles', leaving)
   }
 
   adopt(target: { readonly pid: number } | { readonly path: string }): Promise<AdoptedNamespace> {

@@ -27,7 +27,7 @@ export interface Operations {
   view(): HostView
   holders(ports: readonly Omit<ReservationResource, 'kind'>[]): PortHolder[]
   statistics(): PackedStatistics
-  obstacles(): Obstacle[]
+  obstacles(leaving: readonly string[]): readonly Obstacle[]
   adopt(target: { readonly pid: number } | { readonly path: string }): AdoptedNamespace
   /** Programs are known by a number the caller gives: a process id may be somebody else's later. */
   spawn(

@@ -1,5 +1,6 @@
 import { cidrPrefix, prefixLength } from '../../address/address.ts'
 import { CnmError } from '../../base/errors.ts'
+import { outwardOf } from '../default-route.ts'
 import { isKept } from '../kept-resource.ts'
 import type {
   AdoptedNamespace,
@@ -100,6 +101,7 @@ export function hostView({ host, forceForwarding6, userChains }: Machine): HostV
     resolver: { search: [], options: [] },
     dockerUser: (['ip', 'ip6'] as const).filter((family) => userChains.has(family)),
     routes: routesOf(host),
+    outward: outwardOf(routesOf(host)),
     addresses: [...host.addresses.values()],
   }
 }

@@ -1,4 +1,5 @@
 import { isKernelError } from '../../../base/errors.ts'
+import { isDefaultRoute } from '../../default-route.ts'
 import type { HostRoute, KernelEvent } from '../../kernel.ts'
 import { hostRoutes } from '../host-view.ts'
 import { NFNLGRP_NFTABLES } from '../netlink/netfilter.ts'
@@ -160,7 +161,8 @@ export class HostEvents {
 
   #routeEvents(type: number, body: Buffer): KernelEvent[] {
     const route = toRoute(routeBody.decode(body))
-    if (route.table !== RT_TABLE_MAIN || route.type !== RTN_UNICAST) return []
+    const matters = route.table === RT_TABLE_MAIN || isDefaultRoute(route.destination)
+    if (!matters || route.type !== RTN_UNICAST) return []
     const isSet = type === RTM_NEWROUTE
     if (isSet && route.protocol === ROUTE_PROTOCOL) return []
     const eligible = [...this.#links.values()].filter(isSet ? isForeign : isAlive)

@@ -19,6 +19,8 @@ export const RTM_DELROUTE = 25
 export const RTM_GETROUTE = 26
 export const RTNLGRP_IPV4_ROUTE = 7
 export const RTNLGRP_IPV6_ROUTE = 11
+/** All tables, where routes are listed. */
+export const RT_TABLE_UNSPEC = 0
 export const RT_TABLE_MAIN = 254
 export const RTPROT_KERNEL = 2
 export const RTPROT_BOOT = 3

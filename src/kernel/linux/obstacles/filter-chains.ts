@@ -1,4 +1,4 @@
-import type { Family } from '../ruleset.ts'
+import type { Family } from '../../ruleset.ts'
 
 /** The place of netfilter that we are interested in, whoever keeps the filter. */
 export const NF_INET_FORWARD = 2
@@ -22,10 +22,11 @@ export interface FilterRule {
   readonly verdict?: Verdict
 }
 
-/** What we know whether a packet of ours fulfils it: it has our mark, and comes from our bridge. */
+/** What we know whether a packet of ours fulfils it: by its mark, and the links it comes and goes by. */
 export type Condition =
   | { readonly mark: number; readonly mask: number; readonly not: boolean }
   | { readonly from: string; readonly prefix: boolean; readonly not: boolean }
+  | { readonly to: string; readonly prefix: boolean; readonly not: boolean }
   | 'unknown'
 
 export type Verdict =
@@ -39,6 +40,8 @@ export interface Passenger {
   readonly mark: number
   /** The bridge it comes from; absent: any. */
   readonly from?: string
+  /** The link it leaves by; absent: any. */
+  readonly to?: string
 }
 
 /** Chains can't jump deeper. */
@@ -70,14 +73,15 @@ function fate(
 }
 
 /** Only if that is certain. */
-function holds(condition: Condition, { mark, from }: Passenger): boolean {
+function holds(condition: Condition, { mark, from, to }: Passenger): boolean {
   if (condition === 'unknown') return false
   if ('mark' in condition) {
     // Of the other bits nothing is known.
     if ((condition.mask & ~mark) !== 0) return false
     return ((mark & condition.mask) === condition.mark) !== condition.not
   }
-  if (from === undefined) return false
-  const isFrom = condition.prefix ? from.startsWith(condition.from) : from === condition.from
-  return isFrom !== condition.not
+  const [link, name] = 'from' in condition ? [from, condition.from] : [to, condition.to]
+  if (link === undefined) return false
+  const isThat = condition.prefix ? link.startsWith(name) : link === name
+  return isThat !== condition.not
 }

@@ -68,6 +68,24 @@ describe('a filter of others', () => {
     expect(stops(filter({ FORWARD: [rule('accept', from('br-one'))] }), { mark })).toBe(true)
   })
 
+  it('lets pass what goes to a link', () => {
+    const to = (name: string, how: { prefix?: boolean; not?: boolean } = {}): Condition => {
+      return { to: name, prefix: false, not: false, ...how }
+    }
+    const isStoppedTo = (link: string | undefined, ...conditions: Condition[]) => {
+      const passenger = { mark: 0, from: 'br-one', ...(link === undefined ? {} : { to: link }) }
+      return stops(filter({ FORWARD: [rule('accept', ...conditions)] }), passenger)
+    }
+    expect(isStoppedTo('lan', to('lan'))).toBe(false)
+    expect(isStoppedTo('lan', from('br-one'), to('lan'))).toBe(false)
+    expect(isStoppedTo('lan', from('br-two'), to('lan'))).toBe(true)
+    expect(isStoppedTo('lan', to('eth0'))).toBe(true)
+    expect(isStoppedTo('lan0', to('lan', { prefix: true }))).toBe(false)
+    expect(isStoppedTo('lan', to('docker0', { not: true }))).toBe(false)
+    expect(isStoppedTo(undefined, to('lan'))).toBe(true)
+    expect(isStoppedTo('lan', marked(mark, mark))).toBe(true)
+  })
+
   it('follows jumps and comes back from them', () => {
     const chains = (first: Verdict, ...user: FilterRule[]) =>
       stops(filter({ FORWARD: [rule(first), rule('accept')], USER: user }), { mark })

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { isKernelError } from '../../base/errors.ts'
-import { close } from './ffi/file.ts'
-import { AF_INET, AF_INET6, getsockopt, SOCK_RAW, socket } from './ffi/socket.ts'
+import { isKernelError } from '../../../base/errors.ts'
+import { close } from '../ffi/file.ts'
+import { AF_INET, AF_INET6, getsockopt, SOCK_RAW, socket } from '../ffi/socket.ts'
 import {
   type Condition,
   type Filter,
@@ -24,6 +24,7 @@ const NAME_BYTES = 32
 const INFO_BYTES = 84
 const ENTRIES_BYTES = 40
 const INVERT_IN_LINK = 0x01
+const INVERT_OUT_LINK = 0x02
 const STANDARD_TARGET = ''
 const ERROR_TARGET = 'ERROR'
 const XT_RETURN = -5
@@ -178,14 +179,24 @@ function linkConditions(entry: Buffer, layout: Layout): Condition[] {
   const isZero = (from: number, to: number) => entry.subarray(from, to).every((byte) => byte === 0)
   const conditions: Condition[] = []
   const anyAddress = isZero(...layout.addresses) && entry.readUInt16LE(layout.protocol) === 0
-  const anyOutLink = isZero(layout.outMask, layout.outMask + 16)
   const inverted = entry[layout.inverted]!
-  if (!anyAddress || !anyOutLink || (inverted & ~INVERT_IN_LINK) !== 0) conditions.push('unknown')
-  if (!isZero(layout.inMask, layout.inMask + 16)) {
-    const from = textAt(entry, layout.inLink, 16)
+  const links = INVERT_IN_LINK | INVERT_OUT_LINK
+  if (!anyAddress || (inverted & ~links) !== 0) conditions.push('unknown')
+  const named = (link: number, mask: number) => {
+    if (isZero(mask, mask + 16)) return undefined
+    const name = textAt(entry, link, 16)
     // With the NUL behind the name, it is exactly that.
-    const prefix = entry[layout.inMask + from.length] === 0
-    conditions.push({ from, prefix, not: (inverted & INVERT_IN_LINK) !== 0 })
+    return { name, prefix: entry[mask + name.length] === 0 }
+  }
+  const from = named(layout.inLink, layout.inMask)
+  const to = named(layout.outLink, layout.outMask)
+  if (from) {
+    const not = (inverted & INVERT_IN_LINK) !== 0
+    conditions.push({ from: from.name, prefix: from.prefix, not })
+  }
+  if (to) {
+    const not = (inverted & INVERT_OUT_LINK) !== 0
+    conditions.push({ to: to.name, prefix: to.prefix, not })
   }
   return conditions
 }

@@ -1,4 +1,9 @@
-import type { Family, TableDefinition } from '../ruleset.ts'
+import type { Family, TableDefinition } from '../../ruleset.ts'
+import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
+import { NFT_REG_VERDICT, VERDICTS } from '../nftables/constants.ts'
+import type { Expression } from '../nftables/expression.ts'
+import { listChains, listRules, listTables } from '../nftables/list.ts'
+import { selectorShape } from '../nftables/selector.ts'
 import {
   type Condition,
   type Filter,
@@ -6,11 +11,6 @@ import {
   NF_INET_FORWARD,
   type Verdict,
 } from './filter-chains.ts'
-import type { NetlinkSocket } from './netlink/netlink-socket.ts'
-import { NFT_REG_VERDICT, VERDICTS } from './nftables/constants.ts'
-import type { Expression } from './nftables/expression.ts'
-import { listChains, listRules, listTables } from './nftables/list.ts'
-import { selectorShape } from './nftables/selector.ts'
 
 const IFNAMSIZ = 16
 
@@ -92,6 +92,7 @@ const keyOf = (selector: Parameters<typeof selectorShape>[0]): number | undefine
 }
 const MARK = keyOf('meta mark')
 const INPUT = keyOf('iifname')
+const OUTPUT = keyOf('oifname')
 const BRIDGE = keyOf('ibrname')
 
 function toCondition(
@@ -108,9 +109,12 @@ function toCondition(
   if (loaded.data?.key === MARK && !isBridge) {
     return { mark: number(value), mask: mask ?? ~0, not }
   }
-  if (loaded.data?.key !== (isBridge ? BRIDGE : INPUT) || mask !== undefined) return 'unknown'
-  const from = Buffer.from(value).toString('latin1').replace(/\0.*$/s, '')
-  return { from, prefix: value.length < IFNAMSIZ, not }
+  if (mask !== undefined) return 'unknown'
+  const name = Buffer.from(value).toString('latin1').replace(/\0.*$/s, '')
+  const prefix = value.length < IFNAMSIZ
+  if (loaded.data?.key === (isBridge ? BRIDGE : INPUT)) return { from: name, prefix, not }
+  if (loaded.data?.key === OUTPUT && !isBridge) return { to: name, prefix, not }
+  return 'unknown'
 }
 
 function verdictOf(is: Instruction<'immediate'> | Instruction<'reject'> | Instruction<'target'>): {
