@@ -1,7 +1,7 @@
 # Every target sets up what it needs by itself; scripts/setup is quick when nothing is missing.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help demo test soak bench build check setup
+.PHONY: help demo test peers soak bench build check setup
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' Makefile
@@ -17,6 +17,9 @@ test: check ## run every test: unit tests, then tests on real namespaces (root)
 soak: build ## five minutes of chaos: clients at work while daemon, keeper and machine are harmed (root)
 	@scripts/setup dig
 	CNM_CHAOS_SECONDS=300 CNM_CHAOS_SEED=$${CNM_CHAOS_SEED:-$$(date +%s)} npx vitest run --project host test/host/chaos.test.ts
+
+peers: build ## run the tests that are about other programs beside newer versions of them, from Debian sid (root)
+	@scripts/peers
 
 BENCH = attach ports traffic names daemon docker-plugin
 
