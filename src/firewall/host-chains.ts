@@ -1,5 +1,6 @@
 import { LINK_GROUP } from '../kernel/link-groups.ts'
 import type { ChainDefinition, Selector, Statement } from '../kernel/ruleset.ts'
+import { flowLimitChains } from './flow-limits.ts'
 import { postrouting, published } from './nat-chains.ts'
 import {
   ACCEPTED_MARK,
@@ -197,6 +198,7 @@ const input: readonly ChainDefinition[] = [
 
 export const hostChains: readonly ChainDefinition[] = [
   ...prerouting,
+  ...flowLimitChains,
   ...published,
   ...forward,
   ...gatewayModes,

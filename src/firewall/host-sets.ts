@@ -1,4 +1,5 @@
 import type { DataType, SetDefinition } from '../kernel/ruleset.ts'
+import { flowLimitSets } from './flow-limits.ts'
 
 /** All that varies. Names that end in a digit are there once for each family. */
 export const hostSets: readonly SetDefinition[] = [
@@ -35,6 +36,7 @@ export const hostSets: readonly SetDefinition[] = [
     key: ['nf_proto', 'ifname'],
     comment: 'links that lead to the world',
   },
+  ...flowLimitSets,
   ...setsOfNetworks(4, 'ipv4_addr'),
   ...setsOfNetworks(6, 'ipv6_addr'),
   ...setsOfEndpoints(4, 'ipv4_addr'),

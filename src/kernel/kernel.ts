@@ -52,6 +52,14 @@ export interface Kernel {
    */
   statistics(): Promise<readonly LinkStatistics[]>
 
+  /** How full the tables are that the host shares with its sandboxes, and which each of them can fill. */
+  sharedTables(): Promise<readonly SharedTable[]>
+
+  /** The keys of what is in a set that packets add to; nothing where it isn't there. */
+  addedByPackets(
+    set: Pick<ElementResource, 'family' | 'table' | 'set'>,
+  ): Promise<readonly (readonly string[])[]>
+
   /**
    * What others' rules do to packets that are forwarded to and from our bridges. `leaving`: bridges from
    * which packets go elsewhere; only of them it is told where they don't get to without our mark.
@@ -190,6 +198,14 @@ export interface TrafficCounters {
   readonly packets: number
   readonly dropped: number
   readonly errors: number
+}
+
+export interface SharedTable {
+  /** Those of neighbours are the machine's, `conntrack` is the host's namespace's. */
+  readonly table: 'neighbours4' | 'neighbours6' | 'conntrack'
+  /** Without what counts for no limit. */
+  readonly used: number
+  readonly limit: number
 }
 
 /** A socket of the host that holds a port. */

@@ -1,7 +1,7 @@
 import type { Cidr, IpAddress, MacAddress, Prefix } from '../address/address.ts'
 import { type PortRange, type Protocol, portsText } from '../address/port.ts'
 import type { KeptResource } from './kept-resource.ts'
-import type { Family, TableDefinition } from './ruleset.ts'
+import type { Family, RateLimit, TableDefinition } from './ruleset.ts'
 
 /**
  * What can be wanted in the kernel: plain frozen data with a stable key. Drivers describe resources,
@@ -195,6 +195,8 @@ export interface ElementResource {
    * to the next, and so is the last part of the value. Not for sets of intervals.
    */
   readonly run?: number
+  /** Only in sets with limits: that of this element. Default: the set's. */
+  readonly limit?: RateLimit
   /** Id of the network or endpoint that owns it; kept in the element's user data. */
   readonly owner: string
 }
@@ -357,13 +359,6 @@ export function resourceKey(resource: Resource): string {
     case 'hosts-entry':
       return `hosts-entry:${resource.path}:${resource.address} ${resource.names.join(' ')}`
   }
-}
-
-/** Host ends of pairs that another engine has: they may be gone with it, and whatever is on them. */
-export function namesElsewhere(resources: readonly Resource[]): ReadonlySet<string> {
-  return new Set(
-    resources.flatMap((it) => (it.kind === 'veth' && !it.peer.namespace ? [it.name] : [])),
-  )
 }
 
 /** The elements of a run, one by one; a single one is itself. */

@@ -33,6 +33,13 @@ export type DataType =
   | 'nf_proto'
   | 'mark'
 
+/** A token bucket: what is beyond it matches. `limit rate over RATE/second burst BURST packets` */
+export interface RateLimit {
+  /** A second. */
+  readonly rate: number
+  readonly burst: number
+}
+
 /** A set, or (with `value`) a map. Several types are a concatenation. */
 export interface SetDefinition {
   readonly name: string
@@ -45,6 +52,11 @@ export interface SetDefinition {
   readonly timeoutMs?: number
   /** Rules may add elements (`update`). */
   readonly dynamic?: boolean
+  /**
+   * Each element has a limit of its own, by default this one: who looks it up finds it only when it has been
+   * found too often.
+   */
+  readonly limit?: RateLimit
   readonly comment?: string
 }
 

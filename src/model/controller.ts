@@ -13,6 +13,7 @@ import { Engine } from './engine.ts'
 import { type DnsOptions, parseDns } from './engine-dns.ts'
 import type { CnmEvent, ListenOptions } from './event-bus.ts'
 import { explain } from './explain.ts'
+import { followFlowLimits } from './flow-limits.ts'
 import { followHost } from './follow-host.ts'
 import type { Losses } from './losses.ts'
 import { Network, refuseOther } from './network.ts'
@@ -62,6 +63,7 @@ export async function createController(options: ControllerOptions): Promise<Cont
     const losses = await start(engine)
     for (const detail of losses.all()) onProblem(detail)
     followHost(engine)
+    followFlowLimits(engine)
     return new Controller(engine, losses, onClose)
   } catch (error) {
     await shut(engine, onClose)

@@ -2,9 +2,11 @@ import { isKept } from '../kernel/kept-resource.ts'
 import type { Difference, PortHolder } from '../kernel/kernel.ts'
 import { holderText } from '../kernel/port-conflict.ts'
 import { type Resource, resourceKey } from '../kernel/resource.ts'
+import { crowdedTables } from './crowded.ts'
 import { type Drift, findDrift, mend, orphanText } from './drift.ts'
 import { type Engine, put } from './engine.ts'
 import { explain } from './explain.ts'
+import { limitedEndpoints } from './flow-limits.ts'
 import type { Losses } from './losses.ts'
 import { mendDifferences, mendOthers } from './mend-all.ts'
 import { isPredefined } from './networks.ts'
@@ -15,9 +17,18 @@ export interface Finding {
    * `lost`: something could not be recovered, at the start or now. What can't be mended any more is told until
    * somebody has all mended, and is done with thereby. `blocked`: others'
    * rules stop packets of ours. `shadowed`: a process of the host listens at a published port and
-   * doesn't hear what comes in there.
+   * doesn't hear what comes in there. `crowded`: a table that all share is nearly full.
+   * `limited`: an endpoint begins more flows than it may.
    */
-  readonly kind: 'missing' | 'different' | 'orphan' | 'lost' | 'blocked' | 'shadowed'
+  readonly kind:
+    | 'missing'
+    | 'different'
+    | 'orphan'
+    | 'lost'
+    | 'blocked'
+    | 'shadowed'
+    | 'crowded'
+    | 'limited'
   /** One sentence, in the words of `ip` and `nft`. */
   readonly detail: string
   readonly mended: boolean
@@ -60,6 +71,10 @@ export async function doctor(engine: Engine, losses: Losses, fix: boolean): Prom
       ...losses.findings(fix),
       ...(await blocked(engine)),
       ...(await shadowed(engine)),
+      ...(await limited(engine)),
+      ...(await crowdedTables(engine)).map(
+        (table): Finding => ({ kind: 'crowded', ...table, mended: false }),
+      ),
     ]
   })
 }
@@ -162,6 +177,16 @@ async function unkeptOf({ kernel }: Engine, drift: Drift): Promise<Difference[]>
 
 function mayFailUntold(resource: Resource): boolean {
   return isKept(resource) || resource.kind === 'file' || resource.kind === 'hosts-entry'
+}
+
+async function limited(engine: Engine): Promise<Finding[]> {
+  const { state } = engine
+  return [...(await limitedEndpoints(engine))].map(([{ name, network, joined }, rate]) => {
+    const box = joined && state.sandboxes.get(joined.sandbox)?.name
+    const whose = `endpoint "${name}" of network "${state.networks.get(network)?.record.name}"`
+    const detail = `${whose}, sandbox "${box}", has begun more flows within the last minute than the ${rate} a second that it may; the rest was dropped`
+    return { kind: 'limited', detail, mended: false }
+  })
 }
 
 async function blocked({ kernel, state }: Engine): Promise<Finding[]> {

@@ -327,7 +327,7 @@ export class Engine {
       throw new CnmError(
         'LINK_EXISTS',
         `${step.what}: ${thing(error.resource)} belongs to ${error.owners.map((id) => this.nameOf(id)).join(', ')}`,
-        { hint: 'use another name' },
+        { hint: `use another ${wordFor(error.resource)}` },
       )
     }
   }
@@ -372,6 +372,10 @@ export function drop(kind: Kind, id: string): Write {
   return { kind, id, value: null }
 }
 
+function wordFor({ kind }: Resource): string {
+  return kind === 'fdb' ? 'MAC' : kind === 'neighbour' ? 'address' : 'name'
+}
+
 function thing(resource: Resource): string {
   switch (resource.kind) {
     case 'bridge':
@@ -379,6 +383,10 @@ function thing(resource: Resource): string {
     case 'veth':
     case 'lent-link':
       return `link "${resource.name}"`
+    case 'neighbour':
+      return `address ${resource.address}`
+    case 'fdb':
+      return `MAC ${resource.mac}`
     case 'element':
       return `"${resource.key.join(' . ')}"`
     default:

@@ -8,7 +8,15 @@ export interface CnmEvent {
   /** ISO 8601, UTC. */
   readonly time: string
   readonly type: 'network' | 'endpoint' | 'sandbox'
-  readonly action: 'create' | 'delete' | 'join' | 'leave' | 'publish' | 'unpublish' | 'update'
+  readonly action:
+    | 'create'
+    | 'delete'
+    | 'join'
+    | 'leave'
+    | 'publish'
+    | 'unpublish'
+    | 'update'
+    | 'limit'
   readonly id: string
   readonly name: string
   /** Names and ids of what else it concerns: `network`, `sandbox`, `driver`. */

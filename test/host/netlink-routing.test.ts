@@ -10,6 +10,7 @@ import {
   listAddresses,
   listFdb,
   listNeighbours,
+  listNeighbourTables,
   listRoutes,
   listRules,
   type NetlinkSocket,
@@ -221,6 +222,18 @@ describe('addresses, routes, rules and neighbours', () => {
     const listed = listNeighbours(socket, { link })
     expect(listed).toContainEqual(expect.objectContaining({ permanent: true, protocol: 211 }))
     expect(own.refusal(newNeighbour(link, ...whose)).errno).toBe('EEXIST')
+  })
+
+  it('tells how full the machine’s tables of neighbours are', () => {
+    const tables = listNeighbourTables(socket)
+    expect(tables.map(({ family }) => family)).toEqual([4, 6])
+    for (const { family, limit, entries } of tables) {
+      const name = family === 4 ? 'arp_cache' : 'ndisc_cache'
+      const shown = runSync('ip', '-s', 'ntable', 'show', 'name', name)
+      expect(limit).toBe(Number(/thresh3 (\d+)/.exec(shown)?.[1]))
+      // Others come and go between the two questions.
+      expect(Math.abs(entries - Number(/ entries (\d+)/.exec(shown)?.[1]))).toBeLessThan(200)
+    }
   })
 
   it('fixes a MAC at a port of a bridge', () => {

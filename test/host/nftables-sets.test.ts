@@ -151,6 +151,31 @@ describe('sets and their elements mean what nft means', () => {
     expect(nft('list table inet t')).not.toContain('elements')
   })
 
+  it('and their limits', () => {
+    const set = { key: ['ifname', 'ether_addr'], limit: { rate: 2000, burst: 10_000 } } as const
+    const table = tableWith(set)
+    replaceTable(socket(), table)
+    const key = ['br-x', '02:00:00:00:00:02']
+    const plain = { ...place, key, owner: 'mine' }
+    const own = { ...plain, key: ['br-x', '02:00:00:00:00:03'], limit: { rate: 7, burst: 9 } }
+    changeElements(socket(), [table], { remove: [], add: [plain, own] })
+    const shown = nft('list set inet t s')
+    expect(shown).toContain('limit rate over 2000/second burst 10000 packets\n')
+    expect(shown).toMatch(/02 limit rate over 2000\/second burst 10000 packets comment/)
+    expect(shown).toMatch(/03 limit rate over 7\/second burst 9 packets comment/)
+    expect(sorted(listElements(socket(), [table], place))).toEqual([
+      { ...plain, limit: set.limit },
+      own,
+    ])
+    expect(compareTable(socket(), table)).toEqual([])
+    const other = tableWith({ ...set, limit: { rate: 2001, burst: 10_000 } })
+    expect(compareTable(socket(), other)).not.toEqual([])
+    // One that is there with another is made anew.
+    const slower = { ...own, limit: { rate: 6, burst: 9 } }
+    changeElements(socket(), [table], { remove: [], add: [plain, slower] })
+    expect(nft('list set inet t s')).toContain('limit rate over 6/second burst 9 packets')
+  })
+
   it('and their timeouts', () => {
     const table = tableWith({ key: ['ipv4_addr'], timeout: true })
     replaceTable(socket(), table)

@@ -19,7 +19,7 @@ const patience = { timeout: 20_000, interval: 20 }
 it('ends a port though a sandbox has filled the set of those that fall silent', async () => {
   await using world = await packetWorld()
   const { engine, host } = world
-  await engine.createNetwork({ name: 'web' })
+  await engine.createNetwork({ name: 'web', options: { newFlowsPerSecond: 0 } })
   const [busy, api] = [await boxOn('busy'), await boxOn('api')]
   const [many, one] = [['127.0.0.1:1-65535:1-65535/udp'], ['8080:80/udp']]
   await busy.endpoints()[0]!.publish(many)

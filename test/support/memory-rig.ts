@@ -95,6 +95,8 @@ export class Life {
       view: () => this.#spend(() => inner.view()),
       holders: (ports) => this.#spend(() => inner.holders(ports)),
       statistics: () => this.#spend(() => inner.statistics()),
+      sharedTables: () => this.#spend(() => inner.sharedTables()),
+      addedByPackets: (set) => this.#spend(() => inner.addedByPackets(set)),
       obstacles: (leaving) => this.#spend(() => inner.obstacles(leaving)),
       adopt: (target) => this.#spend(() => inner.adopt(target)),
       spawn: (namespace, command) => this.#spend(() => inner.spawn(namespace, command)),

@@ -1,9 +1,5 @@
-import { close } from '#dist/kernel/linux/ffi/file.js'
-import { interfaceIndex } from '#dist/kernel/linux/ffi/interface.js'
-import { bind, SOCK_RAW, send, socket } from '#dist/kernel/linux/ffi/socket.js'
-import { inNamespace } from './echo.ts'
+import { sendFrames } from './raw-frames.ts'
 
-const AF_PACKET = 17
 const ETHERTYPE_IPV6 = 0x86dd
 const NO_NEXT_HEADER = 59
 
@@ -12,19 +8,7 @@ const NO_NEXT_HEADER = 59
  * the namespace of that path. With one such tag, or two, Linux takes it as if it had none.
  */
 export function sendTagged(path: string, link: string, tags: readonly number[]): void {
-  inNamespace(path, () => {
-    const fd = socket(AF_PACKET, SOCK_RAW, 0)
-    try {
-      const address = Buffer.alloc(20)
-      address.writeUInt16LE(AF_PACKET, 0)
-      address.writeInt32LE(interfaceIndex(fd, link) ?? 0, 4)
-      bind(fd, address)
-      const frame = taggedFrame(tags)
-      send(fd, frame, frame.length)
-    } finally {
-      close(fd)
-    }
-  })
+  sendFrames(path, link, [taggedFrame(tags)])
 }
 
 function taggedFrame(tags: readonly number[]): Buffer {

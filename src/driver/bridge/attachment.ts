@@ -3,7 +3,7 @@ import { type MacAddress, macFor } from '../../address/mac.ts'
 import type { Attachment, EndpointSpec, NetworkSpec } from '../driver.ts'
 import { gateways } from './gateways.ts'
 import { bridgeName, portName } from './names.ts'
-import { exactMac } from './neighbours.ts'
+import { exactMac, isExact } from './neighbours.ts'
 import { type BridgeOptions, optionsOf } from './options.ts'
 
 /** Stands for the address in MACs of what has none. */
@@ -12,7 +12,6 @@ export const noAddress = parseAddress('::')
 /** See NetworkDriver.attachment. */
 export function attachment(network: NetworkSpec, endpoint: EndpointSpec): Attachment {
   const options = optionsOf(network)
-  const mac = exactMac(network, endpoint)
   const announce = announcement(endpoint, options)
   return {
     link: {
@@ -23,7 +22,7 @@ export function attachment(network: NetworkSpec, endpoint: EndpointSpec): Attach
       mtu: options.mtu,
       mac: macOf(network, endpoint),
       ipv6: hasIpv6(network, endpoint),
-      ...(mac === undefined || endpoint.macs !== undefined ? {} : { learning: false }),
+      ...(isExact(network, endpoint) ? { learning: false } : {}),
     },
     addresses: addressesOf(network, endpoint),
     ...gateways(network),

@@ -12,6 +12,7 @@ import {
   networkElements,
   tables,
 } from '../../firewall/firewall.ts'
+import { flowLimitElements, flowLimitOfRest } from '../../firewall/flow-limits.ts'
 import { senderElements } from '../../firewall/senders.ts'
 import type { HostView } from '../../kernel/kernel.ts'
 import type { AddressResource, Resource } from '../../kernel/resource.ts'
@@ -21,7 +22,7 @@ import { consents } from './consents.ts'
 import { bridgeForwarding, outward, uplinkForwarding } from './forwarding.ts'
 import { hostAddresses } from './host-addresses.ts'
 import { bridgeName, portName } from './names.ts'
-import { neighbourResources } from './neighbours.ts'
+import { exactMac, neighbourResources } from './neighbours.ts'
 import {
   type BridgeOptions,
   gatewayMode,
@@ -86,6 +87,7 @@ function describeNetwork(network: NetworkSpec, view: HostView): Resource[] {
       ...(ipv4 ? { ipv4: familyFirewall(network, options, 4, ipv4) } : {}),
       ...(ipv6 ? { ipv6: familyFirewall(network, options, 6, ipv6) } : {}),
     }),
+    ...(options.own ? flowLimitOfRest(name, options.newFlowsPerSecond, id) : []),
     {
       kind: 'bridge',
       name,
@@ -169,7 +171,16 @@ function describeEndpoint(network: NetworkSpec, endpoint: EndpointSpec): Resourc
     ...neighbourResources(network, endpoint),
     ...senderElements(endpoint.id, port, sendersOf(network, endpoint)),
     ...givenSources(network, endpoint),
+    ...flowLimits(network, endpoint),
     ...portResources(network, endpoint),
     ...(rate ? [{ kind: 'rate', link: port, ...rate } as const] : []),
   ]
+}
+
+/** Of one that may have other MACs as well: what they begin counts for the network. */
+function flowLimits(network: NetworkSpec, endpoint: EndpointSpec): Resource[] {
+  const mac = exactMac(network, endpoint)
+  if (mac === undefined || endpoint.macs === 'any') return []
+  const { newFlowsPerSecond: rate } = optionsOf(network)
+  return flowLimitElements(bridgeName(network), mac, rate, endpoint.id)
 }

@@ -69,9 +69,43 @@ describe('what host and bridge know of an endpoint', () => {
     expect(known(network(), plain)).toMatchObject([{ mac: derived }, {}, {}, {}])
   })
 
+  it('is less where it may send from others', () => {
+    const learns = (of: EndpointSpec) => {
+      expect(driver.attachment(network(), of, view).link).not.toHaveProperty('learning')
+      return known(network(), of)
+    }
+    expect(learns({ ...endpoint, macs: ['00:00:5e:00:01:01' as MacAddress] })).toEqual([fdb])
+    expect(learns({ ...endpoint, macs: 'any' })).toEqual([])
+    expect(known(network(), { ...endpoint, addresses: 'any' })).toEqual([fdb])
+    const floating = '10.7.0.99' as IpAddress
+    expect(known(network(), { ...endpoint, addresses: [floating] })).toHaveLength(4)
+  })
+
   it('is nothing where others may have the same MAC', () => {
     const { mac: _, ipv4: __, ipv6: ___, ...bare } = endpoint
     expect(known(network(), { ...bare, linkLocal: [] })).toEqual([])
     expect(driver.attachment(network(), bare, view).link).not.toHaveProperty('learning')
+  })
+})
+
+describe('how many flows an endpoint may begin', () => {
+  const limits = (options: RawOptions, of: EndpointSpec = endpoint) =>
+    driver
+      .describeEndpoint(network(options), of, view)
+      .flatMap((it) => (it.kind === 'element' && it.set === 'flow_limits' ? [it] : []))
+
+  it('is the network’s option, and generous', () => {
+    expect(limits({})).toMatchObject([{ key: [link, mac], limit: { rate: 2000, burst: 10_000 } }])
+    expect(limits({ newFlowsPerSecond: 50 })).toMatchObject([{ limit: { rate: 50, burst: 250 } }])
+    expect(limits({ newFlowsPerSecond: 0 })).toEqual([])
+    expect(() => limits({ newFlowsPerSecond: -1 })).toThrow('newFlowsPerSecond')
+  })
+
+  it('counts for the network where it may have any MAC', () => {
+    expect(limits({}, { ...endpoint, macs: 'any' })).toEqual([])
+    const rest = driver.describeNetwork(network(), view).find((it) => {
+      return it.kind === 'element' && it.set === 'flow_limits_rest'
+    })
+    expect(rest).toMatchObject({ key: [link], limit: { rate: 2000 } })
   })
 })

@@ -15,19 +15,29 @@ export function exactMac(network: NetworkSpec, endpoint: EndpointSpec): MacAddre
 }
 
 /**
+ * Whether nothing is to be learned from its port: what it sends has its own MAC, and nobody else's has. One that
+ * was allowed others may have them in turns with a neighbour (VRRP).
+ */
+export function isExact(network: NetworkSpec, endpoint: EndpointSpec): boolean {
+  return endpoint.macs === undefined && exactMac(network, endpoint) !== undefined
+}
+
+/**
  * What host and bridge know of an endpoint without asking, so that it can neither fill their tables nor be
  * robbed of its place in them.
  */
 export function neighbourResources(network: NetworkSpec, endpoint: EndpointSpec): Resource[] {
   const mac = exactMac(network, endpoint)
-  if (mac === undefined) return []
+  if (mac === undefined || endpoint.macs === 'any') return []
   const link = bridgeName(network)
-  const own = [endpoint.ipv4, endpoint.ipv6, ...endpoint.linkLocal.map(cidrAddress)]
+  const isSure = isExact(network, endpoint) && endpoint.addresses !== 'any'
+  const all = [endpoint.ipv4, endpoint.ipv6, ...endpoint.linkLocal.map(cidrAddress)]
+  const own = isSure ? all.filter((address) => address !== undefined) : []
   return [
     { kind: 'fdb', link: portName(endpoint), bridge: link, mac },
     ...own
-      .filter((address) => address !== undefined && isHostThere(network, address))
-      .map((address): Resource => ({ kind: 'neighbour', link, address: address!, mac })),
+      .filter((address) => isHostThere(network, address))
+      .map((address): Resource => ({ kind: 'neighbour', link, address, mac })),
   ]
 }
 

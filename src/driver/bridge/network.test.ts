@@ -46,6 +46,7 @@ describe('a network', () => {
       'element:gateway_mode:ipv6 . BR',
       'element:hairpin6:BR . fd00:7::/64',
       'element:masquerade6:BR . fd00:7::/64',
+      'element:flow_limits_rest:BR',
       'link::BR',
       'address::BR:10.7.0.1/24',
       'address::BR:fd00:7::1/64',
@@ -98,6 +99,7 @@ describe('a network', () => {
       'element:sources4:BR . 10.7.0.0/24',
       'element:subnets4:10.7.0.0/24',
       'element:sources6:BR . fd00:7::/64',
+      'element:flow_limits_rest:BR',
       'link::BR',
       'address::BR:10.7.0.1/24',
     ])

@@ -33,6 +33,8 @@ export interface BridgeOptions {
   readonly masquerade: boolean
   /** What endpoints send may be anything inside: two VLAN tags, or no IP at all. */
   readonly vlan: boolean
+  /** How many flows a second an endpoint may begin; 0: any number. */
+  readonly newFlowsPerSecond: number
   readonly prefix: string
   readonly gatewayMode4: GatewayMode
   readonly gatewayMode6: GatewayMode
@@ -59,6 +61,7 @@ const defaults = {
   icc: true,
   masquerade: true,
   vlan: false,
+  newFlowsPerSecond: 2000,
   prefix: 'eth',
   gatewayMode4: 'nat',
   gatewayMode6: 'nat',
@@ -94,6 +97,7 @@ const readers = {
   icc: read.flag,
   masquerade: read.flag,
   vlan: read.flag,
+  newFlowsPerSecond: (given: read.Given) => read.wholeNumber(given, 0, 1_000_000),
   prefix: read.linkPrefix,
   gatewayMode4: (given: read.Given) => read.oneOf(given, modes),
   gatewayMode6: (given: read.Given) => read.oneOf(given, modes),

@@ -56,7 +56,7 @@ function resources(texts: string[], options: RawOptions = {}, rest: Partial<Endp
 
 /** Its MAC and addresses are known at its port, whatever is published. */
 function isOfItself(it: Resource): boolean {
-  if (it.kind === 'element') return /^(macs|senders)/.test(it.set)
+  if (it.kind === 'element') return /^(macs|senders|flow_limits)/.test(it.set)
   return it.kind === 'neighbour' || it.kind === 'fdb'
 }
 

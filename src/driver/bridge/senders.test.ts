@@ -58,7 +58,9 @@ describe('an endpoint may send', () => {
 
   it('no IPv6 without having some', () => {
     const found = driver.describeEndpoint(network({}, { ipv4 }), only4, view)
-    const sets = found.flatMap((it) => (it.kind === 'element' ? [it.set] : []))
+    const sets = found.flatMap((it) =>
+      it.kind === 'element' && it.family === 'bridge' ? [it.set] : [],
+    )
     expect(sets).toEqual(['ipv4_only', 'macs', 'senders4'])
   })
 
@@ -108,7 +110,9 @@ describe('an endpoint may send', () => {
   it('from any address if it has none from us', () => {
     const { ipv4: __, ...bare } = only4
     const found = driver.describeEndpoint(network({}, { ipv4 }), bare, view)
-    const keys = found.flatMap((it) => (it.kind === 'element' ? [it.set] : []))
+    const keys = found.flatMap((it) =>
+      it.kind === 'element' && it.family === 'bridge' ? [it.set] : [],
+    )
     expect(keys).toEqual(['ipv4_only', 'macs', 'any_address'])
   })
 

@@ -73,9 +73,15 @@ function findingOf(element: ElementResource, found: Element | undefined): string
   const [is, wanted] = [found?.value?.join(' . '), element.value?.join(' . ')]
   const findings = [
     is !== wanted && `${name} has the value ${is}, not ${wanted}`,
+    isLimitOther(element, found) && `${name} has another limit`,
     found?.owner !== element.owner && `${name} belongs to ${found?.owner}, not ${element.owner}`,
   ]
   return findings.filter((finding) => finding !== false).join('; ')
+}
+
+function isLimitOther({ limit }: ElementResource, found: Element | undefined): boolean {
+  if (limit === undefined) return false
+  return found?.limit?.rate !== limit.rate || found.limit.burst !== limit.burst
 }
 
 function one(element: ElementResource, index: number): ElementResource {

@@ -1,20 +1,20 @@
 import { portsText } from '../../address/port.ts'
 import { isCnmError } from '../../base/errors.ts'
+import { namesElsewhere } from '../elsewhere.ts'
 import type { ResolverResource } from '../kept-resource.ts'
 import type { Difference } from '../kernel.ts'
 import { LINK_GROUP } from '../link-groups.ts'
-import {
-  type AddressResource,
-  type BridgeResource,
-  type LentLinkResource,
-  type NamespaceRef,
-  namesElsewhere,
-  type ReservationResource,
-  type Resource,
-  type RouteResource,
-  type SysctlResource,
-  type TableResource,
-  type VethResource,
+import type {
+  AddressResource,
+  BridgeResource,
+  LentLinkResource,
+  NamespaceRef,
+  ReservationResource,
+  Resource,
+  RouteResource,
+  SysctlResource,
+  TableResource,
+  VethResource,
 } from '../resource.ts'
 import type { Machinery } from './apply/apply.ts'
 import { ElementComparison } from './compare-elements.ts'

@@ -7,8 +7,10 @@ import type {
   Command,
   Difference,
   HostView,
+  Kernel,
   Obstacle,
   PortHolder,
+  SharedTable,
   SocketRequest,
   Survey,
   SurveyQuery,
@@ -43,6 +45,7 @@ import { listLinks } from './rtnetlink/link.ts'
 import { listRoutes, RTN_UNICAST } from './rtnetlink/route.ts'
 import { Ruleset } from './ruleset.ts'
 import { RulesetPort } from './ruleset-port.ts'
+import { sharedTables } from './shared-tables.ts'
 import { openBoundSocket } from './sockets.ts'
 import { type PackedStatistics, packedStatistics } from './statistics.ts'
 import { survey } from './survey.ts'
@@ -132,6 +135,15 @@ export class KernelSide implements Operations {
 
   statistics(): PackedStatistics {
     return packedStatistics(this.#host)
+  }
+
+  sharedTables(): SharedTable[] {
+    return sharedTables(this.#machinery.host)
+  }
+
+  addedByPackets(set: Parameters<Kernel['addedByPackets']>[0]): readonly (readonly string[])[] {
+    const { ruleset } = this.#machinery
+    return ruleset.keysIn(set)
   }
 
   obstacles(leaving: readonly string[]): readonly Obstacle[] {

@@ -15,6 +15,7 @@ import type {
   PortHolder,
   Program,
   QueryEvent,
+  SharedTable,
   SocketRequest,
   Survey,
   SurveyQuery,
@@ -158,6 +159,16 @@ class ThreadedKernel implements LinuxKernel {
 
   async statistics(): Promise<readonly LinkStatistics[]> {
     return unpackedStatistics(await this.#thread.call('statistics'))
+  }
+
+  sharedTables(): Promise<readonly SharedTable[]> {
+    return this.#thread.call('sharedTables')
+  }
+
+  addedByPackets(
+    set: Parameters<Kernel['addedByPackets']>[0],
+  ): Promise<readonly (readonly string[])[]> {
+    return this.#thread.call('addedByPackets', set)
   }
 
   obstacles(leaving: readonly string[]): Promise<readonly Obstacle[]> {

@@ -4,8 +4,10 @@ import type {
   Command,
   Difference,
   HostView,
+  Kernel,
   Obstacle,
   PortHolder,
+  SharedTable,
   SocketRequest,
   Survey,
   SurveyQuery,
@@ -28,6 +30,8 @@ export interface Operations {
   holders(ports: readonly Omit<ReservationResource, 'kind'>[]): PortHolder[]
   statistics(): PackedStatistics
   obstacles(leaving: readonly string[]): readonly Obstacle[]
+  addedByPackets(set: Parameters<Kernel['addedByPackets']>[0]): readonly (readonly string[])[]
+  sharedTables(): SharedTable[]
   adopt(target: { readonly pid: number } | { readonly path: string }): AdoptedNamespace
   /** Programs are known by a number the caller gives: a process id may be somebody else's later. */
   spawn(

@@ -5,7 +5,9 @@ import type { KeeperLink } from './keeper/link.ts'
 import { NETLINK_NETFILTER, NetlinkSocket } from './netlink/netlink-socket.ts'
 import { Batch, type TableName, tableTarget } from './nftables/batch.ts'
 import { NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST } from './nftables/constants.ts'
+import type { Place } from './nftables/element.ts'
 import { type ListedTable, listTables } from './nftables/list.ts'
+import { listPresent } from './nftables/present-elements.ts'
 import { RulesetListener } from './ruleset-listener.ts'
 import type { RulesetPort } from './ruleset-port.ts'
 
@@ -70,6 +72,14 @@ export class Ruleset {
     if (!table.owned) return table
     this.#canOwn ??= canOwnTables(this.socket)
     return this.#canOwn ? table : { ...table, owned: false }
+  }
+
+  /** Keys of all there is in a set; nothing where it isn't there. */
+  keysIn(set: Place): readonly (readonly string[])[] {
+    const { family, table: name } = set
+    const isKnown = this.definition({ family, name })?.sets.some((it) => it.name === set.set)
+    if (!isKnown) return []
+    return listPresent(this.socket, this.definitions, set).map(({ key }) => key)
   }
 
   /** It is what its definition says. */

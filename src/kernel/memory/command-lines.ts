@@ -12,7 +12,7 @@ import type {
   VethResource,
 } from '../resource.ts'
 import type { Noted } from './noted.ts'
-import { tableLines } from './ruleset-lines.ts'
+import { limitText, tableLines } from './ruleset-lines.ts'
 
 /** A resource as the commands that would make it. */
 export function commandLines(resource: Resource): readonly string[] {
@@ -144,10 +144,12 @@ function addressLine({ namespace, link, address }: AddressResource): string {
   return `ip${place(namespace)} address add ${address} dev ${link}${nodad}`
 }
 
-function elementLine({ family, table, set, key, value, run, owner }: ElementResource): string {
+function elementLine(resource: ElementResource): string {
+  const { family, table, set, key, value, run, limit, owner } = resource
   const more = run === undefined ? '' : ` # and the next ${run - 1}`
   const to = value === undefined ? '' : ` : ${value.join(' . ')}`
-  const element = `${key.join(' . ')} comment "${owner}"${to}`
+  const limited = limit === undefined ? '' : ` ${limitText(limit)}`
+  const element = `${key.join(' . ')}${limited} comment "${owner}"${to}`
   return `nft add element ${family} ${table} ${set} { ${element} }${more}`
 }
 

@@ -1,6 +1,6 @@
 import type { Cidr, IpAddress, MacAddress, Prefix } from '../../address/address.ts'
 import { CnmError, KernelError } from '../../base/errors.ts'
-import type { KernelEvent, LinkStatistics, Obstacle, PortHolder } from '../kernel.ts'
+import type { KernelEvent, LinkStatistics, Obstacle, PortHolder, SharedTable } from '../kernel.ts'
 import { holdsOneOf, type WantedPorts } from '../port-conflict.ts'
 import type {
   BridgeResource,
@@ -91,7 +91,10 @@ export class Machine {
   /** Families that have a chain DOCKER-USER. */
   readonly userChains = new Map<'ip' | 'ip6', 'ip' | 'ip6'>()
   /** By where they are. */
+  /** What packets have added to sets, by family, table and set. */
+  readonly added = new Map<string, readonly (readonly string[])[]>()
   readonly obstacles = new Map<string, Obstacle>()
+  readonly sharedTables = new Map<SharedTable['table'], SharedTable>()
   readonly host: Place = newPlace('', '1', true)
   /** In which place a process is, by the path that it has there. */
   readonly processes = new Map<string, Place>()

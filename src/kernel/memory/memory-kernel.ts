@@ -94,6 +94,8 @@ export function memoryKernel(options: MemoryKernelOptions = {}): MemoryKernel {
     view: () => ask(() => hostView(machine)),
     holders: (ports) => ask(() => holdersOf(machine, ports)),
     statistics: () => ask(() => linkStatistics(machine)),
+    sharedTables: () => ask(() => [...machine.sharedTables.values()]),
+    addedByPackets: (set) => ask(() => [...(machine.added.get(setName(set)) ?? [])]),
     obstacles: () => ask(() => [...machine.obstacles.values()]),
     adopt: (target) => ask(() => adoptedNamespace(machine, target)),
     spawn: (_, { argv }) => ask(() => refuse(`"${argv[0]}" can't be started`)),
@@ -126,4 +128,8 @@ function refuse(what: string): never {
       hint: 'Use the kernel of libcnm/linux.',
     },
   )
+}
+
+function setName({ family, table, set }: Parameters<Kernel['addedByPackets']>[0]): string {
+  return `${family} ${table} ${set}`
 }

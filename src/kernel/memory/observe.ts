@@ -1,6 +1,7 @@
 import { cidrPrefix, prefixLength } from '../../address/address.ts'
 import { CnmError } from '../../base/errors.ts'
 import { outwardOf } from '../default-route.ts'
+import { namesElsewhere } from '../elsewhere.ts'
 import { isKept } from '../kept-resource.ts'
 import type {
   AdoptedNamespace,
@@ -17,7 +18,7 @@ import type {
   SurveyQuery,
 } from '../kernel.ts'
 import { networkOf } from '../link-groups.ts'
-import { type NamespaceRef, namesElsewhere, type Resource } from '../resource.ts'
+import type { NamespaceRef, Resource } from '../resource.ts'
 import { readSysctl } from './addressing.ts'
 import { findThere, same } from './apply.ts'
 import { commandLines, routeLine } from './command-lines.ts'

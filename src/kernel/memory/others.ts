@@ -1,5 +1,5 @@
 import type { Cidr, MacAddress } from '../../address/address.ts'
-import type { HostRoute, LinkStatistics, Obstacle, PortHolder } from '../kernel.ts'
+import type { HostRoute, LinkStatistics, Obstacle, PortHolder, SharedTable } from '../kernel.ts'
 import { holdsOneOf } from '../port-conflict.ts'
 import type { NamespaceRef } from '../resource.ts'
 import { addressKey, readSysctl } from './addressing.ts'
@@ -30,6 +30,10 @@ export interface OthersHands {
   flushUserChain(family: 'ip' | 'ip6'): void
   /** A filter that stops what is forwarded. */
   addObstacle(obstacle: Obstacle): void
+  /** A packet adds an element to a set: `inet cnm flows_limited`. */
+  sendIntoSet(set: string, key: readonly string[]): void
+  /** Entries of others in a table that all share. */
+  fillTable(table: SharedTable): void
   readSysctl(name: string, namespace?: NamespaceRef): string | undefined
   writeSysctl(name: string, value: string, namespace?: NamespaceRef): void
 }
@@ -93,6 +97,9 @@ export function othersHands(machine: Machine, transact: (work: () => void) => vo
 
     addObstacle: (obstacle) =>
       transact(() => machine.set(machine.obstacles, obstacle.where, obstacle)),
+    sendIntoSet: (set, key) =>
+      transact(() => machine.set(machine.added, set, [...(machine.added.get(set) ?? []), key])),
+    fillTable: (table) => transact(() => machine.set(machine.sharedTables, table.table, table)),
 
     readSysctl: (name, namespace) => readSysctl(machine.enter(namespace), name),
 

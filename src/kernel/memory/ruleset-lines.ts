@@ -1,6 +1,7 @@
 import { portsText } from '../../address/port.ts'
 import type {
   ChainDefinition,
+  RateLimit,
   RuleDefinition,
   SetDefinition,
   Statement,
@@ -27,10 +28,16 @@ function setLine(table: string, set: SetDefinition): string {
     `type ${set.key.join(' . ')}${to};`,
     ...(flags.length === 0 ? [] : [`flags ${flags.join(', ')};`]),
     ...(set.timeoutMs === undefined ? [] : [`timeout ${set.timeoutMs}ms;`]),
+    ...(set.limit === undefined ? [] : [`${limitText(set.limit)};`]),
     ...(set.comment === undefined ? [] : [`comment ${quote(set.comment)};`]),
   ]
   const kind = value === undefined ? 'set' : 'map'
   return `nft add ${kind} ${table} ${set.name} { ${properties.join(' ')} }`
+}
+
+/** `limit rate over 5/second burst 10 packets` */
+export function limitText({ rate, burst }: RateLimit): string {
+  return `limit rate over ${rate}/second burst ${burst} packets`
 }
 
 function chainLine(table: string, { name, hook }: ChainDefinition): string {

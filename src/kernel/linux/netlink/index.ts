@@ -20,6 +20,7 @@ export * from '../rtnetlink/fdb.ts'
 export * from '../rtnetlink/link.ts'
 export { type LinkBody, linkBody } from '../rtnetlink/link-schema.ts'
 export * from '../rtnetlink/neighbour.ts'
+export * from '../rtnetlink/neighbour-table.ts'
 export * from '../rtnetlink/route.ts'
 export * from '../rtnetlink/rule.ts'
 export {

@@ -1,8 +1,8 @@
 import { CnmError } from '../../../base/errors.ts'
-import type { Family, TableDefinition } from '../../ruleset.ts'
+import type { Family, RateLimit, TableDefinition } from '../../ruleset.ts'
 import type { ValueOf } from '../netlink/schema.ts'
 import { NFT_SET_ELEM_INTERVAL_END, VERDICTS } from './constants.ts'
-import { verdictData } from './expression.ts'
+import { limitOf, limitOver, verdictData } from './expression.ts'
 import { decodeParts, encodeParts } from './layout.ts'
 import type { elementEntry } from './message.ts'
 import { type SetShape, setShape } from './set.ts'
@@ -23,6 +23,8 @@ export interface Element {
    * to the next, and so is the last part of the value. Not for sets of intervals.
    */
   readonly run?: number
+  /** Only in sets with limits. Default: the set's. */
+  readonly limit?: RateLimit
   /** Whose it is; `nft` shows it as the element's comment. */
   readonly owner?: string
   readonly timeoutMs?: number
@@ -55,10 +57,11 @@ export function shapeFor(tables: readonly TableDefinition[], place: Place): SetS
 
 /** What the kernel is told to add. */
 export function encodeElement(shape: SetShape, element: Element): Entry[] {
-  const { value, owner, timeoutMs } = element
+  const { value, owner, timeoutMs, limit = shape.limit } = element
   return withKey(shape, element, {
     ...(shape.value === undefined ? {} : { data: encodeValue(shape.value, value ?? []) }),
     ...(timeoutMs === undefined ? {} : { timeout: BigInt(timeoutMs) }),
+    ...(limit === undefined ? {} : { expression: limitOver(limit) }),
     ...(owner === undefined ? {} : { userData: encodeUserData([encodeComment(owner)]) }),
   })
 }
@@ -132,18 +135,20 @@ export function decodeElements(
 ): Element[] {
   const whole = shape.interval === 'plain' ? joinIntervals(entries) : entries
   const elements: Element[] = []
-  for (const { key, keyEnd, data, timeout, userData } of whole) {
+  for (const { key, keyEnd, data, timeout, userData, expression } of whole) {
     const start = key?.value
     // The catch-all element of somebody's set has no key.
     if (start === undefined || start.length !== shape.key.bytes) continue
     const span: Span = { start, end: keyEnd?.value ?? start }
     const value = decodeValue(shape, data)
     const owner = userData === undefined ? undefined : commentOf(userData)
+    const limit = limitOf(expression)
     elements.push({
       ...place,
       key: decodeParts(shape.key, span),
       ...(value === undefined ? {} : { value }),
       ...(owner === undefined ? {} : { owner }),
+      ...(limit === undefined ? {} : { limit }),
       ...(timeout === undefined ? {} : { timeoutMs: Number(timeout) }),
     })
   }

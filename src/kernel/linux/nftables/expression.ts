@@ -1,3 +1,4 @@
+import type { RateLimit } from '../../ruleset.ts'
 import { be32, be64, bytes, string, u8 } from '../netlink/codec.ts'
 import { listOf, schema, type ValueOf, variant } from '../netlink/schema.ts'
 import { NFT_REG_1, NFT_REG_VERDICT, NFT_REG32_00, NFTA_LIST_ELEM, VERDICTS } from './constants.ts'
@@ -12,7 +13,7 @@ export const data = schema({
  * The instructions of nftables' virtual machine. The numbers are those of each one's NFTA_<NAME>_…
  * enum; `nft --debug=netlink` prints a rule in the same terms.
  */
-const expression = schema({
+export const expression = schema({
   is: variant(1, 2, {
     bitwise: schema({
       sreg: [1, be32],
@@ -79,6 +80,22 @@ export type Expression = ValueOf<typeof expression>
 export function registerAt(offset: number): number {
   return offset % 16 === 0 ? NFT_REG_1 + offset / 16 : NFT_REG32_00 + offset / 4
 }
+
+/** `limit rate over RATE/second burst BURST packets` */
+export function limitOver({ rate, burst }: RateLimit): Expression {
+  const NFT_LIMIT_PKTS = 0
+  const data = { rate: BigInt(rate), unit: 1n, burst, type: NFT_LIMIT_PKTS, flags: NFT_LIMIT_F_INV }
+  return { is: { kind: 'limit', data } }
+}
+
+/** undefined: it is something else. */
+export function limitOf(listed: Expression | undefined): RateLimit | undefined {
+  const { is } = listed ?? {}
+  if (is?.kind !== 'limit' || is.data?.unit !== 1n || is.data.flags !== NFT_LIMIT_F_INV) return
+  return { rate: Number(is.data.rate ?? 0), burst: is.data.burst ?? 0 }
+}
+
+const NFT_LIMIT_F_INV = 1
 
 /** `accept`, `drop`, `jump chain` … */
 export function verdictData(verdict: keyof typeof VERDICTS, chain?: string): ValueOf<typeof data> {

@@ -4,7 +4,7 @@ import type { Message } from '../netlink/message.ts'
 import { NFNL_SUBSYS_NFTABLES, nfgenmsg, nfnlType } from '../netlink/netfilter.ts'
 import { body, listOf, schema } from '../netlink/schema.ts'
 import { NFPROTO, NFTA_LIST_ELEM } from './constants.ts'
-import { data, expressions } from './expression.ts'
+import { data, expression, expressions } from './expression.ts'
 
 /** The bodies of nf_tables' messages. Numbers are those of the NFTA_… enums in nf_tables.h. */
 
@@ -63,6 +63,7 @@ export const setBody = body(
     timeout: [11, be64],
     userData: [13, bytes],
     handle: [16, be64],
+    expression: [17, expression],
   }),
 )
 
@@ -72,6 +73,7 @@ export const elementEntry = schema({
   flags: [3, be32],
   timeout: [4, be64],
   userData: [6, bytes],
+  expression: [7, expression],
   keyEnd: [10, data],
 })
 

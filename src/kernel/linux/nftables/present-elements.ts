@@ -58,7 +58,7 @@ export class PresentElements {
   ): PresentElements {
     const present = new PresentElements(tables, place)
     if (present.#shape.interval === 'plain') {
-      for (const element of listAll(socket, tables, place)) present.#put(element)
+      for (const element of listPresent(socket, tables, place)) present.#put(element)
     } else {
       const entries = listRawEntries(socket, place)
       for (const entry of entries) present.#putEntry(entry)
@@ -141,7 +141,7 @@ export class PresentElements {
       ...this.#keyBytes(element),
       value: isPlain ? encodeParts(layout, value).start : undefined,
       owner: owner === undefined ? undefined : encodeUserData([encodeComment(owner)]),
-      isAll: timeoutMs === undefined && layout !== 'verdict',
+      isAll: timeoutMs === undefined && layout !== 'verdict' && this.#shape.limit === undefined,
     }
   }
 
@@ -172,7 +172,7 @@ export class PresentElements {
     )
   }
 
-  #isSame(key: string, { value, owner, timeoutMs }: Element): boolean {
+  #isSame(key: string, { value, owner, timeoutMs, limit = this.#shape.limit }: Element): boolean {
     const there = this.at(key)
     const { value: layout } = this.#shape
     const wanted =
@@ -182,6 +182,8 @@ export class PresentElements {
     return (
       there?.value?.join(' . ') === wanted?.join(' . ') &&
       there?.owner === owner &&
+      there?.limit?.rate === limit?.rate &&
+      there?.limit?.burst === limit?.burst &&
       (timeoutMs === undefined || there?.timeoutMs === timeoutMs)
     )
   }
@@ -206,7 +208,8 @@ function nextPort(bytes: Uint8Array, at: number): void {
   bytes[at + 1] = port
 }
 
-function listAll(
+/** As `listElements`; none where the set isn't there. */
+export function listPresent(
   socket: NetlinkSocket,
   tables: readonly TableDefinition[],
   place: Place,

@@ -1,4 +1,4 @@
-import type { SetDefinition } from '../../ruleset.ts'
+import type { RateLimit, SetDefinition } from '../../ruleset.ts'
 import type { ValueOf } from '../netlink/schema.ts'
 import {
   NFT_DATA_VERDICT,
@@ -10,6 +10,7 @@ import {
   NFT_SET_MAP,
   NFT_SET_TIMEOUT,
 } from './constants.ts'
+import { limitOf, limitOver } from './expression.ts'
 import { includes } from './includes.ts'
 import { type Layout, layoutOf, typeNames, typeNumber } from './layout.ts'
 import type { setBody } from './message.ts'
@@ -30,6 +31,8 @@ export interface SetShape {
   readonly value?: Layout | 'verdict'
   /** 'plain': an element is two, its beginning and the one behind its end. 'concatenated': it has both keys. */
   readonly interval?: 'plain' | 'concatenated'
+  /** Of elements that have none of their own. */
+  readonly limit?: RateLimit
 }
 
 const shapes = new WeakMap<SetDefinition, SetShape>()
@@ -37,7 +40,8 @@ const shapes = new WeakMap<SetDefinition, SetShape>()
 export function setShape(set: SetDefinition): SetShape {
   let shape = shapes.get(set)
   if (shape === undefined) {
-    shape = shapeOf(set.key, set.value, set.interval ?? false)
+    const { key, value, interval = false, limit } = set
+    shape = { ...shapeOf(key, value, interval), ...(limit === undefined ? {} : { limit }) }
     shapes.set(set, shape)
   }
   return shape
@@ -62,7 +66,9 @@ export function listedShape(listed: SetAttributes): SetShape | undefined {
   const key = typeNames(keyType)
   const value = dataType === NFT_DATA_VERDICT ? 'verdict' : isMap ? typeNames(dataType) : undefined
   if (key === undefined || (isMap && value === undefined)) return undefined
-  return shapeOf(key, value, (flags & NFT_SET_INTERVAL) !== 0)
+  const limit = limitOf(listed.expression)
+  const shape = shapeOf(key, value, (flags & NFT_SET_INTERVAL) !== 0)
+  return limit === undefined ? shape : { ...shape, limit }
 }
 
 export function anonymousShape(set: AnonymousSet): SetShape {
@@ -79,6 +85,7 @@ export function setAttributes(set: SetDefinition): SetAttributes {
     ...keyAttributes(shape),
     ...dataAttributes(shape),
     ...(set.timeoutMs === undefined ? {} : { timeout: BigInt(set.timeoutMs) }),
+    ...(set.limit === undefined ? {} : { expression: limitOver(set.limit) }),
     userData: encodeUserData([
       ...byteOrders(shape),
       ...(set.comment === undefined ? [] : [encodeComment(set.comment, UDATA_SET_COMMENT)]),
