@@ -85,6 +85,8 @@ it('lets the administrator forbid what it would accept, whoever came first', asy
   // Before a RETURN nothing has to be moved, and what is behind it is never reached.
   await filter(rig, end, theirs)
   await becomes(rig, forbid, rule, end, theirs)
+  expect((await cnm.doctor()).map(({ kind }) => kind)).toEqual(['blocked', 'blocked'])
+  await filter(rig, forbid.replace('-A', '-D'))
   expect(await cnm.doctor()).toEqual([])
 })
 
