@@ -1,5 +1,6 @@
 import type { Cidr, IpAddress, MacAddress, Prefix } from '../address/address.ts'
 import type { PortRange, Protocol } from '../address/port.ts'
+import type { CnmError } from '../base/errors.ts'
 import type { KeptResource } from './kept-resource.ts'
 import type {
   ElementResource,
@@ -105,6 +106,13 @@ export interface Kernel {
 
   /** Waits until everything removed is really gone from the kernel. */
   settled(): Promise<void>
+
+  /**
+   * Resolves when the door has ended by itself, with what has happened: whoever waits for an answer is
+   * refused with that same error, streams end, and nothing new may be begun. What was under way can still
+   * be undone, if that is possible at all; `close` is owed. `close` alone doesn't resolve it.
+   */
+  readonly failed: Promise<CnmError>
 
   /** Ends threads and closes sockets; what exists in the kernel stays. Idempotent. */
   close(): Promise<void>

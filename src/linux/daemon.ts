@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { mkdir, readFile, stat } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { join, resolve } from 'node:path'
-import { CnmError } from '../base/errors.ts'
+import { CnmError, isCnmError } from '../base/errors.ts'
 import { type Config, type ConfigSources, milliseconds, readConfig } from '../daemon/config.ts'
 import type { Daemon, Front, Listener, Log } from '../daemon/daemon.ts'
 import { inheritedSockets } from '../daemon/inherited-sockets.ts'
@@ -17,7 +17,8 @@ const mostUnwritten = 4 * 1024 * 1024
 
 /**
  * The engine of this host as a service: runs until SIGTERM or SIGINT, or until it is idle. What runs on the
- * host goes on. Errors: those of `createController`; INVALID_ARGUMENT (the configuration).
+ * host goes on. Errors: those of `createController`; INVALID_ARGUMENT (the configuration); CLOSED (a thread of
+ * it has died).
  */
 export async function runDaemon(sources: ConfigSources = {}): Promise<void> {
   // The kernel's thread loads its code while this one loads the rest.
@@ -45,13 +46,23 @@ export async function runDaemon(sources: ConfigSources = {}): Promise<void> {
     warnOfUnused(sockets, config, log)
     log.info({ pid: process.pid, instance: controller.instance }, 'ready')
     notify('READY=1')
-    await Promise.race([signal, daemon.closed])
+    const failure = await Promise.race([
+      controller.failed,
+      signal.then(() => undefined),
+      daemon.closed.then(() => undefined),
+    ])
     log.info({}, 'stopping')
     notify('STOPPING=1')
     await daemon.close()
+    if (failure !== undefined) throw ended(failure)
   } finally {
     destination.flushSync()
   }
+}
+
+/** In one line, for whoever starts it again. */
+function ended(failure: CnmError): CnmError {
+  return new CnmError('CLOSED', `the daemon ends: ${failure.message}`, { cause: failure })
 }
 
 function engineOptions(config: Config, log: Log): EngineOptions {
@@ -64,7 +75,10 @@ function engineOptions(config: Config, log: Log): EngineOptions {
     ...(endpointIdle === undefined ? {} : { idleMs: milliseconds(endpointIdle) }),
     ...(plugins === undefined ? {} : { plugins: pluginOptions(plugins) }),
     keeper: { stay: true },
-    onProblem: (problem) => log.warn({ err: asError(problem) }, 'problem'),
+    onProblem: (problem) => {
+      // Said when the daemon ends of it.
+      if (!isCnmError(problem, 'CLOSED')) log.warn({ err: asError(problem) }, 'problem')
+    },
   }
 }
 

@@ -94,11 +94,18 @@ export class Controller implements AsyncDisposable {
   readonly #losses: Losses
   readonly #onClose: () => Promise<void>
   #closed: Promise<void> | undefined
+  /**
+   * Resolves if the engine can't go on, with the reason (CLOSED): the controller closes then by itself, and
+   * whatever is asked of it is refused with that. Sandboxes, their ports and names go on; the next
+   * controller with these folders takes them over.
+   */
+  readonly failed: Promise<CnmError>
 
   constructor(engine: Engine, losses: Losses, onClose: () => Promise<void>) {
     this.#engine = engine
     this.#losses = losses
     this.#onClose = onClose
+    this.failed = engine.kernel.failed.then((failure) => this.#fail(failure))
   }
 
   /** Errors: NETWORK_EXISTS, POOL_OVERLAP, LINK_EXISTS, UNKNOWN_DRIVER, INVALID_… */
@@ -246,7 +253,17 @@ export class Controller implements AsyncDisposable {
     await this.close()
   }
 
+  #fail(failure: CnmError): CnmError {
+    if (this.#closed !== undefined) return failure
+    this.#engine.onProblem(failure)
+    this.#engine.failure = failure
+    // What can't be closed properly after that is no news.
+    this.close().catch(() => {})
+    return failure
+  }
+
   #open(): Engine {
+    if (this.#engine.failure !== undefined) throw this.#engine.failure
     if (this.#closed === undefined) return this.#engine
     throw new CnmError('CLOSED', 'the controller is closed')
   }

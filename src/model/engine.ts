@@ -107,6 +107,8 @@ export class Engine {
   /** Sysctls that we set in a life whose records are lost. */
   readonly #assumedOurs = new Set<string>()
   #view: HostView | undefined
+  /** Why nothing can be done any more, though nobody has closed the controller. */
+  failure: CnmError | undefined
 
   constructor(options: EngineOptions) {
     this.kernel = options.kernel
@@ -116,7 +118,10 @@ export class Engine {
     this.dns = options.dns
     this.idleMs = options.idleMs
     this.coexist = options.coexist
-    this.onProblem = options.onProblem
+    this.onProblem = (problem) => {
+      // What fails from then on fails because of that, which is told.
+      if (this.failure === undefined) options.onProblem(problem)
+    }
     this.events = new EventBus(options.eventsKept)
     this.drivers = new Map(options.drivers.map((driver) => [driver.name, driver]))
     this.ipams = new Map(options.ipams.map((ipam) => [ipam.name, ipam]))
@@ -225,6 +230,7 @@ export class Engine {
   /** Claims, records the intent, and changes the machine. */
   async #begin(step: Step, sharing: Sharing | undefined): Promise<Begun> {
     throwIfAborted(step.signal, step.what)
+    if (this.failure !== undefined) throw this.failure
     const { change, host } = this.#claim(step, sharing)
     const begun: Begun = { sharing, host }
     try {
@@ -279,6 +285,7 @@ export class Engine {
    * can't be taken away is told; it is nobody's from now on.
    */
   async performRemoval(step: Pick<Step, 'what' | 'claims' | 'done' | 'after'>): Promise<void> {
+    if (this.failure !== undefined) throw this.failure
     const { remove } = this.ledger.claim(step.claims)
     try {
       await this.store.commit([...step.done, ...((await step.after?.()) ?? [])])

@@ -107,6 +107,7 @@ export class Life {
       restoreKeeper: () => this.#spend(() => inner.restoreKeeper()),
       settled: () => inner.settled(),
       // The machine outlives the engine.
+      failed: inner.failed,
       close: async () => {},
     }
   }

@@ -1,6 +1,6 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import { eventfd, raiseEvent } from '../../kernel/linux/service/index.ts'
-import type { LoopOptions, LoopOrder, LoopReport } from './messages.ts'
+import { LOOP_IS_OVER, type LoopOptions, type LoopOrder, type LoopReport } from './messages.ts'
 
 /** The main thread's line to the loop, which it starts. */
 export class LoopLine {
@@ -27,7 +27,11 @@ export class LoopLine {
       name: 'cnm resolver',
     })
     worker.on('error', onExit)
-    worker.on('exit', () => onExit(undefined))
+    worker.on('exit', (code) => {
+      onExit(
+        code === LOOP_IS_OVER ? undefined : new Error(`its thread has ended with status ${code}`),
+      )
+    })
     port1.on('message', onReport)
   }
 

@@ -3,6 +3,9 @@ import type { RelayResource, ResolverResource, ZoneResource } from '../../kernel
 import type { QueryEvent } from '../../kernel/kernel.ts'
 import type { TallyNumbers } from './tally.ts'
 
+/** The status of the loop's thread when it has ended as it should: one that is ended from elsewhere has 0 or 1. */
+export const LOOP_IS_OVER = 100
+
 /** What the loop's thread is given. */
 export interface LoopOptions {
   /** To the main thread; whoever sends something to the loop writes to `wakeFd` afterwards. */

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { resolve } from 'node:path'
+import { CnmError } from '../../base/errors.ts'
 import { EventStreams } from '../../base/event-streams.ts'
 import type {
   AdoptedNamespace,
@@ -81,15 +82,32 @@ export async function linuxKernel(options: LinuxKernelOptions = {}): Promise<Lin
     ...(host === undefined ? {} : { host }),
     ...(keeper === undefined ? {} : { keeper }),
   }
-  const { thread, ready } = await KernelThread.start(threadOptions, (message) =>
-    background.publish([{ type: 'problem', message }]),
-  )
-  const background: Background = new Background({ host, rulesetPort: rulesetPort.memory }, (fd) => {
-    // One that is closed changes nothing any more.
-    thread.call('listening', fd).catch(() => {})
+  const failure = new Failure()
+  const onDeath = (death: CnmError) => failure.tell(death)
+  const { thread, ready } = await KernelThread.start(threadOptions, {
+    onProblem: (message) => background.publish([{ type: 'problem', message }]),
+    onDeath,
   })
+  const background: Background = new Background(
+    { host, rulesetPort: rulesetPort.memory },
+    {
+      onListening: (fd) => {
+        // One that is closed changes nothing any more.
+        thread.call('listening', fd).catch(() => {})
+      },
+      onDeath,
+    },
+  )
   background.delete({ links: ready.condemned, namespaces: [] })
-  return new ThreadedKernel(thread, background, keeper)
+  return new ThreadedKernel(thread, background, keeper, failure)
+}
+
+/** The first death of a thread, if there is one. */
+class Failure {
+  tell: (death: CnmError) => void = () => {}
+  readonly happened = new Promise<CnmError>((resolve) => {
+    this.tell = resolve
+  })
 }
 
 class ThreadedKernel implements LinuxKernel {
@@ -98,11 +116,25 @@ class ThreadedKernel implements LinuxKernel {
   readonly #queries: EventStreams<QueryEvent>
   readonly #late: LateNames
   readonly #keeper: KeeperWatch | undefined
+  readonly failed: Promise<CnmError>
+  #failure: CnmError | undefined
   #closing: Promise<void> | undefined
 
-  constructor(thread: KernelThread, background: Background, keeper: KeeperProgram | undefined) {
+  constructor(
+    thread: KernelThread,
+    background: Background,
+    keeper: KeeperProgram | undefined,
+    failure: Failure,
+  ) {
     this.#thread = thread
     this.#background = background
+    this.failed = failure.happened
+    // One thread is of no use without the other.
+    this.failed.then((death) => {
+      this.#failure = death
+      this.#quieten()
+      background.end(death)
+    })
     const onCount = (count: number) => {
       if (this.#keeper !== undefined) this.#keeper.log = count > 0
     }
@@ -256,12 +288,18 @@ class ThreadedKernel implements LinuxKernel {
   }
 
   async #close(): Promise<void> {
+    this.#quieten()
+    await this.#thread.close(this.#failure ?? new CnmError('CLOSED', 'the kernel is closed'))
+    // What is left to be deleted has no effect: the next engine does it.
+    await this.#background.settled().catch(() => {})
+    await this.#background.close()
+  }
+
+  /** Nothing more is heard of the keeper. */
+  #quieten(): void {
     this.#keeper?.close()
     this.#late.close()
     this.#queries.end()
-    await this.#thread.close()
-    await this.#background.settled()
-    await this.#background.close()
   }
 }
 

@@ -1,12 +1,15 @@
 import { Worker } from 'node:worker_threads'
+import type { CnmError } from '../../base/errors.ts'
 import type { Command } from '../kernel.ts'
 import type { NamespaceRef } from '../resource.ts'
 import type { Ended } from './operations.ts'
 import { fromWire, type WireError } from './wire-error.ts'
+import { onWorkerDeath } from './worker-end.ts'
 
 /** A program that has this process's own 0, 1 and 2. */
 export interface StartedProgram {
   readonly pid: number
+  /** Rejects only if the thread that waits for it dies first. */
   readonly ended: Promise<Ended>
   kill(signal: NodeJS.Signals): void
 }
@@ -32,9 +35,15 @@ export class ProgramThread {
     execArgv: [],
     name: 'cnm program',
   })
+  readonly #death: Promise<CnmError>
+  #isClosed = false
 
   constructor() {
     this.#worker.unref()
+    const what = 'the thread that starts programs'
+    this.#death = new Promise((resolve) => {
+      onWorkerDeath(this.#worker, { what, wanted: () => this.#isClosed }, resolve)
+    })
   }
 
   /**
@@ -50,16 +59,23 @@ export class ProgramThread {
     worker.ref()
     return new Promise((resolve, reject) => {
       let tell: (ended: Ended) => void = () => {}
-      const ended = new Promise<Ended>((told) => {
+      let fail: (death: CnmError) => void = () => {}
+      const ended = new Promise<Ended>((told, failed) => {
         tell = told
+        fail = failed
       })
+      // Nobody has to listen.
+      ended.catch(() => {})
       const kill = (signal: NodeJS.Signals) => worker.postMessage(signal)
       worker.on('message', (reply: ProgramReply) => {
         if ('pid' in reply) resolve({ pid: reply.pid, ended, kill })
         else if ('ended' in reply) tell(reply.ended)
         else reject(fromWire(reply.error))
       })
-      worker.on('error', reject)
+      this.#death.then((death) => {
+        reject(death)
+        fail(death)
+      })
       const request: ProgramRequest = { namespace, command }
       worker.postMessage(request)
     })
@@ -67,6 +83,7 @@ export class ProgramThread {
 
   /** Ends the thread; a program that is still running goes on. */
   async close(): Promise<void> {
+    this.#isClosed = true
     await this.#worker.terminate()
   }
 }

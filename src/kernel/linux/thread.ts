@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { CnmError } from '../../base/errors.ts'
+import type { CnmError } from '../../base/errors.ts'
 import type { Command } from '../kernel.ts'
 import type { NamespaceRef } from '../resource.ts'
 import type {
@@ -12,10 +12,18 @@ import type {
   ThreadOptions,
 } from './operations.ts'
 import { fromWire } from './wire-error.ts'
+import { onWorkerDeath } from './worker-end.ts'
 
 interface Pending<T> {
   resolve(value: T): void
   reject(error: Error): void
+}
+
+export interface ThreadEvents {
+  /** What went wrong there that is no answer to anything. */
+  onProblem(message: string): void
+  /** It has ended without having been closed; whoever waits for it is refused after that. */
+  onDeath(death: CnmError): void
 }
 
 let prepared: KernelThread | undefined
@@ -30,7 +38,7 @@ export class KernelThread {
   readonly #answers = new Map<number, Pending<unknown>>()
   readonly #programs = new Map<number, Pending<Ended>>()
   readonly #over: Promise<void>
-  #onProblem: (message: string) => void = () => {}
+  #tell: ThreadEvents = { onProblem: () => {}, onDeath: () => {} }
   #lastId = 0
   #closed: CnmError | undefined
 
@@ -39,10 +47,14 @@ export class KernelThread {
     const worker = new Worker(url, { execArgv: [], name: 'cnm kernel' })
     this.#worker = worker
     worker.on('message', (reply: Reply) => this.#receive(reply))
-    worker.on('error', (error) => this.#end(error))
+    const wanted = () => this.#closed !== undefined
+    onWorkerDeath(worker, { what: 'the kernel thread', wanted }, (death) => {
+      this.#closed = death
+      this.#tell.onDeath(death)
+    })
     this.#over = new Promise((resolve) => {
       worker.on('exit', () => {
-        this.#end()
+        this.#refuse()
         resolve()
       })
     })
@@ -54,17 +66,14 @@ export class KernelThread {
     prepared ??= new KernelThread()
   }
 
-  /**
-   * Resolves when the thread is in its namespace, with what it found there. `onProblem`: what went wrong
-   * there that is no answer to anything.
-   */
+  /** Resolves when the thread is in its namespace, with what it found there. */
   static async start(
     options: ThreadOptions,
-    onProblem: (message: string) => void,
+    tell: ThreadEvents,
   ): Promise<{ readonly thread: KernelThread; readonly ready: Ready }> {
     const thread = prepared ?? new KernelThread()
     prepared = undefined
-    thread.#onProblem = onProblem
+    thread.#tell = tell
     const ready = await thread.#send<Ready>(0, options)
     return { thread, ready }
   }
@@ -98,10 +107,10 @@ export class KernelThread {
     }
   }
 
-  /** What was asked before is still answered. Programs go on running. Idempotent. */
-  async close(): Promise<void> {
+  /** What was asked before is still answered, and whatever else is refused. Programs go on running. Idempotent. */
+  async close(reason: CnmError): Promise<void> {
     if (this.#closed === undefined) {
-      this.#closed = new CnmError('CLOSED', 'the kernel is closed')
+      this.#closed = reason
       this.#worker.ref()
       this.#worker.postMessage(undefined)
     }
@@ -119,7 +128,7 @@ export class KernelThread {
   }
 
   #receive(reply: Reply): void {
-    if ('problem' in reply) this.#onProblem(reply.problem)
+    if ('problem' in reply) this.#tell.onProblem(reply.problem)
     else if ('program' in reply) {
       this.#programs.get(reply.program)?.resolve(reply.ended)
       this.#programs.delete(reply.program)
@@ -137,12 +146,10 @@ export class KernelThread {
     else if (this.#closed === undefined) this.#worker.unref()
   }
 
-  #end(cause?: Error): void {
-    this.#closed ??= new CnmError('CLOSED', `the kernel thread has died: ${cause?.message}`, {
-      cause,
-    })
+  /** Nothing is answered any more. */
+  #refuse(): void {
     for (const map of [this.#answers, this.#programs]) {
-      for (const { reject } of map.values()) reject(this.#closed)
+      for (const { reject } of map.values()) reject(this.#closed!)
       map.clear()
     }
   }

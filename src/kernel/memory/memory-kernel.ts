@@ -23,6 +23,8 @@ export interface MemoryKernel extends Kernel, OthersHands {
   failAt(k: number): void
   /** Steps since the last `failAt`: changes of the machine, and questions to it. */
   steps(): number
+  /** It ends by itself, as the real one does when a thread of it dies. */
+  fail(error: CnmError): void
 }
 
 export interface MemoryKernelOptions {
@@ -40,8 +42,14 @@ export function memoryKernel(options: MemoryKernelOptions = {}): MemoryKernel {
   const queries = new EventStreams<QueryEvent>()
   const watchers = new Set<() => void>()
   let isClosed = false
+  let failure: CnmError | undefined
+  let tellFailure: (error: CnmError) => void = () => {}
+  const failed = new Promise<CnmError>((resolve) => {
+    tellFailure = resolve
+  })
 
   function assertOpen(): void {
+    if (failure !== undefined) throw failure
     if (isClosed) throw new CnmError('CLOSED', 'the memory kernel is closed')
   }
 
@@ -66,10 +74,22 @@ export function memoryKernel(options: MemoryKernelOptions = {}): MemoryKernel {
     }
   }
 
+  function end(): void {
+    streams.end()
+    queries.end()
+    for (const look of watchers) look()
+  }
+
   async function gone(...[namespace, signal]: Parameters<Kernel['gone']>): Promise<void> {
     await new Promise<void>((resolve) => {
       const look = () => {
-        if (!isClosed && !signal.aborted && machine.find(namespace) !== undefined) return
+        if (
+          !isClosed &&
+          failure === undefined &&
+          !signal.aborted &&
+          machine.find(namespace) !== undefined
+        )
+          return
         watchers.delete(look)
         signal.removeEventListener('abort', look)
         resolve()
@@ -111,11 +131,15 @@ export function memoryKernel(options: MemoryKernelOptions = {}): MemoryKernel {
     },
     restoreKeeper: async () => assertOpen(),
     settled: async () => assertOpen(),
+    failed,
+    fail(error) {
+      failure = error
+      tellFailure(error)
+      end()
+    },
     async close() {
       isClosed = true
-      streams.end()
-      queries.end()
-      for (const look of watchers) look()
+      end()
     },
   }
 }

@@ -7,12 +7,20 @@ import type { Forgotten } from '../apply/plan.ts'
 import { close, eventfd, raiseEvent } from '../ffi/file.ts'
 import type { Doomed } from '../operations.ts'
 import { fromWire } from '../wire-error.ts'
+import { onWorkerDeath } from '../worker-end.ts'
 import type { BackgroundOptions, Command, Report } from './messages.ts'
 
 /** So much may wait to be deleted before removing waits, too: deleting is slower than making. */
 const MOST_WAITING = 256
 /** For those who don't read them. */
 const MOST_EVENTS = 100_000
+
+export interface BackgroundEvents {
+  /** Told of the socket on which changes of the ruleset are heard, once there is one. */
+  onListening(fd: number): void
+  /** The thread has ended without having been closed; whoever waits for it is refused after that. */
+  onDeath(death: CnmError): void
+}
 
 interface Waiting {
   resolve(): void
@@ -25,7 +33,7 @@ interface Waiting {
  */
 export class Background {
   readonly #options: Pick<BackgroundOptions, 'host' | 'rulesetPort'>
-  readonly #onListening: (fd: number) => void
+  readonly #tell: BackgroundEvents
   readonly #streams = new EventStreams<KernelEvent>(undefined, {
     most: MOST_EVENTS,
     afterLoss: (_, next) => [{ type: 'resync' }, next],
@@ -38,13 +46,9 @@ export class Background {
   #lastId = 0
   #closed: CnmError | undefined
 
-  /** `onListening`: told of the socket on which changes of the ruleset are heard, once there is one. */
-  constructor(
-    options: Pick<BackgroundOptions, 'host' | 'rulesetPort'>,
-    onListening: (fd: number) => void,
-  ) {
+  constructor(options: Pick<BackgroundOptions, 'host' | 'rulesetPort'>, tell: BackgroundEvents) {
     this.#options = options
-    this.#onListening = onListening
+    this.#tell = tell
   }
 
   /** Deletes these by and by. */
@@ -126,7 +130,7 @@ export class Background {
 
   /** Idempotent. */
   async close(): Promise<void> {
-    this.#end()
+    this.end(new CnmError('CLOSED', 'the kernel is closed'))
     await this.#thread?.stop()
   }
 
@@ -148,7 +152,10 @@ export class Background {
     this.#thread ??= new Thread(
       this.#options,
       (report) => this.#receive(report),
-      (error) => this.#end(error),
+      (death) => {
+        this.#tell.onDeath(death)
+        this.end(death)
+      },
     )
     this.#thread.send(command)
   }
@@ -156,7 +163,7 @@ export class Background {
   #receive(report: Report): void {
     switch (report.type) {
       case 'listening':
-        this.#onListening(report.fd)
+        this.#tell.onListening(report.fd)
         break
       case 'events':
         this.#streams.publish(report.events)
@@ -181,13 +188,9 @@ export class Background {
     }
   }
 
-  #end(cause?: Error): void {
-    this.#closed ??=
-      cause === undefined
-        ? new CnmError('CLOSED', 'the kernel is closed')
-        : new CnmError('CLOSED', `the kernel's background thread has died: ${cause.message}`, {
-            cause,
-          })
+  /** Streams end, and whoever waits is refused, as everything is from now on; what is to be deleted still is. */
+  end(reason: CnmError): void {
+    this.#closed ??= reason
     this.#streams.end()
     const waiting = [this.#ends.values(), this.#rooms.keys(), this.#forgetting.values()]
     for (const { reject } of waiting.flatMap((each) => [...each])) reject(this.#closed)
@@ -215,7 +218,7 @@ export class Background {
 // enough: it could be asleep again before it is told to end.
 const running = new Set<Thread>()
 process.on('exit', () => {
-  for (const thread of running) thread.send({ type: 'stop' })
+  for (const thread of running) thread.stop()
 })
 
 /** The Worker, and the descriptor that wakes it. */
@@ -223,11 +226,12 @@ class Thread {
   readonly #wakeFd = eventfd()
   readonly #worker: Worker
   readonly #over: Promise<void>
+  #isStopping = false
 
   constructor(
     given: Pick<BackgroundOptions, 'host' | 'rulesetPort'>,
     onReport: (report: Report) => void,
-    onDeath: (error: Error) => void,
+    onDeath: (death: CnmError) => void,
   ) {
     const options: BackgroundOptions = { ...given, wakeFd: this.#wakeFd }
     this.#worker = new Worker(new URL('./background-worker.js', import.meta.url), {
@@ -237,7 +241,8 @@ class Thread {
     })
     running.add(this)
     this.#worker.on('message', onReport)
-    this.#worker.on('error', onDeath)
+    const wanted = () => this.#isStopping
+    onWorkerDeath(this.#worker, { what: "the kernel's background thread", wanted }, onDeath)
     this.#over = new Promise((resolve) => {
       this.#worker.on('exit', () => {
         running.delete(this)
@@ -260,6 +265,7 @@ class Thread {
   }
 
   async stop(): Promise<void> {
+    this.#isStopping = true
     if (running.has(this)) {
       this.hold(true)
       this.send({ type: 'stop' })

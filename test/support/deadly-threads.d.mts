@@ -1,0 +1,1 @@
+export function endThread(name: string, way: string): void
