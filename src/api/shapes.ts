@@ -44,6 +44,7 @@ export const NetworkShape = Type.Object({
   runtime: Type.Optional(Type.String()),
   number: Type.Optional(Type.Integer({ minimum: 1, maximum: 0xfeff })),
   dnsServers: Type.Optional(Servers),
+  warnings: Type.Optional(Type.Array(Type.String())),
 })
 
 const Ports = Type.Object({ from: Type.Integer(), to: Type.Integer() })

@@ -21,6 +21,8 @@ export interface NetworkDriver {
    * Unknown keys and bad values: INVALID_OPTION, naming the key. What depends on the host and must not
    * change later (an MTU, who owns a bridge) is decided here and becomes part of the options.
    */
+  /** Absent: its networks may overlap with nothing of the host's. */
+  sharedWithHost?(network: NetworkSpec): SharedWithHost
   parseOptions(options: RawOptions, network: NetworkPlan, view: HostView): ParsedOptions
 
   /**
@@ -109,6 +111,16 @@ export interface NetworkSpec {
   readonly ipv4?: Subnet
   readonly ipv6?: Subnet
   readonly options: DriverOptions
+}
+
+/** What of the host's own addresses and routes a network may overlap with. */
+export interface SharedWithHost {
+  /** A link of the host's that is the network's: what is on it isn't taken away from anybody. */
+  readonly link?: string
+  /** Families in which the host has no address and no route on it, so that nothing is taken away. */
+  readonly apart?: readonly (4 | 6)[]
+  /** The user has said so. */
+  readonly everything: boolean
 }
 
 export interface Subnet {

@@ -190,8 +190,12 @@ export interface HostView {
   readonly reservedPorts: readonly PortRange[]
   /** Families whose forwarded packets pass a chain DOCKER-USER (a ConsentResource can be added). */
   readonly dockerUser: readonly ('ip' | 'ip6')[]
-  /** What the host's own resolv.conf says besides its servers. */
-  readonly resolver: { readonly search: readonly string[]; readonly options: readonly string[] }
+  /** What the host's own resolv.conf says. `servers`: those that can be read; absent: none. */
+  readonly resolver: {
+    readonly search: readonly string[]
+    readonly options: readonly string[]
+    readonly servers?: readonly IpAddress[]
+  }
 }
 
 /** As the link sees it: what the host's end of a veth has received, its sandbox has sent. */

@@ -10,7 +10,6 @@ import type { SubnetOptions } from '../api/options.ts'
 import { CnmError } from '../base/errors.ts'
 import type { ParsedOptions } from '../driver/driver.ts'
 import type { Ipam, PoolId } from '../ipam/ipam.ts'
-import type { HostView } from '../kernel/kernel.ts'
 import type { NetworkRecord, PoolRecord } from './records.ts'
 import type { NetworkState } from './state.ts'
 
@@ -90,15 +89,15 @@ export interface PoolRequest {
   readonly name: string
   /** Whether a gateway is taken where none is named. */
   readonly hasGateway: boolean
-  /** The host's, for a subnet to keep clear of. */
-  readonly routes: HostView['routes']
+  /** For a subnet that is chosen to keep clear of. */
+  readonly avoid: readonly Prefix[]
 }
 
 /** A pool with its gateway and auxiliary addresses; a failure in the middle gives everything back. */
 export async function takePool(
   ipam: Ipam,
   wanted: WantedSubnet,
-  { name, hasGateway, routes }: PoolRequest,
+  { name, hasGateway, avoid }: PoolRequest,
 ): Promise<TakenPool> {
   const holder = `network "${name}"`
   const { family, subnet, range } = wanted
@@ -107,7 +106,7 @@ export async function takePool(
     holder,
     ...(subnet ? { subnet } : {}),
     ...(range ? { range } : {}),
-    avoid: routes.map(({ destination }) => destination),
+    avoid,
   })
   try {
     for (const [name, address] of Object.entries(wanted.auxAddresses ?? {})) {
@@ -153,7 +152,7 @@ export async function retakePools(
     ] as const) {
       const pool = network[key]
       if (pool === undefined) continue
-      const request = { name: network.name, hasGateway: false, routes: [] }
+      const request = { name: network.name, hasGateway: false, avoid: [] }
       const taken = await takePool(ipam, { family, ...pool }, request)
       pools[key] = taken.id
     }

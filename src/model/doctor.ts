@@ -7,6 +7,7 @@ import { type Drift, findDrift, mend, orphanText } from './drift.ts'
 import { type Engine, put } from './engine.ts'
 import { explain } from './explain.ts'
 import { limitedEndpoints } from './flow-limits.ts'
+import { hostOverlaps } from './host-overlap.ts'
 import type { Losses } from './losses.ts'
 import { mendDifferences, mendOthers } from './mend-all.ts'
 import { isPredefined } from './networks.ts'
@@ -18,7 +19,8 @@ export interface Finding {
    * somebody has all mended, and is done with thereby. `blocked`: others'
    * rules stop packets of ours. `shadowed`: a process of the host listens at a published port and
    * doesn't hear what comes in there. `crowded`: a table that all share is nearly full.
-   * `limited`: an endpoint begins more flows than it may.
+   * `limited`: an endpoint begins more flows than it may. `overlap`: the host uses addresses of a
+   * network's subnet.
    */
   readonly kind:
     | 'missing'
@@ -29,6 +31,7 @@ export interface Finding {
     | 'shadowed'
     | 'crowded'
     | 'limited'
+    | 'overlap'
   /** One sentence, in the words of `ip` and `nft`. */
   readonly detail: string
   readonly mended: boolean
@@ -69,6 +72,9 @@ export async function doctor(engine: Engine, losses: Losses, fix: boolean): Prom
         (detail): Finding => ({ kind: 'lost', detail, mended: false }),
       ),
       ...losses.findings(fix),
+      ...(await hostOverlaps(engine)).map(
+        (detail): Finding => ({ kind: 'overlap', detail, mended: false }),
+      ),
       ...(await blocked(engine)),
       ...(await shadowed(engine)),
       ...(await limited(engine)),

@@ -3,7 +3,9 @@ import type { MacAddress } from '../address/mac.ts'
 import { CnmError } from '../base/errors.ts'
 import type { NetworkId } from '../base/id.ts'
 import type { Pool, PoolId } from '../ipam/ipam.ts'
+import type { HostView } from '../kernel/kernel.ts'
 import type { Engine } from './engine.ts'
+import { avoided, isBridgesOwn, refuseHostOverlap, refuseUnusable } from './host-overlap.ts'
 import { queueKeys } from './networks.ts'
 import type { NetworkState } from './state.ts'
 
@@ -18,6 +20,8 @@ export interface WantedPool {
   /** Absent: any that is free. */
   readonly subnet?: Prefix
   readonly range?: Prefix
+  /** It may overlap with what the host uses. */
+  readonly hostOverlap?: boolean
 }
 
 export interface WantedAddress {
@@ -65,7 +69,9 @@ export class Holdings {
     return this.#engine.queue.run(queueKeys, async () => {
       const { subnet } = wanted
       if (subnet !== undefined) await this.#dropPool(subnet)
-      return this.#takePool(wanted)
+      const view = await this.#engine.lookAgain()
+      if (subnet !== undefined) this.#check(subnet, wanted, view)
+      return this.#takePool(wanted, view)
     })
   }
 
@@ -79,7 +85,8 @@ export class Holdings {
     const network = this.#networkOf(pool.subnet)
     if (network !== undefined) return this.#ofNetwork(network, pool.subnet, wanted)
     if (!this.#pools.has(pool.subnet)) {
-      await this.requestPool({ family: familyOf(pool.subnet), ...pool })
+      // Whether it overlaps with the host was asked when it was first requested.
+      await this.requestPool({ family: familyOf(pool.subnet), ...pool, hostOverlap: true })
     }
     return this.#ofPool(pool.subnet, wanted)
   }
@@ -117,15 +124,22 @@ export class Holdings {
     return this.#engine.ipam('local')
   }
 
-  async #takePool(wanted: WantedPool): Promise<HeldPool> {
-    const { family, subnet, range } = wanted
-    const { routes } = await this.#engine.lookAgain()
+  #check(subnet: Prefix, { hostOverlap }: WantedPool, view: HostView): void {
+    if (this.#networkOf(subnet) !== undefined) return
+    const holder = `a network that ${this.#runtime} is about to make`
+    refuseUnusable(holder, subnet)
+    // Whether that bridge is adopted is said, and looked at, when the network is made.
+    const everything = hostOverlap === true || isBridgesOwn(subnet, view)
+    refuseHostOverlap(holder, subnet, view, { everything })
+  }
+
+  async #takePool({ family, subnet, range }: WantedPool, view: HostView): Promise<HeldPool> {
     const pool: Pool = await this.#ipam.requestPool({
       family,
       ...(subnet ? { subnet } : {}),
       ...(range ? { range } : {}),
       holder: `a network that ${this.#runtime} is about to make`,
-      avoid: routes.map(({ destination }) => destination),
+      avoid: avoided(view),
     })
     const held: HeldPool = { subnet: pool.subnet, ...(range ? { range } : {}) }
     this.#pools.set(pool.subnet, { ...held, id: pool.id, timer: this.#poolTimer(pool.subnet) })

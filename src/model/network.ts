@@ -34,9 +34,13 @@ export class Network {
     return this.#record.name
   }
 
-  /** All that is known of it. Errors: NETWORK_NOT_FOUND once it is deleted. */
-  inspect(): NetworkRecord {
-    const record = this.#record
+  /**
+   * All that is known of it. `warnings`: what was doubtful when it was made, until the engine ends. Errors:
+   * NETWORK_NOT_FOUND once it is deleted.
+   */
+  inspect(): NetworkRecord & { readonly warnings?: readonly string[] } {
+    const { warnings } = this.#engine.state.networks.need(this.id)
+    const record = { ...this.#record, ...(warnings === undefined ? {} : { warnings }) }
     const { hiddenOptions } = this.#engine.driver(record.driver)
     if (hiddenOptions === undefined) return record
     const shown = Object.entries(record.options).filter(([key]) => !hiddenOptions.includes(key))

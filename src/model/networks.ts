@@ -12,6 +12,14 @@ import { forgetIdle, watchUnused } from './collect.ts'
 import { callAll, hooksOf } from './driver-hooks.ts'
 import { drop, type Engine, put } from './engine.ts'
 import { followPlugins } from './follow-plugins.ts'
+import {
+  avoided,
+  hostOverlapWarnings,
+  isOnHost,
+  refuseHostOverlap,
+  refuseUnusable,
+  sharedWithHost,
+} from './host-overlap.ts'
 import { refuseOverlap } from './kept-addresses.ts'
 import { parseServers } from './name-options.ts'
 import { networkSpec } from './plan.ts'
@@ -174,7 +182,7 @@ async function plan(
   options: Parsed,
   view: HostView,
   signal: AbortSignal | undefined,
-): Promise<Pick<NetworkState, 'record' | 'pools'>> {
+): Promise<Pick<NetworkState, 'record' | 'pools' | 'warnings'>> {
   const driver = engine.driver(draft.driver)
   const ipam = engine.ipam(draft.ipam)
   const subnets = parseSubnets(options.name, options.subnets ?? [])
@@ -184,6 +192,9 @@ async function plan(
   const auxAddresses = { ...subnets.ipv4?.auxAddresses, ...subnets.ipv6?.auxAddresses }
   const network = { name, internal, ...families, auxAddresses }
   const parsed = driver.parseOptions(options.options ?? {}, network, view)
+  const onHost = isOnHost(engine, draft)
+  const warnings: string[] = []
+  const shared = sharedWithHost(engine, { ...draft, options: parsed.options })
   const bare = await withoutGateways(engine, draft, parsed, signal)
   const pools: { ipv4?: NetworkState['pools']['ipv4']; ipv6?: NetworkState['pools']['ipv6'] } = {}
   const records: { ipv4?: NetworkRecord['ipv4']; ipv6?: NetworkRecord['ipv6'] } = {}
@@ -195,10 +206,15 @@ async function plan(
       if (!families[key]) continue
       const wanted = wantedSubnet(family, subnets[key], parsed[key], name)
       const hasGateway = !bare.includes(family)
-      const taken = await takePool(ipam, wanted, { name, hasGateway, routes: view.routes })
+      if (onHost && wanted.subnet !== undefined) refuseUnusable(`network "${name}"`, wanted.subnet)
+      const taken = await takePool(ipam, wanted, { name, hasGateway, avoid: avoided(view) })
       pools[key] = taken.id
       records[key] = taken.record
       if (ipam.addresses !== false) refuseOverlap(engine, draft, taken.record)
+      if (!onHost) continue
+      refuseUnusable(`network "${name}"`, taken.record.subnet)
+      refuseHostOverlap(`network "${name}"`, taken.record.subnet, view, shared)
+      warnings.push(...hostOverlapWarnings(taken.record.subnet, view))
     }
   } catch (error) {
     await releasePools(ipam, pools)
@@ -210,7 +226,7 @@ async function plan(
     ...records,
     ...(dnsServers.length === 0 ? {} : { dnsServers }),
   }
-  return { record, pools }
+  return { record, pools, ...(warnings.length === 0 ? {} : { warnings }) }
 }
 
 /** Without what only the driver can say. */

@@ -13,6 +13,8 @@ export interface NetworkState {
   readonly resources: readonly Resource[]
   /** MACs that users gave, by the addresses with which they were last used. */
   readonly givenMacs: Map<IpAddress, MacAddress>
+  /** What was doubtful when it was made; not recorded. */
+  readonly warnings?: readonly string[]
 }
 
 /** Everything known, by id and name. What is there only as an intent (`creating`) holds its name already. */

@@ -105,7 +105,7 @@ describe.each(threads)('a daemon of which the thread "%s" ends by %s', (name, wa
   it('says so in one line and ends with a status of its own; another takes over', async () => {
     await using host = await throwAwayHost()
     const env = { NODE_OPTIONS: `--import=${preload}`, CNM_TEST_THREAD: `${name}:${way}` }
-    const daemon = await new DaemonProcess(host, [], { env }).ready()
+    const daemon = await new DaemonProcess(host, [], { env, timeoutMs: 170_000 }).ready()
     await daemon.ask('POST /v1/networks', { name: 'web', subnets: ['10.7.0.0/24'] })
     await daemon.ask('POST /v1/sandboxes', { name: 'box', connect: [{ network: 'web' }] })
     const keeper = await keeperPid(host)

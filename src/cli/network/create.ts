@@ -18,6 +18,7 @@ interface Flags extends ClientFlags {
   readonly opt: Pairs
   readonly ipamDriver?: string
   readonly dns: readonly string[]
+  readonly allowHostOverlap?: boolean
 }
 
 export function createCommand(): Command {
@@ -56,18 +57,24 @@ function withAddressOptions(command: Command): Command {
     .option('--no-ipv4', 'without IPv4')
     .option('--ipv6', 'with IPv6 (default: only with an IPv6 subnet)')
     .option('--no-ipv6', 'without IPv6')
+    .option(
+      '--allow-host-overlap',
+      'even if the host uses addresses of the subnet itself (as -o hostOverlap=true)',
+    )
     .option('--ipam-driver <driver>', 'who hands out addresses (default: local)')
 }
 
 async function create(name: string, flags: Flags): Promise<number> {
   const { driver, internal, label, opt, ipv4, ipv6, ipamDriver, dns, json } = flags
   const subnets = subnetOptions(flags)
+  const options = { ...opt, ...(flags.allowHostOverlap ? { hostOverlap: 'true' } : {}) }
   return withDaemon(flags, async (cnm) => {
     const network = await cnm.createNetwork({
       name,
       ...given({ driver, internal, subnets, ipv4, ipv6, dns }),
-      ...given({ labels: label, options: opt, ipam: ipamDriver }),
+      ...given({ labels: label, options, ipam: ipamDriver }),
     })
+    for (const each of network.info.warnings ?? []) process.stderr.write(`warning: ${each}\n`)
     if (json) printJson(network.info)
     else printLine(network.id)
   })

@@ -16,7 +16,7 @@ import { flowLimitElements, flowLimitOfRest } from '../../firewall/flow-limits.t
 import { senderElements } from '../../firewall/senders.ts'
 import type { HostView } from '../../kernel/kernel.ts'
 import type { AddressResource, Resource } from '../../kernel/resource.ts'
-import type { EndpointSpec, NetworkDriver, NetworkSpec, Subnet } from '../driver.ts'
+import type { EndpointSpec, NetworkDriver, NetworkSpec, SharedWithHost, Subnet } from '../driver.ts'
 import { attachment, hasIpv6, noAddress } from './attachment.ts'
 import { consents } from './consents.ts'
 import { bridgeForwarding, outward, uplinkForwarding } from './forwarding.ts'
@@ -51,11 +51,24 @@ export function bridge(): NetworkDriver {
     },
     hiddenOptions: ['own', 'ownAddress4', 'ownAddress6'] satisfies (keyof BridgeOptions)[],
     parseOptions: parseBridgeOptions,
+    sharedWithHost,
     describeHost,
     describeNetwork,
     describeEndpoint,
     hostAddresses,
     attachment,
+  }
+}
+
+function sharedWithHost(network: NetworkSpec): SharedWithHost {
+  const { own, bridge, hostOverlap, inhibit4, gatewayMode4, gatewayMode6 } = optionsOf(network)
+  return {
+    everything: hostOverlap,
+    apart: [
+      ...(inhibit4 || gatewayMode4 === 'isolated' ? [4 as const] : []),
+      ...(gatewayMode6 === 'isolated' ? [6 as const] : []),
+    ],
+    ...(own || bridge === undefined ? {} : { link: bridge }),
   }
 }
 

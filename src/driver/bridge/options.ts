@@ -35,6 +35,8 @@ export interface BridgeOptions {
   readonly vlan: boolean
   /** How many flows a second an endpoint may begin; 0: any number. */
   readonly newFlowsPerSecond: number
+  /** Its subnets may overlap with what the host uses. */
+  readonly hostOverlap: boolean
   readonly prefix: string
   readonly gatewayMode4: GatewayMode
   readonly gatewayMode6: GatewayMode
@@ -62,6 +64,7 @@ const defaults = {
   masquerade: true,
   vlan: false,
   newFlowsPerSecond: 2000,
+  hostOverlap: false,
   prefix: 'eth',
   gatewayMode4: 'nat',
   gatewayMode6: 'nat',
@@ -98,6 +101,7 @@ const readers = {
   masquerade: read.flag,
   vlan: read.flag,
   newFlowsPerSecond: (given: read.Given) => read.wholeNumber(given, 0, 1_000_000),
+  hostOverlap: read.flag,
   prefix: read.linkPrefix,
   gatewayMode4: (given: read.Given) => read.oneOf(given, modes),
   gatewayMode6: (given: read.Given) => read.oneOf(given, modes),

@@ -259,3 +259,20 @@ it('knows its pools after a restart, though they are in no record', async () => 
   const { body } = await docker.ask('IpamDriver.RequestPool', space)
   expect(body.PoolID).not.toBe(PoolID)
 })
+
+it('refuses a subnet that the host uses, before there is a network, unless it is told to', async () => {
+  await using docker = await Caller.start()
+  const refused = { ...space, Pool: '198.51.100.0/25' }
+  const { status, body } = await docker.ask('IpamDriver.RequestPool', refused)
+  expect(status).toBeGreaterThanOrEqual(400)
+  expect(body.Err).toContain(`overlaps with the host's address 198.51.100.2/24 on link "uplink"`)
+  const bad = await docker.ask('IpamDriver.RequestPool', { ...space, Pool: '127.1.0.0/16' })
+  expect(bad.body.Err).toContain('loopback')
+  const Options = { hostOverlap: 'true' }
+  const { Pool } = await docker.twice('IpamDriver.RequestPool', { ...refused, Options })
+  const IPv4Data = [{ ...space, Pool, Gateway: '198.51.100.1/25' }]
+  const made = { NetworkID, IPv4Data, IPv6Data: [] }
+  const without = await docker.ask('NetworkDriver.CreateNetwork', { ...made, Options: {} })
+  expect(without.body.Err).toContain('overlaps with the host')
+  await docker.twice('NetworkDriver.CreateNetwork', { ...made, Options: generic(Options) })
+})

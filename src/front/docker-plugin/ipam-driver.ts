@@ -21,11 +21,12 @@ export function ipamDriver(docker: Runtime): Handlers<IpamDriverCalls> {
       GlobalDefaultAddressSpace: 'cnm-global',
     }),
     RequestPool: async ({ Pool, SubPool, Options = {}, V6 = false }) => {
-      refuseUnknown(Options)
+      const hostOverlap = overlapOf(Options)
       const pool = await docker.requestPool({
         family: V6 ? 6 : 4,
         ...(Pool ? { subnet: parsePrefix(Pool) } : {}),
         ...(SubPool ? { range: parsePrefix(SubPool) } : {}),
+        hostOverlap,
       })
       return { PoolID: poolName(pool), Pool: pool.subnet }
     },
@@ -60,11 +61,17 @@ function wantedAddress(address: string | undefined, options: Texts): WantedAddre
   }
 }
 
-function refuseUnknown(options: Texts): void {
-  const [key] = Object.keys(options)
-  if (key === undefined) return
-  throw new CnmError('INVALID_OPTION', `IPAM option "${key}" isn't known`, {
-    details: { option: key },
-    hint: 'this IPAM has no options',
+/** Whether the pool may overlap with what the host uses. */
+function overlapOf({ hostOverlap = 'false', ...others }: Texts): boolean {
+  const [key] = Object.keys(others)
+  const isFlag = hostOverlap === 'true' || hostOverlap === 'false'
+  if (key === undefined && isFlag) return hostOverlap === 'true'
+  const what =
+    key === undefined
+      ? `IPAM option "hostOverlap" is "${hostOverlap}"`
+      : `IPAM option "${key}" isn't known`
+  throw new CnmError('INVALID_OPTION', what, {
+    details: { option: key ?? 'hostOverlap' },
+    hint: 'the one option of this IPAM is hostOverlap=true',
   })
 }

@@ -69,7 +69,10 @@ export function inspectNetwork({ front, query, id }: Call): Answer {
 export async function createNetwork({ front, request, minor }: Call): Promise<Answer> {
   const options = parseNetworkCreate(await readBody(request), minor)
   const network = await front.controller.createNetwork(options)
-  return { status: 201, body: { Id: network.id, Warning: '' } }
+  return {
+    status: 201,
+    body: { Id: network.id, Warning: network.inspect().warnings?.join('\n') ?? '' },
+  }
 }
 
 export async function deleteNetwork({ front, id }: Call): Promise<Answer> {

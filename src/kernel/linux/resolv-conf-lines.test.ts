@@ -23,12 +23,19 @@ describe('a resolv.conf', () => {
     expect(lines(text)).toEqual({
       search: ['a.example', 'b.example'],
       options: ['ndots:2', 'edns0', 'rotate'],
+      servers: ['192.0.2.1'],
     })
   })
 
   it('counts the last of search and domain, as the C library does', () => {
     expect(lines('search a b\ndomain c d\n').search).toEqual(['c'])
     expect(lines('domain c\nsearch a b\n').search).toEqual(['a', 'b'])
+  })
+
+  it('names servers of both families, and what is none says nothing', () => {
+    const text =
+      'nameserver 192.0.2.1\nnameserver\nnameserver fe80::1%eth0\nnameserver fd00::53 x\n'
+    expect(lines(text).servers).toEqual(['192.0.2.1', 'fd00::53'])
   })
 
   it('may be commented, empty, or not there', () => {
