@@ -69,7 +69,10 @@ describe.each(threads)('a controller of which the thread "%s" ends by %s', (name
     const events = cnm.events()[Symbol.asyncIterator]()
     const calls = [
       ...endpoints.map((endpoint, index) => endpoint.unpublish([`${8080 + index}:80`])),
-      ...boxes.map((box) => box.exec(['sleep', '30'])),
+      // They end with the host's folder.
+      ...boxes.map((box) =>
+        box.exec(['sh', '-c', `while [ -d ${rig.host.folder} ]; do sleep 0.1; done`]),
+      ),
       ...boxes.map((box) => box.delete()),
       ...[1, 2, 3].map((n) => cnm.createNetwork({ name: `n${n}` })),
       ...[1, 2, 3].map(() => cnm.createSandbox({ connect: [{ network: 'web' }] })),
