@@ -58,7 +58,11 @@ export interface ControllerOptions {
 export async function createController(options: ControllerOptions): Promise<Controller> {
   const { onClose = async () => {}, idleMs = 60_000, onProblem = warn, ...rest } = options
   const dns = parseDns(options.dns)
-  const engine = new Engine({ coexist: 'auto', ...rest, dns, idleMs, onProblem })
+  const tell = (problem: unknown) => {
+    // What fails from then on fails because of that, which is told.
+    if (engine.failure === undefined) onProblem(problem)
+  }
+  const engine: Engine = new Engine({ coexist: 'auto', ...rest, dns, idleMs, onProblem: tell })
   try {
     const losses = await start(engine)
     for (const detail of losses.all()) onProblem(detail)

@@ -118,10 +118,7 @@ export class Engine {
     this.dns = options.dns
     this.idleMs = options.idleMs
     this.coexist = options.coexist
-    this.onProblem = (problem) => {
-      // What fails from then on fails because of that, which is told.
-      if (this.failure === undefined) options.onProblem(problem)
-    }
+    this.onProblem = options.onProblem
     this.events = new EventBus(options.eventsKept)
     this.drivers = new Map(options.drivers.map((driver) => [driver.name, driver]))
     this.ipams = new Map(options.ipams.map((ipam) => [ipam.name, ipam]))
