@@ -13,8 +13,8 @@ import { type Met, whatIsMet } from '../support/rule-price.ts'
 // CNM_WRITE_DOCS=1 writes it there.
 
 const page = fileURLToPath(new URL('../../docs/design/firewall.md', import.meta.url))
-const begin = '<!-- what test/host/rule-price.test.ts has counted -->\n\n'
-const end = '\n<!-- end of what was counted -->'
+const begin = '<!-- what test/host/rule-price.test.ts has counted -->\n'
+const end = '<!-- end of what was counted -->'
 
 /** Traces what comes to that port, by UDP, from its first hook on. */
 const tracer = (port: number) =>
@@ -125,7 +125,7 @@ function table(rows: readonly Row[]): string {
 }
 
 it('a packet meets what the page on the firewall says, and no more', async () => {
-  const counted = table([...(await rowsOf(0)), ...(await rowsOf(1))])
+  const counted = `\n${table([...(await rowsOf(0)), ...(await rowsOf(1))])}\n`
   const text = await readFile(page, 'utf8')
   const [before, rest = ''] = text.split(begin)
   const [written, ...after] = rest.split(end)
