@@ -9,6 +9,7 @@ interface Flags {
   readonly idleExit?: string
   readonly docker: boolean
   readonly dockerPluginDir?: string
+  readonly handBack?: boolean
 }
 
 export function daemonCommand(): Command {
@@ -30,6 +31,10 @@ export function daemonCommand(): Command {
       '--docker-plugin-dir <dir>',
       'serve dockerd as its network plugin "cnm", at cnm.sock in this folder (default: "/run/docker/plugins", if it is there and --run-dir is not given)',
     )
+    .option(
+      '--hand-back',
+      'prepare the host, with all that runs, for the release before this one, and end',
+    )
     .option('--json', 'errors as JSON')
     .addHelpText(
       'after',
@@ -41,6 +46,9 @@ CNM_RUN_DIR, CNM_LOG_LEVEL, CNM_IDLE_EXIT) and that before the file.
 SIGTERM ends it when the requests that go on have been answered. Sandboxes, their ports and names go on
 without it, also when it is killed, and the next one takes them over.
 
+To go back to the release before: stop the daemon, run "cnm daemon --hand-back" with the same folders, and
+start that release. Sandboxes, names, ports and flows go on meanwhile.
+
 Examples:
   cnm daemon
   cnm daemon --log-level debug --idle-exit 5m
@@ -50,11 +58,12 @@ Examples:
     .action(guarded(daemon))
 }
 
-async function daemon({ config, docker, ...flags }: Flags): Promise<number> {
+async function daemon({ config, docker, handBack, ...flags }: Flags): Promise<number> {
   // Other commands start sooner without it.
-  const { runDaemon } = await import('../linux/daemon.ts')
+  const { runDaemon, runHandBack } = await import('../linux/daemon.ts')
   const { stateDir, runDir, logLevel, idleExit, dockerPluginDir } = flags
-  await runDaemon({
+  const run = handBack ? runHandBack : runDaemon
+  await run({
     ...(config === undefined ? {} : { file: config }),
     // On is only the default: the file may say that it is off.
     flags: { stateDir, runDir, logLevel, idleExit, dockerPluginDir, ...(docker ? {} : { docker }) },

@@ -65,6 +65,27 @@ function ended(failure: CnmError): CnmError {
   return new CnmError('CLOSED', `the daemon ends: ${failure.message}`, { cause: failure })
 }
 
+/**
+ * Takes the host over, and prepares it for the release before this one: `cnm daemon --hand-back`. Errors: those
+ * of `createController`; INVALID_ARGUMENT (the configuration).
+ */
+export async function runHandBack(sources: ConfigSources = {}): Promise<void> {
+  prepareKernel()
+  const config = await readConfig({ ...sources, environment: sources.environment ?? process.env })
+  const [{ createController }, { pino }] = await Promise.all([
+    import('../linux.ts'),
+    import('pino'),
+  ])
+  const log = pino({ level: config.logLevel ?? 'info', base: null }, pino.destination(2))
+  const controller = await createController(engineOptions(config, log))
+  try {
+    await controller.handBack()
+    log.info({}, 'handed back')
+  } finally {
+    await controller.close()
+  }
+}
+
 function engineOptions(config: Config, log: Log): EngineOptions {
   const { host, coexist, dns, endpointIdle, plugins } = config
   return {

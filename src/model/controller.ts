@@ -15,6 +15,7 @@ import type { CnmEvent, ListenOptions } from './event-bus.ts'
 import { explain } from './explain.ts'
 import { followFlowLimits } from './flow-limits.ts'
 import { followHost } from './follow-host.ts'
+import { handBack } from './hand-back.ts'
 import type { Losses } from './losses.ts'
 import { Network, refuseOther } from './network.ts'
 import { createNetwork } from './networks.ts'
@@ -240,6 +241,15 @@ export class Controller implements AsyncDisposable {
    */
   async down(options: Cancellable = {}): Promise<void> {
     await tearDown(this.#open(), options.signal)
+  }
+
+  /**
+   * For the release before this one, which is to follow on this host: from then on it finds what it knows.
+   * Sandboxes go on. The engine is closed by that.
+   */
+  async handBack(): Promise<void> {
+    await handBack(this.#open())
+    await this.close()
   }
 
   /** Resolves when everything deleted so far is really gone from the kernel. */

@@ -105,3 +105,35 @@ it.skipIf(!hasLastRelease || !hasDocker)("takes over Docker's containers, too", 
   await docker.docker('network', 'rm', 'web')
   await rig.expectNothingLeft()
 })
+
+it.skipIf(!hasLastRelease)(
+  'hands the host back to the last release, and nothing is lost',
+  async () => {
+    await using world = await UpgradeWorld.start(lastRelease())
+    await world.populate()
+    await world.work()
+    await world.goOn()
+    expect(await world.say('before ')).toBe(true)
+    const before = await world.seen()
+    await world.end('SIGTERM')
+    await world.follow()
+    await world.goOn()
+
+    await world.end('SIGTERM')
+    const handing = new DaemonProcess(world.host, ['--hand-back'])
+    expect(await handing.ended, handing.said).toBe(0)
+    await world.goOn()
+    await world.follow(lastRelease())
+    await world.goOn()
+    expect(await world.say('back ')).toBe(true)
+    expect(await world.seen()).toEqual(expectStill(before))
+    expect(await world.daemon.ask('POST /v1/doctor', {})).toEqual([])
+    expect(world.daemon.log.filter(({ level }) => Number(level) >= 40)).toEqual([])
+    // It can do what it could, and be followed again.
+    await world.daemon.ask('DELETE /v1/sandboxes/db')
+    await world.daemon.ask('POST /v1/sandboxes', { name: 'db2', connect: [{ network: 'inner' }] })
+    await world.end('SIGKILL')
+    await world.follow()
+    expect(await world.daemon.ask('POST /v1/doctor', {})).toEqual([])
+  },
+)

@@ -1,0 +1,81 @@
+import type { Resource, VethResource } from '../kernel/resource.ts'
+import { applied } from './applied.ts'
+import { drop, type Engine, put } from './engine.ts'
+import { explain } from './explain.ts'
+import { HOST } from './host-share.ts'
+
+/** What the release before this one, 0.1, can read of what we record. Later ones read all of it. */
+const kinds: ReadonlySet<Resource['kind']> = new Set([
+  ...([
+    'namespace',
+    'bridge',
+    'veth',
+    'lent-link',
+    'address',
+    'route',
+    'sysctl',
+    'element',
+  ] as const),
+  ...(['reservation', 'flows', 'rate', 'announcement', 'consent', 'file', 'hosts-entry'] as const),
+  ...(['resolver', 'relay', 'names', 'zone'] as const),
+])
+
+const perFamily = [
+  ...['sources', 'masquerade', 'snat', 'hairpin', 'published', 'published_at', 'published_ranges'],
+  ...['open', 'open_ranges', 'pairs', 'quiet', 'quiet_ranges'],
+]
+
+/** Its sets. Names in which a family's number is not last have it before the `_`. */
+const sets: ReadonlySet<string> = new Set([
+  ...['bridges', 'internal', 'same_bridge', 'one_bridge', 'gateway_mode', 'trusted', 'uplinks'],
+  ...['icc_off', 'pairs', 'ipv4_only'],
+  ...perFamily.flatMap((name) =>
+    [4, 6].map((family) => name.replace(/^[a-z]+?(?=_|$)/, `$&${family}`)),
+  ),
+])
+
+/**
+ * For the release before, which is to follow this engine on a host with sandboxes at work: links are again
+ * in the one group that it knows, and records say nothing that it can't read. What it would not clean up is
+ * removed. Our tables stay until it puts its own in their place, so nothing is open meanwhile. Afterwards the
+ * engine must change nothing more.
+ */
+export async function handBack(engine: Engine): Promise<void> {
+  await engine.queue.runAlone(async () => {
+    const { kernel, ledger, state, store, host } = engine
+    await kernel.settled()
+    const all = ledger.all()
+    const ports = all.flatMap((each) => (each.kind === 'veth' ? [each] : []))
+    const unknown = all.filter(({ kind }) => kind !== 'table' && !kinds.has(kind))
+    try {
+      await kernel.apply({ remove: [...ports, ...unknown], add: ports.map(asBefore) })
+    } catch (error) {
+      throw explain(error, 'handing the host back')
+    }
+    const shared = host.resources.filter(isKnown)
+    await store.commit([
+      ...state.networks
+        .all()
+        .filter(({ resources }) => resources.length > 0)
+        .map(({ record, resources }) => {
+          return applied('ready', record, [...resources.filter(isKnown), ...shared])
+        }),
+      ...state.endpoints.all().map((record) => {
+        const resources = record.resources
+          .filter(isKnown)
+          .map((each) => (each.kind === 'veth' ? asBefore(each) : each))
+        return put('endpoint', { ...record, resources })
+      }),
+      drop('engine', HOST),
+    ])
+  })
+}
+
+/** It makes tables itself; those that are recorded it could not change for several networks. */
+function isKnown(resource: Resource): boolean {
+  return kinds.has(resource.kind) && (resource.kind !== 'element' || sets.has(resource.set))
+}
+
+function asBefore({ group: _, learning: __, ...port }: VethResource): VethResource {
+  return port
+}
