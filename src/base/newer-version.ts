@@ -7,7 +7,7 @@ export function newerVersion(what: string, found: number, known: number): CnmErr
     `${what} is of a newer cnm: its format is ${found}, and this one knows ${known}`,
     {
       details: { what, found, known },
-      hint: 'start the newer one again, or let it take everything down first (`cnm down`)',
+      hint: 'start the newer one again, or let it hand the host back first (`cnm daemon --hand-back`)',
     },
   )
 }

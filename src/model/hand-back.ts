@@ -20,18 +20,22 @@ const kinds: ReadonlySet<Resource['kind']> = new Set([
   ...(['resolver', 'relay', 'names', 'zone'] as const),
 ])
 
-const perFamily = [
-  ...['sources', 'masquerade', 'snat', 'hairpin', 'published', 'published_at', 'published_ranges'],
-  ...['open', 'open_ranges', 'pairs', 'quiet', 'quiet_ranges'],
+const perFamily = (family: 4 | 6) => [
+  ...['sources', 'masquerade', 'snat', 'hairpin', 'published', 'open', 'pairs', 'quiet'].map(
+    (name) => `${name}${family}`,
+  ),
+  `published${family}_at`,
+  `published${family}_ranges`,
+  `open${family}_ranges`,
+  `quiet_ranges${family}`,
 ]
 
-/** Its sets. Names in which a family's number is not last have it before the `_`. */
+/** Its sets. */
 const sets: ReadonlySet<string> = new Set([
   ...['bridges', 'internal', 'same_bridge', 'one_bridge', 'gateway_mode', 'trusted', 'uplinks'],
+  ...perFamily(4),
+  ...perFamily(6),
   ...['icc_off', 'pairs', 'ipv4_only'],
-  ...perFamily.flatMap((name) =>
-    [4, 6].map((family) => name.replace(/^[a-z]+?(?=_|$)/, `$&${family}`)),
-  ),
 ])
 
 /**

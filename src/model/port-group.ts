@@ -20,12 +20,3 @@ export function inGroup(
 function isSender(resource: Resource): boolean {
   return resource.kind === 'element' && resource.family === 'bridge' && resource.set === 'macs'
 }
-
-/** Ports without groups of their own, as earlier versions have them. */
-export function withoutGroup(resources: readonly Resource[]): readonly Resource[] {
-  return resources.map((each) => {
-    if (each.kind !== 'veth') return each
-    const { group: _, ...veth } = each
-    return veth
-  })
-}

@@ -1,33 +1,16 @@
-import type { Resource } from '../kernel/resource.ts'
 import { type Engine, put } from './engine.ts'
 import { mendDifferences } from './mend-all.ts'
-import { inGroup, withoutGroup } from './port-group.ts'
-import type { NetworkRecord } from './records.ts'
+import { inGroup } from './port-group.ts'
 
 /**
  * For a start, before rules ask for groups: ports that are in another one than their network's, those of an
  * earlier version above all. What else is wrong with them can wait.
  */
 export async function regroupPorts(engine: Engine): Promise<void> {
-  await changeGroups(engine, (resources, network) => inGroup(resources, network))
-}
-
-/**
- * The opposite, for an earlier version that is to follow this one: it knows no groups but one. Ports that are in
- * it keep what they can do, and rules of this version, while they are there, see them as before.
- */
-export async function ungroupPorts(engine: Engine): Promise<void> {
-  await changeGroups(engine, withoutGroup)
-}
-
-async function changeGroups(
-  engine: Engine,
-  grouped: (resources: readonly Resource[], network: NetworkRecord) => readonly Resource[],
-): Promise<void> {
   const { state, ledger, kernel, store } = engine
   const changed = state.endpoints.all().flatMap((record) => {
     const network = state.networks.get(record.network)?.record
-    const resources = network === undefined ? record.resources : grouped(record.resources, network)
+    const resources = network === undefined ? record.resources : inGroup(record.resources, network)
     const isSo = JSON.stringify(resources) === JSON.stringify(record.resources)
     return isSo ? [] : [{ before: record, after: { ...record, resources } }]
   })

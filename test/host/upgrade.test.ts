@@ -129,6 +129,7 @@ it.skipIf(!hasLastRelease)(
     expect(await world.seen()).toEqual(expectStill(before))
     expect(await world.daemon.ask('POST /v1/doctor', {})).toEqual([])
     expect(world.daemon.log.filter(({ level }) => Number(level) >= 40)).toEqual([])
+    expect(await world.losses()).toEqual([])
     // It can do what it could, and be followed again.
     await world.daemon.ask('DELETE /v1/sandboxes/db')
     await world.daemon.ask('POST /v1/sandboxes', { name: 'db2', connect: [{ network: 'inner' }] })
