@@ -13,6 +13,25 @@ const all = pages()
 const cnm = await program()
 const page = (path: string) => all.find((one) => one.path === path)?.text ?? ''
 
+describe('the threats', () => {
+  it('are tried by tests that there are', () => {
+    const rows = page('docs/design/threats.md').match(/^\|.*\|$/gm) ?? []
+    const named = rows.flatMap(
+      (row) =>
+        row
+          .split('|')
+          .at(-2)
+          ?.match(/`[^`]+`/g) ?? [],
+    )
+    const paths = [...new Set(named)].map((name) => {
+      const path = name.slice(1, -1)
+      return path.includes('/') ? path : `test/host/${path}.test.ts`
+    })
+    expect(paths.length).toBeGreaterThan(10)
+    expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([])
+  })
+})
+
 describe('the error codes', () => {
   /** Rows of a table below a heading that names the kind: `| `CODE` | when | what to do |`. */
   const documented: Record<string, string> = {}
