@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { connectController, type RemoteController } from '#dist/client/client.js'
 import type { RemoteSandbox } from '#dist/client/remote-sandbox.js'
-import { type CliHost, cliHost } from './cli-host.ts'
+import { type CliHost, cliHost, until } from './cli-host.ts'
 import type { DaemonProcess } from './daemon-process.ts'
 
 /** What a start, a look and a mending may take at most, beside whatever else this machine does. */
@@ -111,6 +111,16 @@ export class HostileRig implements AsyncDisposable {
       if (box.name.startsWith('evil')) await timely(`deleting ${box.name}`, () => box.delete())
     }
     this.expectLittleMemory()
+  }
+
+  /** Nothing is left on the host but for those that stay. */
+  async linksGo(): Promise<void> {
+    const boxes = await this.#client.sandboxes()
+    const links = async () => {
+      const found = await this.cnm.host.ip<{ ifname: string }[]>('-j link show type veth')
+      return found.length
+    }
+    await until(async () => (await links()) === boxes.length, 'links are left on the host')
   }
 
   expectLittleMemory(): void {

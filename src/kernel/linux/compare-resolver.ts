@@ -1,10 +1,10 @@
 import type { ResolverResource, ZoneResource } from '../kept-resource.ts'
 import type { Difference } from '../kernel.ts'
 import type { Namespaces } from './namespace.ts'
-import { NETLINK_NETFILTER, NetlinkSocket } from './netlink/netlink-socket.ts'
+import { NETLINK_NETFILTER } from './netlink/netlink-socket.ts'
 import { tableTarget } from './nftables/batch.ts'
 import { compareTable } from './nftables/compare.ts'
-import type { Place } from './place.ts'
+import { type Place, sandboxSocket } from './place.ts'
 import { portsIn, portsOf, RESOLVER_TABLE, readResolverTable } from './resolver-table.ts'
 import type { Ruleset } from './ruleset.ts'
 import { zoneTable, zoneTableName } from './zone-table.ts'
@@ -16,7 +16,7 @@ export function compareResolver(
   { namespace }: ResolverResource,
 ): Omit<Difference, 'resource'> | undefined {
   const table = namespaces.enter(fd, () => {
-    using socket = new NetlinkSocket(NETLINK_NETFILTER)
+    using socket = sandboxSocket(NETLINK_NETFILTER)
     return readResolverTable(socket)
   })
   const where = `${RESOLVER_TABLE} in ${namespace.path}`

@@ -1,5 +1,5 @@
 import { portsText } from '../../address/port.ts'
-import { isCnmError } from '../../base/errors.ts'
+import { isCnmError, isKernelError } from '../../base/errors.ts'
 import { namesElsewhere } from '../elsewhere.ts'
 import type { ResolverResource } from '../kept-resource.ts'
 import type { Difference } from '../kernel.ts'
@@ -22,15 +22,14 @@ import { compareKept } from './compare-kept.ts'
 import { NeighbourComparison } from './compare-neighbours.ts'
 import { compareResolver, compareZone } from './compare-resolver.ts'
 import { lackedRoute } from './connected-route.ts'
+import { type Contents, linkOfSysctl, namespaceOf, readContents, wantedLinks } from './contents.ts'
 import { compareConsent } from './docker-user.ts'
 import { compareFile, compareHostsEntry } from './files/compare-files.ts'
 import { compareTable } from './nftables/compare.ts'
-import { isAlive, isOurs } from './ours.ts'
-import { type Place, Places } from './place.ts'
+import { isOurs } from './ours.ts'
+import { MOST_LISTED, Places } from './place.ts'
 import { portSettings } from './port-settings.ts'
-import { type LinkAddress, listAddresses } from './rtnetlink/address.ts'
-import { type Link, listLinks } from './rtnetlink/link.ts'
-import { listRoutes, type Route } from './rtnetlink/route.ts'
+import type { Link } from './rtnetlink/link.ts'
 import { compareRate } from './shaping.ts'
 import { readSysctl } from './sysctl.ts'
 
@@ -50,14 +49,6 @@ export function compare(machinery: Machinery, resources: readonly Resource[]): D
 
 type Finding = Omit<Difference, 'resource'> | undefined
 
-/** What there is in one namespace. */
-interface Contents {
-  readonly place: Place
-  readonly links: ReadonlyMap<string, Link>
-  readonly addresses: readonly LinkAddress[]
-  readonly routes: ReadonlyMap<string, readonly Route[]>
-}
-
 /** On a kernel that can do otherwise. */
 function handsOver({ groupForwarding }: Link): boolean {
   return groupForwarding !== undefined && groupForwarding !== portSettings.groupForwarding
@@ -67,6 +58,7 @@ class Comparison {
   readonly #machinery: Machinery
   readonly #places: Places
   readonly #contents = new Map<string, Contents | undefined>()
+  readonly #wanted: ReadonlyMap<string, ReadonlySet<string>>
   readonly #elements: ElementComparison
   #neighbours: NeighbourComparison | undefined
   /** Paths of files that are ours. */
@@ -77,13 +69,29 @@ class Comparison {
     this.#machinery = machinery
     this.#places = places
     this.#elsewhere = namesElsewhere(resources)
+    this.#wanted = wantedLinks(resources)
     this.#files = new Set(resources.flatMap((it) => (it.kind === 'file' ? [it.path] : [])))
     const described = resources.flatMap((it) => (it.kind === 'table' ? [it.definition] : []))
     const tables = [...described, ...machinery.ruleset.definitions]
     this.#elements = new ElementComparison(() => machinery.ruleset.socket, tables)
   }
 
+  /** What a sandbox has done to its namespace keeps no other from being looked at. */
   of(resource: Resource): Finding {
+    const namespace = namespaceOf(resource)
+    try {
+      const finding = this.#of(resource)
+      if (finding === undefined || namespace === undefined) return finding
+      if (!this.#contents.get(namespace.path)?.isCut) return finding
+      const much = `more than ${MOST_LISTED} links, addresses or routes`
+      return different(`${namespace.path} has ${much}, so it can't be told: ${finding.detail}`)
+    } catch (error) {
+      if (namespace === undefined || !isKernelError(error)) throw error
+      return different(`${namespace.path} can't be looked into: ${error.message}`)
+    }
+  }
+
+  #of(resource: Resource): Finding {
     switch (resource.kind) {
       case 'namespace': {
         const { path } = resource.namespace
@@ -152,15 +160,7 @@ class Comparison {
 
   #read(ref: NamespaceRef | undefined): Contents | undefined {
     try {
-      const place = this.#places.at(ref)
-      const { socket } = place
-      const links = listLinks(socket).filter(isAlive)
-      return {
-        place,
-        links: new Map(links.map((link) => [link.name, link])),
-        addresses: listAddresses(socket),
-        routes: byDestination(listRoutes(socket)),
-      }
+      return readContents(this.#places.at(ref), this.#wanted.get(ref?.path ?? '') ?? new Set())
     } catch (error) {
       if (isCnmError(error, 'NAMESPACE_NOT_FOUND')) return undefined
       throw error
@@ -278,10 +278,8 @@ class Comparison {
   #readSysctl(name: string, namespace: NamespaceRef | undefined): string | undefined {
     const contents = this.#in(namespace)
     if (contents === undefined) return undefined
-    const link = /^net\/ipv[46]\/(?:conf|neigh)\/([^/]+)\//.exec(name)?.[1]
-    if (link !== undefined && !['all', 'default'].includes(link) && !contents.links.has(link)) {
-      return undefined
-    }
+    const link = linkOfSysctl(name)
+    if (link !== undefined && !contents.links.has(link)) return undefined
     if (namespace === undefined) return readSysctl(name)
     return this.#machinery.namespaces.enter(contents.place.fd, () => readSysctl(name))
   }
@@ -309,16 +307,6 @@ class Comparison {
     if (!definition.owned) return undefined
     return differences(compareTable(ruleset.socket, ruleset.asPossible(definition)))
   }
-}
-
-function byDestination(routes: readonly Route[]): Map<string, Route[]> {
-  const map = new Map<string, Route[]>()
-  for (const route of routes) {
-    const list = map.get(route.destination)
-    if (list === undefined) map.set(route.destination, [route])
-    else list.push(route)
-  }
-  return map
 }
 
 function missing(detail: string): Finding {

@@ -37,7 +37,7 @@ import type {
   ThreadOptions,
 } from './operations.ts'
 import { isAlive } from './ours.ts'
-import { ownPlace, type Place, Places } from './place.ts'
+import { ownPlace, type Place, Places, sandboxPlace } from './place.ts'
 import { PortReservations } from './port-reservations.ts'
 import { findHolders } from './port-search.ts'
 import { Programs } from './programs.ts'
@@ -236,7 +236,7 @@ export class KernelSide implements Operations {
   #adopt(fd: number, path: string): AdoptedNamespace {
     try {
       return this.#namespaces.enter(fd, () => {
-        const place = ownPlace()
+        const place = sandboxPlace()
         try {
           const cookie = cookieOf(place)
           if (this.#hostCookies.has(cookie)) throw hostNamespace(path)
@@ -261,10 +261,16 @@ export class KernelSide implements Operations {
   }
 }
 
+/** Who has more routes than are read is a router, and has a default route of its own. */
 function gatewaysOf({ socket }: Place): (4 | 6)[] {
-  const routes = listRoutes(socket).filter(({ type }) => type === RTN_UNICAST)
-  const has = (wanted: string) => routes.some(({ destination }) => destination === wanted)
-  return [...(has('0.0.0.0/0') ? [4 as const] : []), ...(has('::/0') ? [6 as const] : [])]
+  return ([4, 6] as const).filter((family) => {
+    const routes = listRoutes(socket, { family })
+    const all = family === 4 ? '0.0.0.0/0' : '::/0'
+    return (
+      socket.takeCut() ||
+      routes.some(({ type, destination }) => type === RTN_UNICAST && destination === all)
+    )
+  })
 }
 
 function cookieOf({ socket }: Place): string {

@@ -1,4 +1,5 @@
-import { NETLINK_NETFILTER, NetlinkSocket } from './netlink/netlink-socket.ts'
+import { NETLINK_NETFILTER, type NetlinkSocket } from './netlink/netlink-socket.ts'
+import { sandboxSocket } from './place.ts'
 
 const LINGER_MS = 100
 
@@ -10,9 +11,9 @@ export class Lingering {
   readonly #sockets = new Set<NetlinkSocket>()
   #timer: NodeJS.Timeout | undefined
 
-  /** Works with a new socket of the namespace the thread is in. `deletes` says what may be deleted. */
+  /** Works with a new socket of the sandbox's namespace the thread is in. `deletes` says what may be deleted. */
   with<T>(work: (socket: NetlinkSocket, deletes: () => void) => T): T {
-    const socket = new NetlinkSocket(NETLINK_NETFILTER)
+    const socket = sandboxSocket(NETLINK_NETFILTER)
     let isSlow = false
     try {
       return work(socket, () => {

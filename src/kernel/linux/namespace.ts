@@ -163,13 +163,17 @@ function makeFolder(path: string): void {
   }
 }
 
+/** Whatever else is at its path by now isn't ours, and stays. */
 export function removeMountPoint(path: string): void {
   try {
     unlink(path)
   } catch (error) {
-    if (!isKernelError(error, 'ENOENT')) throw error
+    if (!othersDoing.some((errno) => isKernelError(error, errno))) throw error
   }
 }
+
+// It is gone, has become a folder, has something else mounted on it, or is made unchangeable.
+const othersDoing = ['ENOENT', 'EISDIR', 'ENOTDIR', 'EBUSY', 'EPERM']
 
 /**
  * Takes a namespace off its path and answers with a descriptor, which is all that keeps it alive

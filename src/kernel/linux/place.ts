@@ -3,7 +3,18 @@ import type { NamespaceRef } from '../resource.ts'
 import { close, O_RDONLY, open } from './ffi/file.ts'
 import { interfaceIndex } from './ffi/interface.ts'
 import { checkCookie, type Namespaces, OWN_NAMESPACE, openNamespace } from './namespace.ts'
-import { NETLINK_ROUTE, NetlinkSocket } from './netlink/netlink-socket.ts'
+import {
+  type DumpLimits,
+  type NETLINK_NETFILTER,
+  NETLINK_ROUTE,
+  NetlinkSocket,
+} from './netlink/netlink-socket.ts'
+
+/**
+ * Of whatever kind, that are read of a sandbox's namespace at once: root there can make as many as it
+ * likes, and all other sandboxes would wait meanwhile. To read so many takes some tens of milliseconds.
+ */
+export const MOST_LISTED = 10_000
 
 /**
  * A network namespace at hand: its descriptor and a netlink socket made inside it, which works from
@@ -73,7 +84,8 @@ export class Places {
     const fd = openNamespace(ref)
     let socket: NetlinkSocket | undefined
     try {
-      socket = this.#namespaces.enter(fd, routeSocket)
+      const reopen = () => this.#namespaces.enter<number>(fd, () => routeSocket().fd)
+      socket = this.#namespaces.enter(fd, () => routeSocket({ most: MOST_LISTED, reopen }))
       if (ref.cookie !== undefined) checkCookie(ref, socket.namespaceCookie())
       return new Place(fd, socket)
     } catch (error) {
@@ -84,17 +96,34 @@ export class Places {
   }
 }
 
-/** The namespace the calling thread is in just now. */
+/** The namespace the calling thread is in just now, the host's. */
 export function ownPlace(): Place {
+  return placeHere(() => routeSocket())
+}
+
+/** The same where it is a sandbox's: as long as the thread stays in it. */
+export function sandboxPlace(): Place {
+  return placeHere(() => sandboxSocket(NETLINK_ROUTE))
+}
+
+/** A socket of a sandbox's namespace, the one the calling thread is in, and stays in as long as it is used. */
+export function sandboxSocket(
+  protocol: typeof NETLINK_ROUTE | typeof NETLINK_NETFILTER,
+): NetlinkSocket {
+  const reopen = () => new NetlinkSocket(protocol).fd
+  return new NetlinkSocket(protocol, { most: MOST_LISTED, reopen })
+}
+
+function placeHere(makeSocket: () => NetlinkSocket): Place {
   const fd = open(OWN_NAMESPACE, O_RDONLY)
   try {
-    return new Place(fd, routeSocket())
+    return new Place(fd, makeSocket())
   } catch (error) {
     close(fd)
     throw error
   }
 }
 
-function routeSocket(): NetlinkSocket {
-  return new NetlinkSocket(NETLINK_ROUTE)
+function routeSocket(limits?: DumpLimits): NetlinkSocket {
+  return new NetlinkSocket(NETLINK_ROUTE, limits)
 }

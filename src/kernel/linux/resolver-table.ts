@@ -51,13 +51,17 @@ export function resolverTable(ports: ResolverPorts): ResolverTable {
   return compiled({ ...name, owned: false, sets: [], chains: [wayTo(RESOLVER_ADDRESS, ports)] })
 }
 
+/** What can't be told from all the others of a sandbox is none that we made. */
+const unknown: ResolverTable = { chains: [], rules: [] }
+
 /** undefined: there is none. */
 export function readResolverTable(
   socket: NetlinkSocket,
   table: TableName = name,
 ): ResolverTable | undefined {
   const chains = listChains(socket, table)
-  return chains.length === 0 ? undefined : { chains, rules: listRules(socket, table) }
+  const found = chains.length === 0 ? undefined : { chains, rules: listRules(socket, table) }
+  return socket.takeCut() ? unknown : found
 }
 
 /** Where there is none yet. Equivalent to: `nft -f`. */

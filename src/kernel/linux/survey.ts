@@ -1,6 +1,6 @@
-import { readdirSync, statSync } from 'node:fs'
+import { lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { isCnmError } from '../../base/errors.ts'
+import { isCnmError, isKernelError } from '../../base/errors.ts'
 import type { Survey, SurveyedLink, SurveyedNamespace, SurveyQuery } from '../kernel.ts'
 import type { ElementResource, NeighbourResource } from '../resource.ts'
 import type { Machinery } from './apply/apply.ts'
@@ -75,13 +75,20 @@ function surveyedNamespace(
   try {
     return [whatIsIn(places.at({ path }), path, ours)]
   } catch (error) {
+    // There is one; what is in it is its root's doing.
+    if (isKernelError(error)) return [{ path, links: [], routes: [] }]
     if (!isCnmError(error, 'NAMESPACE_NOT_FOUND')) throw error
     // A crash between making the file and mounting the namespace leaves an empty file.
-    const isLeftOver = statSync(path, { throwIfNoEntry: false })?.size === 0
+    const isLeftOver = isEmptyFile(path)
     return isLeftOver ? [{ path, links: [], routes: [] }] : []
   } finally {
     places.close()
   }
+}
+
+function isEmptyFile(path: string): boolean {
+  const there = lstatSync(path, { throwIfNoEntry: false })
+  return there?.isFile() === true && there.size === 0
 }
 
 function whatIsIn({ socket }: Place, path: string, ours: readonly Link[]): SurveyedNamespace {

@@ -1,4 +1,5 @@
-import { isKernelError } from '../../../base/errors.ts'
+import { randomBytes } from 'node:crypto'
+import { isKernelError, type KernelError } from '../../../base/errors.ts'
 import { CONDEMNED_GROUP } from '../../link-groups.ts'
 import { condemnedName, isOurs } from '../ours.ts'
 import type { Place } from '../place.ts'
@@ -82,10 +83,19 @@ export function freeName(place: Place, index: number, name: string, key: string)
     {
       key,
       message: renameLink(index, condemnedName(index)),
-      refused,
+      refused: (error) => refused(error) || isNamedOtherwise(place, index, error),
       undo: () => socket.request(renameLink(index, name)),
     },
   ]
+}
+
+/** Whether a sandbox has something of that name, or has taken the link up again: then any other will do. */
+function isNamedOtherwise({ socket }: Place, index: number, { errno }: KernelError): boolean {
+  if (errno !== 'EEXIST' && errno !== 'EBUSY') return false
+  // Nobody can know it before. If that is refused as well, its name isn't free until the link is gone.
+  const name = `gone${randomBytes(5).toString('hex')}`
+  socket.requestAll([setLink(index, { up: false }), renameLink(index, name)])
+  return true
 }
 
 /** Undoes condemn. */

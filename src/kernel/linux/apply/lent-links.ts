@@ -121,10 +121,15 @@ function giveBack(
     undo: () => back(name),
     refused: ({ errno }) => {
       // Somebody has taken its name meanwhile; it can still be told by its address.
-      if (errno === 'EEXIST') socket.request(moveLink(link.index, host.fd, `lent${link.index}`))
+      if (errno === 'EEXIST') socket.requestAll([moveLink(link.index, host.fd, freeNameFor(link))])
       return errno === 'EEXIST' || errno === 'ENODEV'
     },
   }
+}
+
+/** A sandbox may have given it other names that the host has, too: then it stays there, and ends with it. */
+function freeNameFor({ index }: Link): string {
+  return `lent${index}`
 }
 
 function taken({ name, inside, namespace }: LentLinkResource): CnmError {

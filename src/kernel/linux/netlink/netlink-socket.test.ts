@@ -11,7 +11,17 @@ const sent: Header[] = []
 /** Answers the messages of one send. */
 let answer: (headers: readonly Header[]) => void = () => {}
 
-vi.mock('../ffi/file.ts', () => ({ close: () => {} }))
+/** Descriptors that were put in place of others. */
+const replaced: number[][] = []
+
+vi.mock('../ffi/file.ts', () => ({
+  close: () => {},
+  dup3: (from: number, to: number) => {
+    replaced.push([from, to])
+    // What was still to be received was the other one's.
+    ready.length = 0
+  },
+}))
 vi.mock('../ffi/socket.ts', async (original) => ({
   ...(await original<typeof import('../ffi/socket.ts')>()),
   socket: () => 99,
@@ -186,6 +196,33 @@ describe('dumps', () => {
     expect(socket.dump(message(), item)).toEqual([{ value: 3 }])
     answer = ([header]) => ready.push(done(header!, 0, NLM_F_MULTI | NLM_F_DUMP_INTR))
     expect(() => socket.dump(message(), item)).toThrow('EAGAIN: what was asked for kept changing')
+  })
+
+  it('of what others fill are cut, and the rest is left with the socket', () => {
+    const limited = new NetlinkSocket(NETLINK_ROUTE, { most: 2, reopen: () => 77 })
+    answer = ([header]) => {
+      ready.push(Buffer.concat([1, 2].map((number) => value(header!, number))))
+      for (let number = 3; number < 100; number += 1) ready.push(value(header!, number))
+      ready.push(done(header!))
+    }
+    expect(limited.dump(message(), item)).toEqual([{ value: 1 }, { value: 2 }])
+    expect(replaced.splice(0)).toEqual([[77, limited.fd]])
+    expect([limited.takeCut(), limited.takeCut()]).toEqual([true, false])
+    answer = ([header]) => ready.push(value(header!, 1), value(header!, 2), done(header!))
+    expect(limited.dump(message(), item)).toEqual([{ value: 1 }, { value: 2 }])
+    expect(limited.takeCut()).toBe(false)
+    expect(replaced).toEqual([])
+  })
+
+  it('of what others change all the time are taken as they are, after few tries', () => {
+    const limited = new NetlinkSocket(NETLINK_ROUTE, { most: 10, reopen: () => 77 })
+    let rounds = 0
+    answer = ([header]) => {
+      rounds += 1
+      ready.push(value(header!, rounds), done(header!, 0, NLM_F_MULTI | NLM_F_DUMP_INTR))
+    }
+    expect(limited.dump(message(), item)).toEqual([{ value: 3 }])
+    expect(limited.takeCut()).toBe(true)
   })
 
   it('are asked for again with a larger buffer when a part was cut off', () => {

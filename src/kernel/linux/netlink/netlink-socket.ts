@@ -1,7 +1,7 @@
 import { isKernelError, KernelError } from '../../../base/errors.ts'
 import { errnoName } from '../ffi/errno.ts'
 import { faultDue, injectedFault } from '../ffi/fault.ts'
-import { close } from '../ffi/file.ts'
+import { close, dup3 } from '../ffi/file.ts'
 import * as ffi from '../ffi/socket.ts'
 import type { Codec } from './codec.ts'
 import {
@@ -19,6 +19,7 @@ import {
   writeMessage,
 } from './message.ts'
 import { batchBrackets } from './netfilter.ts'
+import { openNetlink, SOL_NETLINK } from './open-netlink.ts'
 import { traceError, traceMessage } from './trace.ts'
 import { Writer } from './writer.ts'
 
@@ -26,19 +27,13 @@ export const NETLINK_ROUTE = 0
 export const NETLINK_SOCK_DIAG = 4
 export const NETLINK_NETFILTER = 12
 
-const SOL_NETLINK = 270
 const NETLINK_ADD_MEMBERSHIP = 1
 const NETLINK_DROP_MEMBERSHIP = 2
-const NETLINK_CAP_ACK = 10
-const NETLINK_EXT_ACK = 11
-const NETLINK_GET_STRICT_CHK = 12
 
-// Limits, not allocations: room for 10,000 nftables elements in one message, and for their errors.
-const SEND_BUFFER = 16 << 20
-const RECEIVE_BUFFER = 4 << 20
 // The kernel fills parts of a dump up to 32 KiB if the receiver has room for them.
 const DATAGRAM = 64 << 10
 const DUMP_ATTEMPTS = 20
+const LIMITED_ATTEMPTS = 3
 // As much as one call of `receive` takes, so that a flood can't keep it from returning.
 const RECEIVE_DATAGRAMS = 256
 
@@ -49,6 +44,14 @@ export interface Failure {
   readonly error: KernelError
   /** The attribute the kernel points at, as its place in the message's body. */
   readonly offset?: number
+}
+
+/** For a namespace that others fill and change as they like: no dump of it may take long. */
+export interface DumpLimits {
+  /** So many objects are read, and the rest is left. */
+  readonly most: number
+  /** A new socket of that namespace, in place of one that would go on with a dump. */
+  reopen(): number
 }
 
 type Visit = (header: Header, buffer: Buffer, start: number, end: number) => void
@@ -70,6 +73,8 @@ export class NetlinkSocket {
   #closed = false
   /** Some notifications were lost, and the kernel may still be dropping more. */
   #isBehind = false
+  readonly #limits: DumpLimits | undefined
+  #isCut = false
 
   /** A new one, or one that another process has opened and handed over, without what it was still told. */
   constructor(
@@ -78,7 +83,9 @@ export class NetlinkSocket {
       | typeof NETLINK_SOCK_DIAG
       | typeof NETLINK_NETFILTER
       | { readonly fd: number },
+    limits?: DumpLimits,
   ) {
+    this.#limits = limits
     if (typeof protocol === 'object') {
       this.fd = protocol.fd
       this.#receiveUntil(
@@ -87,21 +94,7 @@ export class NetlinkSocket {
       )
       return
     }
-    this.fd = ffi.socket(ffi.AF_NETLINK, ffi.SOCK_RAW, protocol)
-    try {
-      ffi.setsockopt(this.fd, SOL_NETLINK, NETLINK_EXT_ACK, 1)
-      ffi.setsockopt(this.fd, SOL_NETLINK, NETLINK_CAP_ACK, 1)
-      if (protocol === NETLINK_ROUTE) {
-        ffi.setsockopt(this.fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
-      }
-      setBufferSize(this.fd, ffi.SO_SNDBUFFORCE, ffi.SO_SNDBUF, SEND_BUFFER)
-      setBufferSize(this.fd, ffi.SO_RCVBUFFORCE, ffi.SO_RCVBUF, RECEIVE_BUFFER)
-      // Connected to the kernel: nobody else can send us anything, and no address goes with a send.
-      ffi.connect(this.fd, kernelAddress)
-    } catch (error) {
-      close(this.fd)
-      throw error
-    }
+    this.fd = openNetlink(protocol, protocol === NETLINK_ROUTE)
   }
 
   /** Asks the kernel to change something; a KernelError with its own words if it refuses. */
@@ -196,6 +189,13 @@ export class NetlinkSocket {
     return answer
   }
 
+  /** Whether a dump since the last call was not whole, or changed again and again: for one with limits. */
+  takeCut(): boolean {
+    const isCut = this.#isCut
+    this.#isCut = false
+    return isCut
+  }
+
   /** Asks for all objects of a kind; asks again when they changed meanwhile. */
   dump<T>(message: Message, codec: Pick<Codec<T>, 'read'>): T[] {
     return this.#ask(message, NLM_F_DUMP, codec)
@@ -256,17 +256,26 @@ export class NetlinkSocket {
   }
 
   #ask<T>(message: Message, flags: number, codec: Pick<Codec<T>, 'read'>): T[] {
-    for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
-      const answers = this.#askOnce(message, flags, codec)
-      if (answers !== undefined) return answers
+    const attempts = this.#limits === undefined ? DUMP_ATTEMPTS : LIMITED_ATTEMPTS
+    for (let attempt = 1; ; attempt++) {
+      const { answers, again } = this.#askOnce(message, flags, codec)
+      if (!again) return answers
+      if (attempt < attempts) continue
+      this.#isCut = true
+      if (this.#limits !== undefined) return answers
+      throw new KernelError(message.operation, 'EAGAIN', {
+        message: `what was asked for kept changing, ${attempts} times`,
+      })
     }
-    throw new KernelError(message.operation, 'EAGAIN', {
-      message: `what was asked for kept changing, ${DUMP_ATTEMPTS} times`,
-    })
   }
 
-  /** undefined: the answer has to be asked for again. */
-  #askOnce<T>(message: Message, flags: number, codec: Pick<Codec<T>, 'read'>): T[] | undefined {
+  /** `again`: the answer has to be asked for again. */
+  #askOnce<T>(
+    message: Message,
+    flags: number,
+    codec: Pick<Codec<T>, 'read'>,
+  ): { readonly answers: T[]; readonly again: boolean } {
+    const { most = Number.POSITIVE_INFINITY } = this.#limits ?? {}
     this.#send([message], () => flags)
     const sequence = this.#sequence
     const answers: T[] = []
@@ -274,6 +283,7 @@ export class NetlinkSocket {
     let again = false
     let done = false
     while (!done) {
+      if (answers.length > most) return this.#cut(answers.slice(0, most))
       try {
         const arrived = this.#receive((header, buffer, start, end) => {
           if (header.sequence !== sequence) return
@@ -298,7 +308,16 @@ export class NetlinkSocket {
       }
     }
     if (failure !== undefined) throw failure
-    return again ? undefined : answers
+    return { answers, again }
+  }
+
+  /** The rest of a dump goes with the socket. */
+  #cut<T>(answers: T[]): { readonly answers: T[]; readonly again: boolean } {
+    this.#isCut = true
+    const fresh = this.#limits!.reopen()
+    dup3(fresh, this.fd)
+    close(fresh)
+    return { answers, again: false }
   }
 
   #send(messages: readonly Message[], flags: (place: number) => number): void {
@@ -373,19 +392,7 @@ export function leaveGroup(fd: number, group: number): void {
 
 const outgoing = new Writer(DATAGRAM)
 let spare: Buffer | undefined
-/** `struct sockaddr_nl` of the kernel. */
-const kernelAddress = Uint8Array.of(ffi.AF_NETLINK, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 function noAnswer(message: Message): KernelError {
   return new KernelError(message.operation, 'ENODATA', { message: 'the kernel gave no answer' })
-}
-
-/** Beyond the machine's limit if we may. */
-function setBufferSize(fd: number, force: number, plain: number, size: number): void {
-  try {
-    ffi.setsockopt(fd, ffi.SOL_SOCKET, force, size)
-  } catch (error) {
-    if (!isKernelError(error, 'EPERM')) throw error
-    ffi.setsockopt(fd, ffi.SOL_SOCKET, plain, size)
-  }
 }
