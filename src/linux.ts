@@ -80,10 +80,12 @@ export async function createController(options: EngineOptions = {}): Promise<Con
   let isUp = false
   try {
     const namespaceDir = join(runDir, 'netns')
+    const filesDir = join(resolve(runDir), 'files')
     await makeFolder(namespaceDir, 0o755)
     const controller = await createOn({
       kernel: await linuxKernel({
         ...(hostPath === undefined ? {} : { host: hostPath }),
+        files: filesDir,
         keeper: keeperOf(runDir, options),
       }),
       store: localStore({ stateDir, runDir }),
@@ -95,7 +97,7 @@ export async function createController(options: EngineOptions = {}): Promise<Con
       ],
       ...(plugins ? { plugins: pluginSource(plugins, rest.onProblem) } : {}),
       namespaceDir,
-      sandboxDir: join(resolve(runDir), 'sandboxes'),
+      sandboxDir: filesDir,
       ...rest,
       onClose: async () => {
         if (isUp) folders.release()

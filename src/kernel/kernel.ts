@@ -62,8 +62,9 @@ export interface Kernel {
   ): Promise<readonly (readonly string[])[]>
 
   /**
-   * What others' rules do to packets that are forwarded to and from our bridges. `leaving`: bridges from
-   * which packets go elsewhere; only of them it is told where they don't get to without our mark.
+   * What others' rules do to packets that are forwarded to and from our bridges, and what takes the room
+   * of sandboxes' files. `leaving`: bridges from which packets go elsewhere; only of them it is told where
+   * they don't get to without our mark.
    */
   obstacles(leaving: readonly string[]): Promise<readonly Obstacle[]>
 
@@ -230,7 +231,7 @@ export interface PortHolder {
   readonly process?: string
 }
 
-/** Somebody else's rules that stop packets of ours. */
+/** Something of others that is in our way: rules that stop packets of ours, files that take all the room. */
 export interface Obstacle {
   /** `chain ip filter FORWARD (iptables)` … */
   readonly where: string

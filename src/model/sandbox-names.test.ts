@@ -3,6 +3,7 @@ import { MemoryRig } from '../../test/support/memory-rig.ts'
 import type { SandboxOptions } from '../api/options.ts'
 import { type MemoryKernel, memoryKernel } from '../kernel/memory/index.ts'
 import type { Resource } from '../kernel/resource.ts'
+import { createController } from './controller.ts'
 import type { Sandbox } from './sandbox.ts'
 
 function resourcesOf(rig: MemoryRig, { id }: Sandbox): readonly Resource[] {
@@ -53,6 +54,25 @@ describe('a sandbox has', () => {
     ])
     await box.delete()
     expect(rig.snapshot()).toEqual(before)
+  })
+
+  it('them where it had them before, if an engine keeps them elsewhere now', async () => {
+    const rig = new MemoryRig()
+    const before = await createController({ ...rig.parts(), sandboxDir: '/run/cnm/earlier' })
+    await before.createNetwork({ name: 'web' })
+    await before.createSandbox({ name: 'old' })
+    await before.close()
+    await using cnm = await rig.start()
+    const [old, young] = [cnm.sandbox('old'), await cnm.createSandbox({ name: 'young' })]
+    const folder = `/run/cnm/earlier/${old.id.slice(0, 12)}`
+    expect(old.inspect().files?.hosts).toBe(`${folder}/hosts`)
+    expect(young.inspect().files?.hosts).toMatch(/^\/run\/cnm\/sandboxes\//)
+    await old.connect(cnm.network('web'))
+    const entries = rig.kernel.lines().filter((line) => line.includes(`>> ${folder}/hosts`))
+    expect(entries).not.toEqual([])
+    expect(await cnm.doctor()).toEqual([])
+    await old.delete()
+    expect(rig.kernel.lines().filter((line) => line.includes(folder))).toEqual([])
   })
 
   it('the same in somebody else’s namespace', async () => {

@@ -83,12 +83,20 @@ export function fullNames(sandbox: SandboxRecord): readonly string[] {
 /** Undefined: the host's own are used. */
 export function filesOf(folder: string, sandbox: SandboxRecord): SandboxFiles | undefined {
   if (sandbox.namespace === undefined) return undefined
-  const path = (name: string) => `${folder}/${shortId(sandbox.id)}/${name}`
+  const own = ownFolder(sandbox) ?? `${folder}/${shortId(sandbox.id)}`
+  const path = (name: string) => `${own}/${name}`
   return {
     hosts: path('hosts'),
     hostname: path('hostname'),
     ...(sandbox.resolver === false ? {} : { resolvConf: path('resolv.conf') }),
   }
+}
+
+/** Where they are already: its programs have them from there, whatever version has put them there. */
+function ownFolder({ resources }: SandboxRecord): string | undefined {
+  const end = '/hosts'
+  const hosts = resources.find((it) => it.kind === 'file' && it.path.endsWith(end))
+  return hosts?.kind === 'file' ? hosts.path.slice(0, -end.length) : undefined
 }
 
 /** All that a sandbox itself has; what its endpoints have is theirs. */

@@ -250,7 +250,7 @@ it('gives a program the names it is told, in files of its own', async () => {
       expect.stringMatching(/^10\.7\.0\.7 +STREAM/),
     ]),
   )
-  expect(await readdir(join(host.folder, 'run', 'sandboxes'))).toEqual([])
+  expect(await readdir(join(host.folder, 'run', 'files'))).toEqual([])
 })
 
 it('says that there are no names where the host has no resolv.conf', async () => {

@@ -35,7 +35,7 @@ export async function damage({ host, runDir, stateDir }: CliHost, chance: Chance
     return `${what.name} ${path}`
   }
   const ofSandbox = async () => {
-    const folder = await oneOf(join(runDir, 'sandboxes'))
+    const folder = await oneOf(join(runDir, 'files'))
     return folder === undefined ? undefined : oneOf(folder)
   }
   const ways: readonly (() => Promise<string>)[] = [

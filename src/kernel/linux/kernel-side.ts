@@ -22,6 +22,7 @@ import { compare } from './compare.ts'
 import { armFault, faultCalls } from './ffi/fault.ts'
 import { close } from './ffi/file.ts'
 import { Hindrances } from './files/hindrances.ts'
+import { OwnMount } from './files/own-mount.ts'
 import { hostView } from './host-view.ts'
 import { Keeper, type KeeperNews } from './keeper/keeper.ts'
 import { identityOf, Namespaces, noProcess, openNamespace, openProcess } from './namespace.ts'
@@ -60,6 +61,7 @@ export class KernelSide implements Operations {
   readonly #host: Place
   readonly #options: ThreadOptions
   readonly #machinery: Machinery
+  readonly #files: OwnMount | undefined
   readonly #programs: Programs
   readonly #givesUp: NodeJS.Timeout
   /** Cookies of the namespaces no sandbox may have: the host's, and the one this process is in. */
@@ -77,6 +79,7 @@ export class KernelSide implements Operations {
     this.#hostCookies = new Set([cookieOf(outside), cookieOf(this.#host)])
     outside.close()
     const keeper = options.keeper && new Keeper(options.keeper)
+    this.#files = options.files === undefined ? undefined : new OwnMount(options.files)
     const cookie = cookieOf(this.#host)
     this.#machinery = {
       namespaces: this.#namespaces,
@@ -86,7 +89,7 @@ export class KernelSide implements Operations {
       reservations: new PortReservations(cookie, options, keeper?.link),
       announcer: new Announcer(this.#namespaces, this.#host),
       listeners: keeper?.mirror.listeners ?? new OpenListeners(),
-      hindrances: new Hindrances(),
+      hindrances: new Hindrances(this.#files),
       keeper,
     }
     keeper?.link.closeInherited()
@@ -147,7 +150,7 @@ export class KernelSide implements Operations {
   }
 
   obstacles(leaving: readonly string[]): readonly Obstacle[] {
-    return obstacles(this.#machinery, leaving)
+    return [...obstacles(this.#machinery, leaving), ...(this.#files?.obstacles() ?? [])]
   }
 
   adopt(target: { readonly pid: number } | { readonly path: string }): AdoptedNamespace {
@@ -223,6 +226,7 @@ export class KernelSide implements Operations {
   async close(): Promise<void> {
     clearTimeout(this.#givesUp)
     this.#programs.close()
+    this.#files?.close()
     this.#machinery.stock.close()
     this.#machinery.announcer.close()
     this.#machinery.ruleset.close()

@@ -45,6 +45,11 @@ export interface LinuxKernelOptions {
   /** false: IPv6 is forwarded as on kernels that can't do so for single links. Default: true. */
   readonly forceForwarding?: boolean
   /**
+   * A folder for the files of sandboxes, which becomes a small file system of its own for as long as there
+   * is any. Default: none, files are wherever their paths say.
+   */
+  readonly files?: string
+  /**
    * The process that keeps resolvers, names, zones and relays, and goes on keeping them when this one is
    * killed. One that is there already is taken over; otherwise it is started. Default: none, and such
    * resources are refused.
@@ -72,7 +77,8 @@ export function prepareKernel(): void {
 export async function linuxKernel(options: LinuxKernelOptions = {}): Promise<LinuxKernel> {
   // libuv's pool threads stay in the namespace in which the first piece of work for them comes up.
   await stat('/')
-  const { host, persist = true, reservePorts = true, forceForwarding = true, keeper } = options
+  const { host, persist = true, reservePorts = true, forceForwarding = true } = options
+  const { files, keeper } = options
   const rulesetPort = new RulesetPort()
   const threadOptions = {
     persist,
@@ -80,6 +86,7 @@ export async function linuxKernel(options: LinuxKernelOptions = {}): Promise<Lin
     reservePorts,
     forceForwarding,
     ...(host === undefined ? {} : { host }),
+    ...(files === undefined ? {} : { files }),
     ...(keeper === undefined ? {} : { keeper }),
   }
   const failure = new Failure()

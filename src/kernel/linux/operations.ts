@@ -99,6 +99,8 @@ export interface ThreadOptions {
   readonly reservePorts: boolean
   /** false: `force_forwarding` is left alone, as if the kernel had none. */
   readonly forceForwarding: boolean
+  /** Where sandboxes' files are; absent: wherever their paths say. */
+  readonly files?: string
   /** Absent: nothing can be kept. */
   readonly keeper?: KeeperProgram
 }

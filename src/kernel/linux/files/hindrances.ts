@@ -1,5 +1,6 @@
 import { isKernelError, type KernelError } from '../../../base/errors.ts'
 import { asKernelError } from '../wire-error.ts'
+import type { OwnMount } from './own-mount.ts'
 
 /**
  * Why a sandbox's file can't be written or removed: whoever is root in a sandbox can bring all of this about,
@@ -31,6 +32,12 @@ export function asHindrance(thrown: unknown): KernelError | undefined {
 /** What couldn't be done to sandboxes' files: they go on without, and it is told. */
 export class Hindrances {
   #problems: string[] = []
+  readonly #mount: OwnMount | undefined
+
+  /** `mount`: where the files are, if that is a file system of ours. */
+  constructor(mount?: OwnMount) {
+    this.#mount = mount
+  }
 
   /** Does it, or notes in a sentence why it can't be done. Throws what no sandbox can bring about. */
   attempt(path: string, verb: 'written' | 'removed', work: () => void): void {
@@ -39,8 +46,27 @@ export class Hindrances {
     } catch (thrown) {
       const error = asHindrance(thrown)
       if (error === undefined) throw thrown
-      this.#problems.push(`${path} can't be ${verb}: ${error.message}`)
+      const relief = this.#mount?.relieve(path, error.errno)
+      if (relief === undefined) this.#tell(path, verb, error)
+      else {
+        this.#problems.push(relief)
+        this.#tryAgain(path, verb, work)
+      }
     }
+  }
+
+  #tryAgain(path: string, verb: string, work: () => void): void {
+    try {
+      work()
+    } catch (thrown) {
+      const error = asHindrance(thrown)
+      if (error === undefined) throw thrown
+      this.#tell(path, verb, error)
+    }
+  }
+
+  #tell(path: string, verb: string, { message }: KernelError): void {
+    this.#problems.push(`${path} can't be ${verb}: ${message}`)
   }
 
   /** Those that haven't been taken yet. */
