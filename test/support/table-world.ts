@@ -6,6 +6,7 @@ import {
   type GatewayMode,
   type Member,
   networkElements,
+  outwardElement,
 } from '#dist/firewall/firewall.js'
 import { openElements, publishedElement } from '#dist/firewall/ports.js'
 import type { ElementResource } from '#dist/kernel/resource.js'
@@ -132,7 +133,8 @@ export function elements(): ElementResource[] {
       ipv6: family(gateway6(id as Net).replace(/1$/, '/64'), 'host'),
     })
   })
-  return [...ofNetworks, ...boxes.flatMap(elementsOf)]
+  const outward = ([4, 6] as const).map((family) => outwardElement(uplink.link, family))
+  return [...outward, ...ofNetworks, ...boxes.flatMap(elementsOf)]
 }
 
 function elementsOf(box: Box): ElementResource[] {
