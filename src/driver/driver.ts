@@ -21,9 +21,10 @@ export interface NetworkDriver {
    * Unknown keys and bad values: INVALID_OPTION, naming the key. What depends on the host and must not
    * change later (an MTU, who owns a bridge) is decided here and becomes part of the options.
    */
+  parseOptions(options: RawOptions, network: NetworkPlan, view: HostView): ParsedOptions
+
   /** Absent: its networks may overlap with nothing of the host's. */
   sharedWithHost?(network: NetworkSpec): SharedWithHost
-  parseOptions(options: RawOptions, network: NetworkPlan, view: HostView): ParsedOptions
 
   /**
    * What all networks of this driver share: tables, settings of links that lead outwards. Asked about all
