@@ -18,7 +18,7 @@ export interface StartOptions {
   readonly env?: NodeJS.ProcessEnv
   /** Handed on as 3, 4, …: sockets that systemd would have made. */
   readonly descriptors?: readonly number[]
-  /** When it is killed at the latest. Default: a minute. */
+  /** When it is killed at the latest: after the test's own deadline. Default: ten minutes. */
   readonly timeoutMs?: number
   /** The `cnm` it is. Default: the one that was built here. */
   readonly program?: string
@@ -43,7 +43,7 @@ export class DaemonProcess {
     const { program = main } = options
     const argv = [host.netns, process.execPath, program, 'daemon', ...folders, ...args]
     const child = spawn('sh', ['-c', script, ...argv], {
-      timeout: options.timeoutMs ?? 60_000,
+      timeout: options.timeoutMs ?? 600_000,
       killSignal: 'SIGKILL',
       env: { ...process.env, ...env },
       stdio: ['ignore', 'ignore', 'pipe', ...descriptors],

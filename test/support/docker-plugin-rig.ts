@@ -50,7 +50,7 @@ export class DockerPluginRig implements AsyncDisposable {
     const args = ['--config', file]
     const start = (program?: string) => {
       const which = program === undefined ? {} : { program }
-      return new DaemonProcess(host, args, { timeoutMs: 300_000, ...which }).ready()
+      return new DaemonProcess(host, args, which).ready()
     }
     try {
       await docker.importImage()

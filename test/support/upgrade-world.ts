@@ -70,7 +70,7 @@ export class UpgradeWorld implements AsyncDisposable {
   /** The next daemon: the one that was built here, or that program. */
   async follow(program?: string): Promise<void> {
     const options = program === undefined ? {} : { program }
-    this.daemon = new DaemonProcess(this.host, [], { timeoutMs: 300_000, ...options })
+    this.daemon = new DaemonProcess(this.host, [], options)
     await this.daemon.ready()
   }
 
