@@ -34,6 +34,14 @@ export const flowLimitSets: readonly SetDefinition[] = [
     dynamic: true,
     comment: 'senders that have begun too many',
   },
+  {
+    name: 'flows_limited_rest',
+    key: ['ifname'],
+    timeout: true,
+    timeoutMs: LIMITED_MS,
+    dynamic: true,
+    comment: 'bridges where all other senders have begun too many',
+  },
 ]
 
 /** Only a flow's first packet comes by a chain of NAT, so whatever is known already pays nothing. */
@@ -46,7 +54,7 @@ export const flowLimitChains: readonly ChainDefinition[] = [
       rule(
         { lookup: ['iifname', 'ether saddr'], not: true, set: 'flow_limits' },
         { lookup: ['iifname'], set: 'flow_limits_rest' },
-        drop,
+        { goto: 'too_many_of_rest' },
       ),
     ],
   },
@@ -57,6 +65,10 @@ export const flowLimitChains: readonly ChainDefinition[] = [
       rule({ update: 'flows_limited', key: ['iifname', 'ether saddr'] }),
       rule(drop),
     ],
+  },
+  {
+    name: 'too_many_of_rest',
+    rules: [rule({ update: 'flows_limited_rest', key: ['iifname'] }), rule(drop)],
   },
 ]
 

@@ -6,7 +6,7 @@ import { crowdedTables } from './crowded.ts'
 import { type Drift, findDrift, mend, orphanText } from './drift.ts'
 import { type Engine, put } from './engine.ts'
 import { explain } from './explain.ts'
-import { limitedEndpoints } from './flow-limits.ts'
+import { type Limited, limitedSenders } from './flow-limits.ts'
 import { hostOverlaps } from './host-overlap.ts'
 import type { Losses } from './losses.ts'
 import { mendDifferences, mendOthers } from './mend-all.ts'
@@ -19,7 +19,8 @@ export interface Finding {
    * somebody has all mended, and is done with thereby. `blocked`: others'
    * rules stop packets of ours. `shadowed`: a process of the host listens at a published port and
    * doesn't hear what comes in there. `crowded`: a table that all share is nearly full.
-   * `limited`: an endpoint begins more flows than it may. `overlap`: the host uses addresses of a
+   * `limited`: an endpoint, or all of a network's unknown MACs together, begin more flows than
+   * they may. `overlap`: the host uses addresses of a
    * network's subnet.
    */
   readonly kind:
@@ -186,13 +187,20 @@ function mayFailUntold(resource: Resource): boolean {
 }
 
 async function limited(engine: Engine): Promise<Finding[]> {
-  const { state } = engine
-  return [...(await limitedEndpoints(engine))].map(([{ name, network, joined }, rate]) => {
-    const box = joined && state.sandboxes.get(joined.sandbox)?.name
-    const whose = `endpoint "${name}" of network "${state.networks.get(network)?.record.name}"`
-    const detail = `${whose}, sandbox "${box}", has begun more flows within the last minute than the ${rate} a second that it may; the rest was dropped`
+  return (await limitedSenders(engine)).map((each) => {
+    const detail = `${limitedText(engine, each)} within the last minute than the ${each.rate} a second that it may; the rest was dropped`
     return { kind: 'limited', detail, mended: false }
   })
+}
+
+function limitedText({ state }: Engine, limited: Limited): string {
+  if ('network' in limited) {
+    return `on network "${limited.network.name}", all that send from other MACs than those of endpoints (option macs) have together begun more flows`
+  }
+  const { name, network, joined } = limited.endpoint
+  const box = joined && state.sandboxes.get(joined.sandbox)?.name
+  const ofNetwork = state.networks.get(network)?.record.name
+  return `endpoint "${name}" of network "${ofNetwork}", sandbox "${box}", has begun more flows`
 }
 
 async function blocked({ kernel, state }: Engine): Promise<Finding[]> {

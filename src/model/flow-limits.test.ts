@@ -32,3 +32,26 @@ it('tells who begins more flows than it may, once, and doctor as long as it is s
     vi.useRealTimers()
   }
 })
+
+it('tells of those that share the limit of their network', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  try {
+    const rig = new MemoryRig()
+    await using cnm = await rig.start()
+    await cnm.createNetwork({ name: 'vms', options: { newFlowsPerSecond: 7 } })
+    await cnm.createSandbox({ name: 'nested', connect: [{ network: 'vms', macs: 'any' }] })
+    const lines = rig.kernel.lines().filter((it) => /element inet cnm flow_limits/.test(it))
+    expect(lines).toEqual([expect.stringContaining('flow_limits_rest')])
+    const [, bridge = ''] = /{ (\S+) /.exec(lines[0] ?? '') ?? []
+    const told = cnm.events()[Symbol.asyncIterator]().next()
+    rig.kernel.sendIntoSet('inet cnm flows_limited_rest', [bridge])
+    expect(await cnm.doctor()).toMatchObject([
+      { kind: 'limited', detail: expect.stringContaining('network "vms"'), mended: false },
+    ])
+    vi.advanceTimersByTime(10_000)
+    const attributes = { newFlowsPerSecond: '7' }
+    expect((await told).value).toMatchObject({ type: 'network', action: 'limit', attributes })
+  } finally {
+    vi.useRealTimers()
+  }
+})

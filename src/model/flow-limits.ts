@@ -1,40 +1,48 @@
-import type { EndpointId } from '../base/id.ts'
+import type { EndpointId, NetworkId } from '../base/id.ts'
 import type { Engine } from './engine.ts'
 import { emitMember } from './members.ts'
-import type { EndpointRecord } from './records.ts'
+import type { EndpointRecord, NetworkRecord } from './records.ts'
 
-/** Who has begun more flows than it may, for a minute: see docs/design/firewall.md. */
-const limited = { family: 'inet', table: 'cnm', set: 'flows_limited' } as const
+const table = { family: 'inet', table: 'cnm' } as const
 
-/** Endpoints that have had flows dropped within the last minute, with how many a second they may begin. */
-export async function limitedEndpoints({
-  kernel,
-  ledger,
-  state,
-}: Engine): Promise<Map<EndpointRecord, number>> {
-  const found = new Map<EndpointRecord, number>()
-  if (!state.endpoints.all().some(({ joined }) => joined !== undefined)) return found
-  const keys = new Set((await kernel.addedByPackets(limited)).map((key) => key.join(' ')))
-  if (keys.size === 0) return found
-  for (const it of ledger.all()) {
-    if (it.kind !== 'element' || it.set !== 'flow_limits' || !keys.has(it.key.join(' '))) continue
-    const endpoint = state.endpoints.get(it.owner as EndpointId)
-    if (endpoint !== undefined) found.set(endpoint, it.limit?.rate ?? 0)
+/** Who has begun more flows than it may, for a minute, and where its limit is: see docs/design/firewall.md. */
+const sets = [
+  { limited: { ...table, set: 'flows_limited' }, limits: 'flow_limits' },
+  { limited: { ...table, set: 'flows_limited_rest' }, limits: 'flow_limits_rest' },
+] as const
+
+/** What begins more flows than it may: an endpoint, or all of a network whose MACs nobody knows. */
+export type Limited = {
+  /** How many it may begin in a second. */
+  readonly rate: number
+} & ({ readonly endpoint: EndpointRecord } | { readonly network: NetworkRecord })
+
+/** Those that have had flows dropped within the last minute. */
+export async function limitedSenders({ kernel, ledger, state }: Engine): Promise<Limited[]> {
+  if (!state.endpoints.all().some(({ joined }) => joined !== undefined)) return []
+  const found: Limited[] = []
+  for (const { limited, limits } of sets) {
+    const keys = new Set((await kernel.addedByPackets(limited)).map((key) => key.join(' ')))
+    if (keys.size === 0) continue
+    for (const it of ledger.all()) {
+      if (it.kind !== 'element' || it.set !== limits || !keys.has(it.key.join(' '))) continue
+      const rate = it.limit?.rate ?? 0
+      const endpoint = state.endpoints.get(it.owner as EndpointId)
+      const network = state.networks.get(it.owner as NetworkId)?.record
+      if (endpoint !== undefined) found.push({ rate, endpoint })
+      else if (network !== undefined) found.push({ rate, network })
+    }
   }
   return found
 }
 
-/** Tells once of each endpoint that comes to its limit, as long as it does so again and again. */
+/** Tells once of each that comes to its limit, as long as it does so again and again. */
 export function followFlowLimits(engine: Engine, everyMs = 10_000): void {
-  let told = new Set<EndpointId>()
+  let told = new Set<string>()
   const look = async () => {
-    const now = await limitedEndpoints(engine)
-    for (const [endpoint, rate] of now) {
-      if (told.has(endpoint.id)) continue
-      const sandbox = endpoint.joined && engine.state.sandboxes.get(endpoint.joined.sandbox)
-      emitMember(engine, endpoint, sandbox, 'limit', { newFlowsPerSecond: String(rate) })
-    }
-    told = new Set([...now.keys()].map(({ id }) => id))
+    const now = await limitedSenders(engine)
+    for (const each of now) if (!told.has(idOf(each))) tell(engine, each)
+    told = new Set(now.map(idOf))
   }
   const { signal } = engine.closing
   const timer = setInterval(() => {
@@ -42,4 +50,21 @@ export function followFlowLimits(engine: Engine, everyMs = 10_000): void {
   }, everyMs)
   timer.unref()
   signal.addEventListener('abort', () => clearInterval(timer), { once: true })
+}
+
+function idOf(limited: Limited): string {
+  return 'endpoint' in limited ? limited.endpoint.id : limited.network.id
+}
+
+function tell(engine: Engine, limited: Limited): void {
+  const newFlowsPerSecond = String(limited.rate)
+  if ('endpoint' in limited) {
+    const { endpoint } = limited
+    const sandbox = endpoint.joined && engine.state.sandboxes.get(endpoint.joined.sandbox)
+    emitMember(engine, endpoint, sandbox, 'limit', { newFlowsPerSecond })
+    return
+  }
+  const { id, name, driver } = limited.network
+  const attributes = { driver, newFlowsPerSecond }
+  engine.events.emit({ type: 'network', action: 'limit', id, name, attributes })
 }

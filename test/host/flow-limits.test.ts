@@ -45,6 +45,18 @@ it.each([0, 1])('lets no sandbox begin more flows than it may (call-iptables %i)
   ])
 })
 
+it('tells of those whose MACs nobody knows, and that share a limit', async () => {
+  await using rig = await engineRig()
+  const cnm = await rig.start()
+  const web = await cnm.createNetwork({ name: 'web', options: { newFlowsPerSecond: most } })
+  const a = await cnm.createSandbox({ connect: [{ network: 'web', macs: 'any' }] })
+  await flood(a, web.inspect().ipv4?.gateway ?? '')
+  expect(await rig.host.nft('list set inet cnm flows_limited_rest')).toContain('elements')
+  expect(await cnm.doctor()).toMatchObject([
+    { kind: 'limited', detail: expect.stringContaining('network "web"') },
+  ])
+})
+
 it('limits nothing where the network says so', async () => {
   await using rig = await engineRig()
   const { a, gateway } = await twoOn(rig, 0)
