@@ -60,6 +60,8 @@ export interface BridgeResource {
   /** Not for adopted bridges: they keep what they have. */
   readonly mtu?: number
   readonly mac?: MacAddress
+  /** How many MACs the bridge learns at most, where the kernel can say so (since 6.7). Absent: any number. */
+  readonly maxLearned?: number
   /** false: the host end has no IPv6 at all. true: IPv6 without router advertisements and DAD. */
   readonly ipv6: boolean
 }

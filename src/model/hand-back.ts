@@ -1,4 +1,4 @@
-import type { Resource, VethResource } from '../kernel/resource.ts'
+import type { Resource } from '../kernel/resource.ts'
 import { applied } from './applied.ts'
 import { drop, type Engine, put } from './engine.ts'
 import { explain } from './explain.ts'
@@ -62,13 +62,13 @@ export async function handBack(engine: Engine): Promise<void> {
         .all()
         .filter(({ resources }) => resources.length > 0)
         .map(({ record, resources }) => {
-          return applied('ready', record, [...resources.filter(isKnown), ...shared])
+          return applied('ready', record, [...resources.filter(isKnown).map(asBefore), ...shared])
         }),
       ...state.endpoints.all().map((record) => {
-        const resources = record.resources
-          .filter(isKnown)
-          .map((each) => (each.kind === 'veth' ? asBefore(each) : each))
-        return put('endpoint', { ...record, resources })
+        return put('endpoint', {
+          ...record,
+          resources: record.resources.filter(isKnown).map(asBefore),
+        })
       }),
       drop('engine', HOST),
     ])
@@ -80,6 +80,13 @@ function isKnown(resource: Resource): boolean {
   return kinds.has(resource.kind) && (resource.kind !== 'element' || sets.has(resource.set))
 }
 
-function asBefore({ group: _, learning: __, ...port }: VethResource): VethResource {
-  return port
+/** Without what it has no words for. */
+function asBefore(resource: Resource): Resource {
+  if (resource.kind === 'veth') {
+    const { group: _, learning: __, ...port } = resource
+    return port
+  }
+  if (resource.kind !== 'bridge') return resource
+  const { maxLearned: _, ...bridge } = resource
+  return bridge
 }

@@ -1,3 +1,4 @@
+import { release } from 'node:os'
 import { expect, it } from 'vitest'
 import type { Sandbox } from '#dist/linux.js'
 import { addressOf, type EngineRig, engineRig, reaches } from '../support/engine-rig.ts'
@@ -47,6 +48,12 @@ async function twoOn(rig: EngineRig) {
   return { cnm, a: await make(), b: await make() }
 }
 
+/** Each from another MAC and address. */
+const flood = Array.from({ length: 5000 }, (_, index) => {
+  const mac = Buffer.from([0x02, 0xaa, 0, 0, index >> 8, index & 0xff])
+  return arpFrom(mac, [10, 255, index >> 8, index & 0xff])
+})
+
 it('knows an endpoint’s addresses and MAC for good, and forgets them with it', async () => {
   await using rig = await engineRig()
   const { cnm, a, b } = await twoOn(rig)
@@ -73,16 +80,30 @@ it.each([0, 1])('learns nothing from a flood of MACs (call-iptables %i)', async 
   await setCallIptables(rig, call)
   const { a, b } = await twoOn(rig)
   const before = await forwarding(rig)
-  const frames = Array.from({ length: 5000 }, (_, index) => {
-    const mac = Buffer.from([0x02, 0xaa, 0, 0, index >> 8, index & 0xff])
-    return arpFrom(mac, [10, 255, index >> 8, index & 0xff])
-  })
-  sendFrames(pathOf(a), 'eth0', frames)
+  sendFrames(pathOf(a), 'eth0', flood)
   const after = await forwarding(rig)
   expect(after.filter(({ mac }) => mac.startsWith('02:aa:'))).toEqual([])
   expect(after.length).toBe(before.length)
   expect(await reaches(a, addressOf(b))).toBe(true)
   expect(await reaches(b, addressOf(a, 'ipv6'))).toBe(true)
+})
+
+it('learns so many MACs at most where any may send, if the kernel can', async () => {
+  await using rig = await engineRig()
+  const cnm = await rig.start()
+  await cnm.createNetwork({ name: 'vms' })
+  const any = { macs: 'any', addresses: 'any' } as const
+  const a = await cnm.createSandbox({ connect: [{ network: 'vms', ...any }] })
+  const b = await cnm.createSandbox({ connect: [{ network: 'vms' }] })
+  sendFrames(pathOf(a), 'eth0', flood)
+  const learned = (await forwarding(rig)).filter(({ mac }) => mac.startsWith('02:aa:')).length
+  const [major = 0, minor = 0] = release().split('.').map(Number)
+  const canBound = major > 6 || (major === 6 && minor >= 7)
+  expect(learned).toBeGreaterThan(4000)
+  if (canBound) expect(learned).toBeLessThanOrEqual(4096)
+  // Who is known for good has its place.
+  expect(await reaches(a, addressOf(b))).toBe(true)
+  expect(await cnm.doctor()).toEqual([])
 })
 
 it.each([0, 1])('lets nobody take a neighbour’s place (call-iptables %i)', async (call) => {

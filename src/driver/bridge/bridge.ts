@@ -72,6 +72,9 @@ function sharedWithHost(network: NetworkSpec): SharedWithHost {
   }
 }
 
+/** Ports from which a bridge learns could fill its table else: 64 times the MACs that an endpoint can be given. */
+const MAX_LEARNED = 4096
+
 const everything: Readonly<Record<4 | 6, Prefix>> = {
   4: parsePrefix('0.0.0.0/0'),
   6: parsePrefix('::/0'),
@@ -106,7 +109,7 @@ function describeNetwork(network: NetworkSpec, view: HostView): Resource[] {
       name,
       ipv6: ipv6 !== undefined && options.gatewayMode6 !== 'isolated',
       ...(options.own
-        ? { origin: 'own', mtu: options.mtu, mac: bridgeMac(network) }
+        ? { origin: 'own', mtu: options.mtu, mac: bridgeMac(network), maxLearned: MAX_LEARNED }
         : { origin: 'adopt' }),
     },
     ...gatewayAddress(name, ipv4, options.ownAddress4 && !options.inhibit4),

@@ -168,7 +168,7 @@ class Comparison {
   }
 
   #bridge(bridge: BridgeResource): Finding {
-    const { name, origin, mtu, mac, ipv6 } = bridge
+    const { name, origin, mtu, mac, maxLearned = 0, ipv6 } = bridge
     const link = this.#in(undefined)?.links.get(name)
     if (link === undefined) return missing(`no link ${name}`)
     if (link.kind !== 'bridge') return different(`${name} is a ${link.kind}, not a bridge`)
@@ -178,6 +178,9 @@ class Comparison {
       !link.up && `${name} is down`,
       mtu !== undefined && link.mtu !== mtu && `${name} has mtu ${link.mtu}, not ${mtu}`,
       mac !== undefined && link.mac !== mac && `${name} has address ${link.mac}, not ${mac}`,
+      link.maxLearned !== undefined &&
+        link.maxLearned !== maxLearned &&
+        `${name} has fdb_max_learned ${link.maxLearned}, not ${maxLearned}`,
       this.#ipv6Switch(name, ipv6),
     ])
   }

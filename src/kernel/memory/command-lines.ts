@@ -121,10 +121,11 @@ export function routeLine(route: Omit<RouteResource, 'kind'>): string {
   return `ip${family}${place(route.namespace)} route replace ${to}${via} dev ${link}`
 }
 
-function bridgeLine({ origin, name, mtu, mac, ipv6 }: BridgeResource): string {
+function bridgeLine({ origin, name, mtu, mac, maxLearned, ipv6 }: BridgeResource): string {
   if (origin === 'adopt') return `ip link show ${name} type bridge`
   const options = `${option('mtu', mtu)}${option('address', mac)}`
-  return `ip link add ${name} up group cnm${options} type bridge${ipv6Note(ipv6)}`
+  const bound = option('fdb_max_learned', maxLearned)
+  return `ip link add ${name} up group cnm${options} type bridge${bound}${ipv6Note(ipv6)}`
 }
 
 function vethLine({ name, bridge, group, mtu, learning = true, peer }: VethResource): string {

@@ -23,7 +23,7 @@ export const namespaces: Verbs<NamespaceResource> = {
 
 export const bridges: Verbs<BridgeResource> = {
   put(machine, resource) {
-    const { name, mtu, mac, ipv6 } = resource
+    const { name, mtu, mac, maxLearned, ipv6 } = resource
     const { host } = machine
     const there = host.links.get(name)
     if (resource.origin === 'adopt') {
@@ -32,7 +32,7 @@ export const bridges: Verbs<BridgeResource> = {
     }
     if (there !== undefined && !isOurs(there, 'bridge')) throw machine.linkExists(name, host)
     checkLink(machine, name, mtu)
-    const link = { name, type: 'bridge', mtu: mtu ?? 1500, mac, ipv6, resource }
+    const link = { name, type: 'bridge', mtu: mtu ?? 1500, mac, ipv6, maxLearned, resource }
     machine.set(host.links, name, link)
   },
 
@@ -45,10 +45,12 @@ export const bridges: Verbs<BridgeResource> = {
     const link = machine.host.links.get(resource.name)
     if (resource.origin === 'adopt') return link?.type === 'bridge' ? resource : undefined
     if (link === undefined || !isOurs(link, 'bridge')) return undefined
-    const { mtu, mac, ipv6 } = link
+    const { mtu, mac, maxLearned, ipv6 } = link
+    const { maxLearned: _, ...asked } = resource
     return {
-      ...resource,
+      ...asked,
       ipv6,
+      ...(maxLearned === undefined ? {} : { maxLearned }),
       ...(resource.mtu === undefined ? {} : { mtu }),
       ...(resource.mac === undefined ? {} : { mac }),
     }

@@ -19,6 +19,7 @@ export interface Link {
   readonly type: string
   readonly mtu: number
   readonly mac?: MacAddress
+  readonly maxLearned?: number
   readonly ipv6: boolean
   /** What has passed through it; absent: nothing. */
   readonly traffic?: Partial<Omit<LinkStatistics, 'name'>>

@@ -104,6 +104,18 @@ export function neighbourCases(test: Case): void {
     await expectThere(world, deaf)
   })
 
+  test('changes how many MACs a bridge learns', async (world) => {
+    await withPort(world)
+    const bounded: Resource = { ...own, maxLearned: 4096 }
+    await world.kernel.apply(change({ remove: [own], add: [bounded] }))
+    await expectThere(world, bounded, port(world))
+    await world.kernel.apply(change({ remove: [bounded], add: [own] }))
+    await expectThere(world, own, port(world))
+    // Without being told what there was.
+    await add(world, bounded)
+    await expectThere(world, bounded)
+  })
+
   test('surveys neighbours of ours', async (world) => {
     await withPort(world)
     await add(world, ...all)
@@ -162,6 +174,9 @@ export function neighbourFaultCases(test: Case): void {
     const deaf: Resource = { ...veth(namespace(world).namespace), learning: false }
     await sweep(world, { remove: [port(world)], add: [deaf] }, 1)
     await expectThere(world, deaf)
+    const bounded: Resource = { ...own, maxLearned: 4096 }
+    await sweep(world, { remove: [own], add: [bounded] }, 1)
+    await expectThere(world, bounded)
   })
 }
 

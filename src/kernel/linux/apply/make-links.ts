@@ -187,17 +187,17 @@ function makeRoom(transaction: Transaction, link: Link, key: string): void {
 }
 
 function wishForBridge(transaction: Transaction, bridge: BridgeResource): Wish {
-  const { name, mtu, mac } = bridge
+  const { name, mtu, mac, maxLearned = 0 } = bridge
   const key = resourceKey(bridge)
   const address = mac === undefined ? {} : { mac }
   return {
     name,
     kind: 'bridge',
     key,
-    message: newBridge({ name, up: true, group: LINK_GROUP, ...address }),
+    message: newBridge({ name, up: true, group: LINK_GROUP, maxLearned, ...address }),
     adjust(found) {
       const size = mtu === undefined ? {} : { mtu }
-      adjust(transaction, transaction.host, found, { ...size, ...address }, key)
+      adjust(transaction, transaction.host, found, { ...size, ...address, maxLearned }, key)
       return true
     },
   }
@@ -272,15 +272,17 @@ function adjust(
   transaction: Transaction,
   place: Place,
   link: Link,
-  wanted: Partial<Pick<Link, 'mtu' | 'mac' | 'master' | 'group'>>,
+  wanted: Partial<Pick<Link, 'mtu' | 'mac' | 'master' | 'group' | 'maxLearned'>>,
   key: string,
 ): void {
-  const { mtu, mac, master, group } = wanted
+  const { mtu, mac, master, group, maxLearned = link.maxLearned } = wanted
+  const isBounded = link.maxLearned === undefined || maxLearned === link.maxLearned
   const change = {
     ...(mtu === undefined || mtu === link.mtu ? {} : { mtu }),
     ...(mac === undefined || mac === link.mac ? {} : { mac }),
     ...(master === undefined || master === link.master ? {} : { master }),
     ...(group === undefined || group === link.group ? {} : { group }),
+    ...(isBounded ? {} : { maxLearned }),
     ...(link.up ? {} : { up: true }),
   }
   if (Object.keys(change).length === 0) return
@@ -289,6 +291,7 @@ function adjust(
     ...('mac' in change && link.mac !== undefined ? { mac: link.mac } : {}),
     ...('master' in change ? { master: link.master ?? 0 } : {}),
     ...('group' in change ? { group: link.group } : {}),
+    ...('maxLearned' in change ? { maxLearned: link.maxLearned } : {}),
     ...('up' in change ? { up: false } : {}),
   }
   transaction.send(place.socket, [

@@ -21,6 +21,11 @@ const DEVCONF_FORCE_FORWARDING = 60
 /** A link by its name or its index. */
 export type LinkRef = string | number
 
+export interface NewBridge extends NewLink {
+  /** See LinkChange. */
+  readonly maxLearned?: number
+}
+
 export interface NewLink {
   readonly name: string
   readonly mtu?: number
@@ -50,12 +55,13 @@ export interface NewVeth extends NewLink, Queues {
 }
 
 /**
- * Equivalent to: `ip link add NAME [address MAC] [mtu MTU] [group GROUP] type bridge`, and up.
+ * Equivalent to: `ip link add NAME [address MAC] [mtu MTU] [group GROUP] type bridge [fdb_max_learned N]`, and up.
  * The MTU given here is a beginning: from the first port on it is the least of its ports' MTUs, and
  * 1500 without ports. Only a change by `setLink` (to another value than it has) makes it stay.
  */
-export function newBridge(link: NewLink): Message {
-  return newLink(link, { own: { kind: 'bridge' } })
+export function newBridge({ maxLearned, ...link }: NewBridge): Message {
+  const data = maxLearned === undefined ? {} : { data: { maxLearned } }
+  return newLink(link, { own: { kind: 'bridge', ...data } })
 }
 
 /**
@@ -103,23 +109,28 @@ export interface LinkChange {
   readonly groupForwarding?: number
   /** Only for ports of a bridge: whether it learns from them where MACs are. */
   readonly learning?: boolean
+  /** Only for bridges: how many MACs it learns at most; 0: any number. Kernels before 6.7 take no notice of it. */
+  readonly maxLearned?: number
 }
 
 /**
  * Equivalent to: `ip link set LINK [up|down] [mtu MTU] [address MAC] [master BRIDGE|nomaster]
- * [group GROUP] [addrgenmode none] [type bridge_slave hairpin on learning off group_fwd_mask MASK]`. The
- * kernel brings a link up before it looks at `ipv6AddressGeneration`, and looks at a port's settings before
+ * [group GROUP] [addrgenmode none] [type bridge_slave hairpin on learning off group_fwd_mask MASK]
+ * [type bridge fdb_max_learned N]`. The kernel brings a link up before it looks at `ipv6AddressGeneration`, and looks at a port's settings before
  * `master`: what depends on the other order takes two messages.
  */
 export function setLink(link: LinkRef, change: LinkChange): Message {
-  const { up, ipv6AddressGeneration, hairpin, learning, groupForwarding, ...attributes } = change
+  const { up, ipv6AddressGeneration, hairpin, learning, groupForwarding, ...rest } = change
+  const { maxLearned, ...attributes } = rest
   const isOfPort = [hairpin, learning, groupForwarding].some((each) => each !== undefined)
   const slave = { kind: 'bridge', data: { hairpin, learning, groupForwarding } } as const
+  const own = { kind: 'bridge', data: { maxLearned } } as const
   const families = { ipv6: { addressGeneration: IN6_ADDR_GEN_MODE_NONE } }
   return changeLink(link, upHeader(up), {
     ...attributes,
     ...(ipv6AddressGeneration === undefined ? {} : { families }),
     ...(isOfPort ? { info: { slave } } : {}),
+    ...(maxLearned === undefined ? {} : { info: { own } }),
   })
 }
 
@@ -172,6 +183,8 @@ export interface Link {
   readonly groupForwarding: number | undefined
   /** Undefined where the link is no port of a bridge. */
   readonly learning: boolean | undefined
+  /** See LinkChange. Undefined where the link is no bridge, or the kernel can't. */
+  readonly maxLearned: number | undefined
   /** Whether it gives itself a link-local address (`addrgenmode` other than `none`). */
   readonly makesIpv6Addresses: boolean
   /** `net/ipv4/conf/LINK/forwarding` */
@@ -248,6 +261,7 @@ export function toLink({ header, attributes }: LinkBody): Link {
     hairpin: slave?.kind === 'bridge' ? slave.data?.hairpin : undefined,
     groupForwarding: slave?.kind === 'bridge' ? slave.data?.groupForwarding : undefined,
     learning: slave?.kind === 'bridge' ? slave.data?.learning : undefined,
+    maxLearned: own?.kind === 'bridge' ? own.data?.maxLearned : undefined,
     makesIpv6Addresses:
       (ipv6?.addressGeneration ?? IN6_ADDR_GEN_MODE_NONE) !== IN6_ADDR_GEN_MODE_NONE,
     forwarding4: setting(ipv4?.settings, IPV4_DEVCONF_FORWARDING) === 1,
