@@ -152,6 +152,10 @@ it('knows its rule by the comment, in whatever form it comes back', async () => 
   const bare = '-I DOCKER-USER -m comment --comment cnm -j ACCEPT'
   await filter(rig, bare, rule, rule.replace('-A', '-I'))
   await becomes(rig, theirs, rule, end)
+  // What somebody else has called so.
+  const drop = '-A DOCKER-USER -i evil -m comment --comment cnm -j DROP'
+  await filter(rig, drop.replace('-A', '-I'), bare)
+  await becomes(rig, drop, theirs, rule, end)
   // Gone and made again, with other rules than before.
   await filter(rig, '-F FORWARD', '-F DOCKER-USER', '-X DOCKER-USER', ...docker(theirs))
   await becomes(rig, theirs, rule)

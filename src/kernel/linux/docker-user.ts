@@ -128,9 +128,14 @@ function nextRule(rules: readonly ListedRule[]): ListedRule | undefined {
   return rules.find((rule) => !isConsent(rule) && returnsAlways(rule))
 }
 
-/** One of ours, whatever its form and place. */
+/** One of ours, whatever its form and place. One that does anything but accept, others have called so. */
 export function isConsent({ comment, expressions }: ListedRule): boolean {
-  return comment === COMMENT || expressions.some((each) => commentOf(each) === COMMENT)
+  const isNamed = comment === COMMENT || expressions.some((each) => commentOf(each) === COMMENT)
+  return isNamed && expressions.some(accepts)
+}
+
+function accepts({ is }: Expression): boolean {
+  return is?.kind === 'immediate' && is.data?.data?.verdict?.code === VERDICTS.accept
 }
 
 function commentOf({ is }: Expression): string | undefined {
