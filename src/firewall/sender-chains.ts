@@ -1,5 +1,5 @@
 import type { ChainDefinition, Selector, SetDefinition, Statement } from '../kernel/ruleset.ts'
-import { accept, drop, fromPort, rule } from './rule.ts'
+import { accept, drop, fromPort, leave, rule } from './rule.ts'
 
 /** Before br_netfilter (0), which takes packets out of the bridge's hooks and puts them back behind 0. */
 export const BRIDGE_FILTER = -200
@@ -49,11 +49,19 @@ const toBridgeItself: Statement = {
   value: Array.from({ length: 16 }, (_, last) => `01:80:c2:00:00:0${last.toString(16)}`),
 }
 
+/** What members of a group say; the rest is routers'. */
+const groupMembers = [
+  'membership-report-v1',
+  'membership-report-v2',
+  'leave-group',
+  'membership-report-v3',
+]
+
 const ofPort: readonly ChainDefinition[] = [
   {
     name: 'from_port',
     rules: [
-      rule({ match: 'meta pkttype', value: 'multicast' }, toBridgeItself, drop),
+      rule({ match: 'meta pkttype', value: 'multicast' }, { jump: 'to_group' }),
       rule({ lookup: exact4, set: 'senders4' }, accept),
       rule({ match: 'meta protocol', value: 'ip6' }, { goto: 'from_port6' }),
       rule({ match: 'meta protocol', value: 'arp' }, { goto: 'arp' }),
@@ -62,6 +70,17 @@ const ofPort: readonly ChainDefinition[] = [
       // or the host may take it for untagged.
       rule({ lookup: ['iifname'], set: 'any_protocol' }, { goto: 'own_mac' }),
       rule(drop),
+    ],
+  },
+  {
+    name: 'to_group',
+    rules: [
+      rule(toBridgeItself, drop),
+      // One that asks who is in a group is believed to be the router: the bridge begins to send groups only where
+      // somebody has answered, and it decides when they answer. Neighbours are found by such groups. A part of a
+      // message is none to a rule, but the bridge takes it for a whole one.
+      rule({ match: 'igmp type', value: groupMembers }, leave),
+      rule({ match: 'meta protocol', value: 'ip' }, { match: 'meta l4proto', value: 'igmp' }, drop),
     ],
   },
   {
@@ -194,6 +213,7 @@ const discovery: readonly ChainDefinition[] = [
       rule({ match: 'icmpv6 type', value: 'nd-neighbor-advert' }, { goto: 'advert' }),
       rule({ match: 'icmpv6 type', value: 'nd-router-solicit' }, { goto: 'router_solicit' }),
       // No sandbox is a router that others should believe, or knows a better way.
+      rule({ match: 'icmpv6 type', value: 'mld-listener-query' }, drop),
       rule({ match: 'icmpv6 type', value: 'nd-router-advert' }, drop),
       rule({ match: 'icmpv6 type', value: 'nd-redirect' }, drop),
       rule({ lookup: exact6, set: 'senders6' }, accept),

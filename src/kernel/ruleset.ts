@@ -123,6 +123,7 @@ export type Selector =
   | 'th dport'
   | 'tcp flags'
   | 'icmp type'
+  | 'igmp type'
   | 'icmpv6 type'
   | 'fib daddr type'
   | 'fib saddr type'

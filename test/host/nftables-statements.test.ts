@@ -166,6 +166,10 @@ describe('statements mean what nft means', () => {
     ['tcp flags syn drop', [{ match: 'tcp flags', value: 'syn' }, drop]],
     ['icmp type echo-request accept', [{ match: 'icmp type', value: 'echo-request' }, accept]],
     [
+      'igmp type { leave-group, membership-report-v3 } drop',
+      [{ match: 'igmp type', value: ['leave-group', 'membership-report-v3'] }, drop],
+    ],
+    [
       'icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept',
       [{ match: 'icmpv6 type', value: ['nd-neighbor-solicit', 'nd-neighbor-advert'] }, accept],
     ],

@@ -9,6 +9,7 @@ import {
   type Content,
   type Frame,
   FrameWatch,
+  groupQueries,
   icmpv6,
   icmpv6Behind,
   ipv4,
@@ -121,7 +122,7 @@ function lies(me: Party, them: Party): Record<string, Content & { readonly from?
 }
 
 /** What nobody sends from any address. */
-function nonsense(me: Party): Record<string, Content> {
+function nonsense(me: Party): Record<string, Content & { readonly to?: string }> {
   return {
     'a packet from elsewhere': udp4('8.8.8.8', everybody4),
     'a packet from another network': udp4('10.8.0.2', everybody4),
@@ -140,13 +141,14 @@ function nonsense(me: Party): Record<string, Content> {
       routerAdvertisement(),
     ),
     'a redirect': icmpv6(me.link6, everybody6, redirect(me.ip6)),
+    ...groupQueries(me.ip4, me.link6),
   }
 }
 
 /** What everybody may send. */
-function truths(me: Party): Record<string, Content> {
+function truths(me: Party): Record<string, Content & { readonly to?: string }> {
   const mld = Buffer.from([143, 0, 0, 0, 0, 0, 0, 0])
-  const igmp = Buffer.from([0x16, 0, 0, 0, 224, 0, 0, 251])
+  const igmp = Buffer.from([0x16, 0, 0x09, 0x04, 224, 0, 0, 251])
   return {
     'a packet': udp4(me.ip4, everybody4),
     IPv6: udp6(me.ip6),
@@ -158,6 +160,10 @@ function truths(me: Party): Record<string, Content> {
     'a packet between link addresses': udp4('169.254.7.7', '169.254.255.255'),
     'a question for an address by DHCP': udp4('0.0.0.0', everybody4, 67),
     'a report to routers': ipv4('0.0.0.0', '224.0.0.22', 2, igmp),
+    'a report to routers, to a group': {
+      ...ipv4(me.ip4, '224.0.0.22', 2, igmp),
+      to: '01:00:5e:00:00:16',
+    },
     'a report to IPv6 routers from nobody': icmpv6('::', 'ff02::16', mld),
     'a report to IPv6 routers': icmpv6(me.link6, 'ff02::16', mld),
     'a solicitation': icmpv6(me.ip6, everybody6, solicitation(me.ip6, option(1, me.mac))),
@@ -265,6 +271,14 @@ describe.each(cases)('with icc $icc and call-iptables $callIptables', (world) =>
     expect(await arriving(box, me, nonsense(me), watch)).toEqual([])
   })
 
+  it('nobody decides where the bridge sends groups', async () => {
+    const [box, me] = mallory
+    await arriving(box, me, groupQueries(me.ip4, me.link6), watch)
+    const [groups] = JSON.parse(await rig.host.sh(`bridge -j mdb show dev ${bridgeOf(cnm, 'web')}`))
+    expect(groups).toMatchObject({ router: {} })
+    expect(groups.router).toEqual({})
+  })
+
   it('and VLAN tags don’t help', async () => {
     const [box, me] = mallory
     const all = [...tagged, manyTags]
@@ -301,7 +315,12 @@ describe.each(cases)('with icc $icc and call-iptables $callIptables', (world) =>
     // A source in the network is all that is asked of it, and of bridged packets only with call-iptables.
     expect(arrived).toEqual(Object.keys({ ...lies(me, them), ...truths(me) }))
     const untold = await arriving(box, me, nonsense(me), watch)
-    for (const each of ['a router advertisement', 'a redirect']) expect(untold).not.toContain(each)
+    const routers = [
+      'a router advertisement',
+      'a redirect',
+      ...Object.keys(groupQueries(me.ip4, me.link6)),
+    ]
+    for (const each of routers) expect(untold).not.toContain(each)
   })
 
   it('who may send from any address does so with its own MAC', async () => {

@@ -177,6 +177,38 @@ export function redirect(target: string): Uint8Array {
   return Buffer.concat([Buffer.from([137, 0, 0, 0, 0, 0, 0, 0]), ip(target), ip(target)])
 }
 
+/** "Who is in which group?", as a router asks: IGMPv3, RFC 3376. */
+const igmpQuery = Buffer.from([0x11, 1, 0xee, 0xfe, 0, 0, 0, 0, 0, 0, 0, 0])
+
+/** The same by MLDv2, RFC 3810. What isn't behind a router alert is no such message. */
+function mldQuery(from: string): Content {
+  const message = Buffer.alloc(28)
+  message.set([130, 0, 0, 0, 0, 1])
+  const alert = Buffer.from([58, 0, 5, 2, 0, 0, 1, 0])
+  const body = Buffer.concat([alert, summed(58, 2, from, 'ff02::1', message)])
+  const packet = ipv6(from, 'ff02::1', 0, body)
+  const bytes = (number: number) => {
+    const once = Buffer.from(packet.bytes(number))
+    once[7] = 1
+    return once
+  }
+  return { type: packet.type, bytes }
+}
+
+/** What a router of groups asks. A bridge believes parts, too. */
+export function groupQueries(ip4: string, link6: string) {
+  const igmp = (part = 0) => ({
+    ...ipv4(ip4, '224.0.0.1', 2, igmpQuery, part),
+    to: '01:00:5e:00:00:01',
+  })
+  return {
+    'a query of groups': igmp(),
+    'a query of groups that says it is a part': igmp(0x2000),
+    'a query of groups that says it is the last part': igmp(0x0100),
+    'a query of IPv6 groups': { ...mldQuery(link6), to: '33:33:00:00:00:01' },
+  } satisfies Record<string, Content & { readonly to: string }>
+}
+
 /** What is no IP at all. */
 export function other(type: number): Content {
   return { type, bytes: (number) => Uint8Array.from([number >> 8, number & 0xff]) }

@@ -4,7 +4,7 @@ import { ctLoad, type Expression, fibLoad, metaLoad, payloadLoad } from './expre
 import type { ValueTypeName } from './value-type.ts'
 
 /** What must be known of a packet before a header of it can be read. */
-export type Dependency = 'ip' | 'ip6' | 'arp' | 'ether' | 'tcp' | 'icmp' | 'icmpv6'
+export type Dependency = 'ip' | 'ip6' | 'arp' | 'ether' | 'tcp' | 'icmp' | 'igmp' | 'icmpv6'
 
 export interface SelectorShape {
   readonly type: ValueTypeName
@@ -92,6 +92,7 @@ const shapes: Readonly<Record<Selector, SelectorShape>> = {
   'th dport': payload('inet_service', 'transport', 2, 2),
   'tcp flags': payload('tcp_flag', 'transport', 13, 1, 'tcp'),
   'icmp type': payload('icmp_type', 'transport', 0, 1, 'ip', 'icmp'),
+  'igmp type': payload('igmp_type', 'transport', 0, 1, 'ip', 'igmp'),
   'icmpv6 type': payload('icmpv6_type', 'transport', 0, 1, 'ip6', 'icmpv6'),
   'fib daddr type': {
     type: 'fib_addrtype',
@@ -134,6 +135,8 @@ export function guardFor(need: Dependency, family: Family): Guard | undefined {
       return l4Guard(6)
     case 'icmp':
       return l4Guard(1)
+    case 'igmp':
+      return l4Guard(2)
     case 'icmpv6':
       return l4Guard(58)
   }

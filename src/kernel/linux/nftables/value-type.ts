@@ -15,6 +15,7 @@ export type ValueTypeName =
   | 'length'
   | 'tcp_flag'
   | 'icmp_type'
+  | 'igmp_type'
   | 'icmpv6_type'
   | 'fib_addrtype'
 
@@ -235,6 +236,18 @@ const all: readonly ValueType[] = [
     },
   }),
   numbers({
+    name: 'igmp_type',
+    id: 42,
+    bytes: 1,
+    names: {
+      'membership-query': 0x11,
+      'membership-report-v1': 0x12,
+      'membership-report-v2': 0x16,
+      'leave-group': 0x17,
+      'membership-report-v3': 0x22,
+    },
+  }),
+  numbers({
     name: 'icmpv6_type',
     id: 29,
     bytes: 1,
@@ -245,6 +258,7 @@ const all: readonly ValueType[] = [
       'parameter-problem': 4,
       'echo-request': 128,
       'echo-reply': 129,
+      'mld-listener-query': 130,
       'mld-listener-report': 131,
       'mld-listener-done': 132,
       'mld2-listener-report': 143,
