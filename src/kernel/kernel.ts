@@ -216,9 +216,11 @@ export interface TrafficCounters {
 export interface SharedTable {
   /** Those of neighbours are the machine's, `conntrack` is the host's namespace's. */
   readonly table: 'neighbours4' | 'neighbours6' | 'conntrack'
-  /** Without what counts for no limit. */
+  /** Without what counts for no limit. Of neighbours the kernel drops what is old when others need the room. */
   readonly used: number
   readonly limit: number
+  /** How many neighbours have found no room since the kernel was opened. Absent: that isn't counted. */
+  readonly refused?: number
 }
 
 /** A socket of the host that holds a port. */

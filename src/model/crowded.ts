@@ -16,12 +16,14 @@ export async function crowdedTables({ kernel, state }: Engine): Promise<Crowded[
   if (joined.length === 0) return []
   const tables = await kernel.sharedTables()
   return tables.flatMap((shared) => {
-    const { table, used, limit } = shared
+    const { table, used, limit, refused } = shared
     // Each sandbox remembers at least its gateway, in the same table.
     const family = table === 'neighbours4' ? 'ipv4' : table === 'neighbours6' ? 'ipv6' : undefined
     const expected = family ? joined.filter((endpoint) => endpoint[family]).length : 0
-    const count = Math.max(used, expected)
-    return count > MUCH * limit ? [crowded(shared, count)] : []
+    const isMuch = Math.max(used, expected) > MUCH * limit
+    // A table of neighbours is often nearly full of old ones, which the kernel drops when it needs the room.
+    const isHarmless = expected <= MUCH * limit && refused === 0
+    return isMuch && !isHarmless ? [crowded(shared, Math.max(used, expected))] : []
   })
 }
 

@@ -227,12 +227,13 @@ describe('addresses, routes, rules and neighbours', () => {
   it('tells how full the machine’s tables of neighbours are', () => {
     const tables = listNeighbourTables(socket)
     expect(tables.map(({ family }) => family)).toEqual([4, 6])
-    for (const { family, limit, entries } of tables) {
+    for (const { family, limit, entries, refused } of tables) {
       const name = family === 4 ? 'arp_cache' : 'ndisc_cache'
       const shown = runSync('ip', '-s', 'ntable', 'show', 'name', name)
       expect(limit).toBe(Number(/thresh3 (\d+)/.exec(shown)?.[1]))
       // Others come and go between the two questions.
       expect(Math.abs(entries - Number(/ entries (\d+)/.exec(shown)?.[1]))).toBeLessThan(200)
+      expect(refused).toBe(Number(/ table_fulls (\d+)/.exec(shown)?.[1]))
     }
   })
 

@@ -46,7 +46,7 @@ import { listLinks } from './rtnetlink/link.ts'
 import { listRoutes, RTN_UNICAST } from './rtnetlink/route.ts'
 import { Ruleset } from './ruleset.ts'
 import { RulesetPort } from './ruleset-port.ts'
-import { sharedTables } from './shared-tables.ts'
+import { SharedTables } from './shared-tables.ts'
 import { openBoundSocket } from './sockets.ts'
 import { type PackedStatistics, packedStatistics } from './statistics.ts'
 import { survey } from './survey.ts'
@@ -63,6 +63,7 @@ export class KernelSide implements Operations {
   readonly #machinery: Machinery
   readonly #files: OwnMount | undefined
   readonly #programs: Programs
+  readonly #sharedTables: SharedTables
   readonly #givesUp: NodeJS.Timeout
   /** Cookies of the namespaces no sandbox may have: the host's, and the one this process is in. */
   readonly #hostCookies: ReadonlySet<string>
@@ -97,6 +98,7 @@ export class KernelSide implements Operations {
       this.#machinery.reservations.giveUpInherited()
     }, INHERITED_MS).unref()
     this.#programs = new Programs(onEnd, onProblem)
+    this.#sharedTables = new SharedTables(this.#host)
   }
 
   ready(): Ready {
@@ -141,7 +143,7 @@ export class KernelSide implements Operations {
   }
 
   sharedTables(): SharedTable[] {
-    return sharedTables(this.#machinery.host)
+    return this.#sharedTables.list()
   }
 
   addedByPackets(set: Parameters<Kernel['addedByPackets']>[0]): readonly (readonly string[])[] {
