@@ -47,7 +47,7 @@ export interface EndpointOptions extends Cancellable {
   readonly linkLocal?: readonly string[]
   /**
    * Addresses that it may send from besides its own, or any: for routers, addresses that move between endpoints,
-   * bridges and containers inside, and whoever gets its addresses from elsewhere. Default: none.
+   * bridges and containers inside, and what gets its addresses from elsewhere. Default: none.
    */
   readonly addresses?: readonly string[] | 'any'
   /** MACs that it may send from besides its own, or any: for what is bridged to its link. Default: none. */

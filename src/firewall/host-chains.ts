@@ -29,7 +29,7 @@ const notOfHost: Statement = { match: 'fib saddr type', not: true, value: 'local
 
 const port = ['meta l4proto', 'th dport'] as const
 
-/** A bridge of ours, whatever it is called. Where sets have been asked before: one that somebody has renamed. */
+/** A bridge of ours, whatever it is called. Where sets have been asked before: one that was renamed. */
 const fromBridge: Statement = { match: 'iifgroup', value: String(LINK_GROUP) }
 const toBridge: Statement = { match: 'oifgroup', value: String(LINK_GROUP) }
 
@@ -43,7 +43,7 @@ const prerouting: readonly ChainDefinition[] = [
       rule({ lookup: ['iifname'], set: 'bridges' }, { goto: 'spoofed' }),
       // All its rules are those of its old name.
       rule(fromBridge, drop),
-      // Who is on a bridge of ours comes by it. Over a wire it is somebody who wants to be taken for him.
+      // Who is on a bridge of ours comes by it. Over a wire, it is a forgery.
       rule({ lookup: ['ip saddr'], set: 'subnets4' }, overWire, drop),
       rule({ lookup: ['ip6 saddr'], set: 'subnets6' }, overWire, drop),
     ],

@@ -3,7 +3,7 @@ import type { RuleDefinition, Statement } from '../kernel/ruleset.ts'
 
 /**
  * The bit of the packet mark that says: our tables have let this packet pass, and it is to or between
- * bridges of ours, to the world, or part of a known flow. Whoever filters behind us and would drop it
+ * bridges of ours, to the world, or part of a known flow. A filter behind us that would drop it
  * otherwise can ask for it (see ConsentResource). It is set, never cleared; other bits are others'.
  */
 export const ACCEPTED_MARK = 0x01000000

@@ -107,7 +107,7 @@ const ipv4: readonly ChainDefinition[] = [
     rules: [
       rule({ lookup: ['iifname'], set: 'any_address' }, accept),
       rule({ lookup: ['iifname', 'ip saddr'], set: 'addresses4' }, accept),
-      // Whoever has no address yet asks for one, and joins groups.
+      // An endpoint without an address asks for one, and joins groups.
       rule(
         { match: 'ip saddr', value: '0.0.0.0' },
         { match: 'meta l4proto', value: 'udp' },
@@ -175,7 +175,7 @@ const ipv6: readonly ChainDefinition[] = [
   {
     name: 'own_mac6',
     rules: [
-      // Whoever has no address yet asks whether another one has it, and joins groups.
+      // An endpoint without an address asks whether another one has it, and joins groups.
       rule({ match: 'ip6 saddr', value: '::' }, { goto: 'from_nobody6' }),
       rule({ lookup: ['iifname'], set: 'any_address' }, accept),
       rule({ lookup: ['iifname', 'ip6 saddr'], set: 'addresses6' }, accept),

@@ -109,7 +109,7 @@ export interface Kernel {
   settled(): Promise<void>
 
   /**
-   * Resolves when the door has ended by itself, with what has happened: whoever waits for an answer is
+   * Resolves when the door has ended by itself, with what has happened: a caller that waits for an answer is
    * refused with that same error, streams end, and nothing new may be begun. What was under way can still
    * be undone, if that is possible at all; `close` is owed. `close` alone doesn't resolve it.
    */

@@ -275,7 +275,7 @@ export interface AnnouncementResource {
 }
 
 /**
- * The one rule of ours in a table of somebody else's: an accept with our comment in chain
+ * The one rule of ours in a table of another program's: an accept with our comment in chain
  * DOCKER-USER of table `filter`, for packets with this mark, behind the rules of others: the last one,
  * or the last before an unconditional RETURN. Equivalent to:
  * `iptables -A DOCKER-USER -m mark --mark MARK/MARK -m comment --comment cnm -j ACCEPT`. Whatever has

@@ -60,7 +60,7 @@ export async function runDaemon(sources: ConfigSources = {}): Promise<void> {
   }
 }
 
-/** In one line, for whoever starts it again. */
+/** In one line, for systemd, or what else starts it again. */
 function ended(failure: CnmError): CnmError {
   return new CnmError('CLOSED', `the daemon ends: ${failure.message}`, { cause: failure })
 }

@@ -59,7 +59,7 @@ export class Ledger {
     return this.#difference(before)
   }
 
-  /** Of these, what somebody wants, just so. */
+  /** Of these, what has an owner, just so. */
   wanted(resources: readonly Resource[]): Resource[] {
     return resources.filter((each) => {
       const entry = this.#entries.get(resourceKey(each))

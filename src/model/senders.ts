@@ -7,7 +7,7 @@ import type { Sysctls } from './endpoint-sysctls.ts'
 /** What an endpoint may send from besides its own. What is not said is not there. */
 export type Senders = Pick<EndpointSpec, 'addresses' | 'macs'>
 
-/** Each is an element of the firewall, which is made while somebody waits. */
+/** Each is an element of the firewall, which is made while a caller waits. */
 const MOST = 64
 
 /** Errors: INVALID_ADDRESS, INVALID_ARGUMENT. */

@@ -42,7 +42,7 @@ export function neighbourResources(network: NetworkSpec, endpoint: EndpointSpec)
 }
 
 /**
- * Whether the host has an address on the bridge by which it talks to that one. A bridge of somebody else's may
+ * Whether the host has an address on the bridge by which it talks to that one. A bridge that is adopted may
  * change its MAC with its ports, and forgets its neighbours each time.
  */
 function isHostThere(network: NetworkSpec, address: IpAddress): boolean {

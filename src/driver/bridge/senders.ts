@@ -17,7 +17,7 @@ export function sendersOf(network: NetworkSpec, endpoint: EndpointSpec): Senders
     macs: macs === 'any' ? [] : macs,
     anyMac: macs === 'any',
     addresses: addresses === 'any' ? own : [...own, ...addresses],
-    // Without an address from us, it gets one from somebody else.
+    // Without an address from us, it gets one from another program.
     anyAddress: addresses === 'any' || (!endpoint.ipv4 && !endpoint.ipv6),
     hasIpv6: hasIpv6(network, endpoint),
     anyProtocol: optionsOf(network).vlan,

@@ -22,7 +22,7 @@ interface Pending<T> {
 export interface ThreadEvents {
   /** What went wrong there that is no answer to anything. */
   onProblem(message: string): void
-  /** It has ended without having been closed; whoever waits for it is refused after that. */
+  /** It has ended without having been closed; a caller that waits for it is refused after that. */
   onDeath(death: CnmError): void
 }
 

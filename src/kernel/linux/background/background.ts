@@ -18,7 +18,7 @@ const MOST_EVENTS = 100_000
 export interface BackgroundEvents {
   /** Told of the socket on which changes of the ruleset are heard, once there is one. */
   onListening(fd: number): void
-  /** The thread has ended without having been closed; whoever waits for it is refused after that. */
+  /** The thread has ended without having been closed; a caller that waits for it is refused after that. */
   onDeath(death: CnmError): void
 }
 
@@ -188,7 +188,7 @@ export class Background {
     }
   }
 
-  /** Streams end, and whoever waits is refused, as everything is from now on; what is to be deleted still is. */
+  /** Streams end, and callers that wait are refused, as everything is from now on; what is to be deleted still is. */
   end(reason: CnmError): void {
     this.#closed ??= reason
     this.#streams.end()

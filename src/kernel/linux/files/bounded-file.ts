@@ -6,7 +6,7 @@ const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
 export const MOST_BYTES = 1 << 20
 
 /**
- * The one way to read what others may have put at a path: a sandbox, a container, whoever writes a file of
+ * The one way to read what others may have put at a path: a sandbox, a container, a program that writes a file of
  * the host. It never waits, whatever is there, and takes no more memory than `most` bytes. The descriptor
  * is looked at, not the path: that may be another file a moment later.
  *

@@ -3,7 +3,7 @@ import { asKernelError } from '../wire-error.ts'
 import type { OwnMount } from './own-mount.ts'
 
 /**
- * Why a sandbox's file can't be written or removed: whoever is root in a sandbox can bring all of this about,
+ * Why a sandbox's file can't be written or removed: root in a sandbox can bring all of this about,
  * for its own file, and by filling the file system for those of others.
  */
 const errnos: ReadonlySet<string> = new Set([
