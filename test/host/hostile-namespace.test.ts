@@ -88,11 +88,6 @@ const attacks: Readonly<Record<string, Attack>> = {
   'a program that goes on': (path) => keepRunning(path, 'exec sleep 50'),
 }
 
-/** What a start couldn't bring back is told until it is read: of that there is a test elsewhere. */
-async function differences(): Promise<unknown[]> {
-  return (await rig.doctor()).filter(({ kind }) => kind !== 'lost')
-}
-
 describe('a sandbox with', () => {
   it.each(Object.keys(crowds))(
     '%s stops nothing',
@@ -101,7 +96,7 @@ describe('a sandbox with', () => {
       await rig.survive()
       await timely('the end of its links', () => rig.linksGo())
       await rig.doctor(true)
-      expect(await differences()).toEqual([])
+      expect(await rig.left()).toEqual([])
     },
     120_000,
   )
@@ -118,7 +113,7 @@ describe('a sandbox with', () => {
     await rig.survive()
     await timely('the end of their links', () => rig.linksGo())
     await rig.doctor(true)
-    expect(await differences()).toEqual([])
+    expect(await rig.left()).toEqual([])
   }, 120_000)
 
   it('an endpoint that leaves a sandbox which has taken its next name stops nothing', async () => {
@@ -155,7 +150,7 @@ describe('a path of a namespace', () => {
     await rig.survive()
     for (const path of paths) await rm(path, { recursive: true, force: true })
     await rig.doctor(true)
-    expect(await differences()).toEqual([])
+    expect(await rig.left()).toEqual([])
   }, 60_000)
 })
 

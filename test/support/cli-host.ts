@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { DaemonProcess } from './daemon-process.ts'
+import { DaemonProcess, type StartOptions } from './daemon-process.ts'
 import { type ThrowAwayHost, type ThrowAwayHostOptions, throwAwayHost } from './host.ts'
 
 export const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
@@ -66,8 +66,8 @@ export class CliHost implements AsyncDisposable {
   }
 
   /** One that no command has started. */
-  async daemon(args: readonly string[] = []): Promise<DaemonProcess> {
-    return new DaemonProcess(this.host, args).ready()
+  async daemon(args: readonly string[] = [], options: StartOptions = {}): Promise<DaemonProcess> {
+    return new DaemonProcess(this.host, args, options).ready()
   }
 
   /** Waits until no link but loopback is left: what is removed is gone for everybody before it is gone. */

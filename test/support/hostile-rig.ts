@@ -6,6 +6,8 @@ import type { DaemonProcess } from './daemon-process.ts'
 
 /** What a start, a look and a mending may take at most, beside whatever else this machine does. */
 const MOST_MS = 20_000
+/** Longer than any attack here takes on a machine with much else to do. */
+const patient = { timeoutMs: 300_000 }
 /** By how much the daemon's memory may ever have been larger than that of one which saw no attack. */
 const MOST_MORE_KB = 120 * 1024
 
@@ -30,7 +32,7 @@ export class HostileRig implements AsyncDisposable {
   static async start(args: readonly string[] = []): Promise<HostileRig> {
     const cnm = await cliHost()
     try {
-      const daemon = await cnm.daemon(args)
+      const daemon = await cnm.daemon(args, patient)
       const client = await connectController({ socket: cnm.socket })
       await client.createNetwork({ name: 'web', subnets: ['10.7.0.0/24', 'fd00:7::/64'] })
       await client.createNetwork({ name: 'back', subnets: ['10.8.0.0/24'] })
@@ -89,12 +91,20 @@ export class HostileRig implements AsyncDisposable {
     return timely(`doctor${fix ? ' --fix' : ''}`, () => this.#client.doctor({ fix }))
   }
 
+  /**
+   * What there is to be mended. What a start couldn't bring back is told until it is read, and that tables of
+   * the whole machine are full is about others.
+   */
+  async left() {
+    return (await this.doctor()).filter(({ kind }) => kind !== 'lost' && kind !== 'crowded')
+  }
+
   /** The daemon is killed, and another one takes its place. */
   async restart(args: readonly string[] = []): Promise<void> {
     await this.#client.close()
     this.#daemon.kill('SIGKILL')
     await this.#daemon.ended
-    this.#daemon = await timely('the start', () => this.cnm.daemon(args))
+    this.#daemon = await timely('the start', () => this.cnm.daemon(args, patient))
     this.#client = await connectController({ socket: this.cnm.socket })
   }
 
