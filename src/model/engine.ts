@@ -314,7 +314,8 @@ export class Engine {
     }
   }
 
-  async #apply(change: Change): Promise<void> {
+  async #apply(claimed: Change): Promise<void> {
+    const change = this.ledger.asOfNow(claimed)
     if (change.add.length + change.remove.length > 0) await this.kernel.apply(change)
   }
 

@@ -67,6 +67,19 @@ export class Ledger {
     })
   }
 
+  /**
+   * A change that was claimed a while ago, without the removal of what is another owner's by now: addresses and
+   * MACs change hands while the change waits for the store.
+   */
+  asOfNow({ remove, add }: Change): Change {
+    const added = new Set(add.map(resourceKey))
+    const isOthers = (each: Resource) =>
+      (each.kind === 'neighbour' || each.kind === 'fdb') &&
+      !added.has(resourceKey(each)) &&
+      this.has(each)
+    return { remove: remove.filter((each) => !isOthers(each)), add }
+  }
+
   owners(): ReadonlySet<string> {
     return new Set([...this.#entries.values()].flatMap(({ owners }) => [...owners]))
   }

@@ -1,6 +1,6 @@
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { Life, MemoryRig } from '../../test/support/memory-rig.ts'
-import type { Controller } from './controller.ts'
+import { type Controller, createController } from './controller.ts'
 
 const ip = '10.7.0.10'
 /** More than there are calls to kernel and store. */
@@ -65,3 +65,35 @@ it.each([
     expect(deaths).toBeLessThan(most)
   },
 )
+
+it('an address that another one takes while its holder leaves stays that one’s', async () => {
+  const rig = new MemoryRig()
+  const parts = rig.parts()
+  const { commit } = parts.store
+  let held: Promise<void> | undefined
+  const store = {
+    ...parts.store,
+    commit: async (writes: Parameters<typeof commit>[0]) => {
+      const wait = held
+      held = undefined
+      await wait
+      await commit(writes)
+    },
+  }
+  await using cnm = await createController({ ...parts, store })
+  const options = { linkLocal: ['169.254.7.7'] }
+  await cnm.createNetwork({ name: 'web', subnets: ['10.7.0.0/24'] })
+  await cnm.createSandbox({ name: 'old', connect: [{ network: 'web', ...options }] })
+  await cnm.createSandbox({ name: 'new' })
+  let goOn = () => {}
+  held = new Promise((resolve) => {
+    goOn = resolve
+  })
+  const leaving = cnm.sandbox('old').endpoints()[0]!.leave()
+  await vi.waitFor(() => expect(held).toBeUndefined())
+  await cnm.sandbox('new').connect(cnm.network('web'), options)
+  goOn()
+  await leaving
+  expect(await cnm.doctor()).toEqual([])
+  expect(known(rig).filter((line) => line.includes('169.254.7.7'))).toHaveLength(1)
+})
