@@ -85,6 +85,8 @@ export class DockerDaemon implements AsyncDisposable {
     ]
     const inside = [`--target=${await childOf(this.#holder)}`, '--mount', '--pid', '--net']
     this.#process = spawn('nsenter', [...inside, 'dockerd', ...options], {
+      // Its containerd writes down what it was doing there, when it was slow.
+      env: { ...process.env, TMPDIR: folder },
       stdio: ['ignore', log.fd, log.fd],
     })
     await log.close()
