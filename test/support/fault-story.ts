@@ -115,6 +115,8 @@ function readableStore(host: ThrowAwayHost): { store: Store; records(): readonly
     commit: async (writes) => {
       await inner.commit(writes)
       for (const { kind, id, value } of writes) {
+        // Numbers of networks go on, whatever becomes of the network.
+        if (kind === 'engine' && id === 'numbers') continue
         if (value === null) contents.delete(`${kind} ${id}`)
         else contents.set(`${kind} ${id}`, `${kind} ${JSON.stringify(value)}`)
       }

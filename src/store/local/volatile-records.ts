@@ -1,3 +1,4 @@
+import { statfsSync } from 'node:fs'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CnmError } from '../../base/errors.ts'
@@ -80,6 +81,7 @@ export class VolatileRecords {
     const gone = writes.filter((write) => write.before > 0 && write.version === 0).length
     const count = this.#count + made - gone
     try {
+      refuseFull(this.#folder)
       writeRecords(this.#environment, writes, count)
     } catch (error) {
       throw unavailable(error, this.#current)
@@ -129,6 +131,15 @@ export class VolatileRecords {
     await writeFile(this.#marker, `${deaths}x`)
     return salvage(this.#previous)
   }
+}
+
+/** Where there is less room, lmdb 3.5 may end the process (SIGABRT) at a write that fails, or at the next. */
+const LEAST_ROOM_BYTES = 128 * 1024
+
+function refuseFull(folder: string): void {
+  const { bavail, bsize } = statfsSync(folder)
+  if (bavail * bsize >= LEAST_ROOM_BYTES) return
+  throw Object.assign(new Error('there is no space left'), { code: 'ENOSPC' })
 }
 
 function thisBoot(): Promise<string> {
