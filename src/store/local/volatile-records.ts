@@ -81,7 +81,8 @@ export class VolatileRecords {
     const gone = writes.filter((write) => write.before > 0 && write.version === 0).length
     const count = this.#count + made - gone
     try {
-      refuseFull(this.#folder)
+      // What only takes away has that room.
+      if (writes.some(({ version }) => version > 0)) refuseFull(this.#folder)
       writeRecords(this.#environment, writes, count)
     } catch (error) {
       throw unavailable(error, this.#current)
