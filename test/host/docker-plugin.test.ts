@@ -68,7 +68,7 @@ it.skipIf(!hasDocker)('runs containers on our networks, by name and published po
   const api = (await rig.known('endpoints')).find(({ ports }) => ports?.length)
   const chosen = api?.ports?.map(({ hostPorts }) => hostPorts?.from).find((from) => from! > 9000)
   expect(await outside(chosen!)).toBe('api\n')
-  expect(await host.sh('ps -e -o args | grep -c "[d]ocker-proxy.*808" || true')).toBe('0\n')
+  expect(await host.sh("ss -Hltn '( sport = :8080 or sport = :8081 )'")).toBe('')
 
   // Mistakes are told in one sentence, and leave nothing behind.
   const taken = await docker.try('run', '--network', 'web', '-p', '8080:80', ...server('late'))

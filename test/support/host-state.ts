@@ -44,8 +44,8 @@ interface IpRoute {
 }
 
 /**
- * All that a throw-away host has, as sorted lines, read with `ip`, `nft` and `tc`: what is mounted in its
- * folder, and of each namespace its links, addresses, routes, the sysctls that tests write, the rules,
+ * All that a throw-away host has, as sorted lines, read with `ip`, `nft` and `tc`: which namespaces are mounted
+ * in its folder, and of each its links, addresses, routes, the sysctls that tests write, the rules,
  * the qdiscs and filters.
  * Left out is what the kernel makes up: indexes, handles, counters, what is left of timeouts, MACs of
  * links that have none given; and the namespaces at the paths of `without`.
@@ -56,6 +56,7 @@ export async function hostState(
 ): Promise<readonly string[]> {
   const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n')
   const paths = mounts
+    .filter((line) => line.includes(' - nsfs '))
     .map((line) => line.split(' ')[4] ?? '')
     .filter((path) => path.startsWith(`${host.folder}/`) && !without.includes(path))
   const states = await Promise.all(paths.map((path) => namespaceState(host, path)))
