@@ -18,10 +18,12 @@ export async function run(
 ): Promise<string> {
   const { timeoutMs = 10_000, input, env = process.env } = options
   const [file, ...args] = argv
-  const child = spawn(file, args, { env, detached: true })
+  // Node's pipes are sockets, and by a socket bash takes itself for a remote shell, which reads ~/.bashrc first.
+  const stdin = input === undefined ? 'ignore' : 'pipe'
+  const child = spawn(file, args, { env, detached: true, stdio: [stdin, 'pipe', 'pipe'] })
   // A program that doesn't read its input is none of our business.
-  child.stdin.on('error', () => {})
-  child.stdin.end(input)
+  child.stdin?.on('error', () => {})
+  child.stdin?.end(input)
   let late = false
   const timer = setTimeout(() => {
     late = true
@@ -32,7 +34,7 @@ export async function run(
     child.on('close', (code, signal) => resolve(signal ?? code ?? 'unknown'))
   })
   try {
-    const [end, out, err] = await Promise.all([ended, text(child.stdout), text(child.stderr)])
+    const [end, out, err] = await Promise.all([ended, text(child.stdout!), text(child.stderr!)])
     if (end === 0) return out
     const how = late ? `took more than ${timeoutMs} ms` : `failed (${end})`
     throw new Error(`${argv.join(' ')} ${how}: ${(out + err).trim()}`)
