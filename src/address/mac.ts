@@ -30,7 +30,9 @@ function invalid(text: string, problem: string, hint?: string): CnmError {
 }
 
 export function macBytes(mac: MacAddress): Uint8Array {
-  return Uint8Array.from(mac.split(':'), (byte) => Number.parseInt(byte, 16))
+  const bytes = new Uint8Array(6)
+  for (let at = 0; at < 6; at++) bytes[at] = Number.parseInt(mac.slice(3 * at, 3 * at + 2), 16)
+  return bytes
 }
 
 /** Any six bytes: what the kernel says is not judged. */

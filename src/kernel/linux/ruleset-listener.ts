@@ -1,13 +1,7 @@
-import { be32 } from './netlink/codec.ts'
-import { NFNL_SUBSYS_NFTABLES, NFNLGRP_NFTABLES, nfgenmsg } from './netlink/netfilter.ts'
+import { NFNL_SUBSYS_NFTABLES, NFNLGRP_NFTABLES } from './netlink/netfilter.ts'
 import { joinGroup, leaveGroup, type NetlinkSocket } from './netlink/netlink-socket.ts'
-import { body, schema } from './netlink/schema.ts'
 import type { Batch } from './nftables/batch.ts'
-import { familyHeader, nftMessage } from './nftables/message.ts'
-
-const NFTA_GEN_ID = 1
-
-const generationBody = body(nfgenmsg, schema({ id: [NFTA_GEN_ID, be32] }))
+import { generation, generationAfter } from './nftables/generation.ts'
 
 /** Notifications of less than this are no trouble. */
 const LONG = 8 << 10
@@ -26,10 +20,10 @@ export class RulesetListener {
     this.#fd = fd
   }
 
-  /** Commits; what is long isn't heard. */
-  commit(socket: NetlinkSocket, batch: Batch): void {
-    if (this.#fd === undefined || batch.bytes < LONG) batch.commit(socket)
-    else this.#commitUnheard(socket, batch, this.#fd)
+  /** As `batch.commit`; what is long isn't heard. */
+  commit(socket: NetlinkSocket, batch: Batch, last?: number): void {
+    if (this.#fd === undefined || batch.bytes < LONG) batch.commit(socket, last)
+    else this.#commitUnheard(socket, batch, this.#fd, last)
   }
 
   /** Whether others may have changed something unheard since this was last asked. */
@@ -39,15 +33,15 @@ export class RulesetListener {
     return missed
   }
 
-  #commitUnheard(socket: NetlinkSocket, batch: Batch, fd: number): void {
+  #commitUnheard(socket: NetlinkSocket, batch: Batch, fd: number, last?: number): void {
     let expected = generation(socket)
     // Of those up to this number, all has been told then.
     socket.awaitTransaction(NFNL_SUBSYS_NFTABLES)
     leaveGroup(fd, NFNLGRP_NFTABLES)
     let isAllHeard = false
     try {
-      batch.commit(socket)
-      expected = after(expected)
+      batch.commit(socket, last)
+      expected = generationAfter(expected)
     } finally {
       try {
         joinGroup(fd, NFNLGRP_NFTABLES)
@@ -57,16 +51,4 @@ export class RulesetListener {
       }
     }
   }
-}
-
-/** The number of the last transaction that was committed. */
-function generation(socket: NetlinkSocket): number {
-  const question = generationBody.encode(familyHeader(undefined), {})
-  const answer = socket.get(nftMessage('NFT_MSG_GETGEN', 0, question), generationBody)
-  return answer.attributes.id ?? 0
-}
-
-function after(generation: number): number {
-  // The kernel leaves out 0.
-  return (generation + 1) >>> 0 || 1
 }

@@ -6,6 +6,7 @@ import { NETLINK_NETFILTER, NetlinkSocket } from './netlink/netlink-socket.ts'
 import { Batch, type TableName, tableTarget } from './nftables/batch.ts'
 import { NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST } from './nftables/constants.ts'
 import type { Place } from './nftables/element.ts'
+import { KnownElements } from './nftables/known-elements.ts'
 import { type ListedTable, listTables } from './nftables/list.ts'
 import { listPresent } from './nftables/present-elements.ts'
 import { RulesetListener } from './ruleset-listener.ts'
@@ -21,6 +22,7 @@ const OWNER = 'owner'
 export class Ruleset {
   readonly quiet = new QuietMemory()
   readonly listener = new RulesetListener()
+  readonly known = new KnownElements()
   readonly #definitions = new Map<string, TableDefinition>()
   readonly #port: RulesetPort
   readonly #link: KeeperLink | undefined
@@ -63,8 +65,9 @@ export class Ruleset {
     return owner !== undefined && owner !== this.socket.portId
   }
 
-  commit(batch: Batch): void {
-    this.listener.commit(this.socket, batch)
+  /** As `batch.commit`. */
+  commit(batch: Batch, generation?: number): void {
+    this.listener.commit(this.socket, batch, generation)
   }
 
   /** What a definition comes to on this kernel: without persistent owners, an ordinary table. */

@@ -33,7 +33,7 @@ export function changeTogether(
   change: RulesetChange,
   options: RulesetOptions,
 ): ElementChange {
-  const { socket } = ruleset
+  const { socket, known } = ruleset
   const plans = change.make.map((table) => planTable(socket, ruleset.asPossible(table)))
   const definitions = withNew(options.definitions, change)
   const isFresh = ({ family, table, set }: Place) =>
@@ -62,9 +62,12 @@ export function changeTogether(
         batch.addElements(definitions, [...stay, ...come])
       },
       also: (batch) => options.also?.(batch, isFresh),
-      commit: (batch) => ruleset.commit(batch),
+      commit: (batch, generation) => ruleset.commit(batch, generation),
+      known,
     }),
   )
+  // Elements go with sets that are made anew.
+  if (change.make.length + change.drop.length > 0) known.forget()
   const lost = plans.flatMap((plan) => plan.lost)
   return { remove: [...done.add, ...come], add: [...done.remove, ...lost] }
 }
@@ -131,6 +134,7 @@ function withNew(
   definitions: readonly TableDefinition[],
   { make, drop }: RulesetChange,
 ): readonly TableDefinition[] {
+  if (make.length + drop.length === 0) return definitions
   const changed = new Set([...make, ...drop].map(tableTarget))
   return [...make, ...definitions.filter((table) => !changed.has(tableTarget(table)))]
 }

@@ -145,11 +145,12 @@ export class NetlinkSocket {
 
   /**
    * One transaction of a netfilter subsystem (NFNL_SUBSYS_…): all or nothing. Answers with the
-   * messages that were refused; with none, it is done.
+   * messages that were refused; with none, it is done. `generation`: refused with ERESTART, as a whole, if
+   * that transaction isn't the last before it.
    */
-  batch(subsystem: number, messages: readonly Message[]): readonly Failure[] {
+  batch(subsystem: number, messages: readonly Message[], generation?: number): readonly Failure[] {
     if (messages.length === 0) return []
-    const { begin, end } = batchBrackets(subsystem)
+    const { begin, end } = batchBrackets(subsystem, generation)
     if (faultDue()) {
       const { operation, target } = messages[0]!
       return [{ index: 0, error: injectedFault(operation, target) }]

@@ -141,9 +141,12 @@ export class Batch {
     return this.#messages.reduce((sum, { body }) => sum + body.length, 0)
   }
 
-  /** Makes it all true at once. Throws a KernelError that names the first object that was refused. */
-  commit(socket: NetlinkSocket): void {
-    const [failure] = socket.batch(NFNL_SUBSYS_NFTABLES, this.#messages)
+  /**
+   * Makes it all true at once. Throws a KernelError that names the first object that was refused. `generation`:
+   * ERESTART, if that transaction isn't the last before it.
+   */
+  commit(socket: NetlinkSocket, generation?: number): void {
+    const [failure] = socket.batch(NFNL_SUBSYS_NFTABLES, this.#messages, generation)
     if (failure !== undefined) throw this.#explain(failure)
   }
 

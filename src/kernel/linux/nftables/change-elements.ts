@@ -4,6 +4,8 @@ import type { TableDefinition } from '../../ruleset.ts'
 import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
 import { Batch } from './batch.ts'
 import { type Element, shapeFor } from './element.ts'
+import { generation } from './generation.ts'
+import type { KnownElements } from './known-elements.ts'
 import { getElement } from './list.ts'
 import { PresentElements } from './present-elements.ts'
 import { assertRun } from './run.ts'
@@ -28,8 +30,10 @@ export interface ChangeElementsOptions {
   readonly between?: (batch: Batch) => void
   /** Writes down what else belongs to the transaction; called anew if that has to be tried again. */
   readonly also?: (batch: Batch) => void
-  /** How to make it true. Default: by the socket. */
-  readonly commit?: (batch: Batch) => void
+  /** How to make it true, as the first after the transaction of that number. Default: by the socket. */
+  readonly commit?: (batch: Batch, generation?: number) => void
+  /** Of what is known nothing is asked before it goes. */
+  readonly known?: KnownElements
 }
 
 /**
@@ -45,20 +49,49 @@ export function changeElements(
   change: ElementChange,
   options: ChangeElementsOptions = {},
 ): ElementChange {
-  const { compareOwners = false } = options
+  const { compareOwners = false, known } = options
+  if (known !== undefined && known.generation === undefined) known.begin(generation(socket))
+  const isHopeless = hasRunThere(socket, tables, change)
+  const sure = isHopeless ? undefined : changeKnown(socket, tables, change, options)
+  if (sure !== undefined) return sure
   const expected = compareOwners ? asExpected(socket, tables, change) : change
-  if (expected !== undefined && !hasRunThere(socket, tables, change)) {
-    try {
-      commit(socket, tables, expected, options)
-      return expected
-    } catch (error) {
-      // Something is there already, or is gone.
-      if (!isKernelError(error, 'EEXIST') && !isKernelError(error, 'ENOENT')) throw error
-    }
+  if (expected !== undefined && !isHopeless) {
+    const done = unlessOther(() => commit(socket, tables, expected, options))
+    if (done) return expected
   }
   const needed = whatIsNeeded(socket, tables, change, compareOwners)
   commit(socket, tables, needed, options)
+  // Something wasn't as it had been put there, perhaps only a part of a run.
+  known?.forget()
   return needed
+}
+
+/** undefined: what goes isn't known, or something has changed since. */
+function changeKnown(
+  socket: NetlinkSocket,
+  tables: readonly TableDefinition[],
+  { remove, add }: ElementChange,
+  options: ChangeElementsOptions,
+): ElementChange | undefined {
+  const { known } = options
+  const found = remove.length === 0 ? undefined : known?.find(remove)
+  if (known === undefined || found === undefined) return undefined
+  const change = { remove: found, add }
+  if (unlessOther(() => commit(socket, tables, change, options, known.generation))) return change
+  known.begin(generation(socket))
+  return undefined
+}
+
+/** Whether it was done; false: something is there already, or is gone, or another process was quicker. */
+function unlessOther(work: () => void): boolean {
+  try {
+    work()
+    return true
+  } catch (error) {
+    const isOther = ['EEXIST', 'ENOENT', 'ERESTART'].some((errno) => isKernelError(error, errno))
+    if (isOther) return false
+    throw error
+  }
 }
 
 function commit(
@@ -66,6 +99,7 @@ function commit(
   tables: readonly TableDefinition[],
   { remove, add }: ElementChange,
   options: ChangeElementsOptions,
+  last?: number,
 ): void {
   const batch = new Batch()
   options.before?.(batch)
@@ -73,8 +107,9 @@ function commit(
   options.between?.(batch)
   batch.addElements(tables, add)
   options.also?.(batch)
-  if (options.commit === undefined) batch.commit(socket)
-  else options.commit(batch)
+  if (options.commit === undefined) batch.commit(socket, last)
+  else options.commit(batch, last)
+  options.known?.note({ remove, add })
 }
 
 /** The change with what goes as it is there; undefined: something is gone, or is somebody else's. */

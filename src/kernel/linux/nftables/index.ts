@@ -22,6 +22,7 @@ export { compareTable } from './compare.ts'
 export { NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST } from './constants.ts'
 export type { Element } from './element.ts'
 export type { Expression } from './expression.ts'
+export { KnownElements } from './known-elements.ts'
 export {
   getElement,
   type ListedChain,
