@@ -29,7 +29,10 @@ const notOfHost: Statement = { match: 'fib saddr type', not: true, value: 'local
 
 const port = ['meta l4proto', 'th dport'] as const
 
-/** A bridge of ours, whatever it is called. Where sets have been asked before: one that was renamed. */
+/**
+ * A bridge of ours, whatever it is called: the cheapest question there is. Where sets have been asked before, it is
+ * one that was renamed. Adopted bridges are in the sets only.
+ */
 const fromBridge: Statement = { match: 'iifgroup', value: String(LINK_GROUP) }
 const toBridge: Statement = { match: 'oifgroup', value: String(LINK_GROUP) }
 
@@ -40,9 +43,8 @@ const prerouting: readonly ChainDefinition[] = [
     rules: [
       // What a bridge hands to the host as from the port itself: no rule by its bridge would see it.
       rule(fromPort, drop),
+      rule(fromBridge, { goto: 'spoofed' }),
       rule({ lookup: ['iifname'], set: 'bridges' }, { goto: 'spoofed' }),
-      // All its rules are those of its old name.
-      rule(fromBridge, drop),
       // Who is on a bridge of ours comes by it. Over a wire, it is a forgery.
       rule({ lookup: ['ip saddr'], set: 'subnets4' }, overWire, drop),
       rule({ lookup: ['ip6 saddr'], set: 'subnets6' }, overWire, drop),
@@ -57,6 +59,8 @@ const prerouting: readonly ChainDefinition[] = [
       // rp_filter: the host's setting for all links overrules ours.
       rule({ lookup: ['iifname', 'ip saddr'], set: 'sources4' }, notOfHost, leave),
       rule({ lookup: ['iifname', 'ip6 saddr'], set: 'sources6' }, notOfHost, leave),
+      // All the rest is for a bridge that has the name by which it is known.
+      rule({ lookup: ['iifname'], not: true, set: 'bridges' }, drop),
       // Whoever has no address yet, or means this link only.
       rule({ match: 'ip saddr', value: '0.0.0.0' }, leave),
       rule(
@@ -78,8 +82,9 @@ const forward: readonly ChainDefinition[] = [
     rules: [
       rule(fromPort, drop),
       rule(toPort, drop),
-      rule({ lookup: ['iifname'], set: 'bridges' }, { goto: 'forward_ours' }),
-      rule({ lookup: ['oifname'], set: 'bridges' }, { goto: 'forward_ours' }),
+      rule(fromBridge, toBridge, { goto: 'forward_between' }),
+      rule({ lookup: ['iifname'], set: 'bridges' }, { goto: 'forward_from' }),
+      rule({ lookup: ['oifname'], set: 'bridges' }, { goto: 'forward_to' }),
       rule(fromBridge, drop),
       rule(toBridge, drop),
       // Nobody else's packets are our business, but we don't make a router of the host.
@@ -91,20 +96,41 @@ const forward: readonly ChainDefinition[] = [
     ],
   },
   {
-    name: 'forward_ours',
+    // From a bridge of ours to one, perhaps the same.
+    name: 'forward_between',
     rules: [
       rule({ lookup: ['iifname', 'oifname'], set: 'same_bridge' }, pass),
       rule({ lookup: ['iifname', 'oifname'], set: 'one_bridge' }, { goto: 'kept_apart' }),
       rule({ lookup: ['iifname'], set: 'internal' }, drop),
       rule({ lookup: ['oifname'], set: 'internal' }, drop),
       rule(established, pass),
-      rule({ lookup: ['iifname'], set: 'bridges' }, { jump: 'unasked' }),
+      rule({ jump: 'unasked' }),
       rule({ vmap: ['meta nfproto', 'oifname'], map: 'gateway_mode' }),
-      rule({ lookup: ['oifname'], set: 'bridges' }, drop),
+      rule(drop),
+    ],
+  },
+  {
+    name: 'forward_from',
+    rules: [
+      // One of the two is adopted.
+      rule({ lookup: ['oifname'], set: 'bridges' }, { goto: 'forward_between' }),
+      rule({ lookup: ['iifname'], set: 'internal' }, drop),
+      rule(established, pass),
+      rule({ jump: 'unasked' }),
       rule(toBridge, drop),
       rule({ lookup: ['meta nfproto', 'oifname'], set: 'outward' }, pass),
       // To a link of others: without the mark, as they may keep theirs apart from what is not theirs.
       rule(accept),
+    ],
+  },
+  {
+    // From elsewhere, so that it is inside no network.
+    name: 'forward_to',
+    rules: [
+      rule({ lookup: ['oifname'], set: 'internal' }, drop),
+      rule(established, pass),
+      rule({ vmap: ['meta nfproto', 'oifname'], map: 'gateway_mode' }),
+      rule(drop),
     ],
   },
   {
