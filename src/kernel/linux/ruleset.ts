@@ -6,9 +6,9 @@ import { NETLINK_NETFILTER, NetlinkSocket } from './netlink/netlink-socket.ts'
 import { Batch, type TableName, tableTarget } from './nftables/batch.ts'
 import { NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST } from './nftables/constants.ts'
 import type { Place } from './nftables/element.ts'
-import { KnownElements } from './nftables/known-elements.ts'
 import { type ListedTable, listTables } from './nftables/list.ts'
 import { listPresent } from './nftables/present-elements.ts'
+import { RememberedElements } from './nftables/remembered-elements.ts'
 import { RulesetListener } from './ruleset-listener.ts'
 import type { RulesetPort } from './ruleset-port.ts'
 
@@ -22,7 +22,7 @@ const OWNER = 'owner'
 export class Ruleset {
   readonly quiet = new QuietMemory()
   readonly listener = new RulesetListener()
-  readonly known = new KnownElements()
+  readonly remembered = new RememberedElements()
   readonly #definitions = new Map<string, TableDefinition>()
   readonly #port: RulesetPort
   readonly #link: KeeperLink | undefined

@@ -33,7 +33,7 @@ export function changeTogether(
   change: RulesetChange,
   options: RulesetOptions,
 ): ElementChange {
-  const { socket, known } = ruleset
+  const { socket, remembered } = ruleset
   const plans = change.make.map((table) => planTable(socket, ruleset.asPossible(table)))
   const definitions = withNew(options.definitions, change)
   const isFresh = ({ family, table, set }: Place) =>
@@ -63,11 +63,11 @@ export function changeTogether(
       },
       also: (batch) => options.also?.(batch, isFresh),
       commit: (batch, generation) => ruleset.commit(batch, generation),
-      known,
+      remembered,
     }),
   )
   // Elements go with sets that are made anew.
-  if (change.make.length + change.drop.length > 0) known.forget()
+  if (change.make.length + change.drop.length > 0) remembered.forget()
   const lost = plans.flatMap((plan) => plan.lost)
   return { remove: [...done.add, ...come], add: [...done.remove, ...lost] }
 }

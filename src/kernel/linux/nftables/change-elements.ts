@@ -5,9 +5,9 @@ import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
 import { Batch } from './batch.ts'
 import { type Element, shapeFor } from './element.ts'
 import { generation } from './generation.ts'
-import type { KnownElements } from './known-elements.ts'
 import { getElement } from './list.ts'
 import { PresentElements } from './present-elements.ts'
+import type { RememberedElements } from './remembered-elements.ts'
 import { assertRun } from './run.ts'
 
 /** Above this many, reading the whole set is cheaper than asking for each. */
@@ -32,8 +32,8 @@ export interface ChangeElementsOptions {
   readonly also?: (batch: Batch) => void
   /** How to make it true, as the first after the transaction of that number. Default: by the socket. */
   readonly commit?: (batch: Batch, generation?: number) => void
-  /** Of what is known nothing is asked before it goes. */
-  readonly known?: KnownElements
+  /** Of what is in it nothing is asked before it goes. */
+  readonly remembered?: RememberedElements
 }
 
 /**
@@ -49,8 +49,9 @@ export function changeElements(
   change: ElementChange,
   options: ChangeElementsOptions = {},
 ): ElementChange {
-  const { compareOwners = false, known } = options
-  if (known !== undefined && known.generation === undefined) known.begin(generation(socket))
+  const { compareOwners = false, remembered } = options
+  if (remembered !== undefined && remembered.generation === undefined)
+    remembered.begin(generation(socket))
   const isHopeless = hasRunThere(socket, tables, change)
   const sure = isHopeless ? undefined : changeKnown(socket, tables, change, options)
   if (sure !== undefined) return sure
@@ -62,23 +63,24 @@ export function changeElements(
   const needed = whatIsNeeded(socket, tables, change, compareOwners)
   commit(socket, tables, needed, options)
   // Something wasn't as it had been put there, perhaps only a part of a run.
-  known?.forget()
+  remembered?.forget()
   return needed
 }
 
-/** undefined: what goes isn't known, or something has changed since. */
+/** undefined: what goes isn't remembered, or something has changed since. */
 function changeKnown(
   socket: NetlinkSocket,
   tables: readonly TableDefinition[],
   { remove, add }: ElementChange,
   options: ChangeElementsOptions,
 ): ElementChange | undefined {
-  const { known } = options
-  const found = remove.length === 0 ? undefined : known?.find(remove)
-  if (known === undefined || found === undefined) return undefined
+  const { remembered } = options
+  const found = remove.length === 0 ? undefined : remembered?.find(remove)
+  if (remembered === undefined || found === undefined) return undefined
   const change = { remove: found, add }
-  if (unlessOther(() => commit(socket, tables, change, options, known.generation))) return change
-  known.begin(generation(socket))
+  if (unlessOther(() => commit(socket, tables, change, options, remembered.generation)))
+    return change
+  remembered.begin(generation(socket))
   return undefined
 }
 
@@ -109,7 +111,7 @@ function commit(
   options.also?.(batch)
   if (options.commit === undefined) batch.commit(socket, last)
   else options.commit(batch, last)
-  options.known?.note({ remove, add })
+  options.remembered?.note({ remove, add })
 }
 
 /** The change with what goes as it is there; undefined: something is gone, or is somebody else's. */

@@ -22,7 +22,6 @@ export { compareTable } from './compare.ts'
 export { NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST } from './constants.ts'
 export type { Element } from './element.ts'
 export type { Expression } from './expression.ts'
-export { KnownElements } from './known-elements.ts'
 export {
   getElement,
   type ListedChain,
@@ -36,4 +35,5 @@ export {
   listTableElements,
   listTables,
 } from './list.ts'
+export { RememberedElements } from './remembered-elements.ts'
 export { deleteTable, ensureTable, replaceTable } from './table.ts'

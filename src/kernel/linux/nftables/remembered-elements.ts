@@ -8,7 +8,7 @@ import { generationAfter } from './generation.ts'
  * refuses one that is said to follow another than the last. Nobody else's is ever counted here, so the number
  * is that of the last one, or an earlier one.
  */
-export class KnownElements {
+export class RememberedElements {
   #generation: number | undefined
   readonly #elements = new Map<string, Element>()
 

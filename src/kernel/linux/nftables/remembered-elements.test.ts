@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Element } from './element.ts'
-import { KnownElements } from './known-elements.ts'
+import { RememberedElements } from './remembered-elements.ts'
 
 function element(key: string, more: Partial<Element> = {}): Element {
   return { family: 'inet', table: 't', set: 's', key: [key], owner: 'a', ...more }
@@ -8,9 +8,9 @@ function element(key: string, more: Partial<Element> = {}): Element {
 
 const [one, two] = [element('1'), element('2', { value: ['accept'] })]
 
-describe('known elements', () => {
+describe('remembered elements', () => {
   it('are those that were put there, as they were', () => {
-    const known = new KnownElements()
+    const known = new RememberedElements()
     known.begin(7)
     known.note({ remove: [], add: [one, two] })
     expect(known.generation).toBe(8)
@@ -27,14 +27,14 @@ describe('known elements', () => {
     ['of nobody', (({ owner, ...rest }) => rest)(element('1'))],
     ['in a run', element('1', { run: 2 })],
   ])('are not those %s', (_, other) => {
-    const known = new KnownElements()
+    const known = new RememberedElements()
     known.begin(7)
     known.note({ remove: [], add: [one] })
     expect(known.find([other])).toBeUndefined()
   })
 
   it('are none before it has begun, nor after it was forgotten', () => {
-    const known = new KnownElements()
+    const known = new RememberedElements()
     known.note({ remove: [], add: [one] })
     expect(known.find([one])).toBeUndefined()
     known.begin(7)
@@ -47,14 +47,14 @@ describe('known elements', () => {
   })
 
   it('are not those that go by themselves', () => {
-    const known = new KnownElements()
+    const known = new RememberedElements()
     known.begin(7)
     known.note({ remove: [], add: [element('1', { timeoutMs: 1000 })] })
     expect(known.find([one])).toBeUndefined()
   })
 
   it('are counted as the kernel does: nothing is no transaction, and none has the number 0', () => {
-    const known = new KnownElements()
+    const known = new RememberedElements()
     known.begin(0xffffffff)
     known.note({ remove: [], add: [] })
     expect(known.generation).toBe(0xffffffff)

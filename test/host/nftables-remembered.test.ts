@@ -3,15 +3,15 @@ import {
   changeElements,
   type Element,
   type ElementChange,
-  KnownElements,
   listElements,
+  RememberedElements,
   replaceTable,
   type TableDefinition,
 } from '#dist/kernel/linux/nftables/index.js'
 import { inOwnNamespace, nft } from '../support/nft.ts'
 
 const socket = inOwnNamespace()
-const known = new KnownElements()
+const known = new RememberedElements()
 
 const table: TableDefinition = {
   family: 'inet',
@@ -43,7 +43,7 @@ function inSet(set: string): Element[] {
 const allSets = () => table.sets.flatMap(({ name }) => inSet(name))
 
 function keep(part: Partial<ElementChange>): ElementChange {
-  const options = { compareOwners: true, known }
+  const options = { compareOwners: true, remembered: known }
   return changeElements(socket(), [table], { remove: [], add: [], ...part }, options)
 }
 
