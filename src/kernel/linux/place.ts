@@ -43,6 +43,16 @@ export class Place {
     })
   }
 
+  /** The same for a moment in which no link comes or goes: each is asked for once. */
+  indexes(): (link: string) => number {
+    const known = new Map<string, number>()
+    return (link) => {
+      const index = known.get(link) ?? this.index(link)
+      known.set(link, index)
+      return index
+    }
+  }
+
   close(): void {
     this.socket.close()
     close(this.fd)

@@ -69,8 +69,9 @@ export function makeVeths(transaction: Transaction, plan: Plan): void {
     ),
   )
   // By index and not by name: only now is it certain that the link is ours.
+  const indexOf = host.indexes()
   const settings = veths.map((veth): Step => {
-    const index = host.index(veth.name)
+    const index = indexOf(veth.name)
     const key = resourceKey(veth)
     const port = { ...portSettings, learning: veth.learning ?? true }
     const was = plan.before.get(key)
@@ -89,7 +90,7 @@ export function makeVeths(transaction: Transaction, plan: Plan): void {
       },
     }
   })
-  transaction.send(host.socket, [...settings, ...neighbourSteps(transaction, plan)])
+  transaction.send(host.socket, [...settings, ...neighbourSteps(transaction, plan, indexOf)])
 }
 
 /** Links for others' packets to be redirected to: made, or found. A new one is still down. */

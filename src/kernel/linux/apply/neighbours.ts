@@ -12,16 +12,22 @@ import type { Plan } from './plan.ts'
 import type { Step, Transaction } from './transaction.ts'
 
 /** Whose address and whose MAC is where: sent together with the settings of the ports they are about. */
-export function neighbourSteps(transaction: Transaction, { add, before }: Plan): Step[] {
+export function neighbourSteps(
+  transaction: Transaction,
+  { add, before }: Plan,
+  indexOf: (link: string) => number,
+): Step[] {
   return [
-    ...add.fdbs.map((fdb) => transaction.attempt(resourceKey(fdb), () => addFdb(transaction, fdb))),
+    ...add.fdbs.map((fdb) =>
+      transaction.attempt(resourceKey(fdb), () => addFdb(transaction, fdb, indexOf(fdb.link))),
+    ),
     ...add.neighbours.map((neighbour) => {
       const key = resourceKey(neighbour)
       const was = before.get(key)
       return transaction.attempt(key, () =>
         was?.kind === 'neighbour'
           ? changeNeighbour(transaction, was, neighbour)
-          : addNeighbour(transaction, neighbour),
+          : addNeighbour(transaction, neighbour, indexOf(neighbour.link)),
       )
     }),
   ]
@@ -67,10 +73,9 @@ export function rememberFixed(
   }
 }
 
-function addNeighbour(transaction: Transaction, neighbour: NeighbourResource): Step {
+function addNeighbour(transaction: Transaction, neighbour: NeighbourResource, link: number): Step {
   const { socket } = transaction.host
   const { address, mac } = neighbour
-  const link = transaction.host.index(neighbour.link)
   const key = resourceKey(neighbour)
   const undo = () => socket.request(deleteNeighbour(link, address))
   return {
@@ -108,10 +113,9 @@ function changeNeighbour(
   }
 }
 
-function addFdb(transaction: Transaction, fdb: FdbResource): Step {
+function addFdb(transaction: Transaction, fdb: FdbResource, port: number): Step {
   const { host } = transaction
   const { mac } = fdb
-  const port = host.index(fdb.link)
   const key = resourceKey(fdb)
   const undo = () => host.socket.request(deleteFdb(port, mac))
   return {

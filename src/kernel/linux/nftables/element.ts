@@ -62,8 +62,18 @@ export function encodeElement(shape: SetShape, element: Element): Entry[] {
     ...(shape.value === undefined ? {} : { data: encodeValue(shape.value, value ?? []) }),
     ...(timeoutMs === undefined ? {} : { timeout: BigInt(timeoutMs) }),
     ...(limit === undefined ? {} : { expression: limitOver(limit) }),
-    ...(owner === undefined ? {} : { userData: encodeUserData([encodeComment(owner)]) }),
+    ...(owner === undefined ? {} : { userData: ownerData(owner) }),
   })
+}
+
+let lastOwner: { readonly owner: string; readonly data: Uint8Array } | undefined
+
+/** Elements of one owner follow one another. */
+function ownerData(owner: string): Uint8Array {
+  if (lastOwner?.owner !== owner) {
+    lastOwner = { owner, data: encodeUserData([encodeComment(owner)]) }
+  }
+  return lastOwner.data
 }
 
 /** What names the element, to get or delete it. */
