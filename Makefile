@@ -11,12 +11,13 @@ demo: build ## show networks, sandboxes and segmentation on a throw-away host, w
 
 test: check ## run every test: unit tests, then tests on real namespaces (root)
 	@scripts/setup tcpdump conntrack tc iperf3 iptables dig busybox runc crun dockerd musl-gcc
-	npm test -- --reporter=default --reporter=json --outputFile.json=.reports/unit.json
+	CNM_SCHEDULES=1000 npm test -- --reporter=default --reporter=json --outputFile.json=.reports/unit.json
 	npm run test:host -- --reporter=default --reporter=json --outputFile.json=.reports/host.json
 
-soak: build ## five minutes of chaos: clients at work while daemon, keeper and machine are harmed (root)
+soak: build ## five minutes of chaos: clients at work while daemon, keeper and machine are harmed, then random schedules (root)
 	@scripts/setup dig
 	CNM_CHAOS_SECONDS=300 CNM_CHAOS_SEED=$${CNM_CHAOS_SEED:-$$(date +%s)} npx vitest run --project host test/host/chaos.test.ts
+	CNM_SCHEDULES=10000 CNM_SCHEDULE_SEED=$${CNM_CHAOS_SEED:-$$(date +%s)} npx vitest run --project unit src/model/random-schedules.test.ts
 
 peers: build ## run the tests that are about other programs beside newer versions of them, from Debian sid (root)
 	@scripts/peers

@@ -61,7 +61,7 @@ export async function createController(options: ControllerOptions): Promise<Cont
   const dns = parseDns(options.dns)
   const tell = (problem: unknown) => {
     // What fails from then on fails because of that, which is told.
-    if (engine.failure === undefined) onProblem(problem)
+    if (engine.changes.failure === undefined) onProblem(problem)
   }
   const engine: Engine = new Engine({ coexist: 'auto', ...rest, dns, idleMs, onProblem: tell })
   try {
@@ -270,14 +270,14 @@ export class Controller implements AsyncDisposable {
   #fail(failure: CnmError): CnmError {
     if (this.#closed !== undefined) return failure
     this.#engine.onProblem(failure)
-    this.#engine.failure = failure
+    this.#engine.changes.failure = failure
     // What can't be closed properly after that is no news.
     this.close().catch(() => {})
     return failure
   }
 
   #open(): Engine {
-    if (this.#engine.failure !== undefined) throw this.#engine.failure
+    if (this.#engine.changes.failure !== undefined) throw this.#engine.changes.failure
     if (this.#closed === undefined) return this.#engine
     throw new CnmError('CLOSED', 'the controller is closed')
   }

@@ -1,9 +1,10 @@
 import { expect, it } from 'vitest'
 import { memoryKernel } from '../kernel/memory/index.ts'
 import { type ElementResource, eachElement, type TableResource } from '../kernel/resource.ts'
+import { Ledger } from './change/ledger.ts'
+import { Leftovers } from './change/leftovers.ts'
 import { findDrift } from './drift.ts'
 import type { Engine } from './engine.ts'
-import { Ledger } from './ledger.ts'
 
 it('an element of a run is no orphan, one beside it is', async () => {
   const table: TableResource = {
@@ -30,7 +31,8 @@ it('an element of a run is no orphan, one beside it is', async () => {
   const ledger = new Ledger()
   ledger.claim([{ owner: 'endpoint', from: [], to: [run] }])
   await kernel.apply({ remove: [], add: [table, run, beside] })
-  const engine = { kernel, ledger, namespaceDir: '/run/cnm/netns' }
-  const drift = await findDrift(engine as Partial<Engine> as Engine)
+  const changes = { leftovers: new Leftovers(ledger) }
+  const engine = { kernel, ledger, changes, namespaceDir: '/run/cnm/netns' }
+  const drift = await findDrift(engine as unknown as Engine)
   expect(drift).toEqual({ differences: [], orphans: [beside] })
 })

@@ -28,7 +28,22 @@ export async function surveyMachine(engine: Engine): Promise<Survey> {
 export async function findDrift(engine: Engine): Promise<Drift> {
   const differences = await engine.kernel.compare(engine.ledger.all())
   const survey = await surveyMachine(engine)
-  return { differences, orphans: orphansOf(engine, survey) }
+  return {
+    differences,
+    orphans: [...orphansOf(engine, survey), ...(await leftOver(engine, survey))],
+  }
+}
+
+/** Of what could not be taken back, what is there, and no survey shows. */
+async function leftOver(engine: Engine, survey: Survey): Promise<Resource[]> {
+  const { kernel, changes } = engine
+  const all = changes.leftovers.all()
+  if (all.length === 0) return []
+  const shown = new Set(orphansOf(engine, survey).map(resourceKey))
+  const differences = await kernel.compare(all)
+  const missing = differences.filter(({ state }) => state === 'missing')
+  const gone = new Set(missing.map(({ resource }) => resourceKey(resource)))
+  return all.filter((each) => !gone.has(resourceKey(each)) && !shown.has(resourceKey(each)))
 }
 
 function orphansOf(engine: Engine, survey: Survey): Resource[] {
@@ -77,6 +92,7 @@ export async function mend(engine: Engine, drift: Drift): Promise<void> {
     remove: orphans,
     add: differences.map(({ resource }) => resource),
   })
+  await engine.store.settle(engine.changes.leftovers.remove(orphans))
 }
 
 /** An orphan in the words of `ip` and `nft`. */

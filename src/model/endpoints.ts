@@ -45,34 +45,55 @@ export async function createEndpoint(
   made?: MadeEndpoint,
 ): Promise<EndpointRecord> {
   const options = parseStandaloneOptions(given)
-  const network = readyNetwork(engine, networkId)
-  const draft = await draftEndpoint(engine, network, options, options.name, made)
-  const apart = { ...draft, attached: false, persistent: options.persistent ?? false }
+  const id = made?.id ?? newId<EndpointId>()
+  const discarded = new Set<NetworkId>()
+  const work = async () => {
+    const network = readyNetwork(engine, networkId)
+    const draft = await draftEndpoint(engine, network, options, options.name, { id, ...made })
+    const apart = { ...draft, attached: false, persistent: options.persistent ?? false }
+    try {
+      await introduceApart(engine, network, apart, given.signal)
+    } catch (error) {
+      discarded.add(networkId)
+      await discardDraft(engine, draft)
+      throw error
+    }
+  }
+  // From the first moment on: it is in its network's way, and who deletes it then waits.
+  await collecting(engine, discarded, () => engine.queue.run([id], work, given.signal))
+  const record = engine.state.endpoints.need(id)
+  emitMember(engine, record, undefined, 'create')
+  watchIdle(engine, id)
+  return record
+}
+
+/** Records one that is in no sandbox yet, of which a driver with hooks is told before. */
+async function introduceApart(
+  engine: Engine,
+  network: NetworkState,
+  apart: EndpointRecord,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   let record: EndpointRecord = { ...apart, state: 'ready' }
   const hooks = hooksOf(engine, network.record)
   try {
     if (hooks !== undefined) {
       await engine.store.commit([put('endpoint', apart)])
-      record = { ...(await introduce(engine, hooks, apart, given.signal)), state: 'ready' }
+      record = { ...(await introduce(engine, hooks, apart, signal)), state: 'ready' }
     }
-    await engine.perform({
+    await engine.changes.perform({
       what: `creating endpoint "${record.name}"`,
       claims: [],
       intent: [],
       done: [put('endpoint', record)],
       undone: [],
-      ...(given.signal ? { signal: given.signal } : {}),
+      ...(signal ? { signal } : {}),
     })
   } catch (error) {
     if (hooks !== undefined) await forgetByHooks(engine, apart, 'quiet').catch(engine.onProblem)
-    await discardDraft(engine, draft)
-    await collectNetwork(engine, draft.network)
     throw error
   }
   engine.state.putEndpoint(record)
-  emitMember(engine, record, undefined, 'create')
-  watchIdle(engine, record.id)
-  return record
 }
 
 /** Creates an endpoint and joins it, as one change. */
@@ -250,7 +271,7 @@ async function changeMembers(
   const { records, ...members } = planMembers(engine, sandbox, joining, leaving)
   const step = { what, ...members, ...(signal ? { signal } : {}) }
   if (joining.length === 0) await performTeardown(engine, step)
-  else await engine.perform(step)
+  else await engine.changes.perform(step)
   await settleMembers(engine, sandbox, records, joining, leaving)
 }
 
@@ -263,7 +284,7 @@ export async function draftEndpoint(
   network: NetworkState,
   options: Parsed,
   name: string,
-  made?: MadeEndpoint,
+  made?: Partial<MadeEndpoint>,
 ): Promise<EndpointRecord> {
   const { record } = network
   if (engine.state.endpointNamed(record.id, name) !== undefined) {
@@ -289,7 +310,7 @@ export async function draftEndpoint(
     persistent: false,
     ...settings,
     ...links,
-    ...(made ? { runtime: made.runtime } : {}),
+    ...(made?.runtime ? { runtime: made.runtime } : {}),
     resources: [],
   }
   engine.state.putEndpoint(draft)

@@ -1,17 +1,17 @@
-import { CnmError, cancelled, throwIfAborted } from '../base/errors.ts'
+import { CnmError } from '../base/errors.ts'
 import type { EndpointId, NetworkId, SandboxId } from '../base/id.ts'
 import { KeyedQueue } from '../base/keyed-queue.ts'
 import type { NetworkDriver } from '../driver/driver.ts'
 import type { PluginSource } from '../driver/plugin-source.ts'
 import type { Ipam } from '../ipam/ipam.ts'
-import type { Change, HostView, Kernel } from '../kernel/kernel.ts'
-import type { Resource } from '../kernel/resource.ts'
+import type { HostView, Kernel } from '../kernel/kernel.ts'
 import type { Kind, Store, Write } from '../store/store.ts'
+import { Changes } from './change/changes.ts'
+import { HOST, HostShare } from './change/host-share.ts'
+import { Ledger } from './change/ledger.ts'
+import { RecordBook } from './change/record-book.ts'
 import type { EngineDns } from './engine-dns.ts'
 import { EventBus } from './event-bus.ts'
-import { explain } from './explain.ts'
-import { HOST, type HostClaim, HostShare, type Sharing } from './host-share.ts'
-import { type Claim, ClaimConflict, Ledger } from './ledger.ts'
 import { NamesState } from './names-state.ts'
 import { NetworkNumbers } from './network-numbers.ts'
 import { PluginState } from './plugin-state.ts'
@@ -41,43 +41,10 @@ export interface EngineOptions {
   readonly eventsKept?: number
 }
 
-/** One change of the model, as it goes: decide → record → do → record. */
-export interface Step {
-  /** In words, for messages: `connecting sandbox "api" to network "web"`. */
-  readonly what: string
-  readonly claims: readonly Claim[]
-  /** Recorded before: enough to undo or finish the step after a crash. */
-  readonly intent: readonly Write[]
-  /** Recorded when it is done. */
-  readonly done: readonly Write[]
-  /** Recorded if it could not be done: what was there before. */
-  readonly undone: readonly Write[]
-  /**
-   * Called when the machine is changed, before that is recorded. Answers with what else is to be recorded;
-   * if it fails, the machine is changed back.
-   */
-  readonly after?: () => Promise<readonly Write[]>
-  /** How it is made true, where that may be in part. Default: by the kernel, all or nothing. */
-  readonly make?: (change: Change) => Promise<void>
-  readonly signal?: AbortSignal
-}
-
-/** One that concerns what all networks share. */
-export interface SharedStep extends Step {
-  readonly sharing: Sharing
-}
-
-/** A step that is true on the machine, but not recorded. */
-interface Begun {
-  readonly sharing: Sharing | undefined
-  /** What the host has claimed for it. */
-  readonly host: HostClaim | undefined
-}
-
 /** What the parts of the model share: the ports to the outside, the state, and the way a change goes. */
 export class Engine {
   readonly kernel: Kernel
-  readonly store: Store
+  readonly store: RecordBook
   readonly namespaceDir: string
   readonly sandboxDir: string
   readonly dns: EngineDns
@@ -90,6 +57,7 @@ export class Engine {
   readonly state = new ModelState()
   readonly ledger = new Ledger()
   readonly host: HostShare
+  readonly changes: Changes
   readonly names = new NamesState()
   readonly plugged = new PluginState()
   readonly numbers = new NetworkNumbers()
@@ -107,12 +75,10 @@ export class Engine {
   /** Sysctls that we set in a life whose records are lost. */
   readonly #assumedOurs = new Set<string>()
   #view: HostView | undefined
-  /** Why nothing can be done any more, though nobody has closed the controller. */
-  failure: CnmError | undefined
 
   constructor(options: EngineOptions) {
     this.kernel = options.kernel
-    this.store = options.store
+    this.store = new RecordBook(options.store)
     this.namespaceDir = options.namespaceDir
     this.sandboxDir = options.sandboxDir
     this.dns = options.dns
@@ -124,6 +90,9 @@ export class Engine {
     this.ipams = new Map(options.ipams.map((ipam) => [ipam.name, ipam]))
     this.plugins = options.plugins
     this.host = new HostShare({ driver: (name) => this.driver(name), zone: options.dns.zone })
+    const { kernel, store, ledger, host, onProblem } = this
+    const nameOf = (id: string) => this.nameOf(id)
+    this.changes = new Changes({ kernel, store, ledger, host, onProblem, nameOf })
   }
 
   driver(name: string): NetworkDriver {
@@ -206,145 +175,6 @@ export class Engine {
     }
   }
 
-  /** Makes the step true and recorded, or leaves everything as it was and throws. */
-  async perform(step: Step): Promise<void> {
-    await this.#finish(step, await this.#begin(step, undefined))
-  }
-
-  /**
-   * The same for a step that concerns what all networks share. It is planned when it is its turn, so that it
-   * sees what those before it have done; what it waits for afterwards keeps no others.
-   */
-  async performShared(plan: () => SharedStep): Promise<void> {
-    let step: SharedStep | undefined
-    const begun = await this.host.inTurn(() => {
-      step = plan()
-      return this.#begin(step, step.sharing)
-    })
-    await this.#finish(step!, begun)
-  }
-
-  /** Claims, records the intent, and changes the machine. */
-  async #begin(step: Step, sharing: Sharing | undefined): Promise<Begun> {
-    throwIfAborted(step.signal, step.what)
-    if (this.failure !== undefined) throw this.failure
-    const { change, host } = this.#claim(step, sharing)
-    const begun: Begun = { sharing, host }
-    try {
-      await this.#commit(step.intent, sharing)
-    } catch (error) {
-      this.#unclaim(step, begun)
-      throw error
-    }
-    try {
-      await (step.make ?? ((it) => this.#apply(it)))(change)
-      if (sharing) this.host.settled()
-      return begun
-    } catch (error) {
-      this.#unclaim(step, begun)
-      // The kernel has taken back all of it, but others may have come to want some of it meanwhile.
-      await this.#undone(step, begun, { remove: [], add: this.ledger.wanted(change.add) })
-      throw explain(error, step.what)
-    }
-  }
-
-  /** Does what is left to do, and records that it is done. */
-  async #finish(step: Step, begun: Begun): Promise<void> {
-    try {
-      const more = (await step.after?.()) ?? []
-      await this.#record({ ...step, done: [...step.done, ...more] }, begun)
-    } catch (error) {
-      // What brings everything up to date has come so far, and is not worse than it was.
-      if (begun.sharing && 'anew' in begun.sharing) throw explain(error, step.what)
-      const takeBack = () => this.#undone(step, begun, this.#unclaim(step, begun))
-      await (begun.sharing ? this.host.inTurn(takeBack) : takeBack())
-      throw explain(error, step.what)
-    }
-  }
-
-  /**
-   * Makes the machine what it is to be without the step, and records that. Where that fails, the intent stays
-   * recorded and the next start rolls it back.
-   */
-  async #undone(step: Step, begun: Begun, back: Change): Promise<void> {
-    try {
-      await this.#apply(back)
-      if (begun.sharing) this.host.settled()
-    } catch (error) {
-      this.onProblem(explain(error, `taking back: ${step.what}`))
-      return
-    }
-    await this.#commit(step.undone, begun.sharing).catch(() => {})
-  }
-
-  /**
-   * Records the step, and does of it what takes away: what it adds stays missing until it is mended. What
-   * can't be taken away is told; it is nobody's from now on.
-   */
-  async performRemoval(step: Pick<Step, 'what' | 'claims' | 'done' | 'after'>): Promise<void> {
-    if (this.failure !== undefined) throw this.failure
-    const { remove } = this.ledger.claim(step.claims)
-    try {
-      await this.store.commit([...step.done, ...((await step.after?.()) ?? [])])
-    } catch (error) {
-      this.ledger.unclaim(step.claims)
-      throw error
-    }
-    await this.#apply({ remove, add: [] }).catch((error: unknown) => {
-      this.onProblem(explain(error, step.what))
-    })
-  }
-
-  async #record(step: Step, { sharing }: Begun): Promise<void> {
-    const isTornDown = step.claims.length > 0 && step.claims.every(({ to }) => to.length === 0)
-    if (!isTornDown && step.signal?.aborted) throw cancelled(step.what, step.signal)
-    const recorded = this.#commit(step.done, sharing)
-    // What is torn down can't be put back as it was. The intent is recorded: the next start, at the latest,
-    // finishes what can't be recorded now.
-    await (isTornDown ? recorded.catch(this.onProblem) : recorded)
-  }
-
-  async #commit(writes: readonly Write[], sharing: Sharing | undefined): Promise<void> {
-    if (sharing === undefined) return this.store.commit(writes)
-    try {
-      await this.store.commit([...writes, ...this.host.writes()])
-    } catch (error) {
-      this.host.unrecorded()
-      throw error
-    }
-  }
-
-  async #apply(claimed: Change): Promise<void> {
-    const change = this.ledger.asOfNow(claimed)
-    if (change.add.length + change.remove.length > 0) await this.kernel.apply(change)
-  }
-
-  #claim(
-    step: Step,
-    sharing: Sharing | undefined,
-  ): { change: Change; host: HostClaim | undefined } {
-    const host = sharing && this.host.claim(sharing)
-    try {
-      return { change: this.ledger.claim([...(host ? [host] : []), ...step.claims]), host }
-    } catch (error) {
-      if (sharing && host) this.host.unclaim(sharing, host)
-      if (!(error instanceof ClaimConflict)) throw error
-      throw new CnmError(
-        'LINK_EXISTS',
-        `${step.what}: ${thing(error.resource)} belongs to ${error.owners.map((id) => this.nameOf(id)).join(', ')}`,
-        { hint: `use another ${wordFor(error.resource)}` },
-      )
-    }
-  }
-
-  /** Answers with what has to change for that on a machine on which the step was made true. */
-  #unclaim(step: Step, { sharing, host }: Begun): Change {
-    const back = sharing && host && this.host.unclaim(sharing, host)
-    // Backwards, as `from` is what comes.
-    const shared = back === undefined ? [] : [{ owner: back.owner, from: back.to, to: back.from }]
-    return this.ledger.unclaim([...shared, ...step.claims])
-  }
-
   /** Who owns something, in words. */
   nameOf(id: string): string {
     if (id === HOST) return 'the host'
@@ -375,26 +205,4 @@ export function put<T extends { readonly id: string }>(kind: Kind, record: T): W
 
 export function drop(kind: Kind, id: string): Write {
   return { kind, id, value: null }
-}
-
-function wordFor({ kind }: Resource): string {
-  return kind === 'fdb' ? 'MAC' : kind === 'neighbour' ? 'address' : 'name'
-}
-
-function thing(resource: Resource): string {
-  switch (resource.kind) {
-    case 'bridge':
-      return `bridge "${resource.name}"`
-    case 'veth':
-    case 'lent-link':
-      return `link "${resource.name}"`
-    case 'neighbour':
-      return `address ${resource.address}`
-    case 'fdb':
-      return `MAC ${resource.mac}`
-    case 'element':
-      return `"${resource.key.join(' . ')}"`
-    default:
-      return `what is wanted (${resource.kind})`
-  }
 }

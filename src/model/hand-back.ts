@@ -1,8 +1,8 @@
 import type { Resource } from '../kernel/resource.ts'
 import { applied } from './applied.ts'
+import { HOST } from './change/host-share.ts'
 import { drop, type Engine, put } from './engine.ts'
 import { explain } from './explain.ts'
-import { HOST } from './host-share.ts'
 
 /** What the release before this one, 0.1, can read of what we record. Later ones read all of it. */
 const kinds: ReadonlySet<Resource['kind']> = new Set([

@@ -1,6 +1,7 @@
 import type { Write } from '../store/store.ts'
+import type { Step } from './change/changes.ts'
 import { callAll, type GatewayMove, gatewayMove, hooksOf, specOf } from './driver-hooks.ts'
-import type { Engine, Step } from './engine.ts'
+import type { Engine } from './engine.ts'
 import { networkSpec } from './plan.ts'
 import { degrade } from './plugin-health.ts'
 import type { OwedCall } from './plugin-state.ts'

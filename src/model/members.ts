@@ -2,11 +2,12 @@ import { CnmError } from '../base/errors.ts'
 import type { EndpointId } from '../base/id.ts'
 import type { Write } from '../store/store.ts'
 import { releaseAddresses } from './addresses.ts'
+import type { Step } from './change/changes.ts'
+import type { Claim } from './change/ledger.ts'
 import { forgetIdle, watchIdle } from './collect.ts'
-import { drop, type Engine, put, type Step } from './engine.ts'
+import { drop, type Engine, put } from './engine.ts'
 import type { CnmEvent } from './event-bus.ts'
 import { releasePorts } from './host-ports.ts'
-import type { Claim } from './ledger.ts'
 import { linkAddresses, linksOf } from './links.ts'
 import { rememberMac } from './mac-memory.ts'
 import { memberHooks } from './member-hooks.ts'
@@ -14,8 +15,8 @@ import { freeLinkName, type PlannedEndpoint, planEndpoint, planSandbox } from '.
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from './records.ts'
 
 /** What a change of a sandbox's endpoints comes to. */
-export interface MembersChange
-  extends Pick<Step, 'claims' | 'intent' | 'done' | 'undone' | 'after'> {
+export interface MembersChange extends Pick<Step, 'claims' | 'intent' | 'undone' | 'after'> {
+  readonly done: readonly Write[]
   /** The endpoints as they are afterwards: joined, changed, and left but kept. */
   readonly records: readonly EndpointRecord[]
 }
@@ -243,7 +244,7 @@ function relink(engine: Engine, { id, joined }: EndpointRecord): void {
     const { records, ...step } = planMembers(engine, sandbox, [], [])
     if (records.length === 0) return
     const what = `linking endpoint "${engine.state.endpoints.get(id)?.name ?? id}"`
-    await engine.perform({ what, ...step })
+    await engine.changes.perform({ what, ...step })
     for (const each of records) engine.state.putEndpoint(each)
   }
   engine.follow(() => engine.queue.run([joined.sandbox], work))

@@ -72,7 +72,7 @@ async function create(
   const { record, pools, resources } = network
   const hooks = hooksOf(engine, record)
   try {
-    await engine.performShared(() => ({
+    await engine.changes.performShared(() => ({
       what: `creating network "${record.name}"`,
       sharing: { come: record, view },
       claims: [{ owner: record.id, from: [], to: resources }],
@@ -322,8 +322,9 @@ async function remove(engine: Engine, id: NetworkId, signal: AbortSignal | undef
   refuseUsed(engine, record)
   engine.state.putNetwork({ ...network, state: 'deleting' })
   try {
-    await engine.performShared(() => {
-      const { resources } = engine.state.networks.need(id)
+    await engine.changes.performShared(() => {
+      // Bringing networks up to date may be about to say that there are others.
+      const resources = engine.ledger.ownedBy(id)
       return {
         what: `deleting network "${record.name}"`,
         sharing: { go: record },

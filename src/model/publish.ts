@@ -133,7 +133,7 @@ export async function changeEndpoint(
   const adding = to.filter((resource) => !before.has(resourceKey(resource)))
   const after = { ...changed, resources: to }
   const network = engine.state.networks.need(record.network).record.name
-  await engine.perform({
+  await engine.changes.perform({
     what: `${doing} of endpoint "${record.name}" of network "${network}"`,
     claims: sandbox === undefined ? [] : [{ owner: record.id, from, to }],
     intent: adding.length === 0 ? [] : [put('endpoint', { ...record, adding })],

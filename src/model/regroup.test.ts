@@ -4,8 +4,10 @@ import { portGroup } from '../kernel/link-groups.ts'
 import { memoryKernel } from '../kernel/memory/index.ts'
 import type { Resource, VethResource } from '../kernel/resource.ts'
 import { type MemoryContents, memory } from '../store/memory/memory.ts'
+import { Ledger } from './change/ledger.ts'
+import { Leftovers } from './change/leftovers.ts'
+import { RecordBook } from './change/record-book.ts'
 import type { Engine } from './engine.ts'
-import { Ledger } from './ledger.ts'
 import type { EndpointRecord } from './records.ts'
 import { regroupPorts } from './regroup.ts'
 import { ModelState, type NetworkState } from './state.ts'
@@ -19,12 +21,14 @@ const namespace = { path: '/run/cnm/netns/box' }
 async function earlier() {
   const kernel = memoryKernel()
   const contents: MemoryContents = new Map()
-  const store = memory(contents)
+  const store = new RecordBook(memory(contents))
   await store.load()
   const peer = { namespace, name: 'eth0', mac: '02:00:00:00:00:01' as never, ipv6: false }
   const port: VethResource = { kind: 'veth', name: 'v', bridge: 'br-a', mtu: 1500, peer }
   await kernel.apply({ remove: [], add: [{ kind: 'namespace', namespace }, bridge, port] })
-  const engine = { kernel, store, ledger: new Ledger(), state: new ModelState() }
+  const ledger = new Ledger()
+  const changes = { leftovers: new Leftovers(ledger) }
+  const engine = { kernel, store, ledger, changes, state: new ModelState() }
   const record = { id: net, name: 'n', driver: 'bridge', number: 7 }
   engine.state.putNetwork({ record, state: 'ready' } as Partial<NetworkState> as NetworkState)
   const joined = { id: endpoint, name: 'e', network: net, resources: [port] }
@@ -33,7 +37,7 @@ async function earlier() {
   const group = () =>
     /group (\S+) /.exec(kernel.lines().find((line) => line.includes(' v up'))!)![1]
   const stored = () => JSON.parse([...contents.values()].at(-1) ?? 'null')?.value.resources
-  return { engine: engine as Partial<Engine> as Engine, kernel, port, group, stored }
+  return { engine: engine as unknown as Engine, kernel, port, group, stored }
 }
 
 it('ports get the group of their network', async () => {

@@ -38,11 +38,14 @@ export async function createSandbox(engine: Engine, given: SandboxOptions): Prom
   }
   engine.state.putSandbox(draft)
   try {
-    const place = await placed(engine, draft, options)
-    const { program } = options
-    const record = program === undefined ? place : await withProgram(engine, place, program)
     const discarded = new Set<NetworkId>()
-    const work = () => establish(engine, record, options, discarded, given.signal)
+    // From the first moment on: it can be found by its name, and be deleted when it is there.
+    const work = async () => {
+      const place = await placed(engine, draft, options)
+      const { program } = options
+      const record = program === undefined ? place : await withProgram(engine, place, program)
+      await establish(engine, record, options, discarded, given.signal)
+    }
     await collecting(engine, discarded, () => engine.queue.run([id], work))
   } catch (error) {
     engine.state.sandboxes.drop(id)
@@ -182,7 +185,7 @@ async function establish(
         joining.push(planJoin(engine, sandbox, withPorts(draft, ports[at]), joining))
       }
       const members = planMembers(engine, sandbox, joining, [])
-      await engine.perform({
+      await engine.changes.perform({
         what: `creating sandbox "${sandbox.name}"`,
         claims: [claim(sandbox, [], sandbox.resources), ...members.claims],
         intent: [put('sandbox', sandbox), ...members.intent],
@@ -228,7 +231,7 @@ async function remove(
   engine.state.putSandbox({ ...sandbox, state: 'deleting' })
   const members = planMembers(engine, sandbox, [], leaving)
   try {
-    await engine.perform({
+    await engine.changes.perform({
       what: `deleting sandbox "${sandbox.name}"`,
       claims: [claim(sandbox, sandbox.resources, []), ...members.claims],
       intent: [put('sandbox', { ...sandbox, state: 'deleting' }), ...members.intent],

@@ -6,6 +6,8 @@ import { retakePools, takeAddresses } from './addresses.ts'
 import { adoptLost, recallForwarding } from './adopt.ts'
 import { applied } from './applied.ts'
 import { cookieOf, hasItsProgram } from './bind-program.ts'
+import { HOST } from './change/host-share.ts'
+import { LEFTOVERS } from './change/leftovers.ts'
 import { collectNetwork, watchIdle, watchSandbox } from './collect.ts'
 import { refuseAnother } from './drift.ts'
 import { owe, oweEndpoint } from './driver-hooks.ts'
@@ -13,7 +15,6 @@ import { drop, type Engine, put } from './engine.ts'
 import { explain } from './explain.ts'
 import { meetPlugins, pluginsOf } from './follow-plugins.ts'
 import { retakePorts } from './host-ports.ts'
-import { HOST } from './host-share.ts'
 import { Losses } from './losses.ts'
 import { apart } from './members.ts'
 import { mendAll } from './mend-all.ts'
@@ -47,6 +48,7 @@ interface Stored {
   /** The number that was given to a network last. */
   readonly numbers: number[]
   readonly host: readonly HostRecord[]
+  readonly leftovers: readonly HostRecord[]
   /** The records of this boot are gone, so what is found on the machine may be ours without a record. */
   readonly lost: boolean
 }
@@ -66,6 +68,10 @@ export async function start(engine: Engine): Promise<Losses> {
   await engine.view()
   predefine(engine)
   const cleanup: Cleanup = { writes: [], doomed: [] }
+  for (const { resources } of stored.leftovers) {
+    cleanup.doomed.push({ owner: LEFTOVERS, resources })
+    cleanup.writes.push(drop('engine', LEFTOVERS))
+  }
   await startNetworks(engine, stored, cleanup, problems)
   await startSandboxes(engine, stored, cleanup, problems)
   await regroupPorts(engine)
@@ -116,6 +122,7 @@ async function load(engine: Engine, past: string[]): Promise<Stored> {
     owed: read('engine', readOwed, isOwed),
     numbers: read('engine', readNumbers, isNumbers),
     host: read('engine', readHost, (id) => id === HOST),
+    leftovers: read('engine', readHost, (id) => id === LEFTOVERS),
     lost: setAside.length > 0 || !records.some(({ kind, id }) => kind === 'engine' && id === BOOT),
   }
 }
@@ -351,7 +358,7 @@ async function complete(engine: Engine, sandbox: SandboxRecord): Promise<void> {
   const missing = wanted.filter((resource) => !there.has(resourceKey(resource)))
   if (missing.length === 0) return
   const to = [...from, ...missing]
-  await engine.perform({
+  await engine.changes.perform({
     what: `completing sandbox "${sandbox.name}"`,
     claims: [{ owner: id, from, to }],
     intent: [],

@@ -3,9 +3,10 @@ import type { Change, HostView } from '../kernel/kernel.ts'
 import { type Resource, resourceKey } from '../kernel/resource.ts'
 import type { Write } from '../store/store.ts'
 import { applied } from './applied.ts'
-import type { Engine, SharedStep } from './engine.ts'
+import type { SharedStep } from './change/changes.ts'
+import type { Claim } from './change/ledger.ts'
+import type { Engine } from './engine.ts'
 import { explain } from './explain.ts'
-import type { Claim } from './ledger.ts'
 import { type MembersChange, planMembers } from './members.ts'
 import { isPredefined, queueKeys } from './networks.ts'
 import { networkSpec } from './plan.ts'
@@ -50,7 +51,7 @@ export async function bringUpToDate(
       : // What is missing is mended, or told, when all of it is compared.
         makeWhatCan(engine, withTables(engine, change), onFailure, ({ add }) => add)
   const attempt = (isShared: boolean) =>
-    engine.performShared(() => {
+    engine.changes.performShared(() => {
       const networks = describeNetworks(engine, view, onFailure)
       renewed = describeSandboxes(engine, sandboxes ?? [], onFailure)
       shared = isShared ? describeShared(engine, view, networks, onFailure) : undefined
@@ -162,8 +163,11 @@ function stepOf(
     sharing,
     claims,
     intent: [],
-    done: [
-      ...changes.map(({ network, to }): Write => applied('ready', network.record, to)),
+    // One that is being deleted by now, or is gone, must not come back by its record.
+    done: () => [
+      ...changes
+        .filter(({ network }) => engine.state.networks.get(network.record.id)?.state === 'ready')
+        .map(({ network, to }): Write => applied('ready', network.record, to)),
       ...renewed.flatMap((it) => it.done),
     ],
     undone: [],

@@ -1,5 +1,6 @@
 import { isCnmError, isKernelError } from '../base/errors.ts'
-import type { Engine, Step } from './engine.ts'
+import type { Step } from './change/changes.ts'
+import type { Engine } from './engine.ts'
 
 /** What the kernel says where others have changed or removed the link by which a route is to lead. */
 const damages: readonly string[] = ['ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN', 'ENODEV']
@@ -10,11 +11,11 @@ const damages: readonly string[] = ['ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN', '
  */
 export async function performTeardown(engine: Engine, step: Step): Promise<void> {
   try {
-    await engine.perform(step)
+    await engine.changes.perform(step)
   } catch (error) {
     if (!isDamage(error)) throw error
     engine.onProblem(error)
-    await engine.performRemoval(step)
+    await engine.changes.performRemoval(step)
   }
 }
 

@@ -1,12 +1,12 @@
 import { expect, it } from 'vitest'
-import { MemoryRig } from '../../test/support/memory-rig.ts'
-import { asAnother } from '../../test/support/nested-queues.ts'
-import { bridge } from '../driver/bridge/bridge.ts'
-import type { NetworkDriver } from '../driver/driver.ts'
-import type { Change } from '../kernel/kernel.ts'
-import type { ElementResource, Resource } from '../kernel/resource.ts'
-import type { TableDefinition } from '../kernel/ruleset.ts'
-import { type Controller, type ControllerOptions, createController } from './controller.ts'
+import { MemoryRig } from '../../../test/support/memory-rig.ts'
+import { asAnother } from '../../../test/support/nested-queues.ts'
+import { bridge } from '../../driver/bridge/bridge.ts'
+import type { NetworkDriver } from '../../driver/driver.ts'
+import type { Change } from '../../kernel/kernel.ts'
+import type { ElementResource, Resource } from '../../kernel/resource.ts'
+import type { TableDefinition } from '../../kernel/ruleset.ts'
+import { type Controller, type ControllerOptions, createController } from '../controller.ts'
 
 const two = [
   { name: 'web', subnets: ['10.7.0.0/24'] },
@@ -228,25 +228,34 @@ it('the last network goes while another one is made, in whatever order', async (
   }
 })
 
-it('what can’t be taken back is told, stays recorded, and goes with the next start', async () => {
-  const rig = new MemoryRig()
-  const parts = rig.parts()
-  const abort = new AbortController()
-  let calls = 0
-  const apply = async (change: Change) => {
-    calls += 1
-    if (calls === 2) throw new Error('not now')
-    await parts.kernel.apply(change)
-    abort.abort()
-  }
-  const first = await createController({ ...parts, kernel: { ...parts.kernel, apply } })
-  const making = first.createNetwork({ ...two[0]!, signal: abort.signal })
-  await expect(making).rejects.toMatchObject({ code: 'CANCELLED' })
-  expect(rig.problems).toEqual([expect.objectContaining({ message: 'not now' })])
-  const states = [...rig.contents.values()].map((text) => JSON.parse(text).value?.state)
-  expect(states).toContain('creating')
-  await first.close()
-  await using second = await rig.start()
-  expect(await second.doctor()).toEqual([])
-  expect(rig.kernel.lines().join('\n')).not.toContain('cnm')
-})
+it.each(['the next start', 'doctor'])(
+  'what can’t be taken back is told, recorded, and goes with %s',
+  async (by) => {
+    const rig = new MemoryRig()
+    const parts = rig.parts()
+    const abort = new AbortController()
+    let calls = 0
+    const apply = async (change: Change) => {
+      calls += 1
+      if (calls === 2) throw new Error('not now')
+      await parts.kernel.apply(change)
+      abort.abort()
+    }
+    const first = await createController({ ...parts, kernel: { ...parts.kernel, apply } })
+    const making = first.createNetwork({ ...two[0]!, signal: abort.signal })
+    await expect(making).rejects.toMatchObject({ code: 'CANCELLED' })
+    expect(rig.problems).toEqual([expect.objectContaining({ message: 'not now' })])
+    const recorded = () => [...rig.contents.values()].map((text) => JSON.parse(text).id)
+    expect(recorded()).toContain('leftovers')
+    const found = await first.doctor({ fix: by === 'doctor' })
+    expect(new Set(found.map(({ kind }) => kind))).toEqual(new Set(['orphan']))
+    if (by === 'doctor') {
+      expect(await first.doctor()).toEqual([])
+      expect(recorded()).not.toContain('leftovers')
+    }
+    await first.close()
+    await using second = await rig.start()
+    expect(await second.doctor()).toEqual([])
+    expect(rig.kernel.lines().join('\n')).not.toContain('cnm')
+  },
+)

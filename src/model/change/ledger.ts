@@ -1,5 +1,5 @@
-import type { Change } from '../kernel/kernel.ts'
-import { type Resource, resourceKey } from '../kernel/resource.ts'
+import type { Change } from '../../kernel/kernel.ts'
+import { type Resource, resourceKey } from '../../kernel/resource.ts'
 
 /** One owner's resources, before and after. */
 export interface Claim {
@@ -68,20 +68,24 @@ export class Ledger {
   }
 
   /**
-   * A change that was claimed a while ago, without the removal of what is another owner's by now: addresses and
-   * MACs change hands while the change waits for the store.
+   * A change that was claimed a while ago, without the removal of what has another owner by now: addresses, MACs
+   * and ports change hands while the change waits for the store.
    */
   asOfNow({ remove, add }: Change): Change {
     const added = new Set(add.map(resourceKey))
-    const isOthers = (each: Resource) =>
-      (each.kind === 'neighbour' || each.kind === 'fdb') &&
-      !added.has(resourceKey(each)) &&
-      this.has(each)
+    const isOthers = (each: Resource) => !added.has(resourceKey(each)) && this.has(each)
     return { remove: remove.filter((each) => !isOthers(each)), add }
   }
 
   owners(): ReadonlySet<string> {
     return new Set([...this.#entries.values()].flatMap(({ owners }) => [...owners]))
+  }
+
+  /** What that owner has claimed, perhaps with others. */
+  ownedBy(owner: string): Resource[] {
+    return [...this.#entries.values()]
+      .filter(({ owners }) => owners.has(owner))
+      .map(({ resource }) => resource)
   }
 
   isOwner(resource: Resource, owner: string): boolean {

@@ -1,0 +1,356 @@
+import { CnmError, isCnmError, isKernelError } from '../../src/base/errors.ts'
+import { bridge } from '../../src/driver/bridge/bridge.ts'
+import { type Controller, createController } from '../../src/model/controller.ts'
+import type { Sandbox } from '../../src/model/sandbox.ts'
+import { Chance } from './chance.ts'
+import { Interleaver } from './interleaver.ts'
+import { MemoryRig } from './memory-rig.ts'
+import { asAnother } from './nested-queues.ts'
+
+/** Makes timers go on by so much. */
+export type Clock = (ms: number) => void
+
+export interface ScheduleOptions {
+  readonly seed: number
+  readonly clock: Clock
+  /** A call fails once in so many times. 0: never. */
+  readonly failsOnceIn: number
+  readonly steps?: number
+}
+
+const atMost = 4
+const networkNames = ['plain', 'dual', 'brief', 'asked'] as const
+const sandboxNames = ['s', 't', 'adopted'] as const
+const adopted = '/run/others/box'
+
+/** What a schedule found to be wrong. */
+export class ScheduleError extends Error {}
+
+/**
+ * Verbs of one engine, at most four at a time, whose calls to the outside go on in a random order. When all have ended
+ * it is asked whether all is well.
+ */
+export class RandomSchedule {
+  readonly #chance: Chance
+  readonly #options: ScheduleOptions
+  readonly #rig = new MemoryRig()
+  readonly #interleaver: Interleaver
+  readonly #asked = new Set<string>()
+  readonly #made = new Map<string, 'network' | 'sandbox'>()
+  readonly #deleted = new Set<string>()
+  readonly #running = new Set<string>()
+  #cnm!: Controller
+  #count = 0
+  #ups = 0
+  #isRestarting = false
+
+  constructor(options: ScheduleOptions) {
+    this.#options = options
+    this.#chance = new Chance(options.seed)
+    this.#interleaver = new Interleaver(this.#chance)
+  }
+
+  get story(): string[] {
+    return this.#interleaver.story
+  }
+
+  /** Throws what is wrong. */
+  async run(): Promise<void> {
+    await this.#start()
+    const { steps = 80, clock, failsOnceIn } = this.#options
+    this.#interleaver.hold()
+    for (let step = 0; step < steps; step += 1) {
+      await turns()
+      if (this.#running.size < atMost && this.#chance.once(3)) this.#begin()
+      else if (this.#interleaver.isWaiting) this.#interleaver.step(failsOnceIn)
+      else if (this.#chance.once(3)) clock(60)
+      else this.#begin()
+    }
+    this.#interleaver.open()
+    await this.#ended()
+    await this.#judge()
+  }
+
+  async #start(): Promise<void> {
+    if (this.#ups === 0) this.#rig.kernel.addNamespace(adopted)
+    this.#ups = Math.max(1, this.#ups)
+    const parts = this.#rig.parts()
+    this.#cnm = await createController({
+      ...parts,
+      kernel: this.#interleaver.kernel(parts.kernel),
+      store: this.#interleaver.store(parts.store),
+      drivers: [...parts.drivers, this.#interleaver.asked(bridge(), this.#asked)],
+    })
+  }
+
+  #begin(): void {
+    const [what, verb] = this.#verb()
+    const name = `${++this.#count} ${what}`
+    this.#running.add(name)
+    this.story.push(`> ${name}`)
+    const end = (how: string) => {
+      this.#running.delete(name)
+      this.story.push(`< ${name}: ${how}`)
+    }
+    asAnother(async () => verb(this.#cnm)).then(
+      () => end('done'),
+      (error: unknown) => {
+        // Anything else is a mistake of the engine's.
+        const isExpected = isKernelError(error) || (isCnmError(error) && error.code !== 'INTERNAL')
+        if (!isExpected) this.#wrong.push(`${name}: ${error}`)
+        end(isCnmError(error) ? `${error.code} ${error.message}` : String(error))
+      },
+    )
+  }
+
+  readonly #wrong: string[] = []
+
+  #verb(): readonly [string, (cnm: Controller) => Promise<unknown>] {
+    const network = this.#chance.pick(networkNames)
+    const name = this.#chance.pick(sandboxNames)
+    const force = this.#chance.once(2)
+    switch (this.#chance.below(18)) {
+      case 0:
+      case 1:
+        return [`create ${network}`, (cnm) => this.#createNetwork(cnm, network)]
+      case 2:
+        return [
+          `delete ${network}${force ? ' by force' : ''}`,
+          async (cnm) => {
+            const { id } = cnm.network(network)
+            await this.#delete(id, () => cnm.network(network).delete({ force }))
+          },
+        ]
+      case 3:
+      case 4:
+        return [`create ${name} on ${network}`, (cnm) => this.#createSandbox(cnm, name, network)]
+      case 5:
+        return [`create ${name}`, (cnm) => this.#createSandbox(cnm, name)]
+      case 6:
+        return [
+          `delete ${name}`,
+          async (cnm) => {
+            const box = cnm.sandbox(name)
+            await this.#delete(box.id, () => box.delete())
+          },
+        ]
+      case 7:
+      case 8:
+        return [
+          `connect ${name} to ${network}${force ? ', port 8080' : ''}`,
+          (cnm) => {
+            const publish = force ? ['8080:80'] : []
+            return cnm.sandbox(name).connect(cnm.network(network), { publish })
+          },
+        ]
+      case 9:
+        return [`leave of ${name}`, async (cnm) => this.#endpointOf(cnm.sandbox(name)).leave()]
+      case 10:
+        return [`create endpoint x of ${network}`, (cnm) => this.#createEndpoint(cnm, network)]
+      case 11:
+        return [
+          `join x of ${network} to ${name}`,
+          (cnm) => this.#x(cnm, network).join(cnm.sandbox(name)),
+        ]
+      case 13:
+        return [
+          `publish of ${name}`,
+          (cnm) => this.#endpointOf(cnm.sandbox(name)).publish(['8080:80', '9090:90']),
+        ]
+      case 14:
+        return [
+          `unpublish of ${name}`,
+          (cnm) => this.#endpointOf(cnm.sandbox(name)).unpublish(['8080:80']),
+        ]
+      case 15:
+        return ['the namespace goes', async () => this.#namespaceGoes()]
+      case 16:
+        return ['restart', () => this.#restart()]
+      case 12:
+        return [`delete x of ${network}`, (cnm) => this.#x(cnm, network).delete()]
+      default:
+        return this.#chance.once(2)
+          ? [`doctor`, (cnm) => cnm.doctor({ fix: force })]
+          : ['a link comes', async () => this.#linkComes()]
+    }
+  }
+
+  /** What could not be deleted may go with the next start. */
+  async #delete(id: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+      this.#deleted.add(id)
+    } catch (error) {
+      if (isCnmError(error, 'KERNEL') || isCnmError(error, 'STORE_UNAVAILABLE'))
+        this.#made.delete(id)
+      throw error
+    }
+  }
+
+  async #createNetwork(cnm: Controller, name: (typeof networkNames)[number]): Promise<void> {
+    const at = networkNames.indexOf(name)
+    const made = await cnm.createNetwork({
+      name,
+      subnets: [`10.${at + 1}.0.0/24`],
+      ...(name === 'dual' ? { ipv6: true } : {}),
+      ...(name === 'brief' ? { ephemeral: true } : {}),
+      ...(name === 'asked' ? { driver: 'asked' } : {}),
+    })
+    if (name !== 'brief') this.#made.set(made.id, 'network')
+  }
+
+  async #createSandbox(cnm: Controller, name: string, network?: string): Promise<void> {
+    const connect = network === undefined ? [] : [{ network }]
+    const netns = name === 'adopted' ? { netns: adopted } : {}
+    const made = await cnm.createSandbox({ name, connect, ...netns })
+    if (name !== 'adopted') this.#made.set(made.id, 'sandbox')
+  }
+
+  async #createEndpoint(cnm: Controller, network: string): Promise<unknown> {
+    return cnm.network(network).createEndpoint({ name: 'x', persistent: true })
+  }
+
+  #x(cnm: Controller, network: string) {
+    const found = cnm
+      .network(network)
+      .endpoints()
+      .find(({ name }) => name === 'x')
+    return found ?? cnm.endpoint('none')
+  }
+
+  #endpointOf(box: Sandbox) {
+    const there = box.endpoints()
+    return there[this.#chance.below(there.length)] ?? absent()
+  }
+
+  /** The sandbox that has adopted it goes with it. */
+  #namespaceGoes(): void {
+    this.#rig.kernel.removeNamespace(adopted)
+    this.#rig.kernel.addNamespace(adopted)
+  }
+
+  /** Another engine follows. A start may fail, like anything. */
+  async #restart(): Promise<void> {
+    if (this.#isRestarting) return
+    this.#isRestarting = true
+    try {
+      await this.#cnm.close()
+      for (let tries = 0; ; tries += 1) {
+        try {
+          return await this.#start()
+        } catch (error) {
+          if (tries === 20) throw error
+        }
+      }
+    } finally {
+      this.#isRestarting = false
+    }
+  }
+
+  #linkComes(): void {
+    this.#ups += 1
+    this.#rig.kernel.addLink({ name: `eth${this.#ups}`, mtu: 1500, addresses: [] })
+  }
+
+  /** All verbs, and what follows from them. */
+  async #ended(): Promise<void> {
+    for (let turn = 0; turn < 3000 && this.#running.size > 0; turn += 1) await turns()
+    if (this.#running.size > 0) {
+      throw new ScheduleError(`never ends: ${[...this.#running].join(', ')}`)
+    }
+    for (let n = 0; n < 3; n += 1) {
+      this.#options.clock(60)
+      for (let turn = 0; turn < 20; turn += 1) await turns()
+    }
+  }
+
+  async #judge(): Promise<void> {
+    const before = this.#shown()
+    const found = this.#interleaver.failures === 0 ? await this.#doctor() : []
+    this.#wrong.push(...found.map(({ detail }) => `doctor: ${detail}`), ...this.#doubled())
+    await within(this.#cnm.close(), 'closing')
+    await this.#start()
+    if (this.#interleaver.failures === 0) {
+      const after = this.#shown()
+      if (after.join() !== before.join()) {
+        this.#wrong.push(`${before.join(', ')} became ${after.join(', ')} by a restart`)
+      }
+    }
+    const again = await this.#doctor()
+    this.#wrong.push(...again.map(({ detail }) => `doctor after a restart: ${detail}`))
+    this.#wrong.push(...this.#doubled(), ...this.#lost(), ...this.#askedWrongly())
+    await this.#cnm.down()
+    this.#wrong.push(...[...this.#asked].map((left) => `the driver still has ${left}`))
+    await this.#cnm.close()
+    if (this.#wrong.length > 0) throw new ScheduleError(this.#wrong.join('\n'))
+  }
+
+  /** Without what a start tells of the namespace that has gone just then. */
+  async #doctor() {
+    return (await this.#cnm.doctor()).filter(({ detail }) => !detail.includes(adopted))
+  }
+
+  /** Without the ephemeral network, which is nobody's after a restart unless it is used. */
+  #shown(): string[] {
+    const networks = this.#cnm.networks().filter(({ name }) => name !== 'brief')
+    return [
+      ...networks.map(({ id, name }) => `${name} ${id.slice(0, 6)}`),
+      ...this.#cnm.sandboxes().map(({ id, name }) => `${name} ${id.slice(0, 6)}`),
+      ...this.#cnm.endpoints().map(({ id, name }) => `${name} ${id.slice(0, 6)}`),
+    ].sort()
+  }
+
+  #doubled(): string[] {
+    const seen = new Set<string>()
+    return this.#cnm.endpoints().flatMap((endpoint) => {
+      const { network, ipv4 } = endpoint.inspect()
+      const key = `${network} ${ipv4}`
+      const isDoubled = ipv4 !== undefined && seen.has(key)
+      seen.add(key)
+      return isDoubled ? [`two endpoints have ${key}`] : []
+    })
+  }
+
+  /** What was made is there unless it was deleted, and what was deleted isn't. */
+  #lost(): string[] {
+    const there = new Set<string>(
+      [...this.#cnm.networks(), ...this.#cnm.sandboxes()].map(({ id }) => id),
+    )
+    return [
+      ...[...this.#made].flatMap(([id, kind]) =>
+        there.has(id) || this.#deleted.has(id) ? [] : [`a ${kind} is gone: ${id.slice(0, 6)}`],
+      ),
+      ...[...this.#deleted].flatMap((id) =>
+        there.has(id) ? [`what was deleted is back: ${id.slice(0, 6)}`] : [],
+      ),
+    ]
+  }
+
+  #askedWrongly(): string[] {
+    const networks = this.#cnm.networks().filter((each) => each.inspect().driver === 'asked')
+    const wanted = new Set(networks.map(({ id }) => `network ${id}`))
+    const has = [...this.#asked].filter((key) => key.startsWith('network '))
+    return [
+      ...has.filter((key) => !wanted.has(key)).map((key) => `the driver has ${key} for nobody`),
+      ...[...wanted].filter((key) => !this.#asked.has(key)).map((key) => `the driver lacks ${key}`),
+    ]
+  }
+}
+
+function absent(): never {
+  throw new CnmError('ENDPOINT_NOT_FOUND', 'there is none')
+}
+
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 2; turn += 1) await new Promise(setImmediate)
+}
+
+async function within(work: Promise<void>, what: string): Promise<void> {
+  let isDone = false
+  const done = work.then(() => {
+    isDone = true
+  })
+  for (let turn = 0; turn < 3000 && !isDone; turn += 1) await turns()
+  if (!isDone) throw new ScheduleError(`never ends: ${what}`)
+  await done
+}
