@@ -32,7 +32,10 @@ export function meetPlugins(engine: Engine): void {
     for (const { id } of endpointsOf(engine, name)) engine.plugged.degrade(id)
   }
   followPlugins(engine)
-  const used = new Set(engine.state.networks.all().map(({ record }) => record.driver))
+  const used = new Set([
+    ...engine.state.networks.all().map(({ record }) => record.driver),
+    ...[...engine.plugged.owed.values()].map(({ network }) => network.driver),
+  ])
   for (const { name, hooks } of engine.drivers.values()) {
     if (hooks !== undefined && used.has(name)) follow(engine, name, 'back')
   }

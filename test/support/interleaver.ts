@@ -111,8 +111,9 @@ export class Interleaver {
         },
         failed,
       )
-    // What a driver refuses to take back is its own problem.
-    const go = (what: string, key: string) => hook(what, () => void known.delete(key))
+    // What it has not heard, it is told again; what it refuses to take back would be its own problem.
+    const unheard = () => new CnmError('PLUGIN_UNAVAILABLE', 'injected')
+    const go = (what: string, key: string) => hook(what, () => void known.delete(key), unheard)
     const hooks: DriverHooks = {
       open: async () => {},
       withoutGateway: async () => [],

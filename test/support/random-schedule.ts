@@ -276,6 +276,8 @@ export class RandomSchedule {
         this.#wrong.push(`${before.join(', ')} became ${after.join(', ')} by a restart`)
       }
     }
+    // The driver is told what it has not heard, and nobody waits for that.
+    for (let turn = 0; turn < 60; turn += 1) await turns()
     const again = await this.#doctor()
     this.#wrong.push(...again.map(({ detail }) => `doctor after a restart: ${detail}`))
     this.#wrong.push(...this.#doubled(), ...this.#lost(), ...this.#askedWrongly())
