@@ -11,7 +11,7 @@ demo: build ## show networks, sandboxes and segmentation on a throw-away host, w
 
 test: check ## run every test: unit tests, then tests on real namespaces (root)
 	@scripts/setup tcpdump conntrack tc iperf3 iptables dig busybox runc crun dockerd musl-gcc
-	CNM_SCHEDULES=1000 npm test -- --reporter=default --reporter=json --outputFile.json=.reports/unit.json
+	CNM_SCHEDULES=600 npm test -- --reporter=default --reporter=json --outputFile.json=.reports/unit.json
 	npm run test:host -- --reporter=default --reporter=json --outputFile.json=.reports/host.json
 
 soak: build ## five minutes of chaos: clients at work while daemon, keeper and machine are harmed, then random schedules (root)

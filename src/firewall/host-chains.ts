@@ -101,6 +101,8 @@ const forward: readonly ChainDefinition[] = [
     rules: [
       rule({ lookup: ['iifname', 'oifname'], set: 'same_bridge' }, pass),
       rule({ lookup: ['iifname', 'oifname'], set: 'one_bridge' }, { goto: 'kept_apart' }),
+      // One that was renamed is in no set.
+      rule({ lookup: ['iifname'], not: true, set: 'bridges' }, drop),
       rule({ lookup: ['iifname'], set: 'internal' }, drop),
       rule({ lookup: ['oifname'], set: 'internal' }, drop),
       rule(established, pass),

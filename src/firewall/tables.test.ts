@@ -116,6 +116,7 @@ describe('the tables', () => {
         "rule inet cnm forward meta nfproto . iifname @uplinks ct state != { established, related } drop",
         "rule inet cnm forward_between iifname . oifname @same_bridge meta mark set meta mark & 0xfeffffff | 0x1000000 accept",
         "rule inet cnm forward_between iifname . oifname @one_bridge goto kept_apart",
+        "rule inet cnm forward_between iifname != @bridges drop",
         "rule inet cnm forward_between iifname @internal drop",
         "rule inet cnm forward_between oifname @internal drop",
         "rule inet cnm forward_between ct state { established, related } meta mark set meta mark & 0xfeffffff | 0x1000000 accept",

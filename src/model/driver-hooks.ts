@@ -50,8 +50,7 @@ export async function withHooks(
     const before = attached
       ? drop('endpoint', id)
       : put('endpoint', engine.state.endpoints.need(id))
-    // If this fails too, the intent stays recorded and the next start rolls it back.
-    await engine.store.commit([before, ...writes]).catch(engine.onProblem)
+    await engine.store.settle([before, ...writes]).catch(engine.onProblem)
     throw mistaken(network, error)
   }
 }
@@ -165,7 +164,7 @@ export async function settleOwed(engine: Engine, driver: string): Promise<void> 
   const owed = [...engine.plugged.owed.values()].sort((a, b) => lastCalled(a) - lastCalled(b))
   for (const { network, endpoint } of owed) {
     if (network.driver !== driver) continue
-    await engine.store.commit(await callAll(engine, network, endpoint, []))
+    await engine.store.settle(await callAll(engine, network, endpoint, []))
   }
 }
 

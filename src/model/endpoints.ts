@@ -58,13 +58,13 @@ export async function createEndpoint(
       await discardDraft(engine, draft)
       throw error
     }
+    const record = engine.state.endpoints.need(id)
+    emitMember(engine, record, undefined, 'create')
+    watchIdle(engine, id)
+    return record
   }
   // From the first moment on: it is in its network's way, and who deletes it then waits.
-  await collecting(engine, discarded, () => engine.queue.run([id], work, given.signal))
-  const record = engine.state.endpoints.need(id)
-  emitMember(engine, record, undefined, 'create')
-  watchIdle(engine, id)
-  return record
+  return collecting(engine, discarded, () => engine.queue.run([id], work, given.signal))
 }
 
 /** Records one that is in no sandbox yet, of which a driver with hooks is told before. */
@@ -238,6 +238,9 @@ async function deleteNow(
   const work = async () => {
     const record = engine.state.endpoints.get(id)
     if (record === undefined) return
+    if (record.state === 'creating') {
+      throw new CnmError('ENDPOINT_IN_USE', `endpoint "${record.name}" is being created`)
+    }
     if (record.joined !== undefined) {
       throw new CnmError('ENDPOINT_IN_USE', `endpoint "${record.name}" has joined a sandbox again`)
     }
@@ -257,7 +260,8 @@ export async function dropEndpoint(engine: Engine, record: EndpointRecord): Prom
 async function forgetByHooks(engine: Engine, record: EndpointRecord, tell?: 'quiet') {
   const network = engine.state.networks.need(record.network).record
   const writes = await callAll(engine, network, record.id, ['deleteEndpoint'], tell)
-  await engine.store.commit([drop('endpoint', record.id), ...writes])
+  const gone = [drop('endpoint', record.id), ...writes]
+  await (tell === 'quiet' ? engine.store.settle(gone) : engine.store.commit(gone))
 }
 
 async function changeMembers(

@@ -1,6 +1,7 @@
 import type { Resource } from '../kernel/resource.ts'
 import { applied } from './applied.ts'
 import { HOST } from './change/host-share.ts'
+import { LEFTOVERS } from './change/leftovers.ts'
 import { drop, type Engine, put } from './engine.ts'
 import { explain } from './explain.ts'
 
@@ -46,13 +47,14 @@ const sets: ReadonlySet<string> = new Set([
  */
 export async function handBack(engine: Engine): Promise<void> {
   await engine.queue.runAlone(async () => {
-    const { kernel, ledger, state, store, host } = engine
+    const { kernel, ledger, state, store, host, changes } = engine
     await kernel.settled()
     const all = ledger.all()
     const ports = all.flatMap((each) => (each.kind === 'veth' ? [each] : []))
     const unknown = all.filter(({ kind }) => kind !== 'table' && !kinds.has(kind))
     try {
-      await kernel.apply({ remove: [...ports, ...unknown], add: ports.map(asBefore) })
+      const left = changes.leftovers.all()
+      await kernel.apply({ remove: [...ports, ...unknown, ...left], add: ports.map(asBefore) })
     } catch (error) {
       throw explain(error, 'handing the host back')
     }
@@ -71,6 +73,7 @@ export async function handBack(engine: Engine): Promise<void> {
         })
       }),
       drop('engine', HOST),
+      drop('engine', LEFTOVERS),
     ])
   })
 }

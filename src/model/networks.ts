@@ -86,7 +86,7 @@ async function create(
     forget(engine, record)
     const writes = await callAll(engine, record, undefined, ['deleteNetwork'], 'quiet')
     if (writes.length > 0) {
-      await engine.store.commit(writes).catch(engine.onProblem)
+      await engine.store.settle(writes).catch(engine.onProblem)
       followPlugins(engine)
     }
     await releasePools(engine.ipam(record.ipam), pools)

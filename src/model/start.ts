@@ -68,14 +68,11 @@ export async function start(engine: Engine): Promise<Losses> {
   await engine.view()
   predefine(engine)
   const cleanup: Cleanup = { writes: [], doomed: [] }
-  for (const { resources } of stored.leftovers) {
-    cleanup.doomed.push({ owner: LEFTOVERS, resources })
-    cleanup.writes.push(drop('engine', LEFTOVERS))
-  }
   await startNetworks(engine, stored, cleanup, problems)
   await startSandboxes(engine, stored, cleanup, problems)
   await regroupPorts(engine)
   await finish(engine, cleanup)
+  await removeLeftovers(engine, stored, problems)
   await takeOver(engine, problems)
   if (stored.lost) past.push(...(await adoptLost(engine)))
   await engine.store.commit([put('engine', { id: BOOT })])
@@ -235,6 +232,21 @@ async function finish(engine: Engine, cleanup: Cleanup): Promise<void> {
     })
   }
   await engine.store.commit(cleanup.writes)
+}
+
+/** What an engine before could not take back. If that still can't be, it stays recorded, and doctor tells. */
+async function removeLeftovers(engine: Engine, stored: Stored, problems: string[]): Promise<void> {
+  const { leftovers } = engine.changes
+  const all = stored.leftovers.flatMap(({ resources }) => resources)
+  leftovers.add(all)
+  const remove = leftovers.all()
+  try {
+    if (remove.length > 0) await engine.kernel.apply({ remove, add: [] })
+  } catch (error) {
+    problems.push(`what was left over can't be removed: ${String(error)}`)
+    return
+  }
+  await engine.store.commit(leftovers.remove(all))
 }
 
 async function startSandboxes(

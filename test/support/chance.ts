@@ -1,4 +1,4 @@
-import { randomNumbers } from './random-world.ts'
+import { randomNumbers } from './random-numbers.ts'
 
 /** Decisions that depend on the seed alone. */
 export class Chance {

@@ -19,6 +19,15 @@ export interface ScheduleOptions {
 }
 
 const atMost = 4
+/** Of the machine, the store and a driver: where nothing fails, none of these comes out. */
+const failures = [
+  'INTERNAL',
+  'KERNEL',
+  'LINK_EXISTS',
+  'STORE_UNAVAILABLE',
+  'PLUGIN_FAILED',
+  'PLUGIN_UNAVAILABLE',
+]
 const networkNames = ['plain', 'dual', 'brief', 'asked'] as const
 const sandboxNames = ['s', 't', 'adopted'] as const
 const adopted = '/run/others/box'
@@ -57,13 +66,15 @@ export class RandomSchedule {
   /** Throws what is wrong. */
   async run(): Promise<void> {
     await this.#start()
-    const { steps = 80, clock, failsOnceIn } = this.#options
+    await this.#furnish()
+    const { steps = 120, clock, failsOnceIn } = this.#options
     this.#interleaver.hold()
     for (let step = 0; step < steps; step += 1) {
       await turns()
-      if (this.#running.size < atMost && this.#chance.once(3)) this.#begin()
+      const mayBegin = this.#running.size < atMost && !this.#isRestarting
+      if (mayBegin && this.#chance.once(3)) this.#begin()
       else if (this.#interleaver.isWaiting) this.#interleaver.step(failsOnceIn)
-      else if (this.#chance.once(3)) clock(60)
+      else if (this.#chance.once(3) || !mayBegin) clock(60)
       else this.#begin()
     }
     this.#interleaver.open()
@@ -83,6 +94,15 @@ export class RandomSchedule {
     })
   }
 
+  /** There is something of everything, so that little is asked for in vain. */
+  async #furnish(): Promise<void> {
+    for (const name of ['plain', 'dual', 'asked'] as const)
+      await this.#createNetwork(this.#cnm, name)
+    await this.#createSandbox(this.#cnm, 's', 'plain')
+    await this.#createSandbox(this.#cnm, 't')
+    await this.#createEndpoint(this.#cnm, 'dual')
+  }
+
   #begin(): void {
     const [what, verb] = this.#verb()
     const name = `${++this.#count} ${what}`
@@ -96,7 +116,9 @@ export class RandomSchedule {
       () => end('done'),
       (error: unknown) => {
         // Anything else is a mistake of the engine's.
-        const isExpected = isKernelError(error) || (isCnmError(error) && error.code !== 'INTERNAL')
+        const isRefusal = isCnmError(error) && !failures.includes(error.code)
+        const isFailure = isKernelError(error) || (isCnmError(error) && error.code !== 'INTERNAL')
+        const isExpected = isRefusal || (isFailure && this.#options.failsOnceIn > 0)
         if (!isExpected) this.#wrong.push(`${name}: ${error}`)
         end(isCnmError(error) ? `${error.code} ${error.message}` : String(error))
       },
@@ -114,6 +136,7 @@ export class RandomSchedule {
       case 1:
         return [`create ${network}`, (cnm) => this.#createNetwork(cnm, network)]
       case 2:
+        if (this.#chance.once(2)) return this.#verb()
         return [
           `delete ${network}${force ? ' by force' : ''}`,
           async (cnm) => {
@@ -127,6 +150,7 @@ export class RandomSchedule {
       case 5:
         return [`create ${name}`, (cnm) => this.#createSandbox(cnm, name)]
       case 6:
+        if (this.#chance.once(2)) return this.#verb()
         return [
           `delete ${name}`,
           async (cnm) => {
@@ -165,7 +189,7 @@ export class RandomSchedule {
       case 15:
         return ['the namespace goes', async () => this.#namespaceGoes()]
       case 16:
-        return ['restart', () => this.#restart()]
+        return force ? ['restart', () => this.#restart()] : this.#verb()
       case 12:
         return [`delete x of ${network}`, (cnm) => this.#x(cnm, network).delete()]
       default:

@@ -1,6 +1,7 @@
 import { type Endpoint, isCnmError, type Sandbox } from '#dist/linux.js'
 import { type PacketWorld, servedPorts } from './packet-world.ts'
 import { protocols } from './packets.ts'
+import { randomNumbers } from './random-numbers.ts'
 import {
   conflicts,
   type Family,
@@ -12,17 +13,6 @@ import {
   type ModelPort,
   translates,
 } from './reachability-oracle.ts'
-
-/** Numbers from 0 to below 1 that depend on the seed alone (mulberry32). */
-export function randomNumbers(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 /** An engine to which random things are done, and what should have become of them. */
 export class RandomWorld {

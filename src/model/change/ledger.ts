@@ -68,12 +68,15 @@ export class Ledger {
   }
 
   /**
-   * A change that was claimed a while ago, without the removal of what has another owner by now: addresses, MACs
-   * and ports change hands while the change waits for the store.
+   * A change that was claimed a while ago, without the removal of what is another owner's by now: addresses and
+   * MACs change hands while the change waits for the store. (Ports and pools don't, until it has ended.)
    */
   asOfNow({ remove, add }: Change): Change {
     const added = new Set(add.map(resourceKey))
-    const isOthers = (each: Resource) => !added.has(resourceKey(each)) && this.has(each)
+    const isOthers = (each: Resource) =>
+      (each.kind === 'neighbour' || each.kind === 'fdb') &&
+      !added.has(resourceKey(each)) &&
+      this.has(each)
     return { remove: remove.filter((each) => !isOthers(each)), add }
   }
 

@@ -1,5 +1,7 @@
+import { portsOverlap } from '../../address/port.ts'
 import { type Resource, resourceKey } from '../../kernel/resource.ts'
 import type { Write } from '../../store/store.ts'
+import { KnownElements } from '../known-elements.ts'
 import type { Ledger } from './ledger.ts'
 
 /** The id of their record. */
@@ -19,13 +21,21 @@ export class Leftovers {
 
   /** Those that nobody has come to own since. */
   all(): readonly Resource[] {
-    return [...this.#resources.values()].filter((each) => !this.#ledger.has(each))
+    if (this.#resources.size === 0) return []
+    const owned = this.#ledger.all()
+    const elements = new KnownElements(owned)
+    return [...this.#resources.values()].flatMap((each): readonly Resource[] => {
+      if (each.kind === 'element') return elements.unknownOf(each)
+      const isOwned = this.#ledger.has(each) || owned.some((other) => holdsPortsOf(other, each))
+      return isOwned ? [] : [each]
+    })
   }
 
   /** Answers with what is to be recorded. */
   add(resources: readonly Resource[]): readonly Write[] {
-    if (resources.length === 0) return []
-    for (const each of resources) this.#resources.set(resourceKey(each), each)
+    const lasting = resources.filter(({ kind }) => kind !== 'flows' && kind !== 'announcement')
+    if (lasting.length === 0) return []
+    for (const each of lasting) this.#resources.set(resourceKey(each), each)
     return [this.#write()]
   }
 
@@ -40,4 +50,15 @@ export class Leftovers {
     const value = resources.length === 0 ? null : { id: LEFTOVERS, resources }
     return { kind: 'engine', id: LEFTOVERS, value: value as unknown as Write['value'] }
   }
+}
+
+/** A part of what is reserved has another key than all of it. */
+function holdsPortsOf(owned: Resource, left: Resource): boolean {
+  return (
+    owned.kind === 'reservation' &&
+    left.kind === 'reservation' &&
+    owned.protocol === left.protocol &&
+    owned.address === left.address &&
+    portsOverlap(owned.ports, left.ports)
+  )
 }

@@ -53,9 +53,11 @@ it('stays to be recorded until something is', async () => {
   await expect(settled).rejects.toThrow('full')
   const refused = book.commit([write('b', 'no')])
   calls[1]!.refuse()
+  await expect.poll(() => calls.length).toBe(3)
+  calls[2]!.refuse()
   await expect(refused).rejects.toThrow('full')
   const other = book.commit([write('c', 'yes')])
-  calls[2]!.go()
+  calls[3]!.go()
   await other
   expect(there()).toEqual({ a: 'as it is', c: 'yes' })
 })
@@ -86,4 +88,36 @@ it('nor goes along while something newer is being written', async () => {
   calls[2]!.go()
   await other
   expect(there()).toEqual({ b: 'other' })
+})
+
+it('what can’t be recorded keeps nothing else from it', async () => {
+  const { book, calls, there } = await slowStore()
+  const settled = book.settle([write('a', 'as it is')])
+  calls[0]!.refuse()
+  await expect(settled).rejects.toThrow('full')
+  const other = book.commit([write('b', 'new')])
+  calls[1]!.refuse()
+  await expect.poll(() => calls.length).toBe(3)
+  calls[2]!.go()
+  await other
+  expect(there()).toEqual({ b: 'new' })
+  const closed = book.close()
+  await expect.poll(() => calls.length).toBe(4)
+  calls[3]!.go()
+  await closed
+  expect(there()).toEqual({ a: 'as it is', b: 'new' })
+})
+
+it('is not forgotten where something newer is refused as well', async () => {
+  const { book, calls, there } = await slowStore()
+  const settled = book.settle([write('a', 'must')])
+  const intent = book.commit([write('a', 'intent')])
+  calls[0]!.refuse()
+  calls[1]!.refuse()
+  await expect(settled).rejects.toThrow('full')
+  await expect(intent).rejects.toThrow('full')
+  const other = book.commit([write('b', 'other')])
+  calls[2]!.go()
+  await other
+  expect(there()).toEqual({ a: 'must', b: 'other' })
 })

@@ -20,7 +20,8 @@ export class RememberedElements {
   /** From this transaction on it is noted what changes. */
   begin(generation: number): void {
     this.forget()
-    this.#generation = generation
+    // 0 would mean to the kernel that any will do.
+    this.#generation = generation === 0 ? undefined : generation
   }
 
   forget(): void {

@@ -1,0 +1,115 @@
+import { describe, expect, it } from 'vitest'
+import { MemoryRig } from '../../../test/support/memory-rig.ts'
+import { asAnother } from '../../../test/support/nested-queues.ts'
+import { CnmError, KernelError } from '../../base/errors.ts'
+import type { Change } from '../../kernel/kernel.ts'
+import type { Write } from '../../store/store.ts'
+import { type Controller, createController } from '../controller.ts'
+
+/** What it is refused with. */
+async function gone(cnm: Controller, endpoint: string): Promise<unknown> {
+  return cnm
+    .endpoint(endpoint)
+    .delete()
+    .catch((error: unknown) => error)
+}
+
+/** An engine whose kernel and store refuse what they are told to refuse. */
+class UnwillingRig {
+  readonly rig = new MemoryRig()
+  refuses: (change: Change) => boolean = () => false
+  isFull: (writes: readonly Write[]) => boolean = () => false
+
+  async start(): Promise<Controller> {
+    const parts = this.rig.parts()
+    const apply = async (change: Change) => {
+      if (this.refuses(change)) throw new KernelError('injected', 'ENETUNREACH')
+      await parts.kernel.apply(change)
+    }
+    const { store } = parts
+    const commit = async (writes: readonly Write[]) => {
+      if (this.isFull(writes)) throw new CnmError('STORE_UNAVAILABLE', 'injected')
+      await store.commit(writes)
+    }
+    return createController({
+      ...parts,
+      kernel: { ...parts.kernel, apply, close: async () => {} },
+      store: {
+        load: () => store.load(),
+        lacks: (kind, ids) => store.lacks(kind, ids),
+        close: () => store.close(),
+        commit,
+      },
+    })
+  }
+}
+
+describe('a state folder that can only be read', () => {
+  it('keeps nothing but networks from being changed', async () => {
+    const unwilling = new UnwillingRig()
+    await using cnm = await unwilling.start()
+    const old = await cnm.createNetwork({ name: 'old' })
+    const web = await cnm.createNetwork({ name: 'web' })
+    unwilling.isFull = (writes) => writes.some(({ kind }) => kind === 'network')
+    await old.delete()
+    const box = await cnm.createSandbox({ connect: [{ network: 'web' }] })
+    await box.endpoints()[0]!.leave()
+    await box.connect(web)
+    await box.delete()
+    expect(cnm.networks().map(({ name }) => name)).not.toContain('old')
+  })
+})
+
+describe('what could not be taken back', () => {
+  it('is not taken from who has come to own it, as a part of something larger', async () => {
+    const unwilling = new UnwillingRig()
+    await using cnm = await unwilling.start()
+    await cnm.createNetwork({ name: 'web' })
+    const box = await cnm.createSandbox({ connect: [{ network: 'web' }] })
+    const [endpoint] = box.endpoints()
+    let applied = 0
+    unwilling.refuses = () => ++applied === 2
+    let commits = 0
+    unwilling.isFull = () => ++commits === 2
+    await expect(endpoint!.publish(['8080:80'])).rejects.toThrow('injected')
+    expect((await cnm.doctor()).map(({ kind }) => kind)).toContain('orphan')
+    await endpoint!.publish(['8080-8081:80-81'])
+    expect(await cnm.doctor({ fix: true })).toEqual([])
+    expect(await cnm.doctor()).toEqual([])
+  })
+
+  it('keeps no engine from starting, and is told until it is gone', async () => {
+    const unwilling = new UnwillingRig()
+    const first = await unwilling.start()
+    await first.createNetwork({ name: 'web' })
+    const box = await first.createSandbox({ name: 'box', connect: [{ network: 'web' }] })
+    unwilling.refuses = ({ remove }) => remove.some(({ kind }) => kind === 'veth')
+    await box.endpoints()[0]!.leave()
+    await first.close()
+    const second = await unwilling.start()
+    expect((await second.doctor()).map(({ kind }) => kind)).toContain('orphan')
+    unwilling.refuses = () => false
+    await second.doctor({ fix: true })
+    await second.close()
+    await using third = await unwilling.start()
+    expect(await third.doctor()).toEqual([])
+  })
+})
+
+describe('an endpoint that is being connected', () => {
+  it('can’t be deleted yet', async () => {
+    const unwilling = new UnwillingRig()
+    await using cnm = await unwilling.start()
+    const web = await cnm.createNetwork({ name: 'web' })
+    const box = await cnm.createSandbox({ name: 'box' })
+    let refused: Promise<unknown> | undefined
+    unwilling.isFull = (writes) => {
+      const id = writes.find(({ kind }) => kind === 'endpoint')?.id
+      if (id !== undefined) refused ??= asAnother(() => gone(cnm, id))
+      return false
+    }
+    const endpoint = await box.connect(web)
+    expect(await refused).toMatchObject({ code: 'ENDPOINT_IN_USE' })
+    expect(cnm.endpoints().map(({ id }) => id)).toEqual([endpoint.id])
+  })
+})
