@@ -2,8 +2,14 @@ import { isKernelError } from '../../../base/errors.ts'
 import { eachElement, resourceKey } from '../../resource.ts'
 import type { TableDefinition } from '../../ruleset.ts'
 import { type Batch, tableTarget } from '../nftables/batch.ts'
-import { changeElements, type ElementChange } from '../nftables/change-elements.ts'
-import { type Element, encodeKey, type Place, shapeFor } from '../nftables/element.ts'
+import { changeElements } from '../nftables/change-elements.ts'
+import {
+  type Element,
+  type ElementChange,
+  encodeKey,
+  type Place,
+  shapeFor,
+} from '../nftables/element.ts'
 import { carriedOver, planTable, type TablePlan, tableError } from '../nftables/table.ts'
 import { ownedByAnother, type Ruleset } from '../ruleset.ts'
 import { about } from '../wire-error.ts'

@@ -3,7 +3,7 @@ import { eachElement, elementAt } from '../../resource.ts'
 import type { TableDefinition } from '../../ruleset.ts'
 import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
 import { Batch } from './batch.ts'
-import { type Element, shapeFor } from './element.ts'
+import { type Element, type ElementChange, shapeFor } from './element.ts'
 import { generation } from './generation.ts'
 import { getElement } from './list.ts'
 import { PresentElements } from './present-elements.ts'
@@ -12,11 +12,6 @@ import { assertRun } from './run.ts'
 
 /** Above this many, reading the whole set is cheaper than asking for each. */
 const ASK_FOR_EACH = 64
-
-export interface ElementChange {
-  readonly remove: readonly Element[]
-  readonly add: readonly Element[]
-}
 
 export interface ChangeElementsOptions {
   /**

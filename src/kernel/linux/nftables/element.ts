@@ -30,6 +30,11 @@ export interface Element {
   readonly timeoutMs?: number
 }
 
+export interface ElementChange {
+  readonly remove: readonly Element[]
+  readonly add: readonly Element[]
+}
+
 /** One entry of the kernel's list; an element of a plain interval set has two. */
 export type Entry = ValueOf<typeof elementEntry>
 

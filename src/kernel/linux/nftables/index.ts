@@ -16,11 +16,10 @@ export { Batch, type TableName } from './batch.ts'
 export {
   type ChangeElementsOptions,
   changeElements,
-  type ElementChange,
 } from './change-elements.ts'
 export { compareTable } from './compare.ts'
 export { NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST } from './constants.ts'
-export type { Element } from './element.ts'
+export type { Element, ElementChange } from './element.ts'
 export type { Expression } from './expression.ts'
 export {
   getElement,

@@ -1,5 +1,4 @@
-import type { ElementChange } from './change-elements.ts'
-import type { Element } from './element.ts'
+import type { Element, ElementChange } from './element.ts'
 import { generationAfter } from './generation.ts'
 
 /**
