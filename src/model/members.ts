@@ -55,7 +55,7 @@ export function planMembers(
     records.push(joined)
     intent.push(put('endpoint', { ...joined, state: 'creating' }))
     done.push(put('endpoint', joined))
-    undone.push(record.attached ? drop('endpoint', record.id) : put('endpoint', apart(record)))
+    undone.push(notJoined(joined))
   }
   for (const record of leaving) {
     claims.push({ owner: record.id, from: record.resources, to: [] })
@@ -70,6 +70,14 @@ export function planMembers(
   }
   const hooks = memberHooks(engine, staying, records, leaving)
   return { claims, intent, done, undone, ...hooks, records }
+}
+
+/** What a driver with hooks was told has to be taken back yet, also by the next engine: the intent stays until then. */
+function notJoined(joined: EndpointRecord): Write {
+  if (joined.told?.join !== undefined) {
+    return put('endpoint', { ...joined, state: 'creating', resources: [] })
+  }
+  return joined.attached ? drop('endpoint', joined.id) : put('endpoint', apart(joined))
 }
 
 /** An endpoint made on its own, without a sandbox. */

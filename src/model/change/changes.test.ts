@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest'
+import { Chance } from '../../../test/support/chance.ts'
+import { Interleaver } from '../../../test/support/interleaver.ts'
 import { MemoryRig } from '../../../test/support/memory-rig.ts'
 import { asAnother } from '../../../test/support/nested-queues.ts'
 import { CnmError, KernelError } from '../../base/errors.ts'
+import { bridge } from '../../driver/bridge/bridge.ts'
+import type { NetworkDriver } from '../../driver/driver.ts'
 import type { Change } from '../../kernel/kernel.ts'
 import type { Write } from '../../store/store.ts'
 import { type Controller, createController } from '../controller.ts'
@@ -19,6 +23,9 @@ class UnwillingRig {
   readonly rig = new MemoryRig()
   refuses: (change: Change) => boolean = () => false
   isFull: (writes: readonly Write[]) => boolean = () => false
+  /** Of a driver with hooks, `asked`, that hears no `deleteEndpoint` while it is deaf. */
+  readonly known = new Set<string>()
+  isDeaf = false
 
   async start(): Promise<Controller> {
     const parts = this.rig.parts()
@@ -33,6 +40,7 @@ class UnwillingRig {
     }
     return createController({
       ...parts,
+      drivers: [...parts.drivers, this.#asked()],
       kernel: { ...parts.kernel, apply, close: async () => {} },
       store: {
         load: () => store.load(),
@@ -41,6 +49,16 @@ class UnwillingRig {
         commit,
       },
     })
+  }
+
+  #asked(): NetworkDriver {
+    const driver = new Interleaver(new Chance(1)).asked(bridge(), this.known)
+    const hooks = driver.hooks!
+    const deleteEndpoint: typeof hooks.deleteEndpoint = async (network, endpoint) => {
+      if (this.isDeaf) throw new CnmError('PLUGIN_UNAVAILABLE', 'injected')
+      await hooks.deleteEndpoint(network, endpoint)
+    }
+    return { ...driver, hooks: { ...hooks, deleteEndpoint } }
   }
 }
 
@@ -93,6 +111,26 @@ describe('what could not be taken back', () => {
     await second.close()
     await using third = await unwilling.start()
     expect(await third.doctor()).toEqual([])
+  })
+})
+
+describe('a driver that doesn’t hear that a connection has failed', () => {
+  it('is told by the next engine, though that could not be recorded', async () => {
+    const unwilling = new UnwillingRig()
+    const first = await unwilling.start()
+    const web = await first.createNetwork({ name: 'web', driver: 'asked' })
+    const box = await first.createSandbox({ name: 'box' })
+    unwilling.isDeaf = true
+    unwilling.refuses = () => true
+    unwilling.isFull = (writes) => writes.some(({ id }) => id.startsWith('owed-'))
+    await expect(box.connect(web)).rejects.toThrow('injected')
+    await first.close()
+    expect([...unwilling.known].map((each) => each.split(' ')[0])).toEqual(['network', 'endpoint'])
+    unwilling.isDeaf = false
+    unwilling.refuses = () => false
+    unwilling.isFull = () => false
+    await using _ = await unwilling.start()
+    await expect.poll(() => [...unwilling.known]).toEqual([`network ${web.id}`])
   })
 })
 
