@@ -17,7 +17,7 @@ test: check ## run every test: unit tests, then tests on real namespaces (root)
 soak: build ## five minutes of chaos: clients at work while daemon, keeper and machine are harmed, then random schedules (root)
 	@scripts/setup dig
 	CNM_CHAOS_SECONDS=300 CNM_CHAOS_SEED=$${CNM_CHAOS_SEED:-$$(date +%s)} npx vitest run --project host test/host/chaos.test.ts
-	CNM_SCHEDULES=10000 CNM_SCHEDULE_SEED=$${CNM_CHAOS_SEED:-$$(date +%s)} npx vitest run --project unit src/model/random-schedules.test.ts
+	CNM_SCHEDULES=10000 CNM_SCHEDULE_SEED=$${CNM_CHAOS_SEED:-$$(date +%s)} npx vitest run --project unit src/model/change/random-schedules.test.ts
 
 peers: build ## run the tests that are about other programs beside newer versions of them, from Debian sid (root)
 	@scripts/peers

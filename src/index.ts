@@ -40,16 +40,14 @@ export type * from './kernel/kernel.ts'
 export type * from './kernel/resource.ts'
 export type * from './kernel/ruleset.ts'
 export { Controller, type ControllerOptions, createController } from './model/controller.ts'
-export type { DnsQuery } from './model/dns-queries.ts'
-export type { Finding } from './model/doctor.ts'
-export { Endpoint, type EndpointInfo, type PublishedBinding } from './model/endpoint.ts'
+export { Endpoint, type EndpointInfo, type PublishedBinding } from './model/endpoint/endpoint.ts'
 export type { DnsOptions } from './model/engine-dns.ts'
 export type { CnmEvent, ListenOptions } from './model/event-bus.ts'
-export type { ExtraHost } from './model/name-options.ts'
-export { Network } from './model/network.ts'
-export type { PluginInfo } from './model/plugin-infos.ts'
-export type { ExposedPort } from './model/port-spec.ts'
+export { Network } from './model/network/network.ts'
+export type { PluginInfo } from './model/plugins/plugin-infos.ts'
+export type { ExposedPort } from './model/ports/port-spec.ts'
 export type { NameSettings, NetworkRecord, PoolRecord } from './model/records.ts'
+export type { Finding } from './model/recovery/doctor.ts'
 export type {
   HeldPool,
   LinkToMove,
@@ -57,14 +55,16 @@ export type {
   WantedAddress,
   WantedPool,
 } from './model/runtime.ts'
+export type { DnsQuery } from './model/sandbox/dns-queries.ts'
+export type { ExtraHost } from './model/sandbox/name-options.ts'
 export {
   type ExecOptions,
   type ExecResult,
   Sandbox,
   type SandboxInfo,
   type SpawnOptions,
-} from './model/sandbox.ts'
-export type { SandboxFiles } from './model/sandbox-names.ts'
+} from './model/sandbox/sandbox.ts'
+export type { SandboxFiles } from './model/sandbox/sandbox-names.ts'
 export type {
   EndpointStatistics,
   NetworkStatistics,

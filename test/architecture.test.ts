@@ -33,7 +33,7 @@ describe('the checker of layers', () => {
     ['src/model/a.ts', "export { b } from '../kernel/linux/index.ts'"],
     ['src/model/a.ts', "export * from '../store/local/local.ts'"],
     ['src/model/a.ts', "const b = await import('../driver/bridge/bridge.ts')"],
-    ['src/linux.ts', "import { b } from './kernel/linux/apply.ts'"],
+    ['src/linux/library.ts', "import { b } from '../kernel/linux/apply.ts'"],
     ['src/kernel/linux/apply.ts', "import koffi from 'koffi'"],
     ['src/model/a.ts', "import { spawn } from 'node:child_process'"],
     ['src/firewall/a.ts', "import {\n  readFile,\n} from 'node:fs/promises'"],
@@ -53,7 +53,7 @@ describe('the checker of layers', () => {
     ['src/kernel/linux/ffi/libc.ts', "import koffi from 'koffi'"],
     ['src/kernel/linux/spawn.ts', "import { spawn } from 'node:child_process'"],
     ['src/kernel/linux/thread.ts', "new Worker(new URL('./thread-worker.js', import.meta.url))"],
-    ['src/linux.ts', "import { b } from './kernel/linux/index.ts'"],
+    ['src/linux/library.ts', "import { b } from '../kernel/linux/index.ts'"],
     ['src/model/a.ts', " * import { b } from '../kernel/linux/index.ts'"],
     ['src/model/a.test.ts', "import { b } from '../kernel/memory/memory.ts'"],
   ])('lets %s be: %s', (path, text) => {

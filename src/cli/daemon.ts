@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { guarded } from './fail.ts'
+import { guarded } from './output/fail.ts'
 
 interface Flags {
   readonly config?: string

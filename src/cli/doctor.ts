@@ -1,8 +1,8 @@
 import { Command } from 'commander'
 import type { FindingInfo } from '../api/reports.ts'
 import { type ClientFlags, withClientOptions, withDaemon } from './client.ts'
-import { guarded } from './fail.ts'
-import { printJson, printLine } from './output.ts'
+import { guarded } from './output/fail.ts'
+import { printJson, printLine } from './output/output.ts'
 
 export function doctorCommand(): Command {
   return withClientOptions(new Command('doctor'))

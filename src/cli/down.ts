@@ -1,11 +1,11 @@
 import { Command } from 'commander'
 import type { NetworkInfo } from '../api/shapes.ts'
+import { confirmed } from './arguments/several.ts'
 import { type ClientFlags, withClientOptions, withDaemon } from './client.ts'
-import { guarded } from './fail.ts'
-import { networkInfos } from './infos.ts'
-import { printJson, printLine } from './output.ts'
-import { confirmed } from './several.ts'
-import { counted } from './words.ts'
+import { guarded } from './output/fail.ts'
+import { networkInfos } from './output/infos.ts'
+import { printJson, printLine } from './output/output.ts'
+import { counted } from './output/words.ts'
 
 export function downCommand(): Command {
   return withClientOptions(new Command('down'))

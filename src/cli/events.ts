@@ -2,12 +2,12 @@ import { once } from 'node:events'
 import { Command, InvalidArgumentError } from 'commander'
 import type { EventInfo } from '../api/reports.ts'
 import { shortId } from '../base/id.ts'
+import { type Filters, filterOf } from './arguments/filters.ts'
+import { collect } from './arguments/option-values.ts'
 import { type ClientFlags, withClientOptions, withDaemon } from './client.ts'
-import { guarded } from './fail.ts'
-import { type Filters, filterOf } from './filters.ts'
-import { collect } from './option-values.ts'
-import { dim } from './output.ts'
-import { relaying } from './signal-relay.ts'
+import { guarded } from './output/fail.ts'
+import { dim } from './output/output.ts'
+import { relaying } from './run/signal-relay.ts'
 
 interface Flags extends ClientFlags {
   readonly since?: number

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { asked, commonBehind, refuseStray } from './argv.ts'
+import { asked, commonBehind, refuseStray } from './arguments/argv.ts'
 import { program } from './program.ts'
 
 /** As Docker's command line takes them: commander has no `--ipv4=false`. */

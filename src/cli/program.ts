@@ -1,11 +1,11 @@
 import { Command, type CommanderError } from 'commander'
-import { usageErrorOf } from './fail.ts'
-import { printLine } from './output.ts'
+import { usageErrorOf } from './output/fail.ts'
+import { printLine } from './output/output.ts'
 import { ownVersion } from './own-version.ts'
 
 /** Each is loaded when it is needed: reading the code of all of them takes longer than most take to run. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
-  run: async () => (await import('./run.ts')).runCommand(),
+  run: async () => (await import('./run/run.ts')).runCommand(),
   network: async () => (await import('./network/network.ts')).networkCommand(),
   sandbox: async () => (await import('./sandbox/sandbox.ts')).sandboxCommand(),
   endpoint: async () => (await import('./endpoint/endpoint.ts')).endpointCommand(),
@@ -16,17 +16,17 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   down: async () => (await import('./down.ts')).downCommand(),
   daemon: async () => (await import('./daemon.ts')).daemonCommand(),
   keeper: async () => (await import('./keeper.ts')).keeperCommand(),
-  'oci-spec': async () => (await import('./oci-spec.ts')).ociSpecCommand(),
-  'oci-hook': async () => (await import('./oci-hook.ts')).ociHookCommand(),
-  demo: async () => (await import('./demo.ts')).demoCommand(),
+  'oci-spec': async () => (await import('./oci/oci-spec.ts')).ociSpecCommand(),
+  'oci-hook': async () => (await import('./oci/oci-hook.ts')).ociHookCommand(),
+  demo: async () => (await import('./demo/demo.ts')).demoCommand(),
   version: async () => (await import('./version.ts')).versionCommand(),
-  completion: async () => (await import('./completion.ts')).completionCommand(),
+  completion: async () => (await import('./help/completion.ts')).completionCommand(),
 }
 
 /** For shells and for the build. */
 const hidden: typeof commands = {
-  __complete: async () => (await import('./complete.ts')).completeCommand(program),
-  __man: async () => (await import('./man.ts')).manCommand(program),
+  __complete: async () => (await import('./help/complete.ts')).completeCommand(program),
+  __man: async () => (await import('./help/man.ts')).manCommand(program),
 }
 
 /**

@@ -3,11 +3,11 @@ import { Command } from 'commander'
 import type { StatusInfo } from '../api/reports.ts'
 import type { RemoteController } from '../client/remote-controller.ts'
 import { type ClientFlags, withClientOptions, withDaemon } from './client.ts'
-import { guarded } from './fail.ts'
-import { endpointInfos, networkInfos, sandboxInfos } from './infos.ts'
-import { bold, dim, printJson, printLine } from './output.ts'
-import { type Topology, topologyLines } from './topology.ts'
-import { type Traffic, trafficBetween } from './traffic.ts'
+import { guarded } from './output/fail.ts'
+import { endpointInfos, networkInfos, sandboxInfos } from './output/infos.ts'
+import { bold, dim, printJson, printLine } from './output/output.ts'
+import { type Topology, topologyLines } from './output/topology.ts'
+import { type Traffic, trafficBetween } from './output/traffic.ts'
 
 const SAMPLE_MS = 1000
 

@@ -2,8 +2,8 @@ import { Command } from 'commander'
 import type { StatusInfo } from '../api/reports.ts'
 import { isCnmError } from '../base/errors.ts'
 import { type ClientFlags, withClientOptions, withDaemon } from './client.ts'
-import { guarded } from './fail.ts'
-import { printJson, printLine } from './output.ts'
+import { guarded } from './output/fail.ts'
+import { printJson, printLine } from './output/output.ts'
 import { ownVersion } from './own-version.ts'
 
 export function versionCommand(): Command {

@@ -4,7 +4,7 @@ import type { BodyOf, ParametersOf, QueryOf, Route } from '../api/route.ts'
 import { type RouteName, routes } from '../api/routes.ts'
 import { isCnmError } from '../base/errors.ts'
 import type { Controller } from '../model/controller.ts'
-import type { Endpoint } from '../model/endpoint.ts'
+import type { Endpoint } from '../model/endpoint/endpoint.ts'
 import type { NetworkRecord } from '../model/records.ts'
 import { given, taker } from './bodies.ts'
 

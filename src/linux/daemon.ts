@@ -8,7 +8,7 @@ import type { Daemon, Front, Listener, Log } from '../daemon/daemon.ts'
 import { inheritedSockets } from '../daemon/inherited-sockets.ts'
 import type { DockerApi } from '../front/docker/docker.ts'
 import { peerCredentials, prepareKernel, sendDatagram } from '../kernel/linux/index.ts'
-import type { Controller, EngineOptions, LinuxPluginOptions } from '../linux.ts'
+import type { Controller, EngineOptions, LinuxPluginOptions } from './library.ts'
 
 export type { ConfigSources } from '../daemon/config.ts'
 
@@ -27,7 +27,7 @@ export async function runDaemon(sources: ConfigSources = {}): Promise<void> {
   const config = await readConfig({ ...sources, environment })
   const sockets = inheritedSockets(environment)
   const [{ createController }, { pino }] = await Promise.all([
-    import('../linux.ts'),
+    import('./library.ts'),
     import('pino'),
   ])
   const destination = pino.destination({ dest: 2, sync: false, maxLength: mostUnwritten })
@@ -73,7 +73,7 @@ export async function runHandBack(sources: ConfigSources = {}): Promise<void> {
   prepareKernel()
   const config = await readConfig({ ...sources, environment: sources.environment ?? process.env })
   const [{ createController }, { pino }] = await Promise.all([
-    import('../linux.ts'),
+    import('./library.ts'),
     import('pino'),
   ])
   const log = pino({ level: config.logLevel ?? 'info', base: null }, pino.destination(2))

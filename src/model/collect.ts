@@ -1,11 +1,11 @@
 import { isCnmError } from '../base/errors.ts'
 import type { EndpointId, NetworkId } from '../base/id.ts'
 import type { NamespaceRef } from '../kernel/resource.ts'
-import { dropEndpoint } from './endpoints.ts'
+import { dropEndpoint } from './endpoint/endpoints.ts'
 import type { Engine } from './engine.ts'
-import { deleteNetwork } from './networks.ts'
+import { deleteNetwork } from './network/networks.ts'
 import type { NetworkRecord, SandboxRecord } from './records.ts'
-import { deleteSandbox } from './sandboxes.ts'
+import { deleteSandbox } from './sandbox/sandboxes.ts'
 
 /** An endpoint that nobody joins, or that nobody has joined again, is collected after a while. */
 export function watchIdle(engine: Engine, id: EndpointId): void {

@@ -1,8 +1,8 @@
 import { contains, type IpAddress, type Prefix, parseAddress } from '../address/address.ts'
 import { CnmError } from '../base/errors.ts'
-import { ZONE_ADDRESS } from '../dns/resolv-conf.ts'
+import { ZONE_ADDRESS } from '../dns/files/resolv-conf.ts'
 import { RESOLVER_ADDRESS, type ZoneResource } from '../kernel/kept-resource.ts'
-import { parseDomain } from './name-options.ts'
+import { parseDomain } from './sandbox/name-options.ts'
 
 /** What an engine's user may say of names. */
 export interface DnsOptions {

@@ -1,6 +1,6 @@
 import type { EndpointId, NetworkId } from '../base/id.ts'
+import { emitMember } from './endpoint/members.ts'
 import type { Engine } from './engine.ts'
-import { emitMember } from './members.ts'
 import type { EndpointRecord, NetworkRecord } from './records.ts'
 
 const table = { family: 'inet', table: 'cnm' } as const

@@ -5,8 +5,8 @@ import type { NetworkId } from '../base/id.ts'
 import type { Pool, PoolId } from '../ipam/ipam.ts'
 import type { HostView } from '../kernel/kernel.ts'
 import type { Engine } from './engine.ts'
-import { avoided, isBridgesOwn, refuseHostOverlap, refuseUnusable } from './host-overlap.ts'
-import { queueKeys } from './networks.ts'
+import { avoided, isBridgesOwn, refuseHostOverlap, refuseUnusable } from './network/host-overlap.ts'
+import { queueKeys } from './network/networks.ts'
 import type { NetworkState } from './state.ts'
 
 /** A pool as an engine names it whenever it asks for an address of it. */

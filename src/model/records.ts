@@ -15,9 +15,9 @@ import type { Told } from '../driver/hooks.ts'
 import type { PoolId } from '../ipam/ipam.ts'
 import type { Upstream } from '../kernel/kept-resource.ts'
 import type { NamespaceRef, Resource } from '../kernel/resource.ts'
-import type { Sysctls } from './endpoint-sysctls.ts'
-import type { ExtraHost } from './name-options.ts'
-import type { ExposedPort } from './port-spec.ts'
+import type { Sysctls } from './endpoint/endpoint-sysctls.ts'
+import type { ExposedPort } from './ports/port-spec.ts'
+import type { ExtraHost } from './sandbox/name-options.ts'
 
 /** `creating` is rolled back after a crash, `deleting` is finished, `ready` is compared and mended. */
 export type State = 'creating' | 'ready' | 'deleting'

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { MemoryRig } from '../../test/support/memory-rig.ts'
 import { shortId } from '../base/id.ts'
-import type { Endpoint } from './endpoint.ts'
+import type { Endpoint } from './endpoint/endpoint.ts'
 
 const none = { bytes: 0, packets: 0, dropped: 0, errors: 0 }
 const count = (bytes: number) => ({ bytes, packets: bytes / 10, dropped: 1, errors: 2 })

@@ -1,10 +1,10 @@
 import { CnmError, isCnmError, throwIfAborted } from '../base/errors.ts'
 import type { NetworkId } from '../base/id.ts'
-import { deleteEndpoint } from './endpoints.ts'
+import { deleteEndpoint } from './endpoint/endpoints.ts'
 import type { Engine } from './engine.ts'
-import { deleteNetwork, isPredefined, refusePredefined } from './networks.ts'
+import { deleteNetwork, isPredefined, refusePredefined } from './network/networks.ts'
 import type { NetworkRecord } from './records.ts'
-import { deleteSandbox } from './sandboxes.ts'
+import { deleteSandbox } from './sandbox/sandboxes.ts'
 
 /** How often somebody may connect to a network while it is deleted by force. */
 const attempts = 5

@@ -1,5 +1,5 @@
 import { expect, it, vi } from 'vitest'
-import type { Controller, EngineOptions } from '#dist/linux.js'
+import type { Controller, EngineOptions } from '#dist/linux/library.js'
 import { ask, startEcho } from '../support/echo.ts'
 import { addressOf, type EngineRig, engineRig, reaches } from '../support/engine-rig.ts'
 import { type ThrowAwayHost, uplink } from '../support/host.ts'

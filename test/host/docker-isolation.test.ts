@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
-import { type Controller, createController, type Sandbox } from '#dist/linux.js'
+import { type Controller, createController, type Sandbox } from '#dist/linux/library.js'
 import { hasDocker } from '../support/docker-daemon.ts'
 import { type DockerNetworks, realDocker, recordedDocker } from '../support/docker-networks.ts'
 import { recordedIptables, recordedNftables } from '../support/docker-recordings.ts'

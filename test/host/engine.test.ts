@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile, stat } from 'node:fs/promises'
 import { expect, it, vi } from 'vitest'
-import type { Controller } from '#dist/linux.js'
+import type { Controller } from '#dist/linux/library.js'
 import { addressOf, engineRig, expectReached, reaches, type Way } from '../support/engine-rig.ts'
 import { uplink } from '../support/host.ts'
 

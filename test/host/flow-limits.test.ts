@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { Sandbox } from '#dist/linux.js'
+import type { Sandbox } from '#dist/linux/library.js'
 import { addressOf, type EngineRig, engineRig, reaches } from '../support/engine-rig.ts'
 
 const most = 20

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { addressBytes, parseAddress } from '#dist/address/address.js'
 import { macBytes, parseMac } from '#dist/address/mac.js'
 import { CONDEMNED_GROUP } from '#dist/kernel/link-groups.js'
-import type { Controller } from '#dist/linux.js'
+import type { Controller } from '#dist/linux/library.js'
 import { type EngineRig, engineRig } from '../support/engine-rig.ts'
 import {
   arp,

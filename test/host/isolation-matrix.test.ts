@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { type EndpointOptions, isCnmError, type NetworkOptions } from '#dist/linux.js'
+import { type EndpointOptions, isCnmError, type NetworkOptions } from '#dist/linux/library.js'
 import { addressOf } from '../support/engine-rig.ts'
 import { uplink } from '../support/host.ts'
 import {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Sandbox } from '#dist/linux.js'
+import type { Sandbox } from '#dist/linux/library.js'
 import { dig, digAt } from '../support/dig.ts'
 import { addressOf } from '../support/engine-rig.ts'
 import { NamesWorld } from '../support/names-world.ts'

@@ -1,6 +1,6 @@
 import { rename, writeFile } from 'node:fs/promises'
 import { expect, it } from 'vitest'
-import type { Sandbox } from '#dist/linux.js'
+import type { Sandbox } from '#dist/linux/library.js'
 import { dig } from '../support/dig.ts'
 import { addressOf } from '../support/engine-rig.ts'
 import { uplink } from '../support/host.ts'

@@ -1,6 +1,6 @@
 import { release } from 'node:os'
 import { expect, it } from 'vitest'
-import type { Sandbox } from '#dist/linux.js'
+import type { Sandbox } from '#dist/linux/library.js'
 import { addressOf, type EngineRig, engineRig, reaches } from '../support/engine-rig.ts'
 import { arpFrom, sendFrames } from '../support/raw-frames.ts'
 

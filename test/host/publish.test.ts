@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { close } from '#dist/kernel/linux/ffi/file.js'
-import { type Controller, type Endpoint, type IpAddress, isCnmError } from '#dist/linux.js'
+import { type Controller, type Endpoint, type IpAddress, isCnmError } from '#dist/linux/library.js'
 import { cliHost } from '../support/cli-host.ts'
 import { type EngineRig, engineRig } from '../support/engine-rig.ts'
 import { bindPort, canReservePorts, ownName } from '../support/ports.ts'

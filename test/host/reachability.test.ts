@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ConnectOptions, Sandbox } from '#dist/linux.js'
+import type { ConnectOptions, Sandbox } from '#dist/linux/library.js'
 import { addressOf } from '../support/engine-rig.ts'
 import {
   hostAddress,

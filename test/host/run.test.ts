@@ -3,7 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { createController, type EngineOptions } from '#dist/linux.js'
+import { createController, type EngineOptions } from '#dist/linux/library.js'
 import { cliHost, hasEnded, main, outcome, until } from '../support/cli-host.ts'
 import { kill } from '../support/ended.ts'
 

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { Sandbox } from '#dist/linux.js'
+import type { Sandbox } from '#dist/linux/library.js'
 import { addressOf, reaches } from '../support/engine-rig.ts'
 import { type Content, sendFrames, udp4, udp6 } from '../support/frames.ts'
 import { lan, type PacketWorld, type Place, packetWorld } from '../support/packet-world.ts'

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { linkLocalOf } from '#dist/address/link-local.js'
 import { parseMac } from '#dist/address/mac.js'
-import type { ConnectOptions, Controller, Sandbox } from '#dist/linux.js'
+import type { ConnectOptions, Controller, Sandbox } from '#dist/linux/library.js'
 import { addressOf, type EngineRig, engineRig } from '../support/engine-rig.ts'
 import {
   advertisement,

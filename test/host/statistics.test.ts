@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { shortId } from '#dist/base/id.js'
-import type { Controller, Endpoint, LinkStatistics, Traffic } from '#dist/linux.js'
+import type { Controller, Endpoint, LinkStatistics, Traffic } from '#dist/linux/library.js'
 import { addressOf, type EngineRig, engineRig, reaches } from '../support/engine-rig.ts'
 
 interface Counters {

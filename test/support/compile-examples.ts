@@ -43,7 +43,7 @@ export async function compileExamples(
 const sourcePaths = {
   libcnm: [join(root, 'src/index.ts')],
   'libcnm/client': [join(root, 'src/client/client.ts')],
-  'libcnm/linux': [join(root, 'src/linux.ts')],
+  'libcnm/linux': [join(root, 'src/linux/library.ts')],
   'libcnm/netlink': [join(root, 'src/kernel/linux/netlink/index.ts')],
   'libcnm/plugin': [join(root, 'src/plugin/server.ts')],
   'libcnm/nftables': [join(root, 'src/kernel/linux/nftables/index.ts')],

@@ -1,4 +1,4 @@
-import type { Sandbox } from '#dist/linux.js'
+import type { Sandbox } from '#dist/linux/library.js'
 import type { ThrowAwayHost } from './host.ts'
 
 /** What dig says. */

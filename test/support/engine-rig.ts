@@ -1,6 +1,11 @@
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { type Controller, createController, type EngineOptions, type Sandbox } from '#dist/linux.js'
+import {
+  type Controller,
+  createController,
+  type EngineOptions,
+  type Sandbox,
+} from '#dist/linux/library.js'
 import { type ThrowAwayHost, type ThrowAwayHostOptions, throwAwayHost } from './host.ts'
 
 /** A throw-away host on which engines can be started, one after the other. */

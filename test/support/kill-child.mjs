@@ -3,7 +3,7 @@
 // when it was. At the start it looks whether the promises were kept.
 import { once } from 'node:events'
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
-import { createController, isCnmError } from '#dist/linux.js'
+import { createController, isCnmError } from '#dist/linux/library.js'
 
 const [folder, host, seed] = process.argv.slice(2)
 const journal = `${folder}/journal`

@@ -3,7 +3,7 @@ import { importsOf, type SourceTree } from './source-tree.ts'
 /**
  * Who may import whom inside src/. `CONTRIBUTING.md` tells the story; this is the table the test
  * enforces. An area is a part of the tree: `base`, the contract `driver`, its implementation
- * `driver/bridge`, or the file `linux.ts`.
+ * `driver/bridge`, or the preset `linux/library.ts`.
  */
 interface Layer {
   readonly areas: RegExp
@@ -57,7 +57,7 @@ const layers: readonly Layer[] = [
   {
     areas: /^model$/,
     uses: new RegExp(`^(${foundation}|${contracts}|dns|api)$`),
-    why: 'the model decides through contracts; which implementation is used is the business of linux.ts and linux/',
+    why: 'the model decides through contracts; which implementation is used is the business of linux/',
   },
   {
     areas: /^api$/,
@@ -71,7 +71,7 @@ const layers: readonly Layer[] = [
   },
   {
     areas: /^cli$/,
-    uses: new RegExp(`^(${foundation}|client|api|front/oci|index\\.ts|linux(/.+)?\\.ts)$`),
+    uses: new RegExp(`^(${foundation}|client|api|front/oci|index\\.ts|linux/.+\\.ts)$`),
     why: 'a command uses the client or the public library, as any user could',
   },
   {
@@ -105,7 +105,7 @@ const layers: readonly Layer[] = [
     why: 'the public face has no implementation, so that importing it loads no FFI',
   },
   {
-    areas: /^linux(\/.+)?\.ts$/,
+    areas: /^linux\/.+\.ts$/,
     uses: /./,
     why: 'the composition roots',
   },
@@ -154,7 +154,7 @@ const doors: readonly {
   {
     modules: /^node:(fs|fs\/promises|net|dgram|http|http2|https|tls|worker_threads|os|cluster)$/,
     areas:
-      /^(kernel\/linux|store\/local|store\/etcd|.+\/remote|plugin|keeper|daemon|client|cli|front|testing|linux(\/.+)?\.ts)(\/|$)/,
+      /^(kernel\/linux|store\/local|store\/etcd|.+\/remote|plugin|keeper|daemon|client|cli|front|testing|linux\/.+\.ts)(\/|$)/,
     why: 'whatever asks or changes the machine goes through the door, so this part does no I/O',
   },
 ]

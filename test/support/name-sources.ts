@@ -1,7 +1,7 @@
 import { parseAddress, parsePrefix } from '../../src/address/address.ts'
 import { type Protocol, parsePorts } from '../../src/address/port.ts'
-import { answer, FORWARD } from '../../src/dns/answer.ts'
-import type { View } from '../../src/dns/names.ts'
+import { answer, FORWARD } from '../../src/dns/answer/answer.ts'
+import type { View } from '../../src/dns/view/names.ts'
 import type {
   NamesResource,
   ResolverResource,

@@ -1,7 +1,7 @@
 // An engine on a throw-away host, until it is killed: `web` with a sandbox that publishes a port at ::1 and
 // port 53, one beside it, and one that belongs to a process; `back` with another one. Arguments: the host's folder,
 // its namespace, its resolv.conf, and that process. Says where the sandboxes are when all is there.
-import { createController } from '#dist/linux.js'
+import { createController } from '#dist/linux/library.js'
 
 const [folder, host, resolvConf, pid] = process.argv.slice(2)
 const cnm = await createController({

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Controller, EngineOptions, Sandbox } from '#dist/linux.js'
+import type { Controller, EngineOptions, Sandbox } from '#dist/linux/library.js'
 import { type EngineRig, engineRig } from './engine-rig.ts'
 import { uplink } from './host.ts'
 import { Upstream } from './upstream.ts'

@@ -1,4 +1,4 @@
-import type { Controller, EngineOptions, Sandbox, SandboxOptions } from '#dist/linux.js'
+import type { Controller, EngineOptions, Sandbox, SandboxOptions } from '#dist/linux/library.js'
 import { EngineRig } from './engine-rig.ts'
 import { linkLocal, type ThrowAwayHost, throwAwayHost, uplink } from './host.ts'
 import { type Answer, ask, type Question, serve } from './packets.ts'

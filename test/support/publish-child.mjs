@@ -1,5 +1,5 @@
 // An engine that publishes a port of a sandbox, and waits to be killed.
-import { createController } from '#dist/linux.js'
+import { createController } from '#dist/linux/library.js'
 
 const [folder, host] = process.argv.slice(2)
 const cnm = await createController({ stateDir: `${folder}/state`, runDir: `${folder}/run`, host })

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { PublishedBinding } from '#dist/linux.js'
+import type { PublishedBinding } from '#dist/linux/library.js'
 import type { ThrowAwayHost } from './host.ts'
 import type { Protocol } from './packets.ts'
 import { canReservePorts } from './ports.ts'

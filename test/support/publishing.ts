@@ -2,8 +2,8 @@ import type { IpAddress } from '../../src/address/address.ts'
 import type { PortHolder } from '../../src/kernel/kernel.ts'
 import type { ReservationResource } from '../../src/kernel/resource.ts'
 import type { Controller } from '../../src/model/controller.ts'
-import type { Endpoint } from '../../src/model/endpoint.ts'
-import { publishedText } from '../../src/model/port-spec.ts'
+import type { Endpoint } from '../../src/model/endpoint/endpoint.ts'
+import { publishedText } from '../../src/model/ports/port-spec.ts'
 import type { MemoryRig } from './memory-rig.ts'
 
 export async function onWeb(cnm: Controller, name: string, publish: readonly string[] = []) {

@@ -1,7 +1,7 @@
 import { CnmError, isCnmError, isKernelError } from '../../src/base/errors.ts'
 import { bridge } from '../../src/driver/bridge/bridge.ts'
 import { type Controller, createController } from '../../src/model/controller.ts'
-import type { Sandbox } from '../../src/model/sandbox.ts'
+import type { Sandbox } from '../../src/model/sandbox/sandbox.ts'
 import { Chance } from './chance.ts'
 import { Interleaver } from './interleaver.ts'
 import { MemoryRig } from './memory-rig.ts'

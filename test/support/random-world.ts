@@ -1,4 +1,4 @@
-import { type Endpoint, isCnmError, type Sandbox } from '#dist/linux.js'
+import { type Endpoint, isCnmError, type Sandbox } from '#dist/linux/library.js'
 import { type PacketWorld, servedPorts } from './packet-world.ts'
 import { protocols } from './packets.ts'
 import { randomNumbers } from './random-numbers.ts'

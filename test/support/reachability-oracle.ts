@@ -1,4 +1,4 @@
-import type { NetworkId } from '#dist/linux.js'
+import type { NetworkId } from '#dist/linux/library.js'
 import { hostAddress, remoteAddress } from './packet-world.ts'
 import type { Answer, Protocol, Question } from './packets.ts'
 

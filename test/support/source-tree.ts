@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
 
-/** Text of source files by path below the root (`src/model/network.ts`). */
+/** Text of source files by path below the root (`src/model/network/network.ts`). */
 export type SourceTree = ReadonlyMap<string, string>
 
 export interface Import {

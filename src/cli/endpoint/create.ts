@@ -1,8 +1,12 @@
 import { Command } from 'commander'
+import {
+  type EndpointFlags,
+  endpointOptions,
+  withEndpointOptions,
+} from '../arguments/endpoint-options.ts'
 import { type ClientFlags, withClientOptions, withDaemon } from '../client.ts'
-import { type EndpointFlags, endpointOptions, withEndpointOptions } from '../endpoint-options.ts'
-import { guarded } from '../fail.ts'
-import { printJson, printLine } from '../output.ts'
+import { guarded } from '../output/fail.ts'
+import { printJson, printLine } from '../output/output.ts'
 
 interface Flags extends ClientFlags, EndpointFlags {
   readonly persistent?: boolean

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { inspectCommandOf } from '../inspecting.ts'
+import { inspectCommandOf } from '../output/inspecting.ts'
 import { findEndpoint } from './find.ts'
 
 export function inspectCommand(): Command {

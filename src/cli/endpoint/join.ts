@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { type ClientFlags, withClientOptions, withDaemon } from '../client.ts'
-import { guarded } from '../fail.ts'
-import { printJson } from '../output.ts'
+import { guarded } from '../output/fail.ts'
+import { printJson } from '../output/output.ts'
 import { endpointArgument, findEndpoint } from './find.ts'
 
 export function joinCommand(): Command {

@@ -1,11 +1,11 @@
 import { Command } from 'commander'
 import type { EndpointInfo } from '../../api/shapes.ts'
+import { type Filters, filterOf, hasLabel } from '../arguments/filters.ts'
 import { withClientOptions, withDaemon } from '../client.ts'
-import { guarded } from '../fail.ts'
-import { type Filters, filterOf, hasLabel } from '../filters.ts'
-import { endpointInfos, networkInfos, sandboxInfos } from '../infos.ts'
-import { type ListFlags, printList, withListOptions } from '../listing.ts'
-import { addressesOf, portsOf } from '../words.ts'
+import { guarded } from '../output/fail.ts'
+import { endpointInfos, networkInfos, sandboxInfos } from '../output/infos.ts'
+import { type ListFlags, printList, withListOptions } from '../output/listing.ts'
+import { addressesOf, portsOf } from '../output/words.ts'
 
 export function listCommand(): Command {
   const filters = 'name=, id=, network=, sandbox= or label=KEY'

@@ -1,8 +1,8 @@
 import { Command } from 'commander'
 import { type ClientFlags, withClientOptions, withDaemon } from '../client.ts'
-import { guarded } from '../fail.ts'
-import { printJson, printLine } from '../output.ts'
-import { bindingText } from '../words.ts'
+import { guarded } from '../output/fail.ts'
+import { printJson, printLine } from '../output/output.ts'
+import { bindingText } from '../output/words.ts'
 import { endpointArgument, findEndpoint } from './find.ts'
 
 export function publishCommand(): Command {

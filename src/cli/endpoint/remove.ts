@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { removeCommandOf } from '../removing.ts'
+import { removeCommandOf } from '../output/removing.ts'
 import { endpointArgument, findEndpoint, isMissing } from './find.ts'
 
 export function removeCommand(): Command {

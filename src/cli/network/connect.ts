@@ -1,9 +1,13 @@
 import { Command } from 'commander'
 import { CnmError } from '../../base/errors.ts'
+import {
+  type EndpointFlags,
+  endpointOptions,
+  withEndpointOptions,
+} from '../arguments/endpoint-options.ts'
 import { type ClientFlags, withClientOptions, withDaemon } from '../client.ts'
-import { type EndpointFlags, endpointOptions, withEndpointOptions } from '../endpoint-options.ts'
-import { guarded } from '../fail.ts'
-import { printJson } from '../output.ts'
+import { guarded } from '../output/fail.ts'
+import { printJson } from '../output/output.ts'
 
 export function connectCommand(): Command {
   return withClientOptions(withEndpointOptions(new Command('connect')))

@@ -1,8 +1,8 @@
 import { Command } from 'commander'
+import { collect, fullPair, given, type Pairs, pair } from '../arguments/option-values.ts'
 import { type ClientFlags, withClientOptions, withDaemon } from '../client.ts'
-import { guarded } from '../fail.ts'
-import { collect, fullPair, given, type Pairs, pair } from '../option-values.ts'
-import { printJson, printLine } from '../output.ts'
+import { guarded } from '../output/fail.ts'
+import { printJson, printLine } from '../output/output.ts'
 import { subnetOptions } from './subnets.ts'
 
 interface Flags extends ClientFlags {

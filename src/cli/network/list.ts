@@ -1,11 +1,11 @@
 import { Command } from 'commander'
 import type { NetworkInfo } from '../../api/shapes.ts'
+import { type Filters, filterOf, hasLabel, isTrue } from '../arguments/filters.ts'
 import { withClientOptions, withDaemon } from '../client.ts'
-import { guarded } from '../fail.ts'
-import { type Filters, filterOf, hasLabel, isTrue } from '../filters.ts'
-import { endpointInfos, networkInfos } from '../infos.ts'
-import { type ListFlags, printList, withListOptions } from '../listing.ts'
-import { subnetsOf } from '../words.ts'
+import { guarded } from '../output/fail.ts'
+import { endpointInfos, networkInfos } from '../output/infos.ts'
+import { type ListFlags, printList, withListOptions } from '../output/listing.ts'
+import { subnetsOf } from '../output/words.ts'
 
 export function listCommand(): Command {
   const filters = 'name=, id=, driver=, label=KEY or dangling=true'

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { isCnmError } from '../../base/errors.ts'
-import { removeCommandOf } from '../removing.ts'
+import { removeCommandOf } from '../output/removing.ts'
 
 export function removeCommand(): Command {
   return removeCommandOf({

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { inspectCommandOf } from '../inspecting.ts'
+import { inspectCommandOf } from '../output/inspecting.ts'
 
 export function inspectCommand(): Command {
   const examples = "  cnm plugin inspect weave\n  cnm plugin inspect weave | jq -r '.[].problem'"

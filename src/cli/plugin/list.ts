@@ -1,8 +1,8 @@
 import { Command } from 'commander'
 import type { PluginInfo } from '../../api/reports.ts'
 import { type ClientFlags, withClientOptions, withDaemon } from '../client.ts'
-import { guarded } from '../fail.ts'
-import { printJson, printLine, printTable } from '../output.ts'
+import { guarded } from '../output/fail.ts'
+import { printJson, printLine, printTable } from '../output/output.ts'
 
 interface Flags extends ClientFlags {
   readonly quiet?: boolean

@@ -1,16 +1,16 @@
 import { Command } from 'commander'
 import { CnmError } from '../../base/errors.ts'
-import { type ClientFlags, withClientOptions, withDaemon } from '../client.ts'
-import { guarded } from '../fail.ts'
-import { given, type Pairs, pair, wholeNumber } from '../option-values.ts'
-import { printJson, printLine } from '../output.ts'
+import { given, type Pairs, pair, wholeNumber } from '../arguments/option-values.ts'
 import {
   connections,
   nameOptions,
   type SandboxFlags,
   withNameOptions,
   withNetworkOptions,
-} from '../sandbox-options.ts'
+} from '../arguments/sandbox-options.ts'
+import { type ClientFlags, withClientOptions, withDaemon } from '../client.ts'
+import { guarded } from '../output/fail.ts'
+import { printJson, printLine } from '../output/output.ts'
 
 interface Flags extends ClientFlags, SandboxFlags {
   readonly netns?: string

@@ -1,10 +1,10 @@
 import { Command } from 'commander'
+import { withMountOptions } from '../arguments/sandbox-options.ts'
 import { type ClientFlags, withClientOptions, withDaemon } from '../client.ts'
-import { guarded } from '../fail.ts'
-import { argvOf, starter, statusOf } from '../program-inside.ts'
-import { bindProgram } from '../run-sandbox.ts'
-import { withMountOptions } from '../sandbox-options.ts'
-import { relaying } from '../signal-relay.ts'
+import { guarded } from '../output/fail.ts'
+import { argvOf, starter, statusOf } from '../run/program-inside.ts'
+import { bindProgram } from '../run/run-sandbox.ts'
+import { relaying } from '../run/signal-relay.ts'
 
 export function execCommand(): Command {
   return withMountOptions(withClientOptions(new Command('exec')))

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { endpointInfos } from '../infos.ts'
-import { inspectCommandOf } from '../inspecting.ts'
+import { endpointInfos } from '../output/infos.ts'
+import { inspectCommandOf } from '../output/inspecting.ts'
 
 export function inspectCommand(): Command {
   const examples =

@@ -1,21 +1,21 @@
 import { setMaxListeners } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Controller } from '../../model/controller.ts'
-import type { Answer, Front, Handler } from './call.ts'
-import { connectContainer, disconnectContainer } from './connect-calls.ts'
-import { inspectContainer, listContainers, refuseContainers } from './container-calls.ts'
-import { dockerError, invalid, pageNotFound } from './docker-error.ts'
-import { streamEvents } from './event-calls.ts'
-import { EventLog } from './event-log.ts'
+import type { Answer, Front, Handler } from './calls/call.ts'
+import { connectContainer, disconnectContainer } from './calls/connect-calls.ts'
+import { inspectContainer, listContainers, refuseContainers } from './calls/container-calls.ts'
+import { streamEvents } from './calls/event-calls.ts'
 import {
   createNetwork,
   deleteNetwork,
   inspectNetwork,
   listNetworks,
   pruneNetworks,
-} from './network-calls.ts'
+} from './calls/network-calls.ts'
+import { info, ping, version } from './calls/system-calls.ts'
+import { EventLog } from './event-log.ts'
+import { dockerError, invalid, pageNotFound } from './json/docker-error.ts'
 import { ensurePredefined } from './predefined.ts'
-import { info, ping, version } from './system-calls.ts'
 import { latestVersion, splitVersion } from './versions.ts'
 
 export interface DockerApiOptions {

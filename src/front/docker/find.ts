@@ -1,7 +1,7 @@
 import type { Controller } from '../../model/controller.ts'
-import type { Network } from '../../model/network.ts'
-import type { Sandbox } from '../../model/sandbox.ts'
-import { DockerError, invalid } from './docker-error.ts'
+import type { Network } from '../../model/network/network.ts'
+import type { Sandbox } from '../../model/sandbox/sandbox.ts'
+import { DockerError, invalid } from './json/docker-error.ts'
 
 interface Named {
   readonly id: string

@@ -1,6 +1,6 @@
 import { isCnmError } from '../../base/errors.ts'
 import type { Controller } from '../../model/controller.ts'
-import { withFacts } from './network-facts.ts'
+import { withFacts } from './json/network-facts.ts'
 
 interface Predefined {
   readonly name: string

@@ -1,4 +1,4 @@
-import { invalid } from './docker-error.ts'
+import { invalid } from './json/docker-error.ts'
 
 /** Those of Docker's API that are spoken here. */
 export const latestVersion = '1.48'

@@ -1,10 +1,10 @@
-import { type NameSource, Names, type View } from '../../dns/names.ts'
+import { type NameSource, Names, type View } from '../../dns/view/names.ts'
 import type { KeptResource, ResolverResource, ZoneResource } from '../../kernel/kept-resource.ts'
 import { resourceKey } from '../../kernel/resource.ts'
 import type { KeeperRequest } from '../keeper.ts'
-import { Desk } from './answering.ts'
-import { socketFault } from './handed-sockets.ts'
-import type { DeskSockets, RelayChange } from './messages.ts'
+import { socketFault } from './control/handed-sockets.ts'
+import type { DeskSockets, RelayChange } from './control/messages.ts'
+import { Desk } from './resolver/answering.ts'
 
 /** What an engine wants to be different. */
 export type Change = Omit<Extract<KeeperRequest, { op: 'change' }>, 'op' | 'number'>

@@ -1,6 +1,11 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import { eventfd, raiseEvent } from '../../kernel/linux/service/index.ts'
-import { LOOP_IS_OVER, type LoopOptions, type LoopOrder, type LoopReport } from './messages.ts'
+import {
+  LOOP_IS_OVER,
+  type LoopOptions,
+  type LoopOrder,
+  type LoopReport,
+} from './control/messages.ts'
 
 /** The main thread's line to the loop, which it starts. */
 export class LoopLine {

@@ -8,8 +8,8 @@ import { KernelError } from '../../base/errors.ts'
 import type { ZoneResource } from '../../kernel/kept-resource.ts'
 import { listenUnix } from '../../kernel/linux/ffi/unix-socket.ts'
 import { close, eventfd, raiseEvent } from '../../kernel/linux/service/index.ts'
+import type { LoopOrder, LoopReport } from './control/messages.ts'
 import { Loop } from './loop.ts'
-import type { LoopOrder, LoopReport } from './messages.ts'
 
 /** In place of sockets there are events. This one can't be waited for. */
 let refused: number | undefined

@@ -6,16 +6,16 @@ import {
   epollWait,
   setReceiveRoom,
 } from '../../kernel/linux/service/index.ts'
-import { Answering, type Desk } from './answering.ts'
-import { Backlog } from './backlog.ts'
-import { Connections } from './connections.ts'
+import { Backlog } from './control/backlog.ts'
+import { Connections } from './control/connections.ts'
+import type { DeskSockets, LoopOptions, LoopOrder } from './control/messages.ts'
 import { DeathWatch } from './death-watch.ts'
 import { type Change, type Difference, deskSocketsOf, Kept } from './kept.ts'
 import { Lifetime } from './lifetime.ts'
 import { MainLine } from './main-line.ts'
-import type { DeskSockets, LoopOptions, LoopOrder } from './messages.ts'
 import { PathIdentity } from './path-identity.ts'
-import { QueryLog } from './query-log.ts'
+import { Answering, type Desk } from './resolver/answering.ts'
+import { QueryLog } from './resolver/query-log.ts'
 import { Rests } from './rests.ts'
 
 /** While something else is done, so many bytes of queries of a sandbox may wait. */

@@ -1,9 +1,9 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { clearEvent, close } from '../../kernel/linux/service/index.ts'
-import type { Answering, Desk } from './answering.ts'
+import type { LoopOptions, LoopOrder, LoopReport } from './control/messages.ts'
 import type { Difference } from './kept.ts'
-import type { LoopOptions, LoopOrder, LoopReport } from './messages.ts'
-import type { QueryLog } from './query-log.ts'
+import type { Answering, Desk } from './resolver/answering.ts'
+import type { QueryLog } from './resolver/query-log.ts'
 
 const TALLIES_EVERY_MS = 250
 const LOG_EVERY_MS = 50

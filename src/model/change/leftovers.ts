@@ -1,7 +1,7 @@
 import { portsOverlap } from '../../address/port.ts'
 import { type Resource, resourceKey } from '../../kernel/resource.ts'
 import type { Write } from '../../store/store.ts'
-import { KnownElements } from '../known-elements.ts'
+import { KnownElements } from '../recovery/known-elements.ts'
 import type { Ledger } from './ledger.ts'
 
 /** The id of their record. */

@@ -1,6 +1,6 @@
-import { Cache } from '../../../dns/cache.ts'
-import type { ExtendedError } from '../../../dns/reply-writer.ts'
-import type { UpstreamAnswer } from '../../../dns/upstream-answer.ts'
+import type { ExtendedError } from '../../../dns/answer/reply-writer.ts'
+import { Cache } from '../../../dns/upstream/cache.ts'
+import type { UpstreamAnswer } from '../../../dns/upstream/upstream-answer.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 const limits = { entries: 10_000, bytes: 16 * 1024 * 1024 }

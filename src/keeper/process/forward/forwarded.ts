@@ -1,8 +1,8 @@
-import { clientReply } from '../../../dns/client-reply.ts'
-import { Code, ExtendedCode, emptyReply, type Question } from '../../../dns/message.ts'
-import type { Upstreams } from '../../../dns/names.ts'
-import type { ExtendedError } from '../../../dns/reply-writer.ts'
-import type { UpstreamAnswer } from '../../../dns/upstream-answer.ts'
+import { clientReply } from '../../../dns/answer/client-reply.ts'
+import type { ExtendedError } from '../../../dns/answer/reply-writer.ts'
+import { Code, ExtendedCode, emptyReply, type Question } from '../../../dns/message/message.ts'
+import type { UpstreamAnswer } from '../../../dns/upstream/upstream-answer.ts'
+import type { Upstreams } from '../../../dns/view/names.ts'
 import type { AnswerSource } from '../../../kernel/kernel.ts'
 import type { FoundAnswer } from './answer-cache.ts'
 

@@ -1,4 +1,4 @@
-import { parseResolvConf } from '../../../dns/resolv-conf.ts'
+import { parseResolvConf } from '../../../dns/files/resolv-conf.ts'
 import type { Upstream } from '../../../kernel/kept-resource.ts'
 import { PathWatch, readBounded } from '../../../kernel/linux/service/index.ts'
 

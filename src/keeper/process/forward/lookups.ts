@@ -1,4 +1,4 @@
-import type { UpstreamQuestion } from '../../../dns/upstream-query.ts'
+import type { UpstreamQuestion } from '../../../dns/upstream/upstream-query.ts'
 import { Lookup, type LookupResult } from './lookup.ts'
 import type { Server } from './server.ts'
 import type { AskSupport } from './server-ask.ts'

@@ -1,14 +1,14 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { familyOf } from '../../../address/address.ts'
-import { Code, codeName } from '../../../dns/message.ts'
-import { readAnswer, type UpstreamAnswer } from '../../../dns/upstream-answer.ts'
+import { Code, codeName } from '../../../dns/message/message.ts'
+import { readAnswer, type UpstreamAnswer } from '../../../dns/upstream/upstream-answer.ts'
 import {
   fitOf,
   mixedCase,
   type UpstreamQuery,
   type UpstreamQuestion,
   upstreamQuery,
-} from '../../../dns/upstream-query.ts'
+} from '../../../dns/upstream/upstream-query.ts'
 import type { Exchange } from './exchange.ts'
 import type { Server } from './server.ts'
 import { TcpExchange } from './tcp-exchange.ts'

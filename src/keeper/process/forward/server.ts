@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net'
-import { DNS_PORT } from '../../../dns/resolv-conf.ts'
+import { DNS_PORT } from '../../../dns/files/resolv-conf.ts'
 import type { Upstream } from '../../../kernel/kept-resource.ts'
 
 /** So long it is thought of as it was last seen to be. */

@@ -1,4 +1,4 @@
-import { isOurs } from '../../../dns/resolv-conf.ts'
+import { isOurs } from '../../../dns/files/resolv-conf.ts'
 import type { Upstream } from '../../../kernel/kept-resource.ts'
 import { Server } from './server.ts'
 

@@ -1,6 +1,6 @@
 import type { RelayResource } from '../../../kernel/kept-resource.ts'
 import { openSocketBeside } from '../../../kernel/linux/service/index.ts'
-import type { RelayChange } from '../messages.ts'
+import type { RelayChange } from '../control/messages.ts'
 import type { Relay, RelaySupport } from './relay.ts'
 import { Slots } from './slots.ts'
 import { TcpRelay } from './tcp-relay.ts'

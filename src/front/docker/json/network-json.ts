@@ -1,0 +1,104 @@
+import { prefixLength } from '../../../address/address.ts'
+import { macFor } from '../../../address/mac.ts'
+import { withoutReserved } from '../../../api/reserved-label.ts'
+import type { Endpoint, EndpointInfo } from '../../../model/endpoint/endpoint.ts'
+import type { Network } from '../../../model/network/network.ts'
+import type { NetworkRecord, PoolRecord } from '../../../model/records.ts'
+import { factsOf } from './network-facts.ts'
+
+/** A network as Docker shows it; who is on it only where that is asked for. */
+export function networkJson(network: Network, withContainers: boolean): object {
+  const record = network.inspect()
+  const facts = factsOf(record.labels)
+  return {
+    Name: record.name,
+    Id: record.id,
+    Created: record.created,
+    Scope: 'local',
+    Driver: record.driver,
+    EnableIPv4: record.ipv4 !== undefined || record.ipv6 === undefined,
+    EnableIPv6: record.ipv6 !== undefined,
+    IPAM: {
+      Driver: ipamName(record),
+      Options: facts?.ipamOptions ?? null,
+      Config: [record.ipv4, record.ipv6].flatMap((pool) => (pool ? [poolJson(pool)] : [])),
+    },
+    Internal: record.internal,
+    Attachable: facts?.attachable ?? false,
+    Ingress: false,
+    ConfigFrom: { Network: '' },
+    ConfigOnly: false,
+    Containers: withContainers ? containersJson(network, record) : {},
+    Options: facts?.options ?? textsOf(record.options),
+    Labels: withoutReserved(record.labels),
+  }
+}
+
+/** Docker's own allocator, which also stands where there are no addresses. */
+function ipamName({ ipam, ipv4, ipv6 }: NetworkRecord): string {
+  return ipam === 'local' || (!ipv4 && !ipv6) ? 'default' : ipam
+}
+
+function poolJson({ subnet, range, gateway, auxAddresses }: PoolRecord): object {
+  return {
+    Subnet: subnet,
+    ...(range ? { IPRange: range } : {}),
+    ...(gateway ? { Gateway: gateway } : {}),
+    ...(auxAddresses ? { AuxiliaryAddresses: auxAddresses } : {}),
+  }
+}
+
+/** Of a network that was made without Docker's words: the options of its driver. */
+function textsOf(options: NetworkRecord['options']): Record<string, string> {
+  return Object.fromEntries(Object.entries(options).map(([key, value]) => [key, String(value)]))
+}
+
+function containersJson(network: Network, record: NetworkRecord): object {
+  const entries = network.endpoints().map((endpoint) => {
+    const info = endpoint.inspect()
+    const key = info.joined?.sandbox ?? `ep-${info.id}`
+    const value = {
+      Name: info.name,
+      EndpointID: info.id,
+      MacAddress: macOf(info, record),
+      IPv4Address: cidrText(info.ipv4, record.ipv4),
+      IPv6Address: cidrText(info.ipv6, record.ipv6),
+    }
+    return [key, value] as const
+  })
+  return Object.fromEntries(entries)
+}
+
+function cidrText(address: string | undefined, pool: PoolRecord | undefined): string {
+  return address && pool ? `${address}/${prefixLength(pool.subnet)}` : ''
+}
+
+/** Where nobody chose one, a link's MAC follows from network and address. */
+function macOf(info: EndpointInfo, record: NetworkRecord): string {
+  const address = info.ipv4 ?? info.ipv6
+  return info.mac ?? (address === undefined ? '' : macFor(record.id, address))
+}
+
+/** An endpoint as Docker shows it in its container. */
+export function endpointJson(endpoint: Endpoint, network: Network): object {
+  const info = endpoint.inspect()
+  const record = network.inspect()
+  const { ipv4, ipv6 } = record
+  return {
+    IPAMConfig: null,
+    Links: null,
+    Aliases: info.aliases,
+    MacAddress: macOf(info, record),
+    DriverOpts: null,
+    GwPriority: info.gwPriority,
+    NetworkID: record.id,
+    EndpointID: info.id,
+    Gateway: (info.ipv4 && ipv4?.gateway) ?? '',
+    IPAddress: info.ipv4 ?? '',
+    IPPrefixLen: info.ipv4 && ipv4 ? prefixLength(ipv4.subnet) : 0,
+    IPv6Gateway: (info.ipv6 && ipv6?.gateway) ?? '',
+    GlobalIPv6Address: info.ipv6 ?? '',
+    GlobalIPv6PrefixLen: info.ipv6 && ipv6 ? prefixLength(ipv6.subnet) : 0,
+    DNSNames: [...new Set([info.name, ...info.aliases])],
+  }
+}

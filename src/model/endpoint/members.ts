@@ -1,0 +1,272 @@
+import { CnmError } from '../../base/errors.ts'
+import type { EndpointId } from '../../base/id.ts'
+import type { Write } from '../../store/store.ts'
+import type { Step } from '../change/changes.ts'
+import type { Claim } from '../change/ledger.ts'
+import { forgetIdle, watchIdle } from '../collect.ts'
+import { drop, type Engine, put } from '../engine.ts'
+import type { CnmEvent } from '../event-bus.ts'
+import { releaseAddresses } from '../network/addresses.ts'
+import { memberHooks } from '../plugins/member-hooks.ts'
+import { releasePorts } from '../ports/host-ports.ts'
+import type { EndpointRecord, NetworkRecord, SandboxRecord } from '../records.ts'
+import { linkAddresses, linksOf } from './links.ts'
+import { rememberMac } from './mac-memory.ts'
+import { freeLinkName, type PlannedEndpoint, planEndpoint, planSandbox } from './plan.ts'
+
+/** What a change of a sandbox's endpoints comes to. */
+export interface MembersChange extends Pick<Step, 'claims' | 'intent' | 'undone' | 'after'> {
+  readonly done: readonly Write[]
+  /** The endpoints as they are afterwards: joined, changed, and left but kept. */
+  readonly records: readonly EndpointRecord[]
+}
+
+/**
+ * Plans a sandbox with endpoints joining and leaving. All of its endpoints are described together,
+ * since the default routes move between them.
+ */
+export function planMembers(
+  engine: Engine,
+  sandbox: SandboxRecord,
+  joining: readonly PlannedEndpoint[],
+  leaving: readonly EndpointRecord[],
+): MembersChange {
+  const gone = new Set(leaving.map(({ id }) => id))
+  const staying = engine.state.endpointsIn(sandbox.id).filter(({ id }) => !gone.has(id))
+  const planned = [...staying.map((record) => planOf(engine, record)), ...joining]
+  const resources = planSandbox(sandbox, planned, engine.sandboxDir)
+  const claims: Claim[] = []
+  const intent: Write[] = []
+  const done: Write[] = []
+  const undone: Write[] = []
+  const records: EndpointRecord[] = []
+  for (const record of staying) {
+    const to = resources.get(record.id) ?? []
+    if (JSON.stringify(to) === JSON.stringify(record.resources)) continue
+    claims.push({ owner: record.id, from: record.resources, to })
+    const changed = { ...record, resources: to }
+    records.push(changed)
+    done.push(put('endpoint', changed))
+  }
+  for (const { record } of joining) {
+    const to = resources.get(record.id) ?? []
+    claims.push({ owner: record.id, from: [], to })
+    const joined: EndpointRecord = { ...record, state: 'ready', resources: to }
+    records.push(joined)
+    intent.push(put('endpoint', { ...joined, state: 'creating' }))
+    done.push(put('endpoint', joined))
+    undone.push(notJoined(joined))
+  }
+  for (const record of leaving) {
+    claims.push({ owner: record.id, from: record.resources, to: [] })
+    intent.push(put('endpoint', { ...record, state: 'deleting' }))
+    undone.push(put('endpoint', record))
+    if (record.attached) {
+      done.push(drop('endpoint', record.id))
+    } else {
+      records.push(apart(record))
+      done.push(put('endpoint', apart(record)))
+    }
+  }
+  const hooks = memberHooks(engine, staying, records, leaving)
+  return { claims, intent, done, undone, ...hooks, records }
+}
+
+/** What a driver with hooks was told has to be taken back yet, also by the next engine: the intent stays until then. */
+function notJoined(joined: EndpointRecord): Write {
+  if (joined.told?.join !== undefined) {
+    return put('endpoint', { ...joined, state: 'creating', resources: [] })
+  }
+  return joined.attached ? drop('endpoint', joined.id) : put('endpoint', apart(joined))
+}
+
+/** An endpoint made on its own, without a sandbox. */
+export function apart(record: EndpointRecord): EndpointRecord {
+  const { joined: _, ports: __, adding: ___, told, ...rest } = record
+  const known = told === undefined ? {} : { told: { chosen: told.chosen } }
+  return { ...rest, ...known, state: 'ready', resources: [] }
+}
+
+/** What the driver says of an endpoint as it is. */
+export function planOf(engine: Engine, record: EndpointRecord): PlannedEndpoint {
+  const network = engine.state.networks.need(record.network).record
+  const driver = engine.driver(network.driver)
+  const links = { links: linksOf(engine, record), linkNames: linkAddresses(engine, record) }
+  return planEndpoint(record, network, driver, links, engine.lastView)
+}
+
+/** Plans an endpoint in a sandbox that may join, and finds a name for its link. */
+export function planJoin(
+  engine: Engine,
+  sandbox: SandboxRecord,
+  apart: EndpointRecord,
+  joining: readonly PlannedEndpoint[] = [],
+): PlannedEndpoint {
+  const network = engine.state.networks.need(apart.network).record
+  const present = [...engine.state.endpointsIn(sandbox.id), ...joining.map(({ record }) => record)]
+  refuseStranger(sandbox, apart)
+  const taken = new Set([
+    'lo',
+    ...sandbox.links,
+    ...present.map(({ joined }) => joined?.link ?? ''),
+  ])
+  const planned = planOf(engine, apart)
+  if (sandbox.origin === 'elsewhere') {
+    return { ...planned, record: { ...apart, joined: { sandbox: sandbox.id } } }
+  }
+  const attached = planned.attachment.link
+  if (attached === undefined) {
+    refuseLinkSettings(network, apart)
+    return { ...planned, record: { ...apart, joined: { sandbox: sandbox.id } } }
+  }
+  const named = attached.type === 'lent' ? attached.name : undefined
+  const wanted = apart.interfaceName ?? named
+  if (wanted !== undefined && taken.has(wanted)) {
+    throw new CnmError('LINK_EXISTS', `sandbox "${sandbox.name}" has a link "${wanted}" already`, {
+      hint: 'use another name for the link',
+    })
+  }
+  const link = wanted ?? freeLinkName(attached.prefix, taken)
+  return { ...planned, record: { ...apart, joined: { sandbox: sandbox.id, link } } }
+}
+
+/** What an endpoint without a link can't have. */
+function refuseLinkSettings(network: NetworkRecord, endpoint: EndpointRecord): void {
+  const { rate, sysctls, linkLocal, addresses, macs, links, dnsServers: dns } = endpoint
+  const aliases = endpoint.aliases.length > 0
+  const all = { rate, sysctls, linkLocal, addresses, macs, links, dns, aliases }
+  const given = Object.entries(all).find(([, value]) => value)
+  if (given === undefined) return
+  throw new CnmError(
+    'NOT_ALLOWED',
+    `endpoint "${endpoint.name}" has no link on network "${network.name}", so it can have no ${given[0]}`,
+    { hint: 'leave it out, or use another network' },
+  )
+}
+
+/** Who moves a link is the engine that the sandbox belongs to. */
+function refuseStranger(sandbox: SandboxRecord, endpoint: EndpointRecord): void {
+  if (sandbox.runtime === endpoint.runtime) return
+  const [what, { name, runtime = '' }] =
+    sandbox.runtime === undefined ? ['endpoint', endpoint] : ['sandbox', sandbox]
+  throw new CnmError('NOT_ALLOWED', `${what} "${name}" is ${runtime}'s, which connects it itself`, {
+    details: { sandbox: sandbox.name, endpoint: endpoint.name, runtime },
+    hint: `use the commands of ${runtime}`,
+  })
+}
+
+/** Whether the sandbox can be on that network, besides those that it is on or is about to be on. */
+export function refuseCompany(
+  engine: Engine,
+  sandbox: SandboxRecord,
+  network: NetworkRecord,
+  joining: readonly EndpointRecord[] = [],
+): void {
+  const { capabilities } = engine.driver(network.driver)
+  if (capabilities.sandbox === 'host' && sandbox.origin !== 'host') {
+    throw new CnmError(
+      'NOT_ALLOWED',
+      `network "${network.name}" is the host's own stack, and sandbox "${sandbox.name}" has one of its own`,
+      {
+        details: { network: network.name, sandbox: sandbox.name, origin: 'host' },
+        hint: 'create the sandbox with { host: true }',
+      },
+    )
+  }
+  if (capabilities.sandbox === 'own' && sandbox.origin === 'host') {
+    throw new CnmError(
+      'NOT_ALLOWED',
+      `sandbox "${sandbox.name}" is the host's own stack, so it can't join network "${network.name}"`,
+      { hint: 'use a sandbox of its own' },
+    )
+  }
+  for (const { network: id } of [...engine.state.endpointsIn(sandbox.id), ...joining]) {
+    const other = engine.state.networks.need(id).record
+    if (id === network.id) {
+      throw new CnmError(
+        'ALREADY_CONNECTED',
+        `sandbox "${sandbox.name}" is on network "${network.name}" already`,
+      )
+    }
+    if (capabilities.exclusive || engine.driver(other.driver).capabilities.exclusive) {
+      throw new CnmError(
+        'NOT_ALLOWED',
+        `sandbox "${sandbox.name}" is on network "${other.name}", which can't be combined with "${network.name}"`,
+        { hint: `disconnect it from "${other.name}" first` },
+      )
+    }
+  }
+}
+
+/** Takes a finished change into the state and gives back what nobody holds any more. */
+export async function settleMembers(
+  engine: Engine,
+  sandbox: SandboxRecord,
+  records: MembersChange['records'],
+  joining: readonly PlannedEndpoint[],
+  leaving: readonly EndpointRecord[],
+): Promise<void> {
+  for (const record of records) engine.state.putEndpoint(record)
+  for (const { record } of joining) {
+    forgetIdle(engine, record.id)
+    if (record.attached) emitMember(engine, record, undefined, 'create')
+    emitMember(engine, record, sandbox, 'join')
+    // One that was there before may have been linked.
+    if (!record.attached) relinkTo(engine, record.id)
+  }
+  for (const record of leaving) {
+    releasePorts(engine, record)
+    emitMember(engine, record, sandbox, 'leave')
+    engine.names.forgetEndpoint(record.id)
+    if (record.attached) {
+      await forget(engine, record)
+    } else {
+      watchIdle(engine, record.id)
+      relinkTo(engine, record.id)
+    }
+  }
+}
+
+/** An endpoint that is no more: its name, its addresses. */
+export async function forget(engine: Engine, record: EndpointRecord): Promise<void> {
+  const network = engine.state.networks.need(record.network)
+  engine.state.dropEndpoint(record.id)
+  engine.plugged.recover(record.id)
+  forgetIdle(engine, record.id)
+  rememberMac(network, record)
+  await releaseAddresses(engine.ipam(network.record.ipam), network, record)
+  emitMember(engine, record, undefined, 'delete')
+  relinkTo(engine, record.id)
+}
+
+/** What endpoints have for the sake of one they link to comes and goes with it. */
+function relinkTo(engine: Engine, id: EndpointId): void {
+  for (const linking of engine.state.endpointsLinkedTo(id)) relink(engine, linking)
+}
+
+function relink(engine: Engine, { id, joined }: EndpointRecord): void {
+  if (joined === undefined) return
+  const work = async () => {
+    const sandbox = engine.state.sandboxes.get(joined.sandbox)
+    if (sandbox?.state !== 'ready' || engine.closing.signal.aborted) return
+    const { records, ...step } = planMembers(engine, sandbox, [], [])
+    if (records.length === 0) return
+    const what = `linking endpoint "${engine.state.endpoints.get(id)?.name ?? id}"`
+    await engine.changes.perform({ what, ...step })
+    for (const each of records) engine.state.putEndpoint(each)
+  }
+  engine.follow(() => engine.queue.run([joined.sandbox], work))
+}
+
+export function emitMember(
+  engine: Engine,
+  record: EndpointRecord,
+  sandbox: SandboxRecord | undefined,
+  action: CnmEvent['action'],
+  more: CnmEvent['attributes'] = {},
+): void {
+  const network = engine.state.networks.need(record.network).record.name
+  const { id, name } = record
+  const attributes = { network, ...(sandbox ? { sandbox: sandbox.name } : {}), ...more }
+  engine.events.emit({ type: 'endpoint', action, id, name, attributes })
+}

@@ -1,0 +1,104 @@
+import { isCnmError } from '../../base/errors.ts'
+import type { Engine } from '../engine.ts'
+import { replayAddresses } from '../network/kept-addresses.ts'
+import type { EndpointRecord, NetworkRecord } from '../records.ts'
+import { settleOwed } from './driver-hooks.ts'
+import { degrade } from './plugin-health.ts'
+import { rejoin } from './rejoin.ts'
+
+/**
+ * Watches the plugins that networks need. Nobody waits for them: while one is missing, its endpoints stay as
+ * they are and count as degraded; when it is there, it hears what it has missed, and what it has forgotten
+ * is made again.
+ */
+export function followPlugins(engine: Engine): void {
+  const { plugins, plugged, closing } = engine
+  if (plugins === undefined) return
+  const names = pluginsInUse(engine)
+  plugged.keepOnly(names)
+  for (const name of names) {
+    if (plugged.isWatched(name)) continue
+    const signal = AbortSignal.any([closing.signal, plugged.watch(name)])
+    plugins.watch(name, (change) => follow(engine, name, change), signal)
+  }
+}
+
+/**
+ * At start nobody knows how plugins are, and whoever has hooks in this process has forgotten all that it was
+ * told in the last one.
+ */
+export function meetPlugins(engine: Engine): void {
+  for (const name of pluginsInUse(engine)) {
+    for (const { id } of endpointsOf(engine, name)) engine.plugged.degrade(id)
+  }
+  followPlugins(engine)
+  const used = new Set([
+    ...engine.state.networks.all().map(({ record }) => record.driver),
+    ...[...engine.plugged.owed.values()].map(({ network }) => network.driver),
+  ])
+  for (const { name, hooks } of engine.drivers.values()) {
+    if (hooks !== undefined && used.has(name)) follow(engine, name, 'back')
+  }
+}
+
+/** Drivers and IPAMs of networks that are no part of this engine. */
+export function pluginsInUse(engine: Engine): ReadonlySet<string> {
+  const names = new Set<string>()
+  for (const { record } of engine.state.networks.all()) {
+    for (const name of pluginsOf(engine, record)) names.add(name)
+  }
+  for (const { network } of engine.plugged.owed.values()) {
+    if (!engine.drivers.has(network.driver)) names.add(network.driver)
+  }
+  return names
+}
+
+/** A name that is that of a driver of the engine is no plugin's. */
+export function pluginsOf(engine: Engine, { driver, ipam }: NetworkRecord): readonly string[] {
+  return [
+    ...(engine.drivers.has(driver) ? [] : [driver]),
+    ...(engine.ipams.has(ipam) ? [] : [ipam]),
+  ]
+}
+
+function follow(engine: Engine, name: string, change: 'lost' | 'back'): void {
+  if (engine.closing.signal.aborted) return
+  if (change === 'lost') {
+    for (const record of endpointsOf(engine, name)) degrade(engine, record)
+    return
+  }
+  const work = engine.plugged.inTurn(name, () => catchUp(engine, name))
+  engine.track(work).catch(engine.onProblem)
+}
+
+async function catchUp(engine: Engine, name: string): Promise<void> {
+  try {
+    await replay(engine, name)
+    await settleOwed(engine, name)
+    // Perhaps nothing needs it any more.
+    followPlugins(engine)
+    for (const record of endpointsOf(engine, name)) {
+      if (engine.closing.signal.aborted) return
+      await rejoin(engine, record.id)
+    }
+  } catch (error) {
+    // It has not answered, and this begins anew when it does.
+    if (!isCnmError(error, 'PLUGIN_UNAVAILABLE')) throw error
+  }
+}
+
+async function replay(engine: Engine, name: string): Promise<void> {
+  const needsIt = engine.state.networks.all().some(({ record }) => record.ipam === name)
+  const ipam = needsIt && !engine.ipams.has(name) ? engine.ipam(name) : undefined
+  const wishes = await ipam?.keeper?.open()
+  if (ipam !== undefined && wishes?.replay) await replayAddresses(engine, ipam)
+}
+
+/** Those that a driver has been told of. */
+function endpointsOf(engine: Engine, driver: string): readonly EndpointRecord[] {
+  return engine.state.networks
+    .all()
+    .filter(({ record }) => record.driver === driver)
+    .flatMap(({ record }) => engine.state.endpointsOf(record.id))
+    .filter(({ state, told }) => state === 'ready' && told !== undefined)
+}

@@ -1,0 +1,37 @@
+import type { PluginInfo as FoundPlugin } from '../../driver/plugin-source.ts'
+import type { Engine } from '../engine.ts'
+import { pluginsOf } from './follow-plugins.ts'
+import { noPlugins } from './plugin-health.ts'
+
+/** A plugin, and what depends on it. */
+export interface PluginInfo extends FoundPlugin {
+  /** Names of the networks whose driver or IPAM it is. */
+  readonly networks: readonly string[]
+  /** How many endpoints wait for it to be made whole. */
+  readonly degraded: number
+}
+
+export async function listPlugins(engine: Engine, signal?: AbortSignal): Promise<PluginInfo[]> {
+  const found = (await engine.plugins?.list(signal)) ?? []
+  return found.map((plugin) => withUse(engine, plugin))
+}
+
+export async function inspectPlugin(
+  engine: Engine,
+  name: string,
+  signal?: AbortSignal,
+): Promise<PluginInfo> {
+  if (engine.plugins === undefined) throw noPlugins(name)
+  return withUse(engine, await engine.plugins.inspect(name, signal))
+}
+
+function withUse(engine: Engine, plugin: FoundPlugin): PluginInfo {
+  const { name } = plugin
+  const networks = engine.state.networks
+    .all()
+    .filter(({ state, record }) => state !== 'creating' && pluginsOf(engine, record).includes(name))
+  const degraded = networks
+    .flatMap(({ record }) => engine.state.endpointsOf(record.id))
+    .filter(({ id }) => engine.plugged.isDegraded(id)).length
+  return { ...plugin, networks: networks.map(({ record }) => record.name), degraded }
+}

@@ -1,0 +1,107 @@
+import { NetworkShape } from '../../api/shapes.ts'
+import type { EndpointId, NetworkId } from '../../base/id.ts'
+import { parser } from '../../base/parse.ts'
+import { type Static, Type } from '../../base/schema.ts'
+import type { NetworkRecord } from '../records.ts'
+
+/** What a driver is still to be told: that something is gone. */
+export interface Owed {
+  /** `owed-<id of the endpoint or network>`: it is a record of its own. */
+  readonly id: string
+  readonly network: NetworkRecord
+  /** Absent: the network itself is gone. */
+  readonly endpoint?: EndpointId
+  readonly calls: readonly OwedCall[]
+}
+
+const OwedCall = Type.Union([
+  Type.Literal('unpublish'),
+  Type.Literal('leave'),
+  Type.Literal('deleteEndpoint'),
+  Type.Literal('deleteNetwork'),
+])
+export type OwedCall = Static<typeof OwedCall>
+
+/** What is known of drivers and IPAMs that are other programs. */
+export class PluginState {
+  /** By id. */
+  readonly owed = new Map<string, Owed>()
+  readonly #degraded = new Set<EndpointId>()
+  readonly #watches = new Map<string, AbortController>()
+  readonly #turns = new Map<string, Promise<void>>()
+  readonly #waiting = new Set<string>()
+
+  isDegraded(id: EndpointId): boolean {
+    return this.#degraded.has(id)
+  }
+
+  /** Answers whether that is new. */
+  degrade(id: EndpointId): boolean {
+    if (this.#degraded.has(id)) return false
+    this.#degraded.add(id)
+    return true
+  }
+
+  recover(id: EndpointId): boolean {
+    return this.#degraded.delete(id)
+  }
+
+  /**
+   * One after the other: a plugin may come and go while it is being told. Where one waits already, that is
+   * enough. Not in the engine's queue, whose turns this work waits for.
+   */
+  async inTurn(name: string, work: () => Promise<void>): Promise<void> {
+    if (this.#waiting.has(name)) return
+    this.#waiting.add(name)
+    const before = (this.#turns.get(name) ?? Promise.resolve()).catch(() => {})
+    const mine = before.then(() => {
+      this.#waiting.delete(name)
+      return work()
+    })
+    this.#turns.set(name, mine)
+    try {
+      await mine
+    } finally {
+      if (this.#turns.get(name) === mine) this.#turns.delete(name)
+    }
+  }
+
+  isWatched(name: string): boolean {
+    return this.#watches.has(name)
+  }
+
+  watch(name: string): AbortSignal {
+    const watch = new AbortController()
+    this.#watches.set(name, watch)
+    return watch.signal
+  }
+
+  /** Ends the watches of those that nothing uses any more. */
+  keepOnly(names: ReadonlySet<string>): void {
+    for (const [name, watch] of this.#watches) {
+      if (names.has(name)) continue
+      watch.abort()
+      this.#watches.delete(name)
+    }
+  }
+}
+
+export function owedId(id: EndpointId | NetworkId): string {
+  return `owed-${id}`
+}
+
+export function isOwed(id: string): boolean {
+  return id.startsWith('owed-')
+}
+
+const parseOwed = parser(
+  Type.Object({
+    id: Type.String(),
+    network: NetworkShape,
+    endpoint: Type.Optional(Type.String()),
+    calls: Type.Array(OwedCall),
+  }),
+  'stored calls of a driver',
+  'INTERNAL',
+)
+export const readOwed = (value: unknown) => parseOwed(value) as unknown as Owed

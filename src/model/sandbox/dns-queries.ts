@@ -1,0 +1,35 @@
+import { type SandboxId, shortId } from '../../base/id.ts'
+import type { QueryEvent } from '../../kernel/kernel.ts'
+import type { Engine } from '../engine.ts'
+
+/** A query of a sandbox, when it has been answered. */
+export interface DnsQuery extends QueryEvent {
+  /** The short id of one that is gone by now. */
+  readonly sandboxName: string
+}
+
+/** From now on, not from when it is first read. */
+export function dnsQueries(
+  engine: Engine,
+  signal: AbortSignal | undefined,
+): AsyncIterable<DnsQuery> {
+  const { kernel, state, closing } = engine
+  const end = signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal])
+  const queries = kernel.queries(end)[Symbol.asyncIterator]()
+  const named = (query: QueryEvent): DnsQuery => {
+    const name = state.sandboxes.get(query.sandbox as SandboxId)?.name
+    return { ...query, sandboxName: name ?? shortId(query.sandbox) }
+  }
+  // A generator that is never read wouldn't end them.
+  const iterator: AsyncIterator<DnsQuery, void> = {
+    next: async () => {
+      const { done, value } = await queries.next()
+      return done ? { done, value: undefined } : { done: false, value: named(value) }
+    },
+    return: async () => {
+      await queries.return?.()
+      return { done: true, value: undefined }
+    },
+  }
+  return { [Symbol.asyncIterator]: () => iterator }
+}
