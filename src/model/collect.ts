@@ -1,83 +1,134 @@
 import { isCnmError } from '../base/errors.ts'
-import type { EndpointId, NetworkId } from '../base/id.ts'
+import type { EndpointId, NetworkId, SandboxId } from '../base/id.ts'
 import type { NamespaceRef } from '../kernel/resource.ts'
-import { dropEndpoint } from './endpoint/endpoints.ts'
+import { deleteIdle } from './endpoint/endpoints.ts'
 import type { Engine } from './engine.ts'
 import { deleteNetwork } from './network/networks.ts'
-import type { NetworkRecord, SandboxRecord } from './records.ts'
+import { pluginsOf } from './plugins/plugins-in-use.ts'
+import type { SandboxRecord } from './records.ts'
 import { deleteSandbox } from './sandbox/sandboxes.ts'
 
-/** An endpoint that nobody joins, or that nobody has joined again, is collected after a while. */
-export function watchIdle(engine: Engine, id: EndpointId): void {
-  if (engine.state.endpoints.get(id)?.persistent) forgetIdle(engine, id)
-  else collectLater(engine, id, () => collectIdle(engine, id))
-}
-
-/** So is an ephemeral network that never gets an endpoint: whoever made it for one has died since. */
-export function watchUnused(engine: Engine, { id, ephemeral }: NetworkRecord): void {
-  if (ephemeral) collectLater(engine, id, () => collectNetwork(engine, id))
-}
-
-function collectLater(engine: Engine, id: string, collect: () => Promise<void>): void {
-  forgetIdle(engine, id)
-  const timer = setTimeout(() => {
-    engine.idleTimers.delete(id)
-    if (!engine.closing.signal.aborted) inBackground(engine, collect())
-  }, engine.idleMs)
-  engine.idleTimers.set(id, timer.unref())
-}
-
-/** It is used, or gone. */
-export function forgetIdle(engine: Engine, id: string): void {
-  clearTimeout(engine.idleTimers.get(id))
-  engine.idleTimers.delete(id)
-}
-
-async function collectIdle(engine: Engine, id: EndpointId): Promise<void> {
-  const network = engine.state.endpoints.get(id)?.network
-  await engine.queue.run([id], async () => {
-    const record = engine.state.endpoints.get(id)
-    if (record !== undefined && record.joined === undefined) await dropEndpoint(engine, record)
+/**
+ * What no longer belongs to anything goes: endpoints that no sandbox has joined for a while, ephemeral networks
+ * with their last endpoint, sandboxes with the process or the namespace they live on. Reacts to changes, and
+ * nothing else knows of it. Resolves when what should have gone before has gone.
+ */
+export async function collect(engine: Engine): Promise<void> {
+  const collector = new Collector(engine)
+  await collector.begin()
+  engine.changes.onTouched(async ({ endpoints, sandboxes, networks, left }) => {
+    for (const id of endpoints) collector.lookAtEndpoint(id)
+    for (const id of sandboxes) collector.lookAtSandbox(id)
+    for (const id of networks) collector.lookAtNetwork(id)
+    for (const id of left) await collector.collectNetwork(id)
   })
-  if (network !== undefined) await collectNetwork(engine, network)
 }
 
-/** An ephemeral network goes with its last endpoint. */
-export async function collectNetwork(engine: Engine, id: NetworkId): Promise<void> {
-  const network = engine.state.networks.get(id)
-  if (network?.state !== 'ready' || !network.record.ephemeral) return
-  if (engine.state.endpointsOf(id).length > 0) return
-  try {
-    await deleteNetwork(engine, id)
-  } catch (error) {
-    // Somebody connected to it, or deleted it, meanwhile.
-    if (!isCnmError(error, 'NETWORK_IN_USE') && !isCnmError(error, 'NETWORK_NOT_FOUND')) throw error
+class Collector {
+  readonly #engine: Engine
+  /** When endpoints that no sandbox has joined, and networks that were never used, are collected, by id. */
+  readonly #timers = new Map<string, NodeJS.Timeout>()
+  /** What the sandboxes that are watched live on. */
+  readonly #watched = new Map<SandboxId, string>()
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+    engine.closing.signal.addEventListener('abort', () => {
+      for (const timer of this.#timers.values()) clearTimeout(timer)
+    })
+  }
+
+  async begin(): Promise<void> {
+    const { state } = this.#engine
+    for (const { record } of state.networks.all()) {
+      const collected = this.collectNetwork(record.id)
+      // The start waits for no plug-in.
+      if (pluginsOf(this.#engine, record).length > 0) this.#inBackground(collected)
+      else await collected
+    }
+    for (const { id } of state.sandboxes.all()) this.lookAtSandbox(id)
+    for (const { id } of state.endpoints.all()) this.lookAtEndpoint(id)
+  }
+
+  /** One that no sandbox has joined, or that has left, is collected after a while. */
+  lookAtEndpoint(id: EndpointId): void {
+    const record = this.#engine.state.endpoints.get(id)
+    const isIdle = record?.state === 'ready' && !record.joined && !record.persistent
+    if (isIdle) this.#collectLater(id, () => deleteIdle(this.#engine, id))
+    else this.#forget(id)
+  }
+
+  /** So is an ephemeral network that never gets an endpoint: the program it was made for has ended since. */
+  lookAtNetwork(id: NetworkId): void {
+    const network = this.#engine.state.networks.get(id)
+    const isUnused = network?.record.ephemeral && this.#engine.state.endpointsOf(id).length === 0
+    if (isUnused) this.#collectLater(id, () => this.collectNetwork(id))
+    else this.#forget(id)
+  }
+
+  /** An ephemeral network goes with its last endpoint. */
+  async collectNetwork(id: NetworkId): Promise<void> {
+    const { state } = this.#engine
+    const network = state.networks.get(id)
+    if (network?.state !== 'ready' || !network.record.ephemeral) return
+    if (state.endpointsOf(id).length > 0) return
+    try {
+      await deleteNetwork(this.#engine, id)
+    } catch (error) {
+      // Another caller has connected to it, or deleted it, meanwhile.
+      if (!isCnmError(error, 'NETWORK_IN_USE') && !isCnmError(error, 'NETWORK_NOT_FOUND')) {
+        throw error
+      }
+    }
+  }
+
+  /** A sandbox goes when what it lives on goes: a namespace that is not its own, or its program. */
+  lookAtSandbox(id: SandboxId): void {
+    const { state, kernel, closing } = this.#engine
+    const place = livesOn(state.sandboxes.get(id))
+    if (place === undefined) {
+      this.#watched.delete(id)
+      return
+    }
+    if (this.#watched.get(id) === place.path) return
+    this.#watched.set(id, place.path)
+    const gone = kernel.gone(place, closing.signal).then(async () => {
+      // Else it is gone already, or goes with another process by now.
+      if (closing.signal.aborted || this.#watched.get(id) !== place.path) return
+      await deleteSandbox(this.#engine, id)
+    })
+    this.#inBackground(gone)
+  }
+
+  #collectLater(id: string, work: () => Promise<void>): void {
+    this.#forget(id)
+    const { closing, idleMs } = this.#engine
+    if (closing.signal.aborted) return
+    const timer = setTimeout(() => {
+      this.#timers.delete(id)
+      if (!closing.signal.aborted) this.#inBackground(work())
+    }, idleMs)
+    this.#timers.set(id, timer.unref())
+  }
+
+  /** It is used, or gone. */
+  #forget(id: string): void {
+    clearTimeout(this.#timers.get(id))
+    this.#timers.delete(id)
+  }
+
+  #inBackground(work: Promise<void>): void {
+    const { changes, onProblem } = this.#engine
+    changes.track(work).catch((error: unknown) => {
+      if (!isCnmError(error, 'SANDBOX_NOT_FOUND') && !isCnmError(error, 'ENDPOINT_NOT_FOUND')) {
+        onProblem(error)
+      }
+    })
   }
 }
 
-/** A sandbox goes when what it lives on goes: somebody else's namespace, or its program. */
-export function watchSandbox(engine: Engine, record: SandboxRecord): void {
-  const place = livesOn(record)
-  if (place === undefined) return
-  const gone = engine.kernel.gone(place, engine.closing.signal).then(async () => {
-    const now = engine.state.sandboxes.get(record.id)
-    if (engine.closing.signal.aborted || now === undefined) return
-    // It goes with another one by now.
-    if (record.program !== undefined && record.program !== now.program) return
-    await deleteSandbox(engine, record.id)
-  })
-  inBackground(engine, gone)
-}
-
-function livesOn(record: SandboxRecord): NamespaceRef | undefined {
+function livesOn(record: SandboxRecord | undefined): NamespaceRef | undefined {
+  if (record === undefined) return undefined
   if (record.program !== undefined) return { path: `/proc/${record.program}/ns/net` }
   return record.origin === 'adopted' ? record.namespace : undefined
-}
-
-function inBackground(engine: Engine, work: Promise<void>): void {
-  engine.track(work).catch((error: unknown) => {
-    if (!isCnmError(error, 'SANDBOX_NOT_FOUND') && !isCnmError(error, 'ENDPOINT_NOT_FOUND')) {
-      engine.onProblem(error)
-    }
-  })
 }

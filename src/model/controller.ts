@@ -6,6 +6,7 @@ import type { PluginSource } from '../driver/plugin-source.ts'
 import type { Ipam } from '../ipam/ipam.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import type { Store } from '../store/store.ts'
+import { collect } from './collect.ts'
 import { Endpoint } from './endpoint/endpoint.ts'
 import { Engine } from './engine.ts'
 import { type DnsOptions, parseDns } from './engine-dns.ts'
@@ -14,12 +15,14 @@ import { explain } from './explain.ts'
 import { followFlowLimits } from './flow-limits.ts'
 import { Network, refuseOther } from './network/network.ts'
 import { createNetwork } from './network/networks.ts'
+import { followPlugins } from './plugins/follow-plugins.ts'
 import { inspectPlugin, listPlugins, type PluginInfo } from './plugins/plugin-infos.ts'
 import { doctor, type Finding } from './recovery/doctor.ts'
 import { followHost } from './recovery/follow-host.ts'
 import { handBack } from './recovery/hand-back.ts'
 import type { Losses } from './recovery/losses.ts'
 import { start } from './recovery/start.ts'
+import { followLinks } from './relink.ts'
 import { Runtime } from './runtime.ts'
 import { type DnsQuery, dnsQueries } from './sandbox/dns-queries.ts'
 import { Sandbox } from './sandbox/sandbox.ts'
@@ -61,11 +64,14 @@ export async function createController(options: ControllerOptions): Promise<Cont
   const dns = parseDns(options.dns)
   const tell = (problem: unknown) => {
     // What fails from then on fails because of that, which is told.
-    if (engine.changes.failure === undefined) onProblem(problem)
+    if (engine.changes.transactions.failure === undefined) onProblem(problem)
   }
   const engine: Engine = new Engine({ coexist: 'auto', ...rest, dns, idleMs, onProblem: tell })
   try {
     const losses = await start(engine)
+    followLinks(engine)
+    await collect(engine)
+    followPlugins(engine)
     for (const detail of losses.all()) onProblem(detail)
     followHost(engine)
     followFlowLimits(engine)
@@ -82,8 +88,7 @@ function warn(problem: unknown): void {
 
 async function shut(engine: Engine, onClose: () => Promise<void>): Promise<void> {
   engine.closing.abort()
-  for (const timer of engine.idleTimers.values()) clearTimeout(timer)
-  await engine.idle()
+  await engine.changes.idle()
   engine.events.close()
   try {
     await engine.store.close()
@@ -270,14 +275,15 @@ export class Controller implements AsyncDisposable {
   #fail(failure: CnmError): CnmError {
     if (this.#closed !== undefined) return failure
     this.#engine.onProblem(failure)
-    this.#engine.changes.failure = failure
+    this.#engine.changes.transactions.failure = failure
     // What can't be closed properly after that is no news.
     this.close().catch(() => {})
     return failure
   }
 
   #open(): Engine {
-    if (this.#engine.changes.failure !== undefined) throw this.#engine.changes.failure
+    if (this.#engine.changes.transactions.failure !== undefined)
+      throw this.#engine.changes.transactions.failure
     if (this.#closed === undefined) return this.#engine
     throw new CnmError('CLOSED', 'the controller is closed')
   }

@@ -46,7 +46,7 @@ export function followFlowLimits(engine: Engine, everyMs = 10_000): void {
   }
   const { signal } = engine.closing
   const timer = setInterval(() => {
-    if (!signal.aborted) engine.track(look()).catch(engine.onProblem)
+    if (!signal.aborted) engine.changes.track(look()).catch(engine.onProblem)
   }, everyMs)
   timer.unref()
   signal.addEventListener('abort', () => clearInterval(timer), { once: true })

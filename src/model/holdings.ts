@@ -66,7 +66,7 @@ export class Holdings {
 
   /** Errors: POOL_OVERLAP, INVALID_POOL, ADDRESSES_EXHAUSTED. */
   requestPool(wanted: WantedPool): Promise<HeldPool> {
-    return this.#engine.queue.run(queueKeys, async () => {
+    return this.#inTurn('holding a pool', async () => {
       const { subnet } = wanted
       if (subnet !== undefined) await this.#dropPool(subnet)
       const view = await this.#engine.lookAgain()
@@ -77,7 +77,7 @@ export class Holdings {
 
   /** One that a network has goes with the network. */
   releasePool(subnet: Prefix): Promise<void> {
-    return this.#engine.queue.run(queueKeys, () => this.#dropPool(subnet))
+    return this.#inTurn('giving back a pool', () => this.#dropPool(subnet))
   }
 
   /** Errors: ADDRESS_IN_USE, INVALID_ADDRESS, INVALID_POOL, ADDRESSES_EXHAUSTED, NOT_ALLOWED. */
@@ -118,6 +118,15 @@ export class Holdings {
   /** The network that they are for is about to take them itself. In the queue of networks. */
   async handOver(subnets: readonly Prefix[]): Promise<void> {
     for (const subnet of subnets) await this.#dropPool(subnet)
+  }
+
+  /** In the turn of networks. What is held is in no record. */
+  #inTurn<T>(what: string, work: () => Promise<T>): Promise<T> {
+    const order = { what, keys: queueKeys }
+    return this.#engine.changes.change<T, T>(order, {
+      gather: work,
+      plan: (result) => ({ settle: () => result }),
+    })
   }
 
   get #ipam() {
@@ -226,7 +235,7 @@ export class Holdings {
   #after(work: () => Promise<unknown>): NodeJS.Timeout {
     const { idleMs, closing, onProblem } = this.#engine
     const timer = setTimeout(() => {
-      if (!closing.signal.aborted) this.#engine.track(work()).catch(onProblem)
+      if (!closing.signal.aborted) this.#engine.changes.track(work()).catch(onProblem)
     }, idleMs)
     return timer.unref()
   }

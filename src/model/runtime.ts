@@ -222,7 +222,7 @@ export class Runtime {
 
   /** Calls about one thing wait for each other. */
   #alone<T>(id: string, work: () => Promise<T>): Promise<T> {
-    return this.#engine.track(this.#queue.run([id], work))
+    return this.#engine.changes.track(this.#queue.run([id], work))
   }
 }
 

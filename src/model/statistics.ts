@@ -1,8 +1,8 @@
 import { type EndpointId, type NetworkId, type SandboxId, shortId } from '../base/id.ts'
 import type { LinkStatistics, TrafficCounters } from '../kernel/kernel.ts'
 import type { Resource } from '../kernel/resource.ts'
-import type { Engine } from './engine.ts'
 import { explain } from './explain.ts'
+import type { Parts } from './parts.ts'
 import type { EndpointRecord } from './records.ts'
 import type { NetworkState } from './state.ts'
 
@@ -39,7 +39,7 @@ export interface NetworkStatistics {
 }
 
 /** One question to the kernel, however much there is. */
-export async function readStatistics(engine: Engine): Promise<Statistics> {
+export async function readStatistics(engine: Parts): Promise<Statistics> {
   const { state, kernel } = engine
   const counted = await kernel.statistics().catch((error: unknown) => {
     throw explain(error, 'reading the counters of links')
@@ -60,7 +60,7 @@ export async function readStatistics(engine: Engine): Promise<Statistics> {
 }
 
 function endpointOf(
-  { state }: Engine,
+  { state }: Parts,
   network: NetworkState,
   { id, name, joined, resources }: EndpointRecord,
   links: Links,

@@ -1,5 +1,5 @@
 import type { Resource } from '../../kernel/resource.ts'
-import { put } from '../engine.ts'
+import { put } from '../parts.ts'
 import type { AppliedRecord, NetworkRecord, State } from '../records.ts'
 
 /** What this boot's kernel has of a network, as it is recorded. */

@@ -2,7 +2,7 @@ import type { IpAddress } from '../../address/address.ts'
 import { CnmError } from '../../base/errors.ts'
 import type { EndpointId, NetworkId } from '../../base/id.ts'
 import type { LinkedEndpoint } from '../../driver/driver.ts'
-import type { Engine } from '../engine.ts'
+import type { Parts } from '../parts.ts'
 import type { EndpointRecord } from '../records.ts'
 
 /**
@@ -10,7 +10,7 @@ import type { EndpointRecord } from '../records.ts'
  * Errors: ENDPOINT_NOT_FOUND, INVALID_OPTION.
  */
 export function parseLinks(
-  engine: Engine,
+  engine: Parts,
   network: NetworkId,
   texts: readonly string[],
 ): Pick<EndpointRecord, 'links' | 'linkNames'> {
@@ -30,7 +30,7 @@ export function parseLinks(
   }
 }
 
-function linkedEndpoint(engine: Engine, network: NetworkId, text: string): EndpointId {
+function linkedEndpoint(engine: Parts, network: NetworkId, text: string): EndpointId {
   const byId = engine.state.endpoints.get(text as EndpointId)
   const found =
     engine.state.endpointNamed(network, text) ?? (byId?.network === network ? byId : undefined)
@@ -48,7 +48,7 @@ function noAlias(link: string): CnmError {
 }
 
 /** Those of an endpoint's links that are there, with their addresses. */
-export function linksOf(engine: Engine, { links }: EndpointRecord): readonly LinkedEndpoint[] {
+export function linksOf(engine: Parts, { links }: EndpointRecord): readonly LinkedEndpoint[] {
   if (links === undefined) return none
   return links.flatMap((id) => {
     const linked = engine.state.endpoints.get(id)
@@ -62,7 +62,7 @@ const none: readonly LinkedEndpoint[] = []
 
 /** The addresses of an endpoint's links by what they are called, where they are in a sandbox. */
 export function linkAddresses(
-  engine: Engine,
+  engine: Parts,
   { linkNames }: EndpointRecord,
 ): Readonly<Record<string, readonly IpAddress[]>> {
   if (linkNames === undefined) return {}

@@ -1,12 +1,12 @@
 import { CnmError } from '../../base/errors.ts'
 import type { EndpointId } from '../../base/id.ts'
 import type { Write } from '../../store/store.ts'
-import type { Step } from '../change/changes.ts'
 import type { Claim } from '../change/ledger.ts'
-import { forgetIdle, watchIdle } from '../collect.ts'
-import { drop, type Engine, put } from '../engine.ts'
+import type { Touched } from '../change/touched.ts'
+import type { Step } from '../change/transaction.ts'
 import type { CnmEvent } from '../event-bus.ts'
 import { releaseAddresses } from '../network/addresses.ts'
+import { drop, type Parts, put } from '../parts.ts'
 import { memberHooks } from '../plugins/member-hooks.ts'
 import { releasePorts } from '../ports/host-ports.ts'
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from '../records.ts'
@@ -26,7 +26,7 @@ export interface MembersChange extends Pick<Step, 'claims' | 'intent' | 'undone'
  * since the default routes move between them.
  */
 export function planMembers(
-  engine: Engine,
+  engine: Parts,
   sandbox: SandboxRecord,
   joining: readonly PlannedEndpoint[],
   leaving: readonly EndpointRecord[],
@@ -80,6 +80,12 @@ function notJoined(joined: EndpointRecord): Write {
   return joined.attached ? drop('endpoint', joined.id) : put('endpoint', apart(joined))
 }
 
+/** What has to wait for changes of an endpoint, wherever it is. */
+export function memberKeys({ state }: Parts, id: EndpointId): readonly string[] {
+  const { joined } = state.endpoints.need(id)
+  return joined === undefined ? [id] : [joined.sandbox, id]
+}
+
 /** An endpoint made on its own, without a sandbox. */
 export function apart(record: EndpointRecord): EndpointRecord {
   const { joined: _, ports: __, adding: ___, told, ...rest } = record
@@ -88,7 +94,7 @@ export function apart(record: EndpointRecord): EndpointRecord {
 }
 
 /** What the driver says of an endpoint as it is. */
-export function planOf(engine: Engine, record: EndpointRecord): PlannedEndpoint {
+export function planOf(engine: Parts, record: EndpointRecord): PlannedEndpoint {
   const network = engine.state.networks.need(record.network).record
   const driver = engine.driver(network.driver)
   const links = { links: linksOf(engine, record), linkNames: linkAddresses(engine, record) }
@@ -97,7 +103,7 @@ export function planOf(engine: Engine, record: EndpointRecord): PlannedEndpoint 
 
 /** Plans an endpoint in a sandbox that may join, and finds a name for its link. */
 export function planJoin(
-  engine: Engine,
+  engine: Parts,
   sandbox: SandboxRecord,
   apart: EndpointRecord,
   joining: readonly PlannedEndpoint[] = [],
@@ -157,7 +163,7 @@ function refuseStranger(sandbox: SandboxRecord, endpoint: EndpointRecord): void 
 
 /** Whether the sandbox can be on that network, besides those that it is on or is about to be on. */
 export function refuseCompany(
-  engine: Engine,
+  engine: Parts,
   sandbox: SandboxRecord,
   network: NetworkRecord,
   joining: readonly EndpointRecord[] = [],
@@ -198,9 +204,10 @@ export function refuseCompany(
   }
 }
 
-/** Takes a finished change into the state and gives back what nobody holds any more. */
+/** Takes a finished change into the state and gives back what has no owner any more. */
 export async function settleMembers(
-  engine: Engine,
+  engine: Parts,
+  touched: Touched,
   sandbox: SandboxRecord,
   records: MembersChange['records'],
   joining: readonly PlannedEndpoint[],
@@ -208,58 +215,38 @@ export async function settleMembers(
 ): Promise<void> {
   for (const record of records) engine.state.putEndpoint(record)
   for (const { record } of joining) {
-    forgetIdle(engine, record.id)
+    touched.endpoints.add(record.id)
     if (record.attached) emitMember(engine, record, undefined, 'create')
     emitMember(engine, record, sandbox, 'join')
-    // One that was there before may have been linked.
-    if (!record.attached) relinkTo(engine, record.id)
   }
   for (const record of leaving) {
+    touched.endpoints.add(record.id)
+    touched.left.add(record.network)
     releasePorts(engine, record)
     emitMember(engine, record, sandbox, 'leave')
     engine.names.forgetEndpoint(record.id)
-    if (record.attached) {
-      await forget(engine, record)
-    } else {
-      watchIdle(engine, record.id)
-      relinkTo(engine, record.id)
-    }
+    if (record.attached) await forget(engine, touched, record)
   }
 }
 
 /** An endpoint that is no more: its name, its addresses. */
-export async function forget(engine: Engine, record: EndpointRecord): Promise<void> {
+export async function forget(
+  engine: Parts,
+  touched: Touched,
+  record: EndpointRecord,
+): Promise<void> {
   const network = engine.state.networks.need(record.network)
+  touched.endpoints.add(record.id)
+  touched.left.add(record.network)
   engine.state.dropEndpoint(record.id)
   engine.plugged.recover(record.id)
-  forgetIdle(engine, record.id)
   rememberMac(network, record)
   await releaseAddresses(engine.ipam(network.record.ipam), network, record)
   emitMember(engine, record, undefined, 'delete')
-  relinkTo(engine, record.id)
-}
-
-/** What endpoints have for the sake of one they link to comes and goes with it. */
-function relinkTo(engine: Engine, id: EndpointId): void {
-  for (const linking of engine.state.endpointsLinkedTo(id)) relink(engine, linking)
-}
-
-function relink(engine: Engine, { id, joined }: EndpointRecord): void {
-  if (joined === undefined) return
-  const work = async () => {
-    const sandbox = engine.state.sandboxes.get(joined.sandbox)
-    if (sandbox?.state !== 'ready' || engine.closing.signal.aborted) return
-    const { records, ...step } = planMembers(engine, sandbox, [], [])
-    if (records.length === 0) return
-    const what = `linking endpoint "${engine.state.endpoints.get(id)?.name ?? id}"`
-    await engine.changes.perform({ what, ...step })
-    for (const each of records) engine.state.putEndpoint(each)
-  }
-  engine.follow(() => engine.queue.run([joined.sandbox], work))
 }
 
 export function emitMember(
-  engine: Engine,
+  engine: Parts,
   record: EndpointRecord,
   sandbox: SandboxRecord | undefined,
   action: CnmEvent['action'],

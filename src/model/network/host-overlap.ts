@@ -15,7 +15,7 @@ import { CnmError } from '../../base/errors.ts'
 import type { SharedWithHost } from '../../driver/driver.ts'
 import type { HostView } from '../../kernel/kernel.ts'
 import { networkSpec } from '../endpoint/plan.ts'
-import type { Engine } from '../engine.ts'
+import type { Parts } from '../parts.ts'
 import type { NetworkRecord } from '../records.ts'
 
 /** Something of the host's that a subnet on one of our bridges would take away from it. */
@@ -99,7 +99,7 @@ export function hostOverlapWarnings(subnet: Prefix, { routes }: HostView): strin
 }
 
 /** One sentence for each network that overlaps with something of the host's by now. */
-export async function hostOverlaps(engine: Engine): Promise<string[]> {
+export async function hostOverlaps(engine: Parts): Promise<string[]> {
   const view = await engine.lookAgain()
   const uses = usesOf(view)
   return engine.state.networks.all().flatMap(({ record, state }) => {
@@ -124,11 +124,11 @@ export async function hostOverlaps(engine: Engine): Promise<string[]> {
 }
 
 /** Others keep their subnets where they like. */
-export function isOnHost(engine: Engine, { driver, ipam }: NetworkRecord): boolean {
+export function isOnHost(engine: Parts, { driver, ipam }: NetworkRecord): boolean {
   return engine.driver(driver).hooks === undefined && engine.ipam(ipam).addresses !== false
 }
 
-export function sharedWithHost(engine: Engine, record: NetworkRecord): SharedWithHost | undefined {
+export function sharedWithHost(engine: Parts, record: NetworkRecord): SharedWithHost | undefined {
   return engine.driver(record.driver).sharedWithHost?.(networkSpec(record))
 }
 

@@ -3,7 +3,7 @@ import { macFor } from '../../address/mac.ts'
 import { CnmError, isCnmError } from '../../base/errors.ts'
 import type { EndpointId } from '../../base/id.ts'
 import type { AddressRequest, Ipam, PoolId } from '../../ipam/ipam.ts'
-import type { Engine } from '../engine.ts'
+import type { Parts } from '../parts.ts'
 import type { EndpointRecord, NetworkRecord, PoolRecord } from '../records.ts'
 import type { NetworkState } from '../state.ts'
 import { type EndpointAddresses, releaseAddresses } from './addresses.ts'
@@ -18,7 +18,7 @@ export async function requiredMac(ipam: Ipam, id: EndpointId): Promise<MacAddres
 
 /** Addresses that a driver has chosen, and somebody has. Errors: PLUGIN_FAILED. */
 export function refuseHeld(
-  engine: Engine,
+  engine: Parts,
   network: NetworkState,
   id: EndpointId,
   { ipv4, ipv6 }: EndpointAddresses,
@@ -44,7 +44,7 @@ function doubledBy(
  * A subnet of a network on this host that another one has, whose IPAM doesn't know of it. Drivers with
  * hooks keep their networks apart themselves. Errors: POOL_OVERLAP.
  */
-export function refuseOverlap(engine: Engine, draft: NetworkRecord, { subnet }: PoolRecord): void {
+export function refuseOverlap(engine: Parts, draft: NetworkRecord, { subnet }: PoolRecord): void {
   const isOnHost = ({ driver }: NetworkRecord) => engine.driver(driver).hooks === undefined
   if (!isOnHost(draft)) return
   for (const { record } of engine.state.networks.all()) {
@@ -65,7 +65,7 @@ export function refuseOverlap(engine: Engine, draft: NetworkRecord, { subnet }: 
 
 /** An address that somebody has already is not given back: then he would lose it. Errors: PLUGIN_FAILED. */
 export async function refuseDoubled(
-  engine: Engine,
+  engine: Parts,
   network: NetworkState,
   { id }: EndpointRecord,
   taken: EndpointAddresses,
@@ -84,7 +84,7 @@ export async function refuseDoubled(
 
 /** Who has which address of a network, in words. */
 function heldAddresses(
-  engine: Engine,
+  engine: Parts,
   { record }: NetworkState,
   but: EndpointId,
 ): ReadonlyMap<IpAddress, string> {
@@ -106,7 +106,7 @@ function heldAddresses(
  * Requests again all that networks and endpoints have, from an IPAM that may have forgotten it. What it
  * refuses it has not forgotten. Errors: PLUGIN_UNAVAILABLE.
  */
-export async function replayAddresses(engine: Engine, ipam: Ipam): Promise<void> {
+export async function replayAddresses(engine: Parts, ipam: Ipam): Promise<void> {
   for (const network of engine.state.networks.all()) {
     const { record, state } = network
     if (record.ipam !== ipam.name || state !== 'ready') continue

@@ -3,61 +3,58 @@ import { CnmError, isCnmError, isKernelError } from '../../base/errors.ts'
 import type { EndpointSpec, NetworkSpec } from '../../driver/driver.ts'
 import type { ChosenInterface, DriverHooks } from '../../driver/hooks.ts'
 import type { Write } from '../../store/store.ts'
+import type { Taken } from '../change/taken.ts'
 import { linksOf } from '../endpoint/links.ts'
 import { endpointSpec, gatewayFamilies, networkSpec } from '../endpoint/plan.ts'
-import { drop, type Engine, put } from '../engine.ts'
 import { refuseHeld } from '../network/kept-addresses.ts'
+import { drop, type Parts, put } from '../parts.ts'
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from '../records.ts'
 import { type Owed, type OwedCall, owedId } from './plugin-state.ts'
 
 /** What a network's driver wants to be called for; undefined: it only describes. */
-export function hooksOf(engine: Engine, network: NetworkRecord): DriverHooks | undefined {
+export function hooksOf(engine: Parts, network: NetworkRecord): DriverHooks | undefined {
   return engine.driver(network.driver).hooks
 }
 
 /**
- * Lets the driver know an endpoint that is about to be joined, and does the work with what it answers. If
- * something fails, the driver is told the opposite. The intent is recorded before.
+ * Lets the driver know an endpoint that is about to join, and answers with what it says of it. If the change
+ * fails, the driver is told the opposite. The intent is recorded before.
  */
-export async function withHooks(
-  engine: Engine,
+export async function introduceJoin(
+  engine: Parts,
   sandbox: SandboxRecord,
   record: EndpointRecord,
+  taken: Taken,
   signal: AbortSignal | undefined,
-  work: (record: EndpointRecord) => Promise<void>,
-): Promise<void> {
+): Promise<EndpointRecord> {
   const network = engine.state.networks.need(record.network).record
   const hooks = hooksOf(engine, network)
-  if (hooks === undefined) return work(record)
+  if (hooks === undefined) return record
   refuseRate(network, record)
   const intent = { ...record, state: 'creating' as const, joined: { sandbox: sandbox.id } }
   await engine.store.commit([put('endpoint', intent)])
-  try {
-    const known = record.told ? record : await introduce(engine, hooks, record, signal)
-    const join = await hooks.join(
-      networkSpec(network),
-      specOf(engine, known),
-      sandbox.namespace?.path ?? '',
-      signal,
-    )
-    await work({ ...known, told: { chosen: known.told?.chosen ?? {}, join } })
-  } catch (error) {
-    // It may have been the way out for a moment.
-    const last: OwedCall[] = record.attached ? ['deleteEndpoint'] : []
-    const calls: OwedCall[] = ['unpublish', 'leave', ...last]
-    const writes = await callAll(engine, network, record.id, calls, 'quiet')
-    const { attached, id } = record
-    const before = attached
-      ? drop('endpoint', id)
-      : put('endpoint', engine.state.endpoints.need(id))
-    await engine.store.settle([before, ...writes]).catch(engine.onProblem)
-    throw mistaken(network, error)
-  }
+  taken.orElse(() => takeBackJoin(engine, network, record))
+  const known = record.told ? record : await introduce(engine, hooks, record, signal)
+  const path = sandbox.namespace?.path ?? ''
+  const join = await hooks.join(networkSpec(network), specOf(engine, known), path, signal)
+  return { ...known, told: { chosen: known.told?.chosen ?? {}, join } }
+}
+
+async function takeBackJoin(
+  engine: Parts,
+  network: NetworkRecord,
+  { id, attached }: EndpointRecord,
+): Promise<void> {
+  // It may have been the way out for a moment.
+  const last: OwedCall[] = attached ? ['deleteEndpoint'] : []
+  const writes = await callAll(engine, network, id, ['unpublish', 'leave', ...last], 'quiet')
+  const before = attached ? drop('endpoint', id) : put('endpoint', engine.state.endpoints.need(id))
+  await engine.store.settle([before, ...writes])
 }
 
 /** CreateEndpoint: the driver may choose what the endpoint has not. */
 export async function introduce(
-  engine: Engine,
+  engine: Parts,
   hooks: DriverHooks,
   record: EndpointRecord,
   signal?: AbortSignal,
@@ -81,7 +78,7 @@ function addressesOf({ ipv4, ipv6, mac }: ChosenInterface) {
 }
 
 /** An endpoint as the driver sees it, with its ports as if they were all active. */
-export function specOf(engine: Engine, record: EndpointRecord): EndpointSpec {
+export function specOf(engine: Parts, record: EndpointRecord): EndpointSpec {
   const spec = endpointSpec(record, linksOf(engine, record))
   return record.ports === undefined ? spec : { ...spec, ports: record.ports }
 }
@@ -91,7 +88,7 @@ export function specOf(engine: Engine, record: EndpointRecord): EndpointSpec {
  * owed, and told when it is back. Answers with what is to be recorded of that.
  */
 export async function callAll(
-  engine: Engine,
+  engine: Parts,
   network: NetworkRecord,
   endpoint: EndpointRecord['id'] | undefined,
   calls: readonly OwedCall[],
@@ -130,7 +127,7 @@ async function makeCall(
 
 /** After a crash: what the driver may have been told is taken back when it is there. */
 export function owe(
-  engine: Engine,
+  engine: Parts,
   network: NetworkRecord,
   endpoint: EndpointRecord['id'] | undefined,
   calls: readonly OwedCall[],
@@ -144,7 +141,7 @@ export function owe(
 
 /** The same for an endpoint that does not go on. */
 export function oweEndpoint(
-  engine: Engine,
+  engine: Parts,
   network: NetworkRecord | undefined,
   { id, joined, attached }: EndpointRecord,
 ): readonly Write[] {
@@ -154,12 +151,12 @@ export function oweEndpoint(
 }
 
 /** At start an unknown driver is no error yet. */
-function isHooked(engine: Engine, driver: string): boolean {
+function isHooked(engine: Parts, driver: string): boolean {
   return (engine.drivers.get(driver) ?? engine.plugins?.driver(driver))?.hooks !== undefined
 }
 
 /** Tells a driver that is back what it has not heard. */
-export async function settleOwed(engine: Engine, driver: string): Promise<void> {
+export async function settleOwed(engine: Parts, driver: string): Promise<void> {
   // A network that still has endpoints could be refused to go.
   const owed = [...engine.plugged.owed.values()].sort((a, b) => lastCalled(a) - lastCalled(b))
   for (const { network, endpoint } of owed) {
@@ -180,7 +177,7 @@ export interface GatewayMove {
 }
 
 export function gatewayMove(
-  engine: Engine,
+  engine: Parts,
   before: EndpointRecord | undefined,
   record: EndpointRecord,
 ): GatewayMove | undefined {
@@ -203,8 +200,9 @@ function refuseRate(network: NetworkRecord, { name, rate }: EndpointRecord): voi
 }
 
 /** What the kernel makes of an answer that can't be is the driver's mistake, not the kernel's. */
-function mistaken(network: NetworkRecord, error: unknown): unknown {
-  if (!isCnmError(error, 'KERNEL')) return error
+export function mistaken(engine: Parts, record: EndpointRecord, error: unknown): unknown {
+  const network = engine.state.networks.need(record.network).record
+  if (!isCnmError(error, 'KERNEL') || hooksOf(engine, network) === undefined) return error
   const { operation, errno, target } = error.details
   if (!String(operation).startsWith('RTM_')) return error
   const isLink = operation === 'RTM_GETLINK' || operation === 'RTM_SETLINK'

@@ -1,9 +1,10 @@
 import { isCnmError } from '../../base/errors.ts'
 import type { Engine } from '../engine.ts'
 import { replayAddresses } from '../network/kept-addresses.ts'
-import type { EndpointRecord, NetworkRecord } from '../records.ts'
+import type { EndpointRecord } from '../records.ts'
 import { settleOwed } from './driver-hooks.ts'
 import { degrade } from './plugin-health.ts'
+import { pluginsInUse } from './plugins-in-use.ts'
 import { rejoin } from './rejoin.ts'
 
 /**
@@ -11,7 +12,7 @@ import { rejoin } from './rejoin.ts'
  * they are and count as degraded; when it is there, it hears what it has missed, and what it has forgotten
  * is made again.
  */
-export function followPlugins(engine: Engine): void {
+function watchPlugins(engine: Engine): void {
   const { plugins, plugged, closing } = engine
   if (plugins === undefined) return
   const names = pluginsInUse(engine)
@@ -27,11 +28,11 @@ export function followPlugins(engine: Engine): void {
  * At start nobody knows how plugins are, and whoever has hooks in this process has forgotten all that it was
  * told in the last one.
  */
-export function meetPlugins(engine: Engine): void {
+export function followPlugins(engine: Engine): void {
   for (const name of pluginsInUse(engine)) {
     for (const { id } of endpointsOf(engine, name)) engine.plugged.degrade(id)
   }
-  followPlugins(engine)
+  watchPlugins(engine)
   const used = new Set([
     ...engine.state.networks.all().map(({ record }) => record.driver),
     ...[...engine.plugged.owed.values()].map(({ network }) => network.driver),
@@ -39,26 +40,9 @@ export function meetPlugins(engine: Engine): void {
   for (const { name, hooks } of engine.drivers.values()) {
     if (hooks !== undefined && used.has(name)) follow(engine, name, 'back')
   }
-}
-
-/** Drivers and IPAMs of networks that are no part of this engine. */
-export function pluginsInUse(engine: Engine): ReadonlySet<string> {
-  const names = new Set<string>()
-  for (const { record } of engine.state.networks.all()) {
-    for (const name of pluginsOf(engine, record)) names.add(name)
-  }
-  for (const { network } of engine.plugged.owed.values()) {
-    if (!engine.drivers.has(network.driver)) names.add(network.driver)
-  }
-  return names
-}
-
-/** A name that is that of a driver of the engine is no plugin's. */
-export function pluginsOf(engine: Engine, { driver, ipam }: NetworkRecord): readonly string[] {
-  return [
-    ...(engine.drivers.has(driver) ? [] : [driver]),
-    ...(engine.ipams.has(ipam) ? [] : [ipam]),
-  ]
+  engine.changes.onTouched(({ networks }) => {
+    if (networks.size > 0) watchPlugins(engine)
+  })
 }
 
 function follow(engine: Engine, name: string, change: 'lost' | 'back'): void {
@@ -68,7 +52,7 @@ function follow(engine: Engine, name: string, change: 'lost' | 'back'): void {
     return
   }
   const work = engine.plugged.inTurn(name, () => catchUp(engine, name))
-  engine.track(work).catch(engine.onProblem)
+  engine.changes.track(work).catch(engine.onProblem)
 }
 
 async function catchUp(engine: Engine, name: string): Promise<void> {
@@ -76,7 +60,7 @@ async function catchUp(engine: Engine, name: string): Promise<void> {
     await replay(engine, name)
     await settleOwed(engine, name)
     // Perhaps nothing needs it any more.
-    followPlugins(engine)
+    watchPlugins(engine)
     for (const record of endpointsOf(engine, name)) {
       if (engine.closing.signal.aborted) return
       await rejoin(engine, record.id)

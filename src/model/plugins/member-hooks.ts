@@ -1,7 +1,7 @@
 import type { Write } from '../../store/store.ts'
-import type { Step } from '../change/changes.ts'
+import type { Step } from '../change/transaction.ts'
 import { networkSpec } from '../endpoint/plan.ts'
-import type { Engine } from '../engine.ts'
+import type { Parts } from '../parts.ts'
 import type { EndpointRecord } from '../records.ts'
 import { callAll, type GatewayMove, gatewayMove, hooksOf, specOf } from './driver-hooks.ts'
 import { degrade } from './plugin-health.ts'
@@ -13,7 +13,7 @@ import type { OwedCall } from './plugin-state.ts'
  * and not as they were.
  */
 export function memberHooks(
-  engine: Engine,
+  engine: Parts,
   before: readonly EndpointRecord[],
   now: readonly EndpointRecord[],
   left: readonly EndpointRecord[],
@@ -40,11 +40,11 @@ export function memberHooks(
   }
 }
 
-function isHooked(engine: Engine, { network }: EndpointRecord): boolean {
+function isHooked(engine: Parts, { network }: EndpointRecord): boolean {
   return hooksOf(engine, engine.state.networks.need(network).record) !== undefined
 }
 
-function callsFor(engine: Engine, record: EndpointRecord): readonly OwedCall[] {
+function callsFor(engine: Parts, record: EndpointRecord): readonly OwedCall[] {
   const wasGateway = gatewayMove(engine, undefined, record) !== undefined
   return [
     ...(wasGateway ? (['unpublish'] as const) : []),
@@ -53,19 +53,19 @@ function callsFor(engine: Engine, record: EndpointRecord): readonly OwedCall[] {
   ]
 }
 
-function tell(engine: Engine, record: EndpointRecord, calls: readonly OwedCall[]) {
+function tell(engine: Parts, record: EndpointRecord, calls: readonly OwedCall[]) {
   const network = engine.state.networks.need(record.network).record
   return callAll(engine, network, record.id, calls)
 }
 
 /** One that stays, though another endpoint came or went. */
-async function follow(engine: Engine, move: GatewayMove): Promise<readonly Write[]> {
+async function follow(engine: Parts, move: GatewayMove): Promise<readonly Write[]> {
   if (move.change === 'loses') return tell(engine, move.record, ['unpublish'])
   await publish(engine, move).catch((error) => degrade(engine, move.record, error))
   return []
 }
 
-async function publish(engine: Engine, { record, hooks }: GatewayMove): Promise<void> {
+async function publish(engine: Parts, { record, hooks }: GatewayMove): Promise<void> {
   const network = engine.state.networks.need(record.network).record
   await hooks.publish(networkSpec(network), specOf(engine, record))
 }

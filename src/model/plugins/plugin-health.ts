@@ -1,18 +1,18 @@
 import { CnmError } from '../../base/errors.ts'
-import type { Engine } from '../engine.ts'
+import type { Parts } from '../parts.ts'
 import type { EndpointRecord } from '../records.ts'
 
 /** An endpoint is not known to be whole: its driver is gone, or has failed to do what was asked. */
-export function degrade(engine: Engine, record: EndpointRecord, error?: unknown): void {
+export function degrade(engine: Parts, record: EndpointRecord, error?: unknown): void {
   if (error !== undefined) engine.onProblem(error)
   if (engine.plugged.degrade(record.id)) tell(engine, record, 'degraded')
 }
 
-export function recover(engine: Engine, record: EndpointRecord): void {
+export function recover(engine: Parts, record: EndpointRecord): void {
   if (engine.plugged.recover(record.id)) tell(engine, record, 'ready')
 }
 
-function tell(engine: Engine, record: EndpointRecord, plugin: 'degraded' | 'ready'): void {
+function tell(engine: Parts, record: EndpointRecord, plugin: 'degraded' | 'ready'): void {
   const { id, name } = record
   const network = engine.state.networks.need(record.network).record
   const attributes = { network: network.name, driver: network.driver, plugin }

@@ -1,7 +1,7 @@
 import type { PluginInfo as FoundPlugin } from '../../driver/plugin-source.ts'
-import type { Engine } from '../engine.ts'
-import { pluginsOf } from './follow-plugins.ts'
+import type { Parts } from '../parts.ts'
 import { noPlugins } from './plugin-health.ts'
+import { pluginsOf } from './plugins-in-use.ts'
 
 /** A plugin, and what depends on it. */
 export interface PluginInfo extends FoundPlugin {
@@ -11,13 +11,13 @@ export interface PluginInfo extends FoundPlugin {
   readonly degraded: number
 }
 
-export async function listPlugins(engine: Engine, signal?: AbortSignal): Promise<PluginInfo[]> {
+export async function listPlugins(engine: Parts, signal?: AbortSignal): Promise<PluginInfo[]> {
   const found = (await engine.plugins?.list(signal)) ?? []
   return found.map((plugin) => withUse(engine, plugin))
 }
 
 export async function inspectPlugin(
-  engine: Engine,
+  engine: Parts,
   name: string,
   signal?: AbortSignal,
 ): Promise<PluginInfo> {
@@ -25,7 +25,7 @@ export async function inspectPlugin(
   return withUse(engine, await engine.plugins.inspect(name, signal))
 }
 
-function withUse(engine: Engine, plugin: FoundPlugin): PluginInfo {
+function withUse(engine: Parts, plugin: FoundPlugin): PluginInfo {
   const { name } = plugin
   const networks = engine.state.networks
     .all()

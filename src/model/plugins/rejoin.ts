@@ -1,10 +1,17 @@
 import { isCnmError } from '../../base/errors.ts'
 import type { EndpointId } from '../../base/id.ts'
 import type { DriverHooks } from '../../driver/hooks.ts'
+import type { Plan } from '../change/change.ts'
+import {
+  endpointChange,
+  endpointOrder,
+  type Subject,
+  subjectOf,
+} from '../endpoint/endpoint-change.ts'
 import { gatewayFamilies, networkSpec } from '../endpoint/plan.ts'
 import type { Engine } from '../engine.ts'
-import { changeEndpoint } from '../ports/publish.ts'
-import type { EndpointRecord, SandboxRecord } from '../records.ts'
+import type { Parts } from '../parts.ts'
+import type { EndpointRecord } from '../records.ts'
 import { hooksOf, specOf } from './driver-hooks.ts'
 import { degrade, recover } from './plugin-health.ts'
 
@@ -14,30 +21,81 @@ import { degrade, recover } from './plugin-health.ts'
  * can't be made whole stays degraded, as it is. Errors: PLUGIN_UNAVAILABLE (it has gone again).
  */
 export async function rejoin(engine: Engine, id: EndpointId): Promise<void> {
-  const joined = engine.state.endpoints.get(id)?.joined
-  const keys = joined === undefined ? [id] : [joined.sandbox, id]
-  await engine.queue.run(keys, async () => {
-    const record = engine.state.endpoints.get(id)
-    // It has gone, or joined another sandbox meanwhile: then the plugin has just been told of it.
-    if (record?.told === undefined || record.joined?.sandbox !== joined?.sandbox) return
-    const network = engine.state.networks.need(record.network).record
-    const hooks = hooksOf(engine, network)
-    if (hooks === undefined) return
-    try {
-      if (!(await isWhole(engine, hooks, record))) {
-        degrade(engine, record)
-        await makeAgain(engine, hooks, record)
+  const record = engine.state.endpoints.get(id)
+  if (record === undefined) return
+  try {
+    if (await takeOut(engine, id)) await putIn(engine, id)
+    const now = engine.state.endpoints.get(id)
+    if (now?.told !== undefined) recover(engine, now)
+  } catch (error) {
+    // It was deleted meanwhile, of which the plugin has just been told.
+    const now = engine.state.endpoints.get(id)
+    if (now === undefined) return
+    degrade(engine, now, error)
+    if (isCnmError(error, 'PLUGIN_UNAVAILABLE')) throw error
+  }
+}
+
+/** An endpoint, and what its driver has answered now. */
+interface Rejoining extends Subject {
+  readonly known: EndpointRecord
+}
+
+/**
+ * Creates and joins it again where it isn't whole, and takes out the link that it had: the new one may have its
+ * name. Answers whether it is to be put in.
+ */
+function takeOut(engine: Engine, id: EndpointId): Promise<boolean> {
+  const order = endpointOrder(engine, id, 'making anew the link of')
+  return engine.changes.change<Rejoining | undefined, boolean>(order, {
+    gather: async (parts) => {
+      const subject = subjectOf(parts, id)
+      const { record } = subject
+      const hooks = hooksOf(parts, parts.state.networks.need(record.network).record)
+      if (hooks === undefined || record.told === undefined) return undefined
+      if (await isWhole(parts, hooks, record)) return undefined
+      degrade(parts, record)
+      return { ...subject, known: await makeAgain(parts, hooks, subject) }
+    },
+    plan: (rejoining, parts) => {
+      if (rejoining?.sandbox === undefined) return { settle: () => false }
+      const { step, take } = endpointChange(parts, rejoining, rejoining.known, [])
+      return {
+        step,
+        settle: () => {
+          take()
+          return true
+        },
       }
-      recover(engine, record)
-    } catch (error) {
-      degrade(engine, record, error)
-      if (isCnmError(error, 'PLUGIN_UNAVAILABLE')) throw error
-    }
+    },
   })
 }
 
-async function isWhole(engine: Engine, hooks: DriverHooks, record: EndpointRecord) {
-  const network = networkSpec(engine.state.networks.need(record.network).record)
+function putIn(engine: Engine, id: EndpointId): Promise<void> {
+  const order = endpointOrder(engine, id, 'making anew the link of')
+  return engine.changes.change<Subject, void>(order, {
+    gather: (parts) => subjectOf(parts, id),
+    plan: planPutIn,
+  })
+}
+
+function planPutIn(subject: Subject, parts: Parts): Plan<void> {
+  const { record } = subject
+  // It has left, or joined another sandbox meanwhile, of which the plugin was told.
+  if (subject.sandbox === undefined || record.resources.length > 0) return { settle: () => {} }
+  const { step, after, take } = endpointChange(parts, subject, record)
+  const network = parts.state.networks.need(record.network).record
+  const hooks = hooksOf(parts, network)
+  const publish = async () => {
+    await hooks?.publish(networkSpec(network), specOf(parts, after))
+    return []
+  }
+  const isGateway = gatewayFamilies(after).length > 0
+  return { step: isGateway ? { ...step, after: publish } : step, settle: take }
+}
+
+async function isWhole(parts: Parts, hooks: DriverHooks, record: EndpointRecord) {
+  const network = networkSpec(parts.state.networks.need(record.network).record)
   try {
     await hooks.operInfo(network, record)
   } catch (error) {
@@ -47,33 +105,24 @@ async function isWhole(engine: Engine, hooks: DriverHooks, record: EndpointRecor
   const links = record.resources.filter(({ kind }) => kind === 'lent-link')
   // The last time it couldn't be put in its place.
   if (record.joined?.link !== undefined && links.length === 0) return false
-  return (await engine.kernel.compare(links)).every(({ state }) => state !== 'missing')
+  return (await parts.kernel.compare(links)).every(({ state }) => state !== 'missing')
 }
 
-async function makeAgain(engine: Engine, hooks: DriverHooks, record: EndpointRecord) {
-  const network = networkSpec(engine.state.networks.need(record.network).record)
+async function makeAgain(
+  parts: Parts,
+  hooks: DriverHooks,
+  { record, sandbox }: Subject,
+): Promise<EndpointRecord> {
+  const network = networkSpec(parts.state.networks.need(record.network).record)
   // It may know the network, though not the endpoint; then it refuses.
   await hooks.createNetwork(network).catch(unlessAway)
   const { id } = record
   await hooks.leave(network, { id }).catch(unlessAway)
   await hooks.deleteEndpoint(network, { id }).catch(unlessAway)
-  await hooks.createEndpoint(network, specOf(engine, record))
-  if (record.joined === undefined) return
-  const sandbox = engine.state.sandboxes.need(record.joined.sandbox)
-  const path = sandbox.namespace?.path ?? ''
-  const join = await hooks.join(network, specOf(engine, record), path)
-  await replaceLink(engine, sandbox, { ...record, told: { chosen: {}, ...record.told, join } })
-  const now = engine.state.endpoints.need(id)
-  if (gatewayFamilies(now).length > 0) await hooks.publish(network, specOf(engine, now))
-}
-
-/** First out and then in: the new link may have the name of the old one. */
-async function replaceLink(engine: Engine, sandbox: SandboxRecord, record: EndpointRecord) {
-  const before = engine.state.endpoints.need(record.id)
-  const doing = 'making the link anew'
-  await changeEndpoint(engine, sandbox, before, record, doing, undefined, [])
-  const bare = engine.state.endpoints.need(record.id)
-  await changeEndpoint(engine, sandbox, bare, record, doing, undefined)
+  await hooks.createEndpoint(network, specOf(parts, record))
+  if (sandbox === undefined) return record
+  const join = await hooks.join(network, specOf(parts, record), sandbox.namespace?.path ?? '')
+  return { ...record, told: { chosen: {}, ...record.told, join } }
 }
 
 function unlessAway(error: unknown): void {

@@ -4,7 +4,7 @@ import { CnmError } from '../../base/errors.ts'
 import type { HostAddress, PortBinding, PublishedPort } from '../../driver/driver.ts'
 import { linksOf } from '../endpoint/links.ts'
 import { endpointSpec, networkSpec } from '../endpoint/plan.ts'
-import type { Engine } from '../engine.ts'
+import type { Parts } from '../parts.ts'
 import type { EndpointRecord } from '../records.ts'
 import { isExact, portText } from './port-spec.ts'
 
@@ -30,7 +30,7 @@ interface Group {
  * for. Certain ports come first, then those of a range, then any: who has a choice makes room.
  */
 export function* chooseBindings(
-  engine: Engine,
+  engine: Parts,
   record: EndpointRecord,
   wanted: readonly PublishedPort[],
   busy: readonly BusyPorts[],
@@ -49,7 +49,7 @@ export function* chooseBindings(
 }
 
 function groupsOf(
-  engine: Engine,
+  engine: Parts,
   record: EndpointRecord,
   wanted: readonly PublishedPort[],
 ): Group[] {
@@ -84,7 +84,7 @@ function freedom({ members: [first] }: Group): number {
 }
 
 function hostAddresses(
-  engine: Engine,
+  engine: Parts,
   record: EndpointRecord,
   wish: PublishedPort,
 ): readonly HostAddress[] {
@@ -106,7 +106,7 @@ function hostAddresses(
 
 /** The host ports for a group; undefined where it needs none. Errors: PORTS_EXHAUSTED. */
 function choosePorts(
-  engine: Engine,
+  engine: Parts,
   record: EndpointRecord,
   { members }: Group,
   busy: readonly BusyPorts[],
@@ -138,7 +138,7 @@ function choosePorts(
 }
 
 function exhausted(
-  engine: Engine,
+  engine: Parts,
   { name, network }: EndpointRecord,
   protocol: Protocol,
   range: PortRange,

@@ -2,7 +2,8 @@ import type { Protocol } from '../../address/port.ts'
 import { CnmError, isCnmError } from '../../base/errors.ts'
 import type { PortBinding, PublishedPort } from '../../driver/driver.ts'
 import { resourceKey } from '../../kernel/resource.ts'
-import type { Engine } from '../engine.ts'
+import type { Taken } from '../change/taken.ts'
+import type { Parts } from '../parts.ts'
 import type { EndpointRecord } from '../records.ts'
 import { type BusyPorts, chooseBindings, type TakenPort } from './choose-ports.ts'
 import { isExact } from './port-spec.ts'
@@ -29,38 +30,51 @@ export function withPorts(
 const mostTries = 32
 
 /**
- * Takes host ports and does something with the bindings; if that fails they are given back. Where a
- * process of the host holds ports that could be others, the next free ones are tried.
- * Errors: PORT_IN_USE, PORTS_EXHAUSTED, NOT_ALLOWED, and those of `work`.
+ * Which host ports endpoints get that are about to publish. Where processes of the host hold ports that could
+ * be others, the next free ones are tried.
  */
-export async function withHostPorts<T>(
-  engine: Engine,
-  publications: readonly Publication[],
-  work: (bindings: readonly (readonly PortBinding[])[]) => Promise<T>,
-): Promise<T> {
-  if (publications.every(({ wanted }) => wanted.length === 0)) return work([])
-  const busy: BusyPorts[] = []
-  for (let tries = 1; ; tries += 1) {
-    const taken: TakenPort[][] = []
-    try {
-      for (const each of publications) taken.push(takePorts(engine, each, busy))
-      return await work(taken.map((ports) => ports.map(({ binding }) => binding)))
-    } catch (error) {
-      for (const [at, ports] of taken.entries()) {
-        releaseAll(engine, publications[at]!.record, ports)
-      }
-      const refused = refusedPort(error, taken)
-      if (refused === undefined) throw error
-      if (isExact(refused.wish) || tries === mostTries) {
-        throw heldByProcess(engine, error as CnmError, publications[refused.at]!.record)
-      }
-      busy.push(refused)
+export class HostPortChoice {
+  readonly #parts: Parts
+  readonly #publications: readonly Publication[]
+  /** What processes of the host were found to hold. */
+  readonly #busy: BusyPorts[] = []
+  #taken: TakenPort[][] = []
+  #tries = 0
+
+  constructor(parts: Parts, publications: readonly Publication[]) {
+    this.#parts = parts
+    this.#publications = publications
+  }
+
+  /** For each of them, in their order. Errors: PORT_IN_USE, PORTS_EXHAUSTED, NOT_ALLOWED. */
+  take(taken: Taken): readonly (readonly PortBinding[])[] {
+    this.#tries += 1
+    this.#taken = []
+    for (const each of this.#publications) {
+      const ports = takePorts(this.#parts, each, this.#busy)
+      this.#taken.push(ports)
+      taken.orElse(() => releaseAll(this.#parts, each.record, ports))
     }
+    return this.#taken.map((ports) => ports.map(({ binding }) => binding))
+  }
+
+  /**
+   * Whether the machine has refused them, and others are to be taken. Errors: PORT_IN_USE, if these are the only
+   * ones that will do.
+   */
+  again(error: unknown): boolean {
+    const refused = refusedPort(error, this.#taken)
+    if (refused === undefined) return false
+    if (isExact(refused.wish) || this.#tries === mostTries) {
+      throw heldByProcess(this.#parts, error as CnmError, this.#publications[refused.at]!.record)
+    }
+    this.#busy.push(refused)
+    return true
   }
 }
 
 /** An endpoint's ports, taken again at start. Errors: PORT_IN_USE. */
-export function retakePorts(engine: Engine, record: EndpointRecord): void {
+export function retakePorts(engine: Parts, record: EndpointRecord): void {
   const taken: PortBinding[] = []
   try {
     for (const binding of record.ports ?? []) {
@@ -75,7 +89,7 @@ export function retakePorts(engine: Engine, record: EndpointRecord): void {
 
 /** What an endpoint holds, or some of it, is free again. */
 export function releasePorts(
-  engine: Engine,
+  engine: Parts,
   { id, ports = [] }: Pick<EndpointRecord, 'id' | 'ports'>,
 ): void {
   for (const { protocol, hostAddress, hostPorts } of ports) {
@@ -83,12 +97,12 @@ export function releasePorts(
   }
 }
 
-function releaseAll(engine: Engine, { id }: EndpointRecord, taken: readonly TakenPort[]): void {
+function releaseAll(engine: Parts, { id }: EndpointRecord, taken: readonly TakenPort[]): void {
   releasePorts(engine, { id, ports: taken.map(({ binding }) => binding) })
 }
 
 function takePorts(
-  engine: Engine,
+  engine: Parts,
   { record, wanted }: Publication,
   busy: readonly BusyPorts[],
 ): TakenPort[] {
@@ -108,7 +122,7 @@ function takePorts(
   return taken.sort((a, b) => (order.get(a.wish) ?? 0) - (order.get(b.wish) ?? 0))
 }
 
-function takeBinding(engine: Engine, record: EndpointRecord, binding: PortBinding): void {
+function takeBinding(engine: Parts, record: EndpointRecord, binding: PortBinding): void {
   const { protocol, hostAddress, hostPorts } = binding
   if (hostPorts === undefined) return
   const holder = engine.ports.holder(protocol, hostAddress, hostPorts)
@@ -135,7 +149,7 @@ function takeBinding(engine: Engine, record: EndpointRecord, binding: PortBindin
 }
 
 function isPublished(
-  engine: Engine,
+  engine: Parts,
   { id }: EndpointRecord,
   protocol: Protocol,
   port: number,
@@ -167,7 +181,7 @@ function refusedPort(
   return undefined
 }
 
-function heldByProcess(engine: Engine, error: CnmError, record: EndpointRecord): CnmError {
+function heldByProcess(engine: Parts, error: CnmError, record: EndpointRecord): CnmError {
   const network = engine.state.networks.need(record.network).record.name
   const { message, details, hint } = error
   return new CnmError(

@@ -45,7 +45,7 @@ export interface Finding {
  * say. Nothing else happens meanwhile. What is others' is told, and left alone.
  */
 export async function doctor(engine: Engine, losses: Losses, fix: boolean): Promise<Finding[]> {
-  return engine.queue.runAlone(async () => {
+  return engine.changes.alone(async () => {
     await engine.kernel.settled()
     const lacked = fix ? await restoreKeeper(engine) : []
     const drift = await findDrift(engine).catch((error: unknown) => {

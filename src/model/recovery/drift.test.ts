@@ -31,7 +31,7 @@ it('an element of a run is no orphan, one beside it is', async () => {
   const ledger = new Ledger()
   ledger.claim([{ owner: 'endpoint', from: [], to: [run] }])
   await kernel.apply({ remove: [], add: [table, run, beside] })
-  const changes = { leftovers: new Leftovers(ledger) }
+  const changes = { transactions: { leftovers: new Leftovers(ledger) } }
   const engine = { kernel, ledger, changes, namespaceDir: '/run/cnm/netns' }
   const drift = await findDrift(engine as unknown as Engine)
   expect(drift).toEqual({ differences: [], orphans: [beside] })

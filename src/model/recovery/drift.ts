@@ -37,7 +37,7 @@ export async function findDrift(engine: Engine): Promise<Drift> {
 /** Of what could not be taken back, what is there, and no survey shows. */
 async function leftOver(engine: Engine, survey: Survey): Promise<Resource[]> {
   const { kernel, changes } = engine
-  const all = changes.leftovers.all()
+  const all = changes.transactions.leftovers.all()
   if (all.length === 0) return []
   const shown = new Set(orphansOf(engine, survey).map(resourceKey))
   const differences = await kernel.compare(all)
@@ -92,7 +92,7 @@ export async function mend(engine: Engine, drift: Drift): Promise<void> {
     remove: orphans,
     add: differences.map(({ resource }) => resource),
   })
-  await engine.store.settle(engine.changes.leftovers.remove(orphans))
+  await engine.store.settle(engine.changes.transactions.leftovers.remove(orphans))
 }
 
 /** An orphan in the words of `ip` and `nft`. */

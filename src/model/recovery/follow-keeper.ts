@@ -38,7 +38,7 @@ function lose(engine: Engine): void {
 /** Nothing else happens meanwhile: what is compared is what is wanted. */
 async function handOver(engine: Engine): Promise<void> {
   const { losses } = engine.names
-  await engine.queue.runAlone(async () => {
+  await engine.changes.alone(async () => {
     if (engine.closing.signal.aborted) return
     engine.names.beginAgain()
     const kept = engine.ledger.all().filter(isKept)

@@ -46,14 +46,14 @@ const sets: ReadonlySet<string> = new Set([
  * engine must change nothing more.
  */
 export async function handBack(engine: Engine): Promise<void> {
-  await engine.queue.runAlone(async () => {
+  await engine.changes.alone(async () => {
     const { kernel, ledger, state, store, host, changes } = engine
     await kernel.settled()
     const all = ledger.all()
     const ports = all.flatMap((each) => (each.kind === 'veth' ? [each] : []))
     const unknown = all.filter(({ kind }) => kind !== 'table' && !kinds.has(kind))
     try {
-      const left = changes.leftovers.all()
+      const left = changes.transactions.leftovers.all()
       await kernel.apply({ remove: [...ports, ...unknown, ...left], add: ports.map(asBefore) })
     } catch (error) {
       throw explain(error, 'handing the host back')

@@ -27,7 +27,7 @@ async function earlier() {
   const port: VethResource = { kind: 'veth', name: 'v', bridge: 'br-a', mtu: 1500, peer }
   await kernel.apply({ remove: [], add: [{ kind: 'namespace', namespace }, bridge, port] })
   const ledger = new Ledger()
-  const changes = { leftovers: new Leftovers(ledger) }
+  const changes = { transactions: { leftovers: new Leftovers(ledger) } }
   const engine = { kernel, store, ledger, changes, state: new ModelState() }
   const record = { id: net, name: 'n', driver: 'bridge', number: 7 }
   engine.state.putNetwork({ record, state: 'ready' } as Partial<NetworkState> as NetworkState)

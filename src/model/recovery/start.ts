@@ -5,14 +5,12 @@ import type { StoredRecord, Write } from '../../store/store.ts'
 import { applied } from '../change/applied.ts'
 import { HOST } from '../change/host-share.ts'
 import { LEFTOVERS } from '../change/leftovers.ts'
-import { collectNetwork, watchIdle, watchSandbox } from '../collect.ts'
 import { apart } from '../endpoint/members.ts'
 import { drop, type Engine, put } from '../engine.ts'
 import { explain } from '../explain.ts'
 import { retakePools, takeAddresses } from '../network/addresses.ts'
 import { isNumbers, readNumbers } from '../network/network-numbers.ts'
 import { owe, oweEndpoint } from '../plugins/driver-hooks.ts'
-import { meetPlugins, pluginsOf } from '../plugins/follow-plugins.ts'
 import { isOwed, type Owed, readOwed } from '../plugins/plugin-state.ts'
 import { retakePorts } from '../ports/host-ports.ts'
 import {
@@ -77,21 +75,7 @@ export async function start(engine: Engine): Promise<Losses> {
   if (stored.lost) past.push(...(await adoptLost(engine)))
   await engine.store.commit([put('engine', { id: BOOT })])
   await mendAll(engine, problems)
-  await collectUnused(engine)
-  for (const sandbox of engine.state.sandboxes.all()) watchSandbox(engine, sandbox)
-  for (const { id, joined } of engine.state.endpoints.all()) if (!joined) watchIdle(engine, id)
-  meetPlugins(engine)
   return new Losses(problems, past)
-}
-
-/** Networks that should have gone with their last endpoint. */
-async function collectUnused(engine: Engine): Promise<void> {
-  for (const { record } of engine.state.networks.all()) {
-    const collected = collectNetwork(engine, record.id)
-    // The start waits for no plugin.
-    if (pluginsOf(engine, record).length > 0) engine.track(collected).catch(engine.onProblem)
-    else await collected
-  }
 }
 
 async function load(engine: Engine, past: string[]): Promise<Stored> {
@@ -236,7 +220,7 @@ async function finish(engine: Engine, cleanup: Cleanup): Promise<void> {
 
 /** What an engine before could not take back. If that still can't be, it stays recorded, and doctor tells. */
 async function removeLeftovers(engine: Engine, stored: Stored, problems: string[]): Promise<void> {
-  const { leftovers } = engine.changes
+  const { leftovers } = engine.changes.transactions
   const all = stored.leftovers.flatMap(({ resources }) => resources)
   leftovers.add(all)
   const remove = leftovers.all()
@@ -352,7 +336,7 @@ async function takeOver(engine: Engine, problems: string[]): Promise<void> {
     if (after === undefined) continue
     // The start waits for no plugin.
     engine.follow(() =>
-      engine.queue.run([sandbox.id], async () => engine.store.commit(await after())),
+      engine.changes.turn([sandbox.id], async () => engine.store.commit(await after())),
     )
   }
   for (const sandbox of sandboxes) {
@@ -370,7 +354,7 @@ async function complete(engine: Engine, sandbox: SandboxRecord): Promise<void> {
   const missing = wanted.filter((resource) => !there.has(resourceKey(resource)))
   if (missing.length === 0) return
   const to = [...from, ...missing]
-  await engine.changes.perform({
+  await engine.changes.transactions.perform({
     what: `completing sandbox "${sandbox.name}"`,
     claims: [{ owner: id, from, to }],
     intent: [],

@@ -3,8 +3,8 @@ import type { Change, HostView } from '../../kernel/kernel.ts'
 import { type Resource, resourceKey } from '../../kernel/resource.ts'
 import type { Write } from '../../store/store.ts'
 import { applied } from '../change/applied.ts'
-import type { SharedStep } from '../change/changes.ts'
 import type { Claim } from '../change/ledger.ts'
+import type { SharedStep } from '../change/transaction.ts'
 import { type MembersChange, planMembers } from '../endpoint/members.ts'
 import { networkSpec } from '../endpoint/plan.ts'
 import type { Engine } from '../engine.ts'
@@ -21,7 +21,7 @@ type OnFailure = (what: string, error: unknown) => void
  * step. What can't be described, or can't be made true, stays as it is, and keeps nothing else from it.
  */
 export async function refreshNetworks(engine: Engine, onFailure: OnFailure): Promise<void> {
-  await engine.queue.run(queueKeys, async () => {
+  await engine.changes.turn(queueKeys, async () => {
     const view = await engine.lookAgain()
     await bringUpToDate(engine, view, undefined, onFailure)
   })
@@ -51,7 +51,7 @@ export async function bringUpToDate(
       : // What is missing is mended, or told, when all of it is compared.
         makeWhatCan(engine, withTables(engine, change), onFailure, ({ add }) => add)
   const attempt = (isShared: boolean) =>
-    engine.changes.performShared(() => {
+    engine.changes.transactions.performShared(() => {
       const networks = describeNetworks(engine, view, onFailure)
       renewed = describeSandboxes(engine, sandboxes ?? [], onFailure)
       shared = isShared ? describeShared(engine, view, networks, onFailure) : undefined

@@ -2,6 +2,7 @@ import { CnmError } from '../../base/errors.ts'
 import type { Difference } from '../../kernel/kernel.ts'
 import { type Resource, resourceKey } from '../../kernel/resource.ts'
 import type { Engine } from '../engine.ts'
+import { queueKeys } from '../network/networks.ts'
 
 const quietMs = 50
 const mostTries = 5
@@ -35,9 +36,9 @@ export class Upholder {
     this.#waiting = true
     setTimeout(() => {
       this.#waiting = false
-      const { queue, closing, onProblem } = this.#engine
+      const { changes, closing, onProblem } = this.#engine
       if (closing.signal.aborted) return
-      queue.run(['networks'], () => this.#putBack()).catch(onProblem)
+      changes.turn(queueKeys, () => this.#putBack()).catch(onProblem)
     }, quietMs).unref()
   }
 

@@ -2,9 +2,9 @@ import { CnmError, isCnmError } from '../../base/errors.ts'
 import type { SandboxId } from '../../base/id.ts'
 import { parser } from '../../base/parse.ts'
 import { Type } from '../../base/schema.ts'
-import { watchSandbox } from '../collect.ts'
-import { readySandbox } from '../endpoint/endpoints.ts'
+import { readySandbox } from '../endpoint/draft-endpoint.ts'
 import { type Engine, put } from '../engine.ts'
+import type { Parts } from '../parts.ts'
 import type { SandboxRecord } from '../records.ts'
 
 const parsePid = parser(Type.Integer({ minimum: 1 }), 'pid')
@@ -17,27 +17,44 @@ export async function bindProgram(
   signal?: AbortSignal,
 ): Promise<void> {
   const pid = parsePid(given)
-  const work = async () => {
-    const sandbox = readySandbox(engine, id)
-    await keep(engine, await withProgram(engine, sandbox, pid))
-  }
-  await engine.queue.run([id], work, signal)
+  await bind(engine, id, signal, (parts) => withProgram(parts, readySandbox(parts, id), pid))
 }
 
 /** The first program started in an ephemeral sandbox, where none was bound. */
 export async function bindFirstProgram(engine: Engine, id: SandboxId, pid: number): Promise<void> {
   if (!engine.state.sandboxes.get(id)?.ephemeral) return
-  await engine.queue.run([id], async () => {
-    const sandbox = engine.state.sandboxes.get(id)
-    if (sandbox === undefined || sandbox.program !== undefined) return
-    await keep(engine, { ...sandbox, program: pid })
+  await bind(engine, id, undefined, ({ state }) => {
+    const sandbox = state.sandboxes.get(id)
+    if (sandbox === undefined || sandbox.program !== undefined) return undefined
+    return { ...sandbox, program: pid }
   })
 }
 
-async function keep(engine: Engine, bound: SandboxRecord): Promise<void> {
-  await engine.store.commit([put('sandbox', bound)])
-  engine.state.putSandbox(bound)
-  watchSandbox(engine, bound)
+type Bound = SandboxRecord | undefined
+
+async function bind(
+  engine: Engine,
+  id: SandboxId,
+  signal: AbortSignal | undefined,
+  gather: (parts: Parts) => Bound | Promise<Bound>,
+): Promise<void> {
+  const what = `binding ${engine.nameOf(id)} to a process`
+  await engine.changes.change<Bound, void>(
+    { what, keys: [id], signal },
+    {
+      gather,
+      plan: (bound, { state }) => {
+        if (bound === undefined) return { settle: () => {} }
+        return {
+          step: { claims: [], intent: [], done: [put('sandbox', bound)], undone: [] },
+          settle: ({ sandboxes }) => {
+            state.putSandbox(bound)
+            sandboxes.add(id)
+          },
+        }
+      },
+    },
+  )
 }
 
 /**
@@ -45,7 +62,7 @@ async function keep(engine: Engine, bound: SandboxRecord): Promise<void> {
  * program inside. Errors: NAMESPACE_NOT_FOUND (no such process), NOT_ALLOWED.
  */
 export async function withProgram(
-  engine: Engine,
+  engine: Parts,
   sandbox: SandboxRecord,
   pid: number,
 ): Promise<SandboxRecord> {
@@ -73,7 +90,7 @@ function refused({ name }: SandboxRecord, pid: number, why: string, hint: string
 
 /** Whether the process that it goes with is still there. A number may be another process's by now. */
 export async function hasItsProgram(
-  engine: Engine,
+  engine: Parts,
   { program, creator }: SandboxRecord,
   cookie: string | undefined,
 ): Promise<boolean> {
@@ -83,13 +100,13 @@ export async function hasItsProgram(
 }
 
 /** undefined: it is gone. */
-export function cookieOf(engine: Engine, path: string): Promise<string | undefined> {
+export function cookieOf(engine: Parts, path: string): Promise<string | undefined> {
   return placeOf(engine, { path }).catch(ignoreGone)
 }
 
 async function placeOf(
-  engine: Engine,
-  target: Parameters<Engine['kernel']['adopt']>[0],
+  engine: Parts,
+  target: Parameters<Parts['kernel']['adopt']>[0],
 ): Promise<string | undefined> {
   try {
     return (await engine.kernel.adopt(target)).namespace.cookie

@@ -1,6 +1,6 @@
 import { type SandboxId, shortId } from '../../base/id.ts'
 import type { QueryEvent } from '../../kernel/kernel.ts'
-import type { Engine } from '../engine.ts'
+import type { Parts } from '../parts.ts'
 
 /** A query of a sandbox, when it has been answered. */
 export interface DnsQuery extends QueryEvent {
@@ -10,7 +10,7 @@ export interface DnsQuery extends QueryEvent {
 
 /** From now on, not from when it is first read. */
 export function dnsQueries(
-  engine: Engine,
+  engine: Parts,
   signal: AbortSignal | undefined,
 ): AsyncIterable<DnsQuery> {
   const { kernel, state, closing } = engine

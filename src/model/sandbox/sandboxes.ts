@@ -1,21 +1,17 @@
 import { parseSandboxOptions, type SandboxOptions } from '../../api/options.ts'
 import { CnmError } from '../../base/errors.ts'
-import { type NetworkId, newId, type SandboxId, shortId } from '../../base/id.ts'
+import { newId, type SandboxId, shortId } from '../../base/id.ts'
 import type { Resource } from '../../kernel/resource.ts'
-import { collectNetwork, watchSandbox } from '../collect.ts'
-import {
-  collecting,
-  connect,
-  discardDraft,
-  draftEndpoint,
-  readyNetwork,
-} from '../endpoint/endpoints.ts'
-import { planJoin, planMembers, refuseCompany, settleMembers } from '../endpoint/members.ts'
-import type { PlannedEndpoint } from '../endpoint/plan.ts'
+import type { Plan } from '../change/change.ts'
+import type { Taken } from '../change/taken.ts'
+import { draftEndpoint, readyNetwork } from '../endpoint/draft-endpoint.ts'
+import { connect } from '../endpoint/endpoints.ts'
+import { againWith, choosePorts, type Joining, joiningOf, planAll } from '../endpoint/joining.ts'
+import { planMembers, refuseCompany, settleMembers } from '../endpoint/members.ts'
 import { drop, type Engine, put } from '../engine.ts'
 import { explain } from '../explain.ts'
+import type { Parts } from '../parts.ts'
 import { hooksOf } from '../plugins/driver-hooks.ts'
-import { publicationOf, withHostPorts, withPorts } from '../ports/host-ports.ts'
 import type { EndpointRecord, MadeFor, SandboxRecord } from '../records.ts'
 import { withProgram } from './bind-program.ts'
 import { nameSettings, sandboxResources } from './sandbox-names.ts'
@@ -28,7 +24,6 @@ export async function createSandbox(engine: Engine, given: SandboxOptions): Prom
   const settings = nameSettings(options, engine.dns)
   const id = newId<SandboxId>()
   const name = options.name ?? shortId(id)
-  refuseExisting(engine, name)
   const draft: SandboxRecord = {
     id,
     name,
@@ -42,25 +37,64 @@ export async function createSandbox(engine: Engine, given: SandboxOptions): Prom
     ...settings,
     resources: [],
   }
-  engine.state.putSandbox(draft)
-  try {
-    const discarded = new Set<NetworkId>()
-    // From the first moment on: it can be found by its name, and be deleted when it is there.
-    const work = async () => {
-      const place = await placed(engine, draft, options)
-      const { program } = options
-      const record = program === undefined ? place : await withProgram(engine, place, program)
-      await establish(engine, record, options, discarded, given.signal)
-    }
-    await collecting(engine, discarded, () => engine.queue.run([id], work))
-  } catch (error) {
-    engine.state.sandboxes.drop(id)
-    throw error
-  }
-  const record = engine.state.sandboxes.need(id)
-  watchSandbox(engine, record)
-  await connectLater(engine, id, options, given.signal)
+  const { signal } = given
+  const record = await engine.changes.change<Joining, SandboxRecord>(
+    { what: `creating sandbox "${name}"`, keys: [id], signal },
+    {
+      gather: (parts, taken) => gatherSandbox(parts, draft, options, taken),
+      choose: (joining, parts, taken) => choosePorts(joining, parts, taken, signal),
+      again: againWith,
+      plan: planCreation,
+    },
+  )
+  await connectLater(engine, id, options, signal)
   return record
+}
+
+async function gatherSandbox(
+  parts: Parts,
+  draft: SandboxRecord,
+  options: Parsed,
+  taken: Taken,
+): Promise<Joining> {
+  refuseExisting(parts, draft.name)
+  // It can be found by its name from the first moment on.
+  parts.state.putSandbox(draft)
+  taken.orElse(() => parts.state.sandboxes.drop(draft.id))
+  const place = await placed(parts, draft, options)
+  const { program } = options
+  const sandbox = program === undefined ? place : await withProgram(parts, place, program)
+  const drafts: EndpointRecord[] = []
+  const atOnce = isLater(parts, options) ? [] : (options.connect ?? [])
+  for (const { network: text, ...wanted } of atOnce) {
+    const network = readyNetwork(parts, parts.state.networks.find(text).record.id)
+    refuseCompany(parts, sandbox, network.record, drafts)
+    const name = wanted.name ?? sandbox.name
+    drafts.push(await draftEndpoint(parts, network, wanted, name, taken))
+  }
+  return joiningOf(parts, sandbox, drafts)
+}
+
+function planCreation(gathered: Joining, parts: Parts): Plan<SandboxRecord> {
+  const { sandbox } = gathered
+  const { joining, members } = planAll(gathered, parts)
+  const ready: SandboxRecord = { ...sandbox, state: 'ready' }
+  const { id, name } = sandbox
+  return {
+    step: {
+      claims: [claim(sandbox, [], sandbox.resources), ...members.claims],
+      intent: [put('sandbox', sandbox), ...members.intent],
+      done: [put('sandbox', ready), ...members.done],
+      undone: [drop('sandbox', id), ...members.undone],
+    },
+    settle: async (touched) => {
+      parts.state.putSandbox(ready)
+      touched.sandboxes.add(id)
+      parts.events.emit({ type: 'sandbox', action: 'create', id, name, attributes: {} })
+      await settleMembers(parts, touched, ready, members.records, joining, [])
+      return ready
+    },
+  }
 }
 
 /** A container of another engine, if it isn't known yet. Only what it has on the host is ours. */
@@ -68,7 +102,6 @@ export async function createElsewhere(
   engine: Engine,
   { id, runtime }: MadeFor<SandboxId>,
 ): Promise<void> {
-  if (engine.state.sandboxes.get(id) !== undefined) return
   const record: SandboxRecord = {
     id,
     name: `${runtime}-${shortId(id)}`,
@@ -83,22 +116,37 @@ export async function createElsewhere(
     resolver: false,
     resources: [],
   }
-  refuseExisting(engine, record.name)
-  engine.state.putSandbox(record)
-  try {
-    await engine.store.commit([put('sandbox', record)])
-  } catch (error) {
-    engine.state.sandboxes.drop(id)
-    throw error
-  }
-  engine.events.emit({ type: 'sandbox', action: 'create', id, name: record.name, attributes: {} })
+  const { name } = record
+  await engine.changes.change<boolean, void>(
+    { what: `creating sandbox "${name}"`, keys: [id] },
+    {
+      gather: (parts, taken) => {
+        if (parts.state.sandboxes.get(id) !== undefined) return true
+        refuseExisting(parts, name)
+        parts.state.putSandbox({ ...record, state: 'creating' })
+        taken.orElse(() => parts.state.sandboxes.drop(id))
+        return false
+      },
+      plan: (isThere, parts) => {
+        if (isThere) return { settle: () => {} }
+        return {
+          step: { claims: [], intent: [], done: [put('sandbox', record)], undone: [] },
+          settle: ({ sandboxes }) => {
+            parts.state.putSandbox(record)
+            sandboxes.add(id)
+            parts.events.emit({ type: 'sandbox', action: 'create', id, name, attributes: {} })
+          },
+        }
+      },
+    },
+  )
 }
 
 /**
  * Drivers with hooks are told where the sandbox is, so it has to be there: then networks are connected after
  * it, one by one.
  */
-function isLater(engine: Engine, { connect = [] }: Parsed): boolean {
+function isLater(engine: Parts, { connect = [] }: Parsed): boolean {
   return connect.some(({ network }) => {
     return hooksOf(engine, engine.state.networks.find(network).record) !== undefined
   })
@@ -122,7 +170,7 @@ async function connectLater(
   }
 }
 
-function refuseExisting(engine: Engine, name: string): void {
+function refuseExisting(engine: Parts, name: string): void {
   const existing = engine.state.sandboxes.named(name)
   if (existing === undefined) return
   throw new CnmError('SANDBOX_EXISTS', `sandbox "${name}" exists already`, {
@@ -131,9 +179,9 @@ function refuseExisting(engine: Engine, name: string): void {
   })
 }
 
-/** Where the sandbox is: a namespace to be made, somebody's, or the host. */
+/** Where the sandbox is: a namespace to be made, one that is there, or the host. */
 async function placed(
-  engine: Engine,
+  engine: Parts,
   draft: SandboxRecord,
   options: Parsed,
 ): Promise<SandboxRecord> {
@@ -148,16 +196,16 @@ async function placed(
   })
   refuseAdopted(engine, draft, adopted.namespace.cookie)
   const record = withResources(engine, { ...draft, ...adopted })
-  // At once, so that nobody else takes the same namespace meanwhile.
+  // At once, so that no other takes the same namespace meanwhile.
   engine.state.putSandbox(record)
   return record
 }
 
-function withResources(engine: Engine, record: SandboxRecord): SandboxRecord {
+function withResources(engine: Parts, record: SandboxRecord): SandboxRecord {
   return { ...record, resources: sandboxResources(engine.sandboxDir, record, engine.lastView) }
 }
 
-function refuseAdopted(engine: Engine, draft: SandboxRecord, cookie: string | undefined): void {
+function refuseAdopted(engine: Parts, draft: SandboxRecord, cookie: string | undefined): void {
   const other = engine.state.sandboxes
     .all()
     .find((each) => each.id !== draft.id && cookie && each.namespace?.cookie === cookie)
@@ -169,93 +217,51 @@ function refuseAdopted(engine: Engine, draft: SandboxRecord, cookie: string | un
   )
 }
 
-async function establish(
-  engine: Engine,
-  sandbox: SandboxRecord,
-  options: Parsed,
-  discarded: Set<NetworkId>,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const drafts: EndpointRecord[] = []
-  const ready: SandboxRecord = { ...sandbox, state: 'ready' }
-  try {
-    const atOnce = isLater(engine, options) ? [] : (options.connect ?? [])
-    for (const { network: text, ...wanted } of atOnce) {
-      const network = readyNetwork(engine, engine.state.networks.find(text).record.id)
-      refuseCompany(engine, sandbox, network.record, drafts)
-      drafts.push(await draftEndpoint(engine, network, wanted, wanted.name ?? sandbox.name))
-    }
-    await withHostPorts(engine, drafts.map(publicationOf), async (ports) => {
-      const joining: PlannedEndpoint[] = []
-      for (const [at, draft] of drafts.entries()) {
-        joining.push(planJoin(engine, sandbox, withPorts(draft, ports[at]), joining))
-      }
-      const members = planMembers(engine, sandbox, joining, [])
-      await engine.changes.perform({
-        what: `creating sandbox "${sandbox.name}"`,
-        claims: [claim(sandbox, [], sandbox.resources), ...members.claims],
-        intent: [put('sandbox', sandbox), ...members.intent],
-        done: [put('sandbox', ready), ...members.done],
-        undone: [drop('sandbox', sandbox.id), ...members.undone],
-        ...(signal ? { signal } : {}),
-      })
-      engine.state.putSandbox(ready)
-      const { id, name } = sandbox
-      engine.events.emit({ type: 'sandbox', action: 'create', id, name, attributes: {} })
-      await settleMembers(engine, sandbox, members.records, joining, [])
-    })
-  } catch (error) {
-    for (const draft of drafts) {
-      discarded.add(draft.network)
-      await discardDraft(engine, draft)
-    }
-    throw error
-  }
+/** A sandbox, and all that is attached to it. */
+interface Going {
+  readonly sandbox: SandboxRecord
+  readonly leaving: readonly EndpointRecord[]
 }
 
 /** Deletes a sandbox with all that is attached to it. What was adopted stays, without our links. */
-export function deleteSandbox(engine: Engine, id: SandboxId, signal?: AbortSignal): Promise<void> {
-  return engine.track(deleteNow(engine, id, signal))
-}
-
-async function deleteNow(
+export async function deleteSandbox(
   engine: Engine,
   id: SandboxId,
-  signal: AbortSignal | undefined,
+  signal?: AbortSignal,
 ): Promise<void> {
-  const left = await engine.queue.run([id], () => remove(engine, id, signal), signal)
-  for (const { network } of left) await collectNetwork(engine, network)
+  await engine.changes.change<Going, void>(
+    { what: `deleting ${engine.nameOf(id)}`, keys: [id], signal },
+    {
+      gather: ({ state }, taken) => {
+        const sandbox = state.sandboxes.need(id)
+        state.putSandbox({ ...sandbox, state: 'deleting' })
+        taken.orElse(() => state.putSandbox(sandbox))
+        return { sandbox, leaving: state.endpointsIn(id) }
+      },
+      plan: planDeletion,
+    },
+  )
 }
 
-async function remove(
-  engine: Engine,
-  id: SandboxId,
-  signal: AbortSignal | undefined,
-): Promise<readonly EndpointRecord[]> {
-  const sandbox = engine.state.sandboxes.need(id)
-  const leaving = engine.state.endpointsIn(id)
-  engine.state.putSandbox({ ...sandbox, state: 'deleting' })
-  const members = planMembers(engine, sandbox, [], leaving)
-  try {
-    await engine.changes.perform({
-      what: `deleting sandbox "${sandbox.name}"`,
+function planDeletion({ sandbox, leaving }: Going, parts: Parts): Plan<void> {
+  const { records, ...members } = planMembers(parts, sandbox, [], leaving)
+  const { id, name } = sandbox
+  return {
+    step: {
+      ...members,
       claims: [claim(sandbox, sandbox.resources, []), ...members.claims],
       intent: [put('sandbox', { ...sandbox, state: 'deleting' }), ...members.intent],
       done: [drop('sandbox', id), ...members.done],
       undone: [put('sandbox', sandbox), ...members.undone],
-      ...(members.after ? { after: members.after } : {}),
-      ...(signal ? { signal } : {}),
-    })
-  } catch (error) {
-    engine.state.putSandbox(sandbox)
-    throw error
+    },
+    settle: async (touched) => {
+      await settleMembers(parts, touched, sandbox, records, [], leaving)
+      parts.state.sandboxes.drop(id)
+      parts.names.forgetSandbox(id)
+      touched.sandboxes.add(id)
+      parts.events.emit({ type: 'sandbox', action: 'delete', id, name, attributes: {} })
+    },
   }
-  await settleMembers(engine, sandbox, members.records, [], leaving)
-  engine.state.sandboxes.drop(id)
-  engine.names.forgetSandbox(id)
-  const { name } = sandbox
-  engine.events.emit({ type: 'sandbox', action: 'delete', id, name, attributes: {} })
-  return leaving
 }
 
 function claim(sandbox: SandboxRecord, from: readonly Resource[], to: readonly Resource[]) {

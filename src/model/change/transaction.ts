@@ -1,4 +1,10 @@
-import { CnmError, cancelled, throwIfAborted } from '../../base/errors.ts'
+import {
+  CnmError,
+  cancelled,
+  isCnmError,
+  isKernelError,
+  throwIfAborted,
+} from '../../base/errors.ts'
 import type { Change, Kernel } from '../../kernel/kernel.ts'
 import type { Resource } from '../../kernel/resource.ts'
 import type { Write } from '../../store/store.ts'
@@ -41,8 +47,8 @@ interface Begun {
   readonly host: HostClaim | undefined
 }
 
-/** What changes are made with. */
-export interface ChangeParts {
+/** What transactions are made with. */
+export interface TransactionParts {
   readonly kernel: Kernel
   readonly store: RecordBook
   readonly ledger: Ledger
@@ -52,14 +58,14 @@ export interface ChangeParts {
   readonly nameOf: (owner: string) => string
 }
 
-/** The way every change goes: it is claimed, recorded, made true and recorded again, or taken back. */
-export class Changes {
+/** The way every step goes: it is claimed, recorded, made true and recorded again, or taken back. */
+export class Transactions {
   readonly leftovers: Leftovers
   /** Why nothing can be changed any more. */
   failure: CnmError | undefined
-  readonly #parts: ChangeParts
+  readonly #parts: TransactionParts
 
-  constructor(parts: ChangeParts) {
+  constructor(parts: TransactionParts) {
     this.#parts = parts
     this.leftovers = new Leftovers(parts.ledger)
   }
@@ -73,13 +79,13 @@ export class Changes {
    * The same for a step that concerns what all networks share. It is planned when it is its turn, so that it
    * sees what those before it have done; what it waits for afterwards keeps no others.
    */
-  async performShared(plan: () => SharedStep): Promise<void> {
+  async performShared(plan: () => SharedStep | undefined): Promise<void> {
     let step: SharedStep | undefined
-    const begun = await this.#parts.host.inTurn(() => {
+    const begun = await this.#parts.host.inTurn(async () => {
       step = plan()
-      return this.#begin(step, step.sharing)
+      return step && this.#begin(step, step.sharing)
     })
-    await this.#finish(step!, begun)
+    if (step && begun) await this.#finish(step, begun)
   }
 
   /** Claims, records the intent, and changes the machine. */
@@ -138,10 +144,24 @@ export class Changes {
   }
 
   /**
+   * Performs a step that tears something down. If what is to take its place can't be made, since others have
+   * changed what it needs, that stays missing, which `doctor` tells and mends; the rest is done.
+   */
+  async performTeardown(step: Step): Promise<void> {
+    try {
+      await this.perform(step)
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      this.#parts.onProblem(error)
+      await this.#performRemoval(step)
+    }
+  }
+
+  /**
    * Records the step, and does of it what takes away: what it adds stays missing until it is mended. What
    * can't be taken away is told; it is nobody's from now on.
    */
-  async performRemoval(step: Pick<Step, 'what' | 'claims' | 'done' | 'after'>): Promise<void> {
+  async #performRemoval(step: Pick<Step, 'what' | 'claims' | 'done' | 'after'>): Promise<void> {
     if (this.failure !== undefined) throw this.failure
     const { remove } = this.#parts.ledger.claim(step.claims)
     try {
@@ -217,6 +237,14 @@ export class Changes {
     const shared = back === undefined ? [] : [{ owner: back.owner, from: back.to, to: back.from }]
     return this.#parts.ledger.unclaim([...shared, ...step.claims])
   }
+}
+
+/** What the kernel says where others have changed or removed the link by which a route is to lead. */
+const damages: readonly string[] = ['ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN', 'ENODEV']
+
+function isDamage(error: unknown): boolean {
+  if (!isCnmError(error, 'KERNEL') || !isKernelError(error.cause)) return false
+  return damages.includes(error.cause.errno)
 }
 
 function doneBy({ done }: Pick<Step, 'done'>): readonly Write[] {
