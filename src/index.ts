@@ -47,7 +47,7 @@ export { Network } from './model/network/network.ts'
 export type { PluginInfo } from './model/plugins/plugin-infos.ts'
 export type { ExposedPort } from './model/ports/port-spec.ts'
 export type { NameSettings, NetworkRecord, PoolRecord } from './model/records.ts'
-export type { Finding } from './model/recovery/doctor.ts'
+export type { Finding } from './model/recovery/finding.ts'
 export type {
   HeldPool,
   LinkToMove,

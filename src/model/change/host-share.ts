@@ -4,7 +4,7 @@ import type { ZoneResource } from '../../kernel/kept-resource.ts'
 import type { HostView } from '../../kernel/kernel.ts'
 import { type Resource, resourceKey } from '../../kernel/resource.ts'
 import type { Write } from '../../store/store.ts'
-import { networkSpec } from '../endpoint/plan.ts'
+import { networkSpec } from '../endpoint/specs.ts'
 import type { NetworkRecord } from '../records.ts'
 import { type Claim, isSame } from './ledger.ts'
 

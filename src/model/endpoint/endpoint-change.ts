@@ -6,7 +6,8 @@ import { put } from '../parts.ts'
 import { hooksOf, specOf } from '../plugins/driver-hooks.ts'
 import type { EndpointRecord, SandboxRecord } from '../records.ts'
 import { memberKeys, planOf } from './members.ts'
-import { gatewayFamilies, networkSpec, planSandbox } from './plan.ts'
+import { gatewayFamilies, planSandbox } from './plan.ts'
+import { networkSpec } from './specs.ts'
 
 /** An endpoint that is to be changed, and where it is. */
 export interface Subject {

@@ -6,7 +6,7 @@ import type { HostsEntryResource, Resource } from '../../kernel/resource.ts'
 import type { EndpointRecord, SandboxRecord } from '../records.ts'
 import { filesOf, fullNames, hostnameOf } from '../sandbox/sandbox-names.ts'
 import type { GatewayChoice } from './gateway.ts'
-import type { PlannedEndpoint } from './plan.ts'
+import type { PlannedEndpoint } from './planned-endpoint.ts'
 
 /** What sandboxes call the host. */
 const hostName = 'host.internal'

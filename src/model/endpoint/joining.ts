@@ -5,7 +5,7 @@ import { introduceJoin, mistaken } from '../plugins/driver-hooks.ts'
 import { HostPortChoice, publicationOf, withPorts } from '../ports/host-ports.ts'
 import type { EndpointRecord, SandboxRecord } from '../records.ts'
 import { planJoin, planMembers, settleMembers } from './members.ts'
-import type { PlannedEndpoint } from './plan.ts'
+import type { PlannedEndpoint } from './planned-endpoint.ts'
 
 /** Endpoints that are about to join a sandbox. */
 export interface Joining {

@@ -12,7 +12,8 @@ import { releasePorts } from '../ports/host-ports.ts'
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from '../records.ts'
 import { linkAddresses, linksOf } from './links.ts'
 import { rememberMac } from './mac-memory.ts'
-import { freeLinkName, type PlannedEndpoint, planEndpoint, planSandbox } from './plan.ts'
+import { freeLinkName, planSandbox } from './plan.ts'
+import { type PlannedEndpoint, planEndpoint } from './planned-endpoint.ts'
 
 /** What a change of a sandbox's endpoints comes to. */
 export interface MembersChange extends Pick<Step, 'claims' | 'intent' | 'undone' | 'after'> {

@@ -1,96 +1,14 @@
-import { cidrAddress, type IpAddress, type MacAddress, type Prefix } from '../../address/address.ts'
+import { cidrAddress, type MacAddress, type Prefix } from '../../address/address.ts'
 import { shortId } from '../../base/id.ts'
-import type {
-  Attachment,
-  EndpointSpec,
-  NetworkDriver,
-  NetworkSpec,
-  PortBinding,
-  Subnet,
-} from '../../driver/driver.ts'
+import type { Attachment, PortBinding } from '../../driver/driver.ts'
 import { linkResource } from '../../driver/link-resource.ts'
-import type { HostView } from '../../kernel/kernel.ts'
 import type { NamespaceRef, Resource, RouteResource } from '../../kernel/resource.ts'
-import type { EndpointRecord, NetworkRecord, PoolRecord, SandboxRecord } from '../records.ts'
+import type { EndpointRecord, SandboxRecord } from '../records.ts'
 import { endpointNames } from './endpoint-names.ts'
 import { sysctlPath } from './endpoint-sysctls.ts'
 import { chooseGateways, type GatewayChoice } from './gateway.ts'
+import type { PlannedEndpoint } from './planned-endpoint.ts'
 import { inGroup } from './port-group.ts'
-import { addressesOf } from './senders.ts'
-
-/** An endpoint of a sandbox together with what its driver says of it. */
-export interface PlannedEndpoint {
-  readonly record: EndpointRecord
-  readonly network: NetworkRecord
-  readonly attachment: Attachment
-  /** Those of the endpoints it links to, by what only its own sandbox calls them. */
-  readonly linkNames: Readonly<Record<string, readonly IpAddress[]>>
-  /** Its part of the host, with these ports published. */
-  readonly describe: (ports: readonly PortBinding[]) => readonly Resource[]
-}
-
-export function networkSpec(record: NetworkRecord): NetworkSpec {
-  const { id, name, internal, options } = record
-  return {
-    id,
-    name,
-    internal,
-    options,
-    ...(record.ipv4 ? { ipv4: subnetOf(record.ipv4) } : {}),
-    ...(record.ipv6 ? { ipv6: subnetOf(record.ipv6) } : {}),
-  }
-}
-
-function subnetOf(pool: PoolRecord): Subnet {
-  const { subnet, gateway, auxAddresses } = pool
-  return { subnet, ...(gateway ? { gateway } : {}), ...(auxAddresses ? { auxAddresses } : {}) }
-}
-
-/** What of other endpoints concerns one: those it links to that exist. */
-export interface PlannedLinks extends Pick<PlannedEndpoint, 'linkNames'> {
-  readonly links: EndpointSpec['links']
-}
-
-/** Asks the driver about a joined endpoint. */
-export function planEndpoint(
-  record: EndpointRecord,
-  network: NetworkRecord,
-  driver: NetworkDriver,
-  { links, linkNames }: PlannedLinks,
-  view: HostView,
-): PlannedEndpoint {
-  const spec = networkSpec(network)
-  const endpoint = endpointSpec(record, links)
-  return {
-    record,
-    network,
-    attachment: driver.attachment(spec, endpoint, view),
-    linkNames,
-    describe: (ports) =>
-      driver.describeEndpoint(spec, ports.length === 0 ? endpoint : { ...endpoint, ports }, view),
-  }
-}
-
-export function endpointSpec(record: EndpointRecord, links: EndpointSpec['links']): EndpointSpec {
-  const { id, name, ipv4, ipv6, mac, linkLocal = [], rate, moved, exposed, told } = record
-  const addresses = record.addresses ?? addressesOf(record.sysctls)
-  return {
-    id,
-    name,
-    ...(ipv4 ? { ipv4 } : {}),
-    ...(ipv6 ? { ipv6 } : {}),
-    ...(mac ? { mac } : {}),
-    linkLocal,
-    ...(addresses ? { addresses } : {}),
-    ...(record.macs ? { macs: record.macs } : {}),
-    ports: [],
-    links,
-    ...(rate ? { rate } : {}),
-    ...(moved ? { moved } : {}),
-    ...(exposed ? { exposed } : {}),
-    ...(told ? { told } : {}),
-  }
-}
 
 /**
  * The resources of every endpoint of one sandbox. They depend on one another: the default routes are

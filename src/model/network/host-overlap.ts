@@ -14,7 +14,7 @@ import {
 import { CnmError } from '../../base/errors.ts'
 import type { SharedWithHost } from '../../driver/driver.ts'
 import type { HostView } from '../../kernel/kernel.ts'
-import { networkSpec } from '../endpoint/plan.ts'
+import { networkSpec } from '../endpoint/specs.ts'
 import type { Parts } from '../parts.ts'
 import type { NetworkRecord } from '../records.ts'
 

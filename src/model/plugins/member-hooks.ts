@@ -1,6 +1,6 @@
 import type { Write } from '../../store/store.ts'
 import type { Step } from '../change/transaction.ts'
-import { networkSpec } from '../endpoint/plan.ts'
+import { networkSpec } from '../endpoint/specs.ts'
 import type { Parts } from '../parts.ts'
 import type { EndpointRecord } from '../records.ts'
 import { callAll, type GatewayMove, gatewayMove, hooksOf, specOf } from './driver-hooks.ts'

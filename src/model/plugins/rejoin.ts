@@ -8,7 +8,8 @@ import {
   type Subject,
   subjectOf,
 } from '../endpoint/endpoint-change.ts'
-import { gatewayFamilies, networkSpec } from '../endpoint/plan.ts'
+import { gatewayFamilies } from '../endpoint/plan.ts'
+import { networkSpec } from '../endpoint/specs.ts'
 import type { Engine } from '../engine.ts'
 import type { Parts } from '../parts.ts'
 import type { EndpointRecord } from '../records.ts'

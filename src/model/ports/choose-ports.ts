@@ -3,7 +3,7 @@ import { type PortRange, type Protocol, portCount, portsText } from '../../addre
 import { CnmError } from '../../base/errors.ts'
 import type { HostAddress, PortBinding, PublishedPort } from '../../driver/driver.ts'
 import { linksOf } from '../endpoint/links.ts'
-import { endpointSpec, networkSpec } from '../endpoint/plan.ts'
+import { endpointSpec, networkSpec } from '../endpoint/specs.ts'
 import type { Parts } from '../parts.ts'
 import type { EndpointRecord } from '../records.ts'
 import { isExact, portText } from './port-spec.ts'

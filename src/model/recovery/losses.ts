@@ -1,4 +1,4 @@
-import type { Finding } from './doctor.ts'
+import type { Finding } from './finding.ts'
 
 /** What a start could not bring back, a sentence each. */
 export class Losses {
