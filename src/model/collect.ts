@@ -6,7 +6,7 @@ import type { Engine } from './engine.ts'
 import { deleteNetwork } from './network/networks.ts'
 import { pluginsOf } from './plugins/plugins-in-use.ts'
 import type { SandboxRecord } from './records.ts'
-import { deleteSandbox } from './sandbox/sandboxes.ts'
+import { deleteEmpty, deleteSandbox } from './sandbox/sandboxes.ts'
 
 /**
  * What no longer belongs to anything goes: endpoints that no sandbox has joined for a while, ephemeral networks
@@ -18,7 +18,7 @@ export async function collect(engine: Engine): Promise<void> {
   await collector.begin()
   engine.changes.onTouched(async ({ endpoints, sandboxes, networks, left }) => {
     for (const id of endpoints) collector.lookAtEndpoint(id)
-    for (const id of sandboxes) collector.lookAtSandbox(id)
+    for (const id of sandboxes) await collector.lookAtSandbox(id)
     for (const id of networks) collector.lookAtNetwork(id)
     for (const id of left) await collector.collectNetwork(id)
   })
@@ -46,7 +46,7 @@ class Collector {
       if (pluginsOf(this.#engine, record).length > 0) this.#inBackground(collected)
       else await collected
     }
-    for (const { id } of state.sandboxes.all()) this.lookAtSandbox(id)
+    for (const { id } of state.sandboxes.all()) await this.lookAtSandbox(id)
     for (const { id } of state.endpoints.all()) this.lookAtEndpoint(id)
   }
 
@@ -82,10 +82,19 @@ class Collector {
     }
   }
 
-  /** A sandbox goes when what it lives on goes: a namespace that is not its own, or its program. */
-  lookAtSandbox(id: SandboxId): void {
-    const { state, kernel, closing } = this.#engine
-    const place = livesOn(state.sandboxes.get(id))
+  /**
+   * A sandbox goes when what it lives on goes: a namespace that is not its own, or its program. A container of
+   * another engine is known as long as it is on a network.
+   */
+  async lookAtSandbox(id: SandboxId): Promise<void> {
+    const { state } = this.#engine
+    const record = state.sandboxes.get(id)
+    if (record?.origin !== 'elsewhere') this.#watch(id, livesOn(record))
+    else if (state.endpointsIn(id).length === 0) await deleteEmpty(this.#engine, id)
+  }
+
+  #watch(id: SandboxId, place: NamespaceRef | undefined): void {
+    const { kernel, closing } = this.#engine
     if (place === undefined) {
       this.#watched.delete(id)
       return

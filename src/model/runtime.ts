@@ -7,7 +7,7 @@ import { type EndpointId, idFromPrefix, type NetworkId, type SandboxId } from '.
 import { KeyedQueue } from '../base/keyed-queue.ts'
 import type { Attachment } from '../driver/driver.ts'
 import { Endpoint } from './endpoint/endpoint.ts'
-import { createEndpoint, deleteEndpoint, join, leave } from './endpoint/endpoints.ts'
+import { createEndpoint, deleteEndpoint, leave } from './endpoint/endpoints.ts'
 import { planOf } from './endpoint/members.ts'
 import { nameToMove } from './endpoint/plan.ts'
 import type { Engine } from './engine.ts'
@@ -17,7 +17,7 @@ import { createNetwork, deleteNetwork } from './network/networks.ts'
 import { mergePublished, parsePublished, publishedText } from './ports/port-spec.ts'
 import { publish, unpublish } from './ports/publish.ts'
 import type { EndpointRecord } from './records.ts'
-import { createElsewhere, deleteSandbox } from './sandbox/sandboxes.ts'
+import { joinElsewhere } from './sandbox/sandboxes.ts'
 
 export type { HeldPool, WantedAddress, WantedPool } from './holdings.ts'
 
@@ -130,31 +130,15 @@ export class Runtime {
    * ENDPOINT_NOT_FOUND, ENDPOINT_IN_USE, ALREADY_CONNECTED.
    */
   async join(id: EndpointId, key: string): Promise<LinkToMove> {
-    const engine = this.#engine
     const sandbox = sandboxId(key)
-    await this.#alone(sandbox, async () => {
-      const { joined } = engine.state.endpoints.need(id)
-      if (joined?.sandbox === sandbox) return
-      await createElsewhere(engine, { id: sandbox, runtime: this.#name })
-      try {
-        await join(engine, id, sandbox)
-      } finally {
-        await this.#collect(sandbox)
-      }
-    })
+    await joinElsewhere(this.#engine, id, { id: sandbox, runtime: this.#name })
     return this.link(id)
   }
 
   /** The link goes; the endpoint stays, until it is deleted or the time is over. */
   async leave(id: EndpointId): Promise<void> {
-    const record = this.#engine.state.endpoints.get(id)
-    const sandbox = record?.joined?.sandbox
-    if (record === undefined) await this.#collectLeft()
-    if (sandbox === undefined) return
-    await this.#alone(sandbox, async () => {
-      await leave(this.#engine, id).catch(ignoreGone)
-      await this.#collect(sandbox)
-    })
+    if (this.#engine.state.endpoints.get(id)?.joined === undefined) return
+    await leave(this.#engine, id).catch(ignoreGone)
   }
 
   async deleteEndpoint(id: EndpointId): Promise<void> {
@@ -191,20 +175,6 @@ export class Runtime {
       return this.#inherited.has(id) && (ipv4 === address || ipv6 === address) && isOn(network)
     })
     for (const { id } of holder) await this.deleteEndpoint(id)
-  }
-
-  /** A container is known as long as it is on a network. */
-  async #collect(sandbox: SandboxId): Promise<void> {
-    if (this.#engine.state.endpointsIn(sandbox).length > 0) return
-    await deleteSandbox(this.#engine, sandbox).catch(ignoreGone)
-  }
-
-  /** Whoever has deleted an endpoint by hand has not asked which container was on it. */
-  async #collectLeft(): Promise<void> {
-    for (const { id, runtime } of this.#engine.state.sandboxes.all()) {
-      if (runtime !== this.#name || this.#engine.state.endpointsIn(id).length > 0) continue
-      await this.#alone(id, () => this.#collect(id))
-    }
   }
 
   #linkOf(record: EndpointRecord): LinkToMove {

@@ -2,15 +2,20 @@ import { CnmError, KernelError } from '../../src/base/errors.ts'
 import type { NetworkDriver } from '../../src/driver/driver.ts'
 import type { DriverHooks } from '../../src/driver/hooks.ts'
 import { hostElement } from '../../src/firewall/elements.ts'
-import type { Kernel } from '../../src/kernel/kernel.ts'
-import { recordKey, type Store } from '../../src/store/store.ts'
+import type { Change, Kernel } from '../../src/kernel/kernel.ts'
+import { durableKinds, recordKey, type Store } from '../../src/store/store.ts'
 import type { Chance } from './chance.ts'
 
 interface Held {
   readonly what: string
   readonly release: () => void
   readonly fail?: () => void
+  /** It is done, or as much of it as may be, and fails all the same. */
+  readonly failLate?: () => void
 }
+
+/** Kinds of resources that a machine may refuse for a while. */
+export const refusable = ['veth', 'bridge', 'element', 'address', 'reservation', 'table'] as const
 
 /**
  * Holds every call that leaves the model (to the kernel, the store and the hooks of drivers), so that a test decides
@@ -23,6 +28,8 @@ export class Interleaver {
   readonly #held: Held[] = []
   #isOpen = true
   #failures = 0
+  /** What the machine refuses until that is over. */
+  #refused: string | undefined
 
   constructor(chance: Chance) {
     this.#chance = chance
@@ -44,7 +51,13 @@ export class Interleaver {
 
   open(): void {
     this.#isOpen = true
+    this.#refused = undefined
     for (const { release } of this.#held.splice(0)) release()
+  }
+
+  /** From now on the machine refuses changes of that kind of resource; undefined: none. */
+  refuse(kind: (typeof refusable)[number] | undefined): void {
+    this.#refused = kind
   }
 
   /** Lets one go on, or fail. */
@@ -53,8 +66,10 @@ export class Interleaver {
     if (held === undefined) return
     if (held.fail && failsOnceIn > 0 && this.#chance.once(failsOnceIn)) {
       this.#failures += 1
-      this.story.push(`${held.what}!`)
-      held.fail()
+      const isLate = held.failLate !== undefined && this.#chance.once(2)
+      this.story.push(`${held.what}!${isLate ? '!' : ''}`)
+      if (isLate) held.failLate?.()
+      else held.fail()
     } else {
       this.story.push(held.what)
       held.release()
@@ -65,7 +80,11 @@ export class Interleaver {
     const failed = () => new KernelError('injected', 'EIO')
     return {
       ...inner,
-      apply: (change) => this.#pass('apply', failed, () => inner.apply(change)),
+      apply: (change) =>
+        this.#pass('apply', failed, async () => {
+          if (this.#isRefused(change)) throw failed()
+          await inner.apply(change)
+        }),
       adopt: (target) => this.#pass('adopt', failed, () => inner.adopt(target)),
       compare: (resources) => this.#pass('compare', failed, () => inner.compare(resources)),
       view: () => this.#pass('view', failed, () => inner.view()),
@@ -75,6 +94,12 @@ export class Interleaver {
     }
   }
 
+  #isRefused({ add, remove }: Change): boolean {
+    const isRefused = [...add, ...remove].some(({ kind }) => kind === this.#refused)
+    if (isRefused) this.#failures += 1
+    return isRefused
+  }
+
   store(inner: Store): Store {
     const failed = () => new CnmError('STORE_UNAVAILABLE', 'injected')
     /** By record: the last commit that was called. They take effect in the order of the calls. */
@@ -82,10 +107,22 @@ export class Interleaver {
     const commit: Store['commit'] = async (writes) => {
       const keys = writes.map(({ kind, id }) => recordKey(kind, id))
       const before = Promise.allSettled(keys.map((key) => last.get(key)))
-      const mine = this.#pass('commit', failed, async () => {
-        await before
-        await inner.commit(writes)
-      })
+      const durable = writes.filter(({ kind }) => durableKinds.has(kind))
+      const mine = this.#pass(
+        'commit',
+        failed,
+        async () => {
+          await before
+          await inner.commit(writes)
+        },
+        // What is durable is written first, one after the other.
+        durable.length === 0
+          ? undefined
+          : async () => {
+              await before
+              await inner.commit(durable)
+            },
+      )
       for (const key of keys) last.set(key, mine)
       return mine
     }
@@ -100,8 +137,9 @@ export class Interleaver {
   /** That driver, with hooks that know what there is of it. */
   asked(inner: NetworkDriver, known: Set<string>): NetworkDriver {
     const failed = () => new CnmError('PLUGIN_FAILED', 'injected')
+    // Its answer may get lost.
     const hook = (what: string, work: () => void, failure?: () => Error) =>
-      this.#pass(what, failure, async () => work())
+      this.#pass(what, failure, async () => work(), failure && (async () => work()))
     const come = (what: string, key: string) =>
       hook(
         what,
@@ -153,13 +191,22 @@ export class Interleaver {
     what: string,
     failure: (() => Error) | undefined,
     work: () => Promise<T>,
+    part?: () => Promise<unknown>,
   ): Promise<T> {
+    let isLate = false
     if (!this.#isOpen) {
       await new Promise<void>((resolve, reject) => {
         const fail = failure && (() => reject(failure()))
-        this.#held.push({ what, release: resolve, ...(fail ? { fail } : {}) })
+        const failLate = () => {
+          isLate = true
+          resolve()
+        }
+        const late = fail && part ? { failLate } : {}
+        this.#held.push({ what, release: resolve, ...(fail ? { fail } : {}), ...late })
       })
     }
-    return work()
+    if (!isLate || failure === undefined) return work()
+    await part?.()
+    throw failure()
   }
 }

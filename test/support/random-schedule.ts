@@ -3,9 +3,10 @@ import { bridge } from '../../src/driver/bridge/bridge.ts'
 import { type Controller, createController } from '../../src/model/controller.ts'
 import type { Sandbox } from '../../src/model/sandbox/sandbox.ts'
 import { Chance } from './chance.ts'
-import { Interleaver } from './interleaver.ts'
+import { Interleaver, refusable } from './interleaver.ts'
 import { MemoryRig } from './memory-rig.ts'
 import { asAnother } from './nested-queues.ts'
+import { ScheduleFront } from './schedule-front.ts'
 
 /** Makes timers go on by so much. */
 export type Clock = (ms: number) => void
@@ -45,6 +46,7 @@ export class RandomSchedule {
   readonly #rig = new MemoryRig()
   readonly #interleaver: Interleaver
   readonly #asked = new Set<string>()
+  readonly #front: ScheduleFront
   readonly #made = new Map<string, 'network' | 'sandbox'>()
   readonly #deleted = new Set<string>()
   readonly #running = new Set<string>()
@@ -57,6 +59,7 @@ export class RandomSchedule {
     this.#options = options
     this.#chance = new Chance(options.seed)
     this.#interleaver = new Interleaver(this.#chance)
+    this.#front = new ScheduleFront(this.#chance)
   }
 
   get story(): string[] {
@@ -92,6 +95,7 @@ export class RandomSchedule {
       store: this.#interleaver.store(parts.store),
       drivers: [...parts.drivers, this.#interleaver.asked(bridge(), this.#asked)],
     })
+    this.#front.meet(this.#cnm)
   }
 
   /** There is something of everything, so that little is asked for in vain. */
@@ -101,6 +105,7 @@ export class RandomSchedule {
     await this.#createSandbox(this.#cnm, 's', 'plain')
     await this.#createSandbox(this.#cnm, 't')
     await this.#createEndpoint(this.#cnm, 'dual')
+    await this.#front.furnish()
   }
 
   #begin(): void {
@@ -131,7 +136,7 @@ export class RandomSchedule {
     const network = this.#chance.pick(networkNames)
     const name = this.#chance.pick(sandboxNames)
     const force = this.#chance.once(2)
-    switch (this.#chance.below(18)) {
+    switch (this.#chance.below(23)) {
       case 0:
       case 1:
         return [`create ${network}`, (cnm) => this.#createNetwork(cnm, network)]
@@ -190,6 +195,13 @@ export class RandomSchedule {
         return ['the namespace goes', async () => this.#namespaceGoes()]
       case 16:
         return force ? ['restart', () => this.#restart()] : this.#verb()
+      case 17:
+      case 18:
+      case 19:
+      case 20:
+        return this.#front.verb()
+      case 21:
+        return this.#refusal()
       case 12:
         return [`delete x of ${network}`, (cnm) => this.#x(cnm, network).delete()]
       default:
@@ -197,6 +209,13 @@ export class RandomSchedule {
           ? [`doctor`, (cnm) => cnm.doctor({ fix: force })]
           : ['a link comes', async () => this.#linkComes()]
     }
+  }
+
+  /** The machine refuses something for a while. */
+  #refusal(): readonly [string, () => Promise<unknown>] {
+    if (this.#options.failsOnceIn === 0) return this.#front.verb()
+    const kind = this.#chance.once(2) ? undefined : this.#chance.pick(refusable)
+    return [`refusing ${kind ?? 'nothing'}`, async () => this.#interleaver.refuse(kind)]
   }
 
   /** What could not be deleted may go with the next start. */

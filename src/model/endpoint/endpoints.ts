@@ -125,7 +125,7 @@ export async function join(
   )
 }
 
-function refuseJoined({ state }: Parts, { name, joined }: EndpointRecord): void {
+export function refuseJoined({ state }: Parts, { name, joined }: EndpointRecord): void {
   if (joined === undefined) return
   const other = state.sandboxes.need(joined.sandbox)
   throw new CnmError(

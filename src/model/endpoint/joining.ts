@@ -69,7 +69,7 @@ export function planAll({ sandbox, known }: Joining, parts: Parts) {
   return { joining, members: planMembers(parts, sandbox, joining, []) }
 }
 
-function planJoining(gathered: Joining, parts: Parts): Plan<EndpointRecord> {
+export function planJoining(gathered: Joining, parts: Parts): Plan<EndpointRecord> {
   const { sandbox, known } = gathered
   const { joining, members } = planAll(gathered, parts)
   const { records, ...step } = members

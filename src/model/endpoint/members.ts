@@ -223,6 +223,7 @@ export async function settleMembers(
   for (const record of leaving) {
     touched.endpoints.add(record.id)
     touched.left.add(record.network)
+    touched.sandboxes.add(sandbox.id)
     releasePorts(engine, record)
     emitMember(engine, record, sandbox, 'leave')
     engine.names.forgetEndpoint(record.id)

@@ -1,12 +1,19 @@
 import { parseSandboxOptions, type SandboxOptions } from '../../api/options.ts'
 import { CnmError } from '../../base/errors.ts'
-import { newId, type SandboxId, shortId } from '../../base/id.ts'
+import { type EndpointId, newId, type SandboxId, shortId } from '../../base/id.ts'
 import type { Resource } from '../../kernel/resource.ts'
 import type { Plan } from '../change/change.ts'
 import type { Taken } from '../change/taken.ts'
 import { draftEndpoint, readyNetwork } from '../endpoint/draft-endpoint.ts'
-import { connect } from '../endpoint/endpoints.ts'
-import { againWith, choosePorts, type Joining, joiningOf, planAll } from '../endpoint/joining.ts'
+import { connect, refuseJoined } from '../endpoint/endpoints.ts'
+import {
+  againWith,
+  choosePorts,
+  type Joining,
+  joiningOf,
+  planAll,
+  planJoining,
+} from '../endpoint/joining.ts'
 import { planMembers, refuseCompany, settleMembers } from '../endpoint/members.ts'
 import { drop, type Engine, put } from '../engine.ts'
 import { explain } from '../explain.ts'
@@ -57,10 +64,7 @@ async function gatherSandbox(
   options: Parsed,
   taken: Taken,
 ): Promise<Joining> {
-  refuseExisting(parts, draft.name)
-  // It can be found by its name from the first moment on.
-  parts.state.putSandbox(draft)
-  taken.orElse(() => parts.state.sandboxes.drop(draft.id))
+  take(parts, draft, taken)
   const place = await placed(parts, draft, options)
   const { program } = options
   const sandbox = program === undefined ? place : await withProgram(parts, place, program)
@@ -97,15 +101,44 @@ function planCreation(gathered: Joining, parts: Parts): Plan<SandboxRecord> {
   }
 }
 
-/** A container of another engine, if it isn't known yet. Only what it has on the host is ours. */
-export async function createElsewhere(
+/**
+ * Joins an endpoint to a container of another engine, which is a sandbox for as long as it is on a network. Only
+ * what it has on the host is ours.
+ */
+export async function joinElsewhere(
   engine: Engine,
+  endpoint: EndpointId,
   { id, runtime }: MadeFor<SandboxId>,
 ): Promise<void> {
+  const name = `${runtime}-${shortId(id)}`
+  const what = `joining ${engine.nameOf(endpoint)} to sandbox "${name}"`
+  await engine.changes.change<Joining | undefined, unknown>(
+    { what, keys: [id, endpoint] },
+    {
+      gather: (parts, taken) => {
+        const record = parts.state.endpoints.need(endpoint)
+        if (record.joined?.sandbox === id) return undefined
+        refuseJoined(parts, record)
+        const sandbox = parts.state.sandboxes.get(id) ?? draftElsewhere(parts, id, runtime, taken)
+        refuseCompany(parts, sandbox, parts.state.networks.need(record.network).record)
+        return joiningOf(parts, sandbox, [record])
+      },
+      choose: (joining, parts, taken) => joining && choosePorts(joining, parts, taken, undefined),
+      again: (error, joining) => joining !== undefined && againWith(error, joining),
+      plan: (joining, parts) => {
+        if (joining === undefined) return { settle: () => {} }
+        if (joining.sandbox.state === 'creating') return planCreation(joining, parts)
+        return planJoining(joining, parts)
+      },
+    },
+  )
+}
+
+function draftElsewhere(parts: Parts, id: SandboxId, runtime: string, taken: Taken): SandboxRecord {
   const record: SandboxRecord = {
     id,
     name: `${runtime}-${shortId(id)}`,
-    state: 'ready',
+    state: 'creating',
     created: new Date().toISOString(),
     labels: {},
     origin: 'elsewhere',
@@ -116,30 +149,15 @@ export async function createElsewhere(
     resolver: false,
     resources: [],
   }
-  const { name } = record
-  await engine.changes.change<boolean, void>(
-    { what: `creating sandbox "${name}"`, keys: [id] },
-    {
-      gather: (parts, taken) => {
-        if (parts.state.sandboxes.get(id) !== undefined) return true
-        refuseExisting(parts, name)
-        parts.state.putSandbox({ ...record, state: 'creating' })
-        taken.orElse(() => parts.state.sandboxes.drop(id))
-        return false
-      },
-      plan: (isThere, parts) => {
-        if (isThere) return { settle: () => {} }
-        return {
-          step: { claims: [], intent: [], done: [put('sandbox', record)], undone: [] },
-          settle: ({ sandboxes }) => {
-            parts.state.putSandbox(record)
-            sandboxes.add(id)
-            parts.events.emit({ type: 'sandbox', action: 'create', id, name, attributes: {} })
-          },
-        }
-      },
-    },
-  )
+  take(parts, record, taken)
+  return record
+}
+
+/** It can be found by its name from the first moment on. */
+function take(parts: Parts, draft: SandboxRecord, taken: Taken): void {
+  refuseExisting(parts, draft.name)
+  parts.state.putSandbox(draft)
+  taken.orElse(() => parts.state.sandboxes.drop(draft.id))
 }
 
 /**
@@ -217,6 +235,20 @@ function refuseAdopted(engine: Parts, draft: SandboxRecord, cookie: string | und
   )
 }
 
+/** Deletes it if nothing is attached to it any more. */
+export async function deleteEmpty(engine: Engine, id: SandboxId): Promise<void> {
+  await engine.changes.change<Going | undefined, void>(
+    { what: `deleting ${engine.nameOf(id)}`, keys: [id] },
+    {
+      gather: ({ state }, taken) => {
+        const isEmpty = state.endpointsIn(id).length === 0
+        return isEmpty && state.sandboxes.get(id) ? going(state, id, taken) : undefined
+      },
+      plan: (going, parts) => (going ? planDeletion(going, parts) : { settle: () => {} }),
+    },
+  )
+}
+
 /** A sandbox, and all that is attached to it. */
 interface Going {
   readonly sandbox: SandboxRecord
@@ -232,15 +264,17 @@ export async function deleteSandbox(
   await engine.changes.change<Going, void>(
     { what: `deleting ${engine.nameOf(id)}`, keys: [id], signal },
     {
-      gather: ({ state }, taken) => {
-        const sandbox = state.sandboxes.need(id)
-        state.putSandbox({ ...sandbox, state: 'deleting' })
-        taken.orElse(() => state.putSandbox(sandbox))
-        return { sandbox, leaving: state.endpointsIn(id) }
-      },
+      gather: ({ state }, taken) => going(state, id, taken),
       plan: planDeletion,
     },
   )
+}
+
+function going(state: Parts['state'], id: SandboxId, taken: Taken): Going {
+  const sandbox = state.sandboxes.need(id)
+  state.putSandbox({ ...sandbox, state: 'deleting' })
+  taken.orElse(() => state.putSandbox(sandbox))
+  return { sandbox, leaving: state.endpointsIn(id) }
 }
 
 function planDeletion({ sandbox, leaving }: Going, parts: Parts): Plan<void> {
