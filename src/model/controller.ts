@@ -17,6 +17,7 @@ import { Network, refuseOther } from './network/network.ts'
 import { createNetwork } from './network/networks.ts'
 import { followPlugins } from './plugins/follow-plugins.ts'
 import { inspectPlugin, listPlugins, type PluginInfo } from './plugins/plugin-infos.ts'
+import { tellPlugins } from './plugins/tell-plugins.ts'
 import { doctor } from './recovery/doctor.ts'
 import type { Finding } from './recovery/finding.ts'
 import { followHost } from './recovery/follow-host.ts'
@@ -71,6 +72,7 @@ export async function createController(options: ControllerOptions): Promise<Cont
   try {
     const losses = await start(engine)
     followLinks(engine)
+    tellPlugins(engine)
     await collect(engine)
     followPlugins(engine)
     for (const detail of losses.all()) onProblem(detail)

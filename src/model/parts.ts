@@ -56,7 +56,7 @@ export class Parts {
   readonly ledger = new Ledger()
   readonly host: HostShare
   readonly names = new NamesState()
-  readonly plugged = new PluginState()
+  readonly pluginState = new PluginState()
   readonly numbers = new NetworkNumbers()
   /** Who holds which ports of the host. */
   readonly ports = new PortTable()

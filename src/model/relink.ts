@@ -1,6 +1,7 @@
 import type { EndpointId } from '../base/id.ts'
 import { planMembers } from './endpoint/members.ts'
 import type { Engine } from './engine.ts'
+import { enqueue } from './plugins/pending-calls.ts'
 
 /** What endpoints have for the sake of one they link to comes and goes with it. */
 export function followLinks(engine: Engine): void {
@@ -29,12 +30,13 @@ function relink(engine: Engine, id: EndpointId): void {
       plan: (sandbox, parts) => {
         const settle = () => {}
         if (sandbox === undefined) return { settle }
-        const { records, ...step } = planMembers(parts, sandbox, [], [])
+        const { records, pending, ...step } = planMembers(parts, sandbox, [], [])
         if (records.length === 0) return { settle }
         return {
           step,
           settle: () => {
             for (const each of records) parts.state.putEndpoint(each)
+            enqueue(parts, pending)
           },
         }
       },

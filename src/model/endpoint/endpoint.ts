@@ -59,7 +59,7 @@ export class Endpoint {
     const { resources: _, adding: __, told, ports = [], exposed = [], ...info } = record
     const hasNames = record.resources.some(({ kind }) => kind === 'names')
     const dns = this.#engine.names.isDegraded(this.id) ? 'degraded' : 'ready'
-    const plugin = this.#engine.plugged.isDegraded(this.id) ? 'degraded' : 'ready'
+    const plugin = this.#engine.pluginState.isDegraded(this.id) ? 'degraded' : 'ready'
     return {
       ...info,
       ...(hasNames ? { dns } : {}),

@@ -10,7 +10,9 @@ import type { Plan } from '../change/change.ts'
 import type { Taken } from '../change/taken.ts'
 import { drop, type Engine, put } from '../engine.ts'
 import type { Parts } from '../parts.ts'
-import { callAll, hooksOf, introduce } from '../plugins/driver-hooks.ts'
+import { hooksOf } from '../plugins/driver-hooks.ts'
+import { introduce } from '../plugins/introduce.ts'
+import { callNow, enqueue, flush, pendingCalls } from '../plugins/pending-calls.ts'
 import type { EndpointRecord, SandboxRecord } from '../records.ts'
 import { draftEndpoint, type MadeEndpoint, readyNetwork, readySandbox } from './draft-endpoint.ts'
 import { type Joining, joiningOf, joinWork } from './joining.ts'
@@ -69,9 +71,10 @@ async function introduced(
   if (hooks === undefined) return apart
   taken.orElse(async () => {
     const network = parts.state.networks.need(apart.network).record
-    const writes = await callAll(parts, network, apart.id, ['deleteEndpoint'], 'quiet')
+    const writes = await callNow(parts, network, apart.id, ['deleteEndpoint'], 'quiet')
     await parts.store.settle([drop('endpoint', apart.id), ...writes])
   })
+  await flush(parts, apart.network, 'quiet')
   await parts.store.commit([put('endpoint', apart)])
   return introduce(parts, hooks, apart, signal)
 }
@@ -162,11 +165,11 @@ export async function leave(engine: Engine, id: EndpointId, signal?: AbortSignal
 }
 
 function planLeave({ sandbox, record }: Leaving, parts: Parts): Plan<void> {
-  const { records, ...step } = planMembers(parts, sandbox, [], [record])
+  const { records, pending, ...step } = planMembers(parts, sandbox, [], [record])
   return {
     step,
     isTeardown: true,
-    settle: (touched) => settleMembers(parts, touched, sandbox, records, [], [record]),
+    settle: (touched) => settleMembers(parts, touched, sandbox, { records, pending }, [], [record]),
   }
 }
 
@@ -228,14 +231,13 @@ function planDeletion(record: EndpointRecord | undefined, parts: Parts): Plan<vo
   if (record === undefined) return { settle: () => {} }
   const { id, told } = record
   const network = parts.state.networks.need(record.network).record
+  const pending = told ? [pendingCalls(parts, network, id, ['deleteEndpoint'])] : []
+  const done = [drop('endpoint', id), ...pending.map((each) => put('engine', each))]
   return {
-    step: {
-      claims: [],
-      intent: [],
-      done: [drop('endpoint', id)],
-      undone: [],
-      ...(told ? { after: () => callAll(parts, network, id, ['deleteEndpoint']) } : {}),
+    step: { claims: [], intent: [], done, undone: [] },
+    settle: (touched) => {
+      enqueue(parts, pending)
+      return forget(parts, touched, record)
     },
-    settle: (touched) => forget(parts, touched, record),
   }
 }

@@ -1,7 +1,7 @@
 import type { Plan, Work } from '../change/change.ts'
 import type { Taken } from '../change/taken.ts'
 import type { Parts } from '../parts.ts'
-import { introduceJoin, mistaken } from '../plugins/driver-hooks.ts'
+import { introduceJoin, mistaken } from '../plugins/introduce.ts'
 import { HostPortChoice, publicationOf, withPorts } from '../ports/host-ports.ts'
 import type { EndpointRecord, SandboxRecord } from '../records.ts'
 import { planJoin, planMembers, settleMembers } from './members.ts'
@@ -72,11 +72,11 @@ export function planAll({ sandbox, known }: Joining, parts: Parts) {
 export function planJoining(gathered: Joining, parts: Parts): Plan<EndpointRecord> {
   const { sandbox, known } = gathered
   const { joining, members } = planAll(gathered, parts)
-  const { records, ...step } = members
+  const { records, pending, ...step } = members
   return {
     step,
     settle: async (touched) => {
-      await settleMembers(parts, touched, sandbox, records, joining, [])
+      await settleMembers(parts, touched, sandbox, { records, pending }, joining, [])
       return parts.state.endpoints.need(known[0]!.id)
     },
   }

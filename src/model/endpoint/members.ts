@@ -7,7 +7,8 @@ import type { Step } from '../change/transaction.ts'
 import type { CnmEvent } from '../event-bus.ts'
 import { releaseAddresses } from '../network/addresses.ts'
 import { drop, type Parts, put } from '../parts.ts'
-import { memberHooks } from '../plugins/member-hooks.ts'
+import { type MemberHooks, memberHooks } from '../plugins/member-hooks.ts'
+import { enqueue } from '../plugins/pending-calls.ts'
 import { releasePorts } from '../ports/host-ports.ts'
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from '../records.ts'
 import { linkAddresses, linksOf } from './links.ts'
@@ -18,6 +19,8 @@ import { type PlannedEndpoint, planEndpoint } from './planned-endpoint.ts'
 /** What a change of a sandbox's endpoints comes to. */
 export interface MembersChange extends Pick<Step, 'claims' | 'intent' | 'undone' | 'after'> {
   readonly done: readonly Write[]
+  /** What drivers with hooks are to be told then. */
+  readonly pending: MemberHooks['pending']
   /** The endpoints as they are afterwards: joined, changed, and left but kept. */
   readonly records: readonly EndpointRecord[]
 }
@@ -70,6 +73,7 @@ export function planMembers(
     }
   }
   const hooks = memberHooks(engine, staying, records, leaving)
+  done.push(...hooks.pending.map((each) => put('engine', each)))
   return { claims, intent, done, undone, ...hooks, records }
 }
 
@@ -210,11 +214,13 @@ export async function settleMembers(
   engine: Parts,
   touched: Touched,
   sandbox: SandboxRecord,
-  records: MembersChange['records'],
+  { records, pending }: Pick<MembersChange, 'records' | 'pending'>,
   joining: readonly PlannedEndpoint[],
   leaving: readonly EndpointRecord[],
 ): Promise<void> {
   for (const record of records) engine.state.putEndpoint(record)
+  enqueue(engine, pending)
+  for (const { network } of pending) touched.left.add(network.id)
   for (const { record } of joining) {
     touched.endpoints.add(record.id)
     if (record.attached) emitMember(engine, record, undefined, 'create')
@@ -241,7 +247,7 @@ export async function forget(
   touched.endpoints.add(record.id)
   touched.left.add(record.network)
   engine.state.dropEndpoint(record.id)
-  engine.plugged.recover(record.id)
+  engine.pluginState.recover(record.id)
   rememberMac(network, record)
   await releaseAddresses(engine.ipam(network.record.ipam), network, record)
   emitMember(engine, record, undefined, 'delete')

@@ -10,7 +10,8 @@ import type { Taken } from '../change/taken.ts'
 import { networkSpec } from '../endpoint/specs.ts'
 import { drop, type Engine, put } from '../engine.ts'
 import type { Parts } from '../parts.ts'
-import { callAll, hooksOf } from '../plugins/driver-hooks.ts'
+import { hooksOf } from '../plugins/driver-hooks.ts'
+import { callNow } from '../plugins/pending-calls.ts'
 import type { NetworkRecord } from '../records.ts'
 import type { NetworkState } from '../state.ts'
 import { releasePools } from './addresses.ts'
@@ -68,7 +69,7 @@ export async function createNetwork(
 /** What its driver was asked to make, it is asked to delete, should the rest fail. */
 function takeBackByHooks(parts: Parts, record: NetworkRecord, taken: Taken): void {
   taken.orElse(async () => {
-    const writes = await callAll(parts, record, undefined, ['deleteNetwork'], 'quiet')
+    const writes = await callNow(parts, record, undefined, ['deleteNetwork'], 'quiet')
     if (writes.length > 0) await parts.store.settle(writes)
   })
 }
@@ -144,7 +145,7 @@ function planDeletion(parts: Parts, { record, pools }: NetworkState): Plan<void>
       intent: [applied('deleting', record, resources)],
       done: [drop('network', id), drop('applied', id)],
       undone: [put('network', record), applied('ready', record, resources)],
-      after: () => callAll(parts, record, undefined, ['deleteNetwork']),
+      after: () => callNow(parts, record, undefined, ['deleteNetwork']),
     },
     settle: async ({ networks }) => {
       forgetNetwork(parts, record)

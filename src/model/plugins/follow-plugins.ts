@@ -2,7 +2,7 @@ import { isCnmError } from '../../base/errors.ts'
 import type { Engine } from '../engine.ts'
 import { replayAddresses } from '../network/kept-addresses.ts'
 import type { EndpointRecord } from '../records.ts'
-import { settleOwed } from './driver-hooks.ts'
+import { flushDriver } from './pending-calls.ts'
 import { degrade } from './plugin-health.ts'
 import { pluginsInUse } from './plugins-in-use.ts'
 import { rejoin } from './rejoin.ts'
@@ -13,13 +13,13 @@ import { rejoin } from './rejoin.ts'
  * is made again.
  */
 function watchPlugins(engine: Engine): void {
-  const { plugins, plugged, closing } = engine
+  const { plugins, pluginState, closing } = engine
   if (plugins === undefined) return
   const names = pluginsInUse(engine)
-  plugged.keepOnly(names)
+  pluginState.keepOnly(names)
   for (const name of names) {
-    if (plugged.isWatched(name)) continue
-    const signal = AbortSignal.any([closing.signal, plugged.watch(name)])
+    if (pluginState.isWatched(name)) continue
+    const signal = AbortSignal.any([closing.signal, pluginState.watch(name)])
     plugins.watch(name, (change) => follow(engine, name, change), signal)
   }
 }
@@ -30,12 +30,12 @@ function watchPlugins(engine: Engine): void {
  */
 export function followPlugins(engine: Engine): void {
   for (const name of pluginsInUse(engine)) {
-    for (const { id } of endpointsOf(engine, name)) engine.plugged.degrade(id)
+    for (const { id } of endpointsOf(engine, name)) engine.pluginState.degrade(id)
   }
   watchPlugins(engine)
   const used = new Set([
     ...engine.state.networks.all().map(({ record }) => record.driver),
-    ...[...engine.plugged.owed.values()].map(({ network }) => network.driver),
+    ...[...engine.pluginState.pending.values()].map(({ network }) => network.driver),
   ])
   for (const { name, hooks } of engine.drivers.values()) {
     if (hooks !== undefined && used.has(name)) follow(engine, name, 'back')
@@ -51,14 +51,14 @@ function follow(engine: Engine, name: string, change: 'lost' | 'back'): void {
     for (const record of endpointsOf(engine, name)) degrade(engine, record)
     return
   }
-  const work = engine.plugged.inTurn(name, () => catchUp(engine, name))
+  const work = engine.pluginState.inTurn(name, () => catchUp(engine, name))
   engine.changes.track(work).catch(engine.onProblem)
 }
 
 async function catchUp(engine: Engine, name: string): Promise<void> {
   try {
     await replay(engine, name)
-    await settleOwed(engine, name)
+    await flushDriver(engine, name)
     // Perhaps nothing needs it any more.
     watchPlugins(engine)
     for (const record of endpointsOf(engine, name)) {

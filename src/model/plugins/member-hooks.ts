@@ -1,11 +1,17 @@
-import type { Write } from '../../store/store.ts'
 import type { Step } from '../change/transaction.ts'
 import { networkSpec } from '../endpoint/specs.ts'
 import type { Parts } from '../parts.ts'
 import type { EndpointRecord } from '../records.ts'
-import { callAll, type GatewayMove, gatewayMove, hooksOf, specOf } from './driver-hooks.ts'
+import { type GatewayMove, gatewayMove, hooksOf, specOf } from './driver-hooks.ts'
+import { pendingCalls } from './pending-calls.ts'
 import { degrade } from './plugin-health.ts'
-import type { OwedCall } from './plugin-state.ts'
+import type { PendingCall, PendingCalls } from './plugin-state.ts'
+
+/** What a change of members means to drivers with hooks. */
+export interface MemberHooks extends Pick<Step, 'after'> {
+  /** What they are told when it is done. */
+  readonly pending: readonly PendingCalls[]
+}
 
 /**
  * What drivers with hooks are told when endpoints of a sandbox come, change and go. What comes may fail, and
@@ -17,7 +23,7 @@ export function memberHooks(
   before: readonly EndpointRecord[],
   now: readonly EndpointRecord[],
   left: readonly EndpointRecord[],
-): Pick<Step, 'after'> {
+): MemberHooks {
   const leaving = left.filter((record) => isHooked(engine, record))
   const all = now
     .filter(({ joined }) => joined !== undefined)
@@ -27,15 +33,23 @@ export function memberHooks(
     })
   const gains = all.flatMap(({ isNew, move }) => (isNew && move ? [move] : []))
   const moves = all.flatMap(({ isNew, move }) => (isNew || !move ? [] : [move]))
-  if (leaving.length + moves.length + gains.length === 0) return {}
+  const pending = [
+    ...leaving.map((record) => callsAbout(engine, record, callsFor(engine, record))),
+    ...moves
+      .filter(({ change }) => change === 'loses')
+      .map(({ record }) => callsAbout(engine, record, ['unpublish'])),
+  ]
+  const gained = moves.filter(({ change }) => change === 'gains')
+  if (gains.length + gained.length === 0) return { pending }
   return {
+    pending,
     after: async () => {
       for (const move of gains) await publish(engine, move)
-      const writes = await Promise.all([
-        ...leaving.map((record) => tell(engine, record, callsFor(engine, record))),
-        ...moves.map((move) => follow(engine, move)),
-      ])
-      return writes.flat()
+      // One that stays, though another endpoint came or went.
+      for (const move of gained) {
+        await publish(engine, move).catch((error) => degrade(engine, move.record, error))
+      }
+      return []
     },
   }
 }
@@ -44,7 +58,7 @@ function isHooked(engine: Parts, { network }: EndpointRecord): boolean {
   return hooksOf(engine, engine.state.networks.need(network).record) !== undefined
 }
 
-function callsFor(engine: Parts, record: EndpointRecord): readonly OwedCall[] {
+function callsFor(engine: Parts, record: EndpointRecord): readonly PendingCall[] {
   const wasGateway = gatewayMove(engine, undefined, record) !== undefined
   return [
     ...(wasGateway ? (['unpublish'] as const) : []),
@@ -53,16 +67,9 @@ function callsFor(engine: Parts, record: EndpointRecord): readonly OwedCall[] {
   ]
 }
 
-function tell(engine: Parts, record: EndpointRecord, calls: readonly OwedCall[]) {
+function callsAbout(engine: Parts, record: EndpointRecord, calls: readonly PendingCall[]) {
   const network = engine.state.networks.need(record.network).record
-  return callAll(engine, network, record.id, calls)
-}
-
-/** One that stays, though another endpoint came or went. */
-async function follow(engine: Parts, move: GatewayMove): Promise<readonly Write[]> {
-  if (move.change === 'loses') return tell(engine, move.record, ['unpublish'])
-  await publish(engine, move).catch((error) => degrade(engine, move.record, error))
-  return []
+  return pendingCalls(engine, network, record.id, calls)
 }
 
 async function publish(engine: Parts, { record, hooks }: GatewayMove): Promise<void> {

@@ -5,11 +5,11 @@ import type { EndpointRecord } from '../records.ts'
 /** An endpoint is not known to be whole: its driver is gone, or has failed to do what was asked. */
 export function degrade(engine: Parts, record: EndpointRecord, error?: unknown): void {
   if (error !== undefined) engine.onProblem(error)
-  if (engine.plugged.degrade(record.id)) tell(engine, record, 'degraded')
+  if (engine.pluginState.degrade(record.id)) tell(engine, record, 'degraded')
 }
 
 export function recover(engine: Parts, record: EndpointRecord): void {
-  if (engine.plugged.recover(record.id)) tell(engine, record, 'ready')
+  if (engine.pluginState.recover(record.id)) tell(engine, record, 'ready')
 }
 
 function tell(engine: Parts, record: EndpointRecord, plugin: 'degraded' | 'ready'): void {

@@ -32,6 +32,6 @@ function withUse(engine: Parts, plugin: FoundPlugin): PluginInfo {
     .filter(({ state, record }) => state !== 'creating' && pluginsOf(engine, record).includes(name))
   const degraded = networks
     .flatMap(({ record }) => engine.state.endpointsOf(record.id))
-    .filter(({ id }) => engine.plugged.isDegraded(id)).length
+    .filter(({ id }) => engine.pluginState.isDegraded(id)).length
   return { ...plugin, networks: networks.map(({ record }) => record.name), degraded }
 }

@@ -5,31 +5,33 @@ import { type Static, Type } from '../../base/schema.ts'
 import type { NetworkRecord } from '../records.ts'
 
 /** What a driver is still to be told: that something is gone. */
-export interface Owed {
+export interface PendingCalls {
   /** `owed-<id of the endpoint or network>`: it is a record of its own. */
   readonly id: string
   readonly network: NetworkRecord
   /** Absent: the network itself is gone. */
   readonly endpoint?: EndpointId
-  readonly calls: readonly OwedCall[]
+  readonly calls: readonly PendingCall[]
 }
 
-const OwedCall = Type.Union([
+const PendingCall = Type.Union([
   Type.Literal('unpublish'),
   Type.Literal('leave'),
   Type.Literal('deleteEndpoint'),
   Type.Literal('deleteNetwork'),
 ])
-export type OwedCall = Static<typeof OwedCall>
+export type PendingCall = Static<typeof PendingCall>
 
 /** What is known of drivers and IPAMs that are other programs. */
 export class PluginState {
   /** By id. */
-  readonly owed = new Map<string, Owed>()
+  readonly pending = new Map<string, PendingCalls>()
   readonly #degraded = new Set<EndpointId>()
   readonly #watches = new Map<string, AbortController>()
   readonly #turns = new Map<string, Promise<void>>()
   readonly #waiting = new Set<string>()
+  /** The last work about each network. */
+  readonly #networks = new Map<NetworkId, Promise<void>>()
 
   isDegraded(id: EndpointId): boolean {
     return this.#degraded.has(id)
@@ -66,6 +68,22 @@ export class PluginState {
     }
   }
 
+  /** What a driver is told about a network, one after the other. Such work takes no keys. */
+  async inTurnOf<T>(network: NetworkId, work: () => Promise<T>): Promise<T> {
+    const before = this.#networks.get(network) ?? Promise.resolve()
+    const mine = before.then(work)
+    const tail = mine.then(
+      () => {},
+      () => {},
+    )
+    this.#networks.set(network, tail)
+    try {
+      return await mine
+    } finally {
+      if (this.#networks.get(network) === tail) this.#networks.delete(network)
+    }
+  }
+
   isWatched(name: string): boolean {
     return this.#watches.has(name)
   }
@@ -86,22 +104,22 @@ export class PluginState {
   }
 }
 
-export function owedId(id: EndpointId | NetworkId): string {
+export function pendingId(id: EndpointId | NetworkId): string {
   return `owed-${id}`
 }
 
-export function isOwed(id: string): boolean {
+export function isPending(id: string): boolean {
   return id.startsWith('owed-')
 }
 
-const parseOwed = parser(
+const parsePending = parser(
   Type.Object({
     id: Type.String(),
     network: NetworkShape,
     endpoint: Type.Optional(Type.String()),
-    calls: Type.Array(OwedCall),
+    calls: Type.Array(PendingCall),
   }),
   'stored calls of a driver',
   'INTERNAL',
 )
-export const readOwed = (value: unknown) => parseOwed(value) as unknown as Owed
+export const readPending = (value: unknown) => parsePending(value) as unknown as PendingCalls

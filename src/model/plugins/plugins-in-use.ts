@@ -7,7 +7,7 @@ export function pluginsInUse(engine: Parts): ReadonlySet<string> {
   for (const { record } of engine.state.networks.all()) {
     for (const name of pluginsOf(engine, record)) names.add(name)
   }
-  for (const { network } of engine.plugged.owed.values()) {
+  for (const { network } of engine.pluginState.pending.values()) {
     if (!engine.drivers.has(network.driver)) names.add(network.driver)
   }
   return names

@@ -10,8 +10,8 @@ import { drop, type Engine, put } from '../engine.ts'
 import { explain } from '../explain.ts'
 import { retakePools, takeAddresses } from '../network/addresses.ts'
 import { isNumbers, readNumbers } from '../network/network-numbers.ts'
-import { owe, oweEndpoint } from '../plugins/driver-hooks.ts'
-import { isOwed, type Owed, readOwed } from '../plugins/plugin-state.ts'
+import { enqueue, enqueueAtStart, enqueueLost } from '../plugins/pending-calls.ts'
+import { isPending, type PendingCalls, readPending } from '../plugins/plugin-state.ts'
 import { retakePorts } from '../ports/host-ports.ts'
 import {
   type AppliedRecord,
@@ -42,7 +42,7 @@ interface Stored {
   readonly applied: Map<string, AppliedRecord>
   readonly endpoints: EndpointRecord[]
   readonly sandboxes: SandboxRecord[]
-  readonly owed: Owed[]
+  readonly pending: PendingCalls[]
   /** The number that was given to a network last. */
   readonly numbers: number[]
   readonly host: readonly HostRecord[]
@@ -61,7 +61,7 @@ export async function start(engine: Engine): Promise<Losses> {
   const past: string[] = []
   const stored = await load(engine, past)
   await refuseAnother(engine)
-  for (const owed of stored.owed) engine.plugged.owed.set(owed.id, owed)
+  enqueue(engine, stored.pending)
   if (stored.lost) await recallForwarding(engine)
   await engine.view()
   predefine(engine)
@@ -100,7 +100,7 @@ async function load(engine: Engine, past: string[]): Promise<Stored> {
     applied: new Map(read('applied', readApplied).map((record) => [record.network.id, record])),
     endpoints: read('endpoint', readEndpoint).sort(byAge),
     sandboxes: read('sandbox', readSandbox).sort(byAge),
-    owed: read('engine', readOwed, isOwed),
+    pending: read('engine', readPending, isPending),
     numbers: read('engine', readNumbers, isNumbers),
     host: read('engine', readHost, (id) => id === HOST),
     leftovers: read('engine', readHost, (id) => id === LEFTOVERS),
@@ -158,7 +158,7 @@ async function startNetworks(
     }
     networks.delete(id)
     cleanup.doomed.push({ owner: id, resources: state.resources })
-    cleanup.writes.push(...owe(engine, state.network, undefined, ['deleteNetwork']))
+    cleanup.writes.push(...enqueueAtStart(engine, state.network, undefined, ['deleteNetwork']))
     cleanup.writes.push(drop('network', id), drop('applied', id))
   }
   for (const record of numbered(engine, stored)) {
@@ -292,7 +292,7 @@ async function startEndpoint(
   if (!goesOn) {
     const { network: of } = record
     const owner = network?.record ?? stored.networks.get(of) ?? stored.applied.get(of)?.network
-    cleanup.writes.push(...oweEndpoint(engine, owner, record))
+    cleanup.writes.push(...enqueueLost(engine, owner, record))
   }
   if (!goesOn) cleanup.doomed.push({ owner: record.id, resources: record.resources })
   if (adding.length > 0) cleanup.doomed.push({ owner: record.id, resources: adding })

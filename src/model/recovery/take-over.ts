@@ -10,6 +10,7 @@ import { networkSpec } from '../endpoint/specs.ts'
 import type { Engine } from '../engine.ts'
 import { explain } from '../explain.ts'
 import { isPredefined, queueKeys } from '../network/networks.ts'
+import { enqueue } from '../plugins/pending-calls.ts'
 import type { NetworkRecord, SandboxRecord } from '../records.ts'
 import type { NetworkState } from '../state.ts'
 
@@ -173,7 +174,10 @@ function stepOf(
     undone: [],
     after: async () => {
       for (const { network, to } of changes) putResources(engine, network.record, to)
-      for (const { records } of renewed) for (const each of records) engine.state.putEndpoint(each)
+      for (const { records, pending } of renewed) {
+        for (const each of records) engine.state.putEndpoint(each)
+        enqueue(engine, pending)
+      }
       return []
     },
   }

@@ -95,7 +95,7 @@ function planCreation(gathered: Joining, parts: Parts): Plan<SandboxRecord> {
       parts.state.putSandbox(ready)
       touched.sandboxes.add(id)
       parts.events.emit({ type: 'sandbox', action: 'create', id, name, attributes: {} })
-      await settleMembers(parts, touched, ready, members.records, joining, [])
+      await settleMembers(parts, touched, ready, members, joining, [])
       return ready
     },
   }
@@ -278,7 +278,7 @@ function going(state: Parts['state'], id: SandboxId, taken: Taken): Going {
 }
 
 function planDeletion({ sandbox, leaving }: Going, parts: Parts): Plan<void> {
-  const { records, ...members } = planMembers(parts, sandbox, [], leaving)
+  const { records, pending, ...members } = planMembers(parts, sandbox, [], leaving)
   const { id, name } = sandbox
   return {
     step: {
@@ -289,7 +289,7 @@ function planDeletion({ sandbox, leaving }: Going, parts: Parts): Plan<void> {
       undone: [put('sandbox', sandbox), ...members.undone],
     },
     settle: async (touched) => {
-      await settleMembers(parts, touched, sandbox, records, [], leaving)
+      await settleMembers(parts, touched, sandbox, { records, pending }, [], leaving)
       parts.state.sandboxes.drop(id)
       parts.names.forgetSandbox(id)
       touched.sandboxes.add(id)
