@@ -15,8 +15,8 @@ const chunks = join(dist, 'chunks')
 const wholes = [
   'keeper/process/main',
   'keeper/process/loop-worker',
-  'kernel/linux/thread-worker',
-  'kernel/linux/program-worker',
+  'kernel/linux/thread/thread-worker',
+  'kernel/linux/programs/program-worker',
   'kernel/linux/background/background-worker',
 ]
 

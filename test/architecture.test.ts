@@ -52,7 +52,10 @@ describe('the checker of layers', () => {
     ['src/driver/remote/a.ts', "import { b } from '../../plugin/client.ts'"],
     ['src/kernel/linux/ffi/libc.ts', "import koffi from 'koffi'"],
     ['src/kernel/linux/spawn.ts', "import { spawn } from 'node:child_process'"],
-    ['src/kernel/linux/thread.ts', "new Worker(new URL('./thread-worker.js', import.meta.url))"],
+    [
+      'src/kernel/linux/thread/thread.ts',
+      "new Worker(new URL('./thread-worker.js', import.meta.url))",
+    ],
     ['src/linux/library.ts', "import { b } from '../kernel/linux/index.ts'"],
     ['src/model/a.ts', " * import { b } from '../kernel/linux/index.ts'"],
     ['src/model/a.test.ts', "import { b } from '../kernel/memory/memory.ts'"],
@@ -155,7 +158,7 @@ describe('package.json', () => {
         return join(dirname(path), match[1]!).replace(/^src\//, '')
       })
     })
-    expect(entries).toContain('kernel/linux/thread-worker')
+    expect(entries).toContain('kernel/linux/thread/thread-worker')
     expect(entries.filter((entry) => !bundles.includes(`'${entry}'`))).toEqual([])
   })
 

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { IpAddress } from '#dist/address/address.js'
-import { type ConntrackFilter, flushConntrack } from '#dist/kernel/linux/conntrack.js'
+import { type ConntrackFilter, flushConntrack } from '#dist/kernel/linux/conntrack/conntrack.js'
 import { close } from '#dist/kernel/linux/ffi/file.js'
 import {
   AF_INET,

@@ -2,10 +2,13 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import type { Codec } from '#dist/kernel/linux/netlink/codec.js'
 import { NETLINK_NETFILTER, NetlinkSocket } from '#dist/kernel/linux/netlink/index.js'
 import type { Message } from '#dist/kernel/linux/netlink/message.js'
-import { changeElements } from '#dist/kernel/linux/nftables/change-elements.js'
+import { changeElements } from '#dist/kernel/linux/nftables/elements/change-elements.js'
+import { listOwnedElements } from '#dist/kernel/linux/nftables/elements/owned-elements.js'
+import {
+  type Presence,
+  PresentElements,
+} from '#dist/kernel/linux/nftables/elements/present-elements.js'
 import { Batch, listTableElements, replaceTable } from '#dist/kernel/linux/nftables/index.js'
-import { listOwnedElements } from '#dist/kernel/linux/nftables/owned-elements.js'
-import { type Presence, PresentElements } from '#dist/kernel/linux/nftables/present-elements.js'
 import type { ElementResource } from '#dist/kernel/resource.js'
 import type { TableDefinition } from '#dist/kernel/ruleset.js'
 import { inOwnNamespace, listed } from '../support/nft.ts'

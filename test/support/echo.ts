@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import { parseAddress } from '#dist/address/address.js'
 import { close, O_RDONLY, open } from '#dist/kernel/linux/ffi/file.js'
 import { CLONE_NEWNET, setns, setnsBack } from '#dist/kernel/linux/ffi/namespace.js'
-import { openBoundSocket } from '#dist/kernel/linux/sockets.js'
+import { openBoundSocket } from '#dist/kernel/linux/ports/sockets.js'
 import { run } from './run.ts'
 
 /** Runs synchronous `work` in the network namespace of that path. Its sockets stay there. */

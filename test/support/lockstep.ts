@@ -1,6 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { familyOf, parseAddress } from '#dist/address/address.js'
-import { openBoundSocket } from '#dist/kernel/linux/sockets.js'
+import { openBoundSocket } from '#dist/kernel/linux/ports/sockets.js'
 import { inNamespace } from './echo.ts'
 import { openUdp } from './sockets.ts'
 

@@ -12,7 +12,7 @@ import {
   SOCK_DGRAM,
   socket,
 } from '#dist/kernel/linux/ffi/socket.js'
-import { openBoundSocket } from '#dist/kernel/linux/sockets.js'
+import { openBoundSocket } from '#dist/kernel/linux/ports/sockets.js'
 import { inNamespace } from './echo.ts'
 
 // Packets without a process for each: sockets that were made inside a namespace stay there, so this one

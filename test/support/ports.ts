@@ -14,7 +14,7 @@ import {
   setsockopt,
   socket,
 } from '#dist/kernel/linux/ffi/socket.js'
-import { PortReservations } from '#dist/kernel/linux/port-reservations.js'
+import { PortReservations } from '#dist/kernel/linux/ports/port-reservations.js'
 import type { ReservationResource } from '#dist/kernel/resource.js'
 import { inNamespace } from './echo.ts'
 

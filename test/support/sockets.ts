@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type Server, Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { familyOf, parseAddress } from '#dist/address/address.js'
-import { openBoundSocket, openUnboundSocket } from '#dist/kernel/linux/sockets.js'
+import { openBoundSocket, openUnboundSocket } from '#dist/kernel/linux/ports/sockets.js'
 import { inNamespace } from './echo.ts'
 
 /** TCP and UDP of a namespace, by its path, for the test's own process. */

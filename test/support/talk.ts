@@ -10,7 +10,7 @@ import {
   SOCK_STREAM,
   socket,
 } from '#dist/kernel/linux/ffi/socket.js'
-import { openBoundSocket } from '#dist/kernel/linux/sockets.js'
+import { openBoundSocket } from '#dist/kernel/linux/ports/sockets.js'
 import { inNamespace } from './echo.ts'
 
 export interface End {

@@ -7,4 +7,4 @@ export {
   linuxKernel,
   prepareKernel,
 } from './linux-kernel.ts'
-export { ProgramThread, type StartedProgram } from './program-thread.ts'
+export { ProgramThread, type StartedProgram } from './programs/program-thread.ts'

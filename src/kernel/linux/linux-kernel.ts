@@ -24,13 +24,13 @@ import type {
 import type { NamespaceRef, ReservationResource, Resource } from '../resource.ts'
 import { forgottenBy } from './apply/plan.ts'
 import { Background } from './background/background.ts'
+import { unpackedStatistics } from './host/statistics.ts'
 import { LateNames } from './keeper/late-names.ts'
 import { type KeeperProgram, socketOf } from './keeper/program.ts'
 import { KeeperWatch } from './keeper/watch.ts'
-import { RulesetPort } from './ruleset-port.ts'
-import { unpackedStatistics } from './statistics.ts'
-import { KernelThread } from './thread.ts'
-import { fromWire } from './wire-error.ts'
+import { RulesetPort } from './ruleset/ruleset-port.ts'
+import { KernelThread } from './thread/thread.ts'
+import { fromWire } from './thread/wire-error.ts'
 
 /** Of those that are told, for one who doesn't read them: some ten seconds. */
 const MOST_QUERIES = 10_000

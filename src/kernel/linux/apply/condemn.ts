@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { isKernelError, type KernelError } from '../../../base/errors.ts'
 import { CONDEMNED_GROUP } from '../../link-groups.ts'
+import { rememberNeighbours } from '../kinds/neighbour/neighbour.ts'
+import { portSettingsOf } from '../kinds/veth/port-settings.ts'
+import type { Place } from '../namespaces/place.ts'
 import { condemnedName, isOurs } from '../ours.ts'
-import type { Place } from '../place.ts'
-import { portSettingsOf } from '../port-settings.ts'
 import { listAddresses, newAddress } from '../rtnetlink/address.ts'
 import { getLink, type Link, type LinkRef, renameLink, setLink } from '../rtnetlink/link.ts'
 import {
@@ -13,7 +14,6 @@ import {
   type Route,
   RTPROT_KERNEL,
 } from '../rtnetlink/route.ts'
-import { rememberNeighbours } from './neighbours.ts'
 import type { Step, Transaction } from './transaction.ts'
 
 /** What links of ours can be. */

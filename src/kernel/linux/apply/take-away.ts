@@ -5,16 +5,16 @@ import {
   type RouteResource,
   resourceKey,
 } from '../../resource.ts'
+import { giveBackLinks } from '../kinds/lent-link.ts'
+import { lossSteps } from '../kinds/neighbour/neighbour.ts'
+import { condemnIfb } from '../kinds/rate/rate.ts'
+import type { Place } from '../namespaces/place.ts'
 import { isOurs, ROUTE_PROTOCOL } from '../ours.ts'
-import type { Place } from '../place.ts'
 import { deleteAddress, newAddress } from '../rtnetlink/address.ts'
 import { type Link, listLinks } from '../rtnetlink/link.ts'
 import { deleteRoute, type NewRoute, newRoute, replaceRoute } from '../rtnetlink/route.ts'
 import { condemn, findLink, freeName, ownLink } from './condemn.ts'
-import { giveBackLinks } from './lent-links.ts'
-import { lossSteps } from './neighbours.ts'
 import { type Plan, placedLink } from './plan.ts'
-import { condemnIfb } from './rates.ts'
 import type { Step, Transaction } from './transaction.ts'
 
 /** A veth that goes: its host end as it is, and where its other end is. */

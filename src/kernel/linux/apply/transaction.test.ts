@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
 import { KernelError } from '../../../base/errors.ts'
+import type { Places } from '../namespaces/place.ts'
 import type { Message } from '../netlink/message.ts'
 import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
-import type { Places } from '../place.ts'
 import { type Step, Transaction } from './transaction.ts'
 
 /** A socket that refuses the messages with these targets, and a transaction that says what is undone. */

@@ -1,9 +1,9 @@
 import type { KernelError } from '../../../base/errors.ts'
+import type { Place, Places } from '../namespaces/place.ts'
 import type { Message } from '../netlink/message.ts'
 import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
-import type { Doomed, DoomedNamespace } from '../operations.ts'
-import type { Place, Places } from '../place.ts'
-import { about } from '../wire-error.ts'
+import type { Doomed, DoomedNamespace } from '../thread/operations.ts'
+import { about } from '../thread/wire-error.ts'
 
 /** One message of several that are sent together. */
 export interface Step {

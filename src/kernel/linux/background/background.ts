@@ -5,9 +5,9 @@ import { EventStreams } from '../../../base/event-streams.ts'
 import type { KernelEvent } from '../../kernel.ts'
 import type { Forgotten } from '../apply/plan.ts'
 import { close, eventfd, raiseEvent } from '../ffi/file.ts'
-import type { Doomed } from '../operations.ts'
-import { fromWire } from '../wire-error.ts'
-import { onWorkerDeath } from '../worker-end.ts'
+import type { Doomed } from '../thread/operations.ts'
+import { fromWire } from '../thread/wire-error.ts'
+import { onWorkerDeath } from '../thread/worker-end.ts'
 import type { BackgroundOptions, Command, Report } from './messages.ts'
 
 /** So much may wait to be deleted before removing waits, too: deleting is slower than making. */

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterEach, expect, it, vi } from 'vitest'
 import { close } from '../ffi/file.ts'
-import { identityOf } from '../namespace.ts'
+import { identityOf } from '../namespaces/namespace.ts'
 import { Ends } from './ends.ts'
 
 let timeMs = 0

@@ -3,7 +3,7 @@ import { isKernelError } from '../../../base/errors.ts'
 import { close, O_RDONLY, open } from '../ffi/file.ts'
 import { pidfdOpen } from '../ffi/namespace.ts'
 import { EPOLLIN, EPOLLONESHOT, epollAdd, epollChange, epollDelete } from '../ffi/wait.ts'
-import { identityOf } from '../namespace.ts'
+import { identityOf } from '../namespaces/namespace.ts'
 
 // Mounts come and go in crowds, and each time all paths are looked at. That takes a twentieth of the time,
 // unless nobody would look for too long then: a busy machine makes one look seem long.

@@ -2,10 +2,10 @@ import { cidrAddress, familyOf, type IpAddress } from '../../../address/address.
 import type { Protocol } from '../../../address/port.ts'
 import type { FlowsResource, ReservationResource } from '../../resource.ts'
 import type { Forgotten } from '../apply/plan.ts'
-import { type FlowFilter, flushConntrack } from '../conntrack.ts'
+import { type FlowFilter, flushConntrack } from '../conntrack/conntrack.ts'
 import { NETLINK_NETFILTER, NetlinkSocket } from '../netlink/netlink-socket.ts'
 import { listAddresses } from '../rtnetlink/address.ts'
-import { toWire, type WireError } from '../wire-error.ts'
+import { toWire, type WireError } from '../thread/wire-error.ts'
 
 const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 }
 

@@ -1,7 +1,7 @@
 import { isKernelError } from '../../../base/errors.ts'
 import { isDefaultRoute } from '../../default-route.ts'
 import type { HostRoute, KernelEvent } from '../../kernel.ts'
-import { hostRoutes } from '../host-view.ts'
+import { hostRoutes } from '../host/host-view.ts'
 import { NFNLGRP_NFTABLES } from '../netlink/netfilter.ts'
 import {
   NETLINK_NETFILTER,
@@ -44,7 +44,7 @@ import {
   routeBody,
   toRoute,
 } from '../rtnetlink/route.ts'
-import type { RulesetPort } from '../ruleset-port.ts'
+import type { RulesetPort } from '../ruleset/ruleset-port.ts'
 import { RulesetEvents } from './ruleset-events.ts'
 
 const ROUTE_GROUPS = [

@@ -1,7 +1,7 @@
 import type { KernelEvent } from '../../kernel.ts'
 import type { Forgotten } from '../apply/plan.ts'
-import type { Doomed } from '../operations.ts'
-import type { WireError } from '../wire-error.ts'
+import type { Doomed } from '../thread/operations.ts'
+import type { WireError } from '../thread/wire-error.ts'
 
 export interface BackgroundOptions {
   /** Path of the network namespace that plays the host; absent: the one the process is in. */

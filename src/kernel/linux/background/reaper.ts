@@ -3,9 +3,9 @@ import { DYING_GROUP } from '../../link-groups.ts'
 import { close } from '../ffi/file.ts'
 import { interfaceName } from '../ffi/interface.ts'
 import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
-import type { Doomed, DoomedNamespace } from '../operations.ts'
 import { isAlive } from '../ours.ts'
 import { deleteLinkGroup, getLink, setLink } from '../rtnetlink/link.ts'
+import type { Doomed, DoomedNamespace } from '../thread/operations.ts'
 
 // While the kernel deletes, everybody else's request waits for it: while it collects 16 namespaces for
 // 3 ms, 64 for 12. As a run takes 40 ms however many they are, few at once is slow.

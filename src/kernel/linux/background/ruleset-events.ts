@@ -4,7 +4,7 @@ import { NFNL_SUBSYS_NFTABLES, nfgenmsg } from '../netlink/netfilter.ts'
 import type { Notification } from '../netlink/netlink-socket.ts'
 import { body, schema } from '../netlink/schema.ts'
 import { familyName } from '../nftables/message.ts'
-import type { RulesetPort } from '../ruleset-port.ts'
+import type { RulesetPort } from '../ruleset/ruleset-port.ts'
 
 // linux/netfilter/nf_tables.h
 const NFT_MSG_NEWGEN = 15

@@ -6,7 +6,7 @@ import { close, fstatfs, O_CREAT, O_NONBLOCK, O_RDONLY, open } from '../ffi/file
 import { MNT_DETACH, umount2 } from '../ffi/mount.ts'
 import { makePrivate, moveMount, O_PATH, openBelow, openTree } from '../ffi/mount-tree.ts'
 import { CLONE_FS, CLONE_NEWNS, setns, unshare } from '../ffi/namespace.ts'
-import { MountHome } from '../mount-place.ts'
+import { MountHome } from '../programs/mount-place.ts'
 
 const { O_DIRECTORY } = constants
 /** proc and sysfs: what a runtime says to the kernel of a container, it says by files there. */

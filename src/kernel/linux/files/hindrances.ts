@@ -1,5 +1,5 @@
 import { isKernelError, type KernelError } from '../../../base/errors.ts'
-import { asKernelError } from '../wire-error.ts'
+import { asKernelError } from '../thread/wire-error.ts'
 import type { OwnMount } from './own-mount.ts'
 
 /**

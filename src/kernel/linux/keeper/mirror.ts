@@ -1,6 +1,6 @@
 import type { KeptResource } from '../../kept-resource.ts'
 import { resourceKey } from '../../resource.ts'
-import { OpenListeners } from '../open-listeners.ts'
+import { OpenListeners } from '../ports/open-listeners.ts'
 
 /** What the keeper holds, as far as it has been told: as it has acknowledged, or will. */
 export class Mirror {

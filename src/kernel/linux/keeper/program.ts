@@ -7,7 +7,7 @@ import { close } from '../ffi/file.ts'
 import { pidfdOpen } from '../ffi/namespace.ts'
 import { POLLIN, waitFor } from '../ffi/poll.ts'
 import { closeOnExecFrom } from '../ffi/process.ts'
-import { realPath } from '../path-watch.ts'
+import { realPath } from '../programs/path-watch.ts'
 
 /** The host's own, where nothing else is said. */
 export const RESOLV_CONF = '/etc/resolv.conf'

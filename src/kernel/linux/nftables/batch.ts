@@ -10,10 +10,9 @@ import { type Message, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL } from '../netlink
 import { NFNL_SUBSYS_NFTABLES, nfgenmsg } from '../netlink/netfilter.ts'
 import type { Failure, NetlinkSocket } from '../netlink/netlink-socket.ts'
 import { forEachAttribute } from '../netlink/schema.ts'
-import { chainAttributes } from './chain.ts'
 import { NFTA_SET_ELEM_LIST_ELEMENTS } from './constants.ts'
-import { type Element, encodeElement } from './element.ts'
-import { type ElementOperation, elementLoads } from './element-loads.ts'
+import { type Element, encodeElement } from './elements/element.ts'
+import { type ElementOperation, elementLoads } from './elements/element-loads.ts'
 import {
   chainBody,
   elementsBody,
@@ -24,9 +23,10 @@ import {
   setBody,
   tableBody,
 } from './message.ts'
-import { ANONYMOUS_NAME, type AnonymousSet, compileRule } from './rule.ts'
+import { chainAttributes } from './rules/chain.ts'
+import { ANONYMOUS_NAME, type AnonymousSet, compileRule } from './rules/rule.ts'
 import { anonymousSetAttributes, anonymousShape, setAttributes } from './set.ts'
-import { encodeComment, encodeUserData } from './user-data.ts'
+import { encodeComment, encodeUserData } from './values/user-data.ts'
 
 /** A table as it is named. */
 export interface TableName {

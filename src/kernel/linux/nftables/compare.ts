@@ -1,11 +1,11 @@
 import type { ChainDefinition, TableDefinition } from '../../ruleset.ts'
 import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
 import { tableTarget } from './batch.ts'
-import { chainAttributes } from './chain.ts'
-import type { Expression } from './expression.ts'
-import { includes } from './includes.ts'
 import { type ListedRule, listChains, listRules, listSets, listTables } from './list.ts'
-import { compileRule } from './rule.ts'
+import { chainAttributes } from './rules/chain.ts'
+import type { Expression } from './rules/expression.ts'
+import { includes } from './rules/includes.ts'
+import { compileRule } from './rules/rule.ts'
 import { isSameSet } from './set.ts'
 
 /**

@@ -13,14 +13,14 @@ export type {
   TableDefinition,
 } from '../../ruleset.ts'
 export { Batch, type TableName } from './batch.ts'
+export { compareTable } from './compare.ts'
+export { NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST } from './constants.ts'
 export {
   type ChangeElementsOptions,
   changeElements,
-} from './change-elements.ts'
-export { compareTable } from './compare.ts'
-export { NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST } from './constants.ts'
-export type { Element, ElementChange } from './element.ts'
-export type { Expression } from './expression.ts'
+} from './elements/change-elements.ts'
+export type { Element, ElementChange } from './elements/element.ts'
+export { RememberedElements } from './elements/remembered-elements.ts'
 export {
   getElement,
   type ListedChain,
@@ -34,5 +34,5 @@ export {
   listTableElements,
   listTables,
 } from './list.ts'
-export { RememberedElements } from './remembered-elements.ts'
+export type { Expression } from './rules/expression.ts'
 export { deleteTable, ensureTable, replaceTable } from './table.ts'

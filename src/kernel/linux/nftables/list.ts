@@ -12,9 +12,8 @@ import {
   encodeKey,
   type Place,
   shapeFor,
-} from './element.ts'
-import type { Expression } from './expression.ts'
-import type { Layout } from './layout.ts'
+} from './elements/element.ts'
+import { untilWhole } from './elements/whole.ts'
 import {
   chainBody,
   elementsBody,
@@ -25,9 +24,10 @@ import {
   setBody,
   tableBody,
 } from './message.ts'
+import type { Expression } from './rules/expression.ts'
 import { listedShape, type SetShape } from './set.ts'
-import { commentOf } from './user-data.ts'
-import { untilWhole } from './whole.ts'
+import type { Layout } from './values/layout.ts'
+import { commentOf } from './values/user-data.ts'
 
 export interface ListedTable {
   readonly family: Family

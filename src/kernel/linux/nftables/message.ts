@@ -4,7 +4,7 @@ import type { Message } from '../netlink/message.ts'
 import { NFNL_SUBSYS_NFTABLES, nfgenmsg, nfnlType } from '../netlink/netfilter.ts'
 import { body, listOf, schema } from '../netlink/schema.ts'
 import { NFPROTO, NFTA_LIST_ELEM } from './constants.ts'
-import { data, expression, expressions } from './expression.ts'
+import { data, expression, expressions } from './rules/expression.ts'
 
 /** The bodies of nf_tables' messages. Numbers are those of the NFTA_… enums in nf_tables.h. */
 

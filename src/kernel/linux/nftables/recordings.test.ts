@@ -6,12 +6,16 @@ import {
 } from '../../../../test/support/nft-recordings.ts'
 import type { SetDefinition, Statement, TableDefinition } from '../../ruleset.ts'
 import { Writer } from '../netlink/writer.ts'
-import { type Element, encodeElement } from './element.ts'
-import { type Expression, expressions } from './expression.ts'
+import { type Element, encodeElement } from './elements/element.ts'
 import { elementsBody, setBody } from './message.ts'
-import { compileRule } from './rule.ts'
+import { type Expression, expressions } from './rules/expression.ts'
+import { compileRule } from './rules/rule.ts'
 import { setAttributes, setShape } from './set.ts'
-import { UDATA_SET_DATABYTEORDER, UDATA_SET_KEYBYTEORDER, userDataField } from './user-data.ts'
+import {
+  UDATA_SET_DATABYTEORDER,
+  UDATA_SET_KEYBYTEORDER,
+  userDataField,
+} from './values/user-data.ts'
 
 /** Ours against what nft sends for the same. */
 

@@ -10,11 +10,11 @@ import {
   NFT_SET_MAP,
   NFT_SET_TIMEOUT,
 } from './constants.ts'
-import { limitOf, limitOver } from './expression.ts'
-import { includes } from './includes.ts'
-import { type Layout, layoutOf, typeNames, typeNumber } from './layout.ts'
 import type { setBody } from './message.ts'
-import type { AnonymousSet } from './rule.ts'
+import { limitOf, limitOver } from './rules/expression.ts'
+import { includes } from './rules/includes.ts'
+import type { AnonymousSet } from './rules/rule.ts'
+import { type Layout, layoutOf, typeNames, typeNumber } from './values/layout.ts'
 import {
   encodeComment,
   encodeUserData,
@@ -22,8 +22,8 @@ import {
   UDATA_SET_DATABYTEORDER,
   UDATA_SET_KEYBYTEORDER,
   type UserDataField,
-} from './user-data.ts'
-import type { ValueTypeName } from './value-type.ts'
+} from './values/user-data.ts'
+import type { ValueTypeName } from './values/value-type.ts'
 
 /** What is needed to write and read a set's elements. */
 export interface SetShape {

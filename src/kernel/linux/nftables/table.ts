@@ -2,10 +2,8 @@ import { isKernelError, KernelError } from '../../../base/errors.ts'
 import type { TableDefinition } from '../../ruleset.ts'
 import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
 import { Batch, type TableName, tableTarget } from './batch.ts'
-import { chainAttributes } from './chain.ts'
 import { NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST } from './constants.ts'
-import { type Element, encodeElement, shapeFor } from './element.ts'
-import { includes } from './includes.ts'
+import { type Element, encodeElement, shapeFor } from './elements/element.ts'
 import {
   type ListedChain,
   type ListedSet,
@@ -15,6 +13,8 @@ import {
   listTableElements,
   listTables,
 } from './list.ts'
+import { chainAttributes } from './rules/chain.ts'
+import { includes } from './rules/includes.ts'
 import { isSameSet } from './set.ts'
 
 /** How a table becomes what its definition says, as a part of a transaction. */

@@ -1,9 +1,9 @@
 import type { Family, TableDefinition } from '../../ruleset.ts'
 import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
 import { NFT_REG_VERDICT, VERDICTS } from '../nftables/constants.ts'
-import type { Expression } from '../nftables/expression.ts'
 import { listChains, listRules, listTables } from '../nftables/list.ts'
-import { selectorShape } from '../nftables/selector.ts'
+import type { Expression } from '../nftables/rules/expression.ts'
+import { selectorShape } from '../nftables/rules/selector.ts'
 import {
   type Condition,
   type Filter,

@@ -1,6 +1,6 @@
 import { cidrAddress, contains, familyOf, parsePrefix } from '../../../address/address.ts'
 import { LINK_GROUP } from '../../link-groups.ts'
-import { outwardLinks } from '../host-view.ts'
+import { outwardLinks } from '../host/host-view.ts'
 import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
 import { isAlive } from '../ours.ts'
 import { listAddresses } from '../rtnetlink/address.ts'

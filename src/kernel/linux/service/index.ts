@@ -19,6 +19,6 @@ export {
   epollWait,
 } from '../ffi/wait.ts'
 export { readBounded } from '../files/bounded-file.ts'
-export { PathWatch } from '../path-watch.ts'
+export { PathWatch } from '../programs/path-watch.ts'
 export { namespaceOf, openSocketBeside } from './namespace-of.ts'
 export { setReceiveRoom, socketKind } from './socket-kind.ts'

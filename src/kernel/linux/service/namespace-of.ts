@@ -1,7 +1,7 @@
 import { fstatSync } from 'node:fs'
 import { close, ioctl } from '../ffi/file.ts'
 import { AF_INET, AF_INET6, SOCK_DGRAM, SOCK_STREAM, socket } from '../ffi/socket.ts'
-import { identityOf, Namespaces } from '../namespace.ts'
+import { identityOf, Namespaces } from '../namespaces/namespace.ts'
 
 const SIOCGSKNS = 0x894c
 const SOCK_NONBLOCK = 0o4000

@@ -1,0 +1,103 @@
+import type { NamespaceRef, Resource } from '../../resource.ts'
+import { findLink } from '../apply/condemn.ts'
+import type { Place } from '../namespaces/place.ts'
+import { isAlive, ROUTE_PROTOCOL } from '../ours.ts'
+import { type LinkAddress, listAddresses } from '../rtnetlink/address.ts'
+import { type Link, listLinks } from '../rtnetlink/link.ts'
+import { listRoutes, type Route, RTPROT_KERNEL } from '../rtnetlink/route.ts'
+
+/** What there is in one namespace. */
+export interface Contents {
+  readonly place: Place
+  readonly links: ReadonlyMap<string, Link>
+  readonly addresses: readonly LinkAddress[]
+  readonly routes: ReadonlyMap<string, readonly Route[]>
+  /** There is so much in it that something of ours may be there and not have been seen. */
+  readonly isCut: boolean
+}
+
+/** `wanted`: links that are looked for. Where there are too many others, it is asked for these. */
+export function readContents(place: Place, wanted: ReadonlySet<string>): Contents {
+  const { socket } = place
+  let isCut = false
+  const read = <T>(all: () => T[], few: () => T[]): T[] => {
+    const found = all()
+    if (!socket.takeCut()) return found
+    const some = few()
+    isCut = socket.takeCut() || isCut
+    return some
+  }
+  const links = read(
+    () => listLinks(socket),
+    () => [...wanted].flatMap((name) => linkAt(place, name)),
+  ).filter(isAlive)
+  const addresses = read(
+    () => listAddresses(socket),
+    () => links.flatMap(({ index, name }) => (wanted.has(name) ? onLink(place, index) : [])),
+  )
+  const routes = read(
+    () => listRoutes(socket),
+    () => [ROUTE_PROTOCOL, RTPROT_KERNEL].flatMap((protocol) => listRoutes(socket, { protocol })),
+  )
+  return {
+    place,
+    links: new Map(links.map((link) => [link.name, link])),
+    addresses,
+    routes: byDestination(routes),
+    isCut,
+  }
+}
+
+function linkAt(place: Place, name: string): Link[] {
+  const index = place.findIndex(name)
+  const link = index === undefined ? undefined : findLink(place, index)
+  return link === undefined ? [] : [link]
+}
+
+function onLink({ socket }: Place, link: number): LinkAddress[] {
+  return listAddresses(socket, { link })
+}
+
+/** The names of links in sandboxes that these are about, by the path of the namespace. */
+export function wantedLinks(resources: readonly Resource[]): ReadonlyMap<string, Set<string>> {
+  const wanted = new Map<string, Set<string>>()
+  const add = (namespace: NamespaceRef | undefined, name: string) => {
+    if (namespace === undefined) return
+    const names = wanted.get(namespace.path)
+    if (names === undefined) wanted.set(namespace.path, new Set([name]))
+    else names.add(name)
+  }
+  for (const resource of resources) {
+    if (resource.kind === 'veth') add(resource.peer.namespace, resource.peer.name)
+    else if (resource.kind === 'lent-link') add(resource.namespace, resource.inside)
+    else if (resource.kind === 'address' || resource.kind === 'route') {
+      add(resource.namespace, resource.link)
+    } else if (resource.kind === 'sysctl') {
+      const link = linkOfSysctl(resource.name)
+      if (link !== undefined) add(resource.namespace, link)
+    }
+  }
+  return wanted
+}
+
+/** undefined: it is of no link, or of none in particular. */
+export function linkOfSysctl(name: string): string | undefined {
+  const link = /^net\/ipv[46]\/(?:conf|neigh)\/([^/]+)\//.exec(name)?.[1]
+  return link === 'all' || link === 'default' ? undefined : link
+}
+
+/** The namespace of a sandbox that a resource is in; undefined: it is the host's. */
+export function namespaceOf(resource: Resource): NamespaceRef | undefined {
+  if (resource.kind === 'veth') return resource.peer.namespace
+  return 'namespace' in resource ? resource.namespace : undefined
+}
+
+function byDestination(routes: readonly Route[]): Map<string, Route[]> {
+  const map = new Map<string, Route[]>()
+  for (const route of routes) {
+    const list = map.get(route.destination)
+    if (list === undefined) map.set(route.destination, [route])
+    else list.push(route)
+  }
+  return map
+}

@@ -1,0 +1,141 @@
+import { CnmError, KernelError } from '../../../base/errors.ts'
+import { type LentLinkResource, resourceKey } from '../../resource.ts'
+import { findLink, remember } from '../apply/condemn.ts'
+import { placeIfThere } from '../apply/take-away.ts'
+import type { Step, Transaction } from '../apply/transaction.ts'
+import type { Place } from '../namespaces/place.ts'
+import { isAlive, isOurs } from '../ours.ts'
+import { listAddresses } from '../rtnetlink/address.ts'
+import { getLink, type Link, moveLink, setLink } from '../rtnetlink/link.ts'
+import { RT_SCOPE_LINK } from '../rtnetlink/route.ts'
+
+/** Links in `add`: moved in, or found there. They are still down. */
+export function borrowLinks(transaction: Transaction, links: readonly LentLinkResource[]): void {
+  for (const link of links) {
+    transaction.attempt(resourceKey(link), () => borrow(transaction, link))
+  }
+}
+
+function borrow(transaction: Transaction, lent: LentLinkResource): void {
+  const { host } = transaction
+  const place = transaction.places.at(lent.namespace)
+  const onHost = findLink(host, lent.name)
+  const inside = findLink(place, lent.inside)
+  if (inside === undefined) moveIn(transaction, place, lent, checked(host, lent, onHost))
+  // It is there already, unless it is here.
+  else if (onHost !== undefined) throw taken(lent)
+  settle(transaction, place, lent)
+}
+
+function checked(host: Place, lent: LentLinkResource, link: Link | undefined): Link {
+  if (link === undefined) {
+    throw new KernelError('RTM_GETLINK', 'ENODEV', {
+      target: `link ${lent.name}`,
+      message: 'there is no such link',
+    })
+  }
+  const message = useOf(host, link)
+  if (message === undefined) return link
+  throw new KernelError('RTM_SETLINK', 'EBUSY', { target: `link ${lent.name}`, message })
+}
+
+/** What would be taken away with it: the host's own way out is not to be lent. */
+function useOf({ socket }: Place, link: Link): string | undefined {
+  const { index, master } = link
+  if (isOurs(link) || !isAlive(link)) return 'it is a network’s own'
+  if (master !== undefined) return 'it is part of another link'
+  const addresses = listAddresses(socket, { link: index })
+  const ofHost = addresses.find(({ scope }) => scope !== RT_SCOPE_LINK)
+  return ofHost && `the host has address ${ofHost.address} there`
+}
+
+function moveIn(transaction: Transaction, place: Place, lent: LentLinkResource, link: Link): void {
+  const { host } = transaction
+  const back = remember(host, link.index)
+  transaction.send(host.socket, [
+    {
+      key: resourceKey(lent),
+      message: moveLink(link.index, place.fd, lent.inside),
+      undo: () => {
+        place.socket.request(moveLink(place.index(lent.inside), host.fd, lent.name))
+        if (!link.up) return
+        host.socket.request(setLink(lent.name, { up: true }))
+        back()
+      },
+    },
+  ])
+}
+
+function settle(transaction: Transaction, place: Place, lent: LentLinkResource): void {
+  const { index, mac } = getLink(place.socket, lent.inside)
+  const key = resourceKey(lent)
+  const steps: Step[] = []
+  if (lent.mac !== undefined && lent.mac !== mac) {
+    steps.push({
+      key,
+      message: setLink(index, { mac: lent.mac }),
+      undo: () => {
+        if (mac !== undefined) place.socket.request(setLink(place.index(lent.inside), { mac }))
+      },
+    })
+  }
+  if (!lent.ipv6) {
+    steps.push({
+      key,
+      message: setLink(index, { ipv6AddressGeneration: 'none' }),
+      // A kernel without IPv6 has nothing to be switched off.
+      refused: ({ errno }) => errno === 'EAFNOSUPPORT',
+    })
+  }
+  transaction.send(place.socket, steps)
+}
+
+/** Links in `remove`: moved back, wherever they were lent to. One that is gone is nobody's any more. */
+export function giveBackLinks(transaction: Transaction, links: readonly LentLinkResource[]): void {
+  const { host } = transaction
+  for (const lent of links) {
+    const place = placeIfThere(transaction, lent.namespace)
+    const link = place && findLink(place, lent.inside)
+    if (place === undefined || link === undefined) continue
+    transaction.send(place.socket, [giveBack(place, host, lent, link, lent.name)])
+  }
+}
+
+function giveBack(
+  place: Place,
+  host: Place,
+  lent: LentLinkResource,
+  link: Link,
+  name: string,
+): Step {
+  const { socket } = place
+  const restore = remember(place, link.index)
+  const back = (from: string) => {
+    host.socket.request(moveLink(host.index(from), place.fd, lent.inside))
+    socket.request(setLink(lent.inside, { up: link.up }))
+    restore()
+  }
+  return {
+    key: resourceKey(lent),
+    message: moveLink(link.index, host.fd, name),
+    undo: () => back(name),
+    refused: ({ errno }) => {
+      // Somebody has taken its name meanwhile; it can still be told by its address.
+      if (errno === 'EEXIST') socket.requestAll([moveLink(link.index, host.fd, freeNameFor(link))])
+      return errno === 'EEXIST' || errno === 'ENODEV'
+    },
+  }
+}
+
+/** A sandbox may have given it other names that the host has, too: then it stays there, and ends with it. */
+function freeNameFor({ index }: Link): string {
+  return `lent${index}`
+}
+
+function taken({ name, inside, namespace }: LentLinkResource): CnmError {
+  return new CnmError(
+    'LINK_EXISTS',
+    `the sandbox at ${namespace.path} has a link ${inside} already, which is not ${name}`,
+    { details: { link: inside, path: namespace.path }, hint: 'use another name for it' },
+  )
+}

@@ -1,0 +1,113 @@
+import { RESOLVER_ADDRESS } from '../../kept-resource.ts'
+import { close } from '../ffi/file.ts'
+import { openResolverSockets } from '../kinds/resolver/resolver-sockets.ts'
+import { makeResolverTable, replaceResolverTable } from '../kinds/resolver/resolver-table.ts'
+import { setLink } from '../rtnetlink/link.ts'
+import { Lingering } from './lingering.ts'
+import type { Namespaces } from './namespace.ts'
+import { ownPlace, Place } from './place.ts'
+
+/**
+ * New network namespaces, `lo` up, not mounted anywhere yet. After the first, one is made in advance
+ * while nobody waits: that is a third of what attaching takes. So is a resolver's part of it, where the
+ * last one has got a resolver. Nothing but its descriptors keeps it.
+ */
+export class NamespaceStock {
+  readonly lingering = new Lingering()
+  readonly #namespaces: Namespaces
+  #spare: StockPlace | undefined
+  #isWanted = false
+  #isClosed = false
+  #hasResolver = false
+
+  constructor(namespaces: Namespaces) {
+    this.#namespaces = namespaces
+  }
+
+  take(): Place {
+    const spare = this.#spare
+    this.#spare = undefined
+    this.#isWanted = true
+    return spare ?? this.#make(false)
+  }
+
+  /**
+   * What a place that has just been taken has of a resolver: its sockets, the caller's from now on, or
+   * undefined. To be called for each, with whether it is to have a resolver.
+   */
+  takeResolver(place: Place, isWanted: boolean): readonly number[] | undefined {
+    this.#hasResolver = isWanted
+    const sockets = place instanceof StockPlace ? place.takeSockets() : undefined
+    if (sockets === undefined || isWanted) return sockets
+    for (const fd of sockets) close(fd)
+    this.#namespaces.enter(place.fd, () => {
+      this.lingering.with((socket, deletes) => {
+        deletes()
+        replaceResolverTable(socket, undefined)
+      })
+    })
+    return undefined
+  }
+
+  /** Whether it has been made for whoever has taken it, and goes if he fails. */
+  isNew(place: Place): boolean {
+    return place instanceof StockPlace
+  }
+
+  /** To be called when there is nothing else to do. */
+  restock(): void {
+    if (!this.#isWanted || this.#isClosed) return
+    this.#isWanted = false
+    try {
+      this.#spare = this.#make(this.#hasResolver)
+    } catch {
+      // Whoever needs one next will be told why there is none.
+    }
+  }
+
+  /** From now on nothing is made in advance. */
+  close(): void {
+    this.#isClosed = true
+    this.#spare?.close()
+    this.#spare = undefined
+    this.lingering.close()
+  }
+
+  #make(hasResolver: boolean): StockPlace {
+    return this.#namespaces.make(() => {
+      const { fd, socket } = ownPlace()
+      const place = new StockPlace(fd, socket)
+      try {
+        place.socket.request(setLink('lo', { up: true }))
+        if (hasResolver) place.prepareResolver(this.lingering)
+        return place
+      } catch (error) {
+        place.close()
+        throw error
+      }
+    })
+  }
+}
+
+/** A namespace of the stock, perhaps with the sockets of a resolver that nobody has taken yet. */
+class StockPlace extends Place {
+  #sockets: readonly number[] | undefined
+
+  /** To be called inside. */
+  prepareResolver(lingering: Lingering): void {
+    const { ports, descriptors } = openResolverSockets(RESOLVER_ADDRESS)
+    this.#sockets = descriptors
+    lingering.with((socket) => makeResolverTable(socket, ports))
+  }
+
+  takeSockets(): readonly number[] | undefined {
+    const sockets = this.#sockets
+    this.#sockets = undefined
+    return sockets
+  }
+
+  override close(): void {
+    for (const fd of this.takeSockets() ?? []) close(fd)
+    super.close()
+  }
+}
