@@ -1,6 +1,6 @@
 import type { IpAddress, Prefix } from '../address/address.ts'
 import type { PortRange, Protocol } from '../address/port.ts'
-import type { NamespaceRef, Resource } from './resource.ts'
+import type { NamespaceRef } from './namespace-ref.ts'
 
 /** Where programs of a sandbox ask, at port 53. */
 export const RESOLVER_ADDRESS = '127.0.0.11' as IpAddress
@@ -8,7 +8,7 @@ export const RESOLVER_ADDRESS = '127.0.0.11' as IpAddress
 /** What the keeper holds (see keeper/keeper.ts): it goes on when the engine's process has ended. */
 export type KeptResource = RelayResource | ResolverResource | NamesResource | ZoneResource
 
-export function isKept(resource: Resource): resource is KeptResource {
+export function isKept(resource: { readonly kind: string }): resource is KeptResource {
   return ['relay', 'resolver', 'names', 'zone'].includes(resource.kind)
 }
 

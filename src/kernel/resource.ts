@@ -1,7 +1,10 @@
 import type { Cidr, IpAddress, MacAddress, Prefix } from '../address/address.ts'
 import { type PortRange, type Protocol, portsText } from '../address/port.ts'
 import type { KeptResource } from './kept-resource.ts'
+import type { NamespaceRef } from './namespace-ref.ts'
 import type { Family, RateLimit, TableDefinition } from './ruleset.ts'
+
+export type { NamespaceRef } from './namespace-ref.ts'
 
 /**
  * What can be wanted in the kernel: plain frozen data with a stable key. Drivers describe resources,
@@ -29,18 +32,6 @@ export type Resource =
   | KeptResource
   | FileResource
   | HostsEntryResource
-
-/** A network namespace, as plain data. It is opened when it is needed and closed at once. */
-export interface NamespaceRef {
-  /** An absolute path that can be opened: `RUN/netns/<id>`, `/proc/<pid>/ns/net`, any bind mount. */
-  readonly path: string
-  /**
-   * The kernel's own name of this namespace (SO_NETNS_COOKIE, decimal), checked at every opening.
-   * Given for adopted namespaces, whose path may come to mean another one. Absent for our own, whose
-   * path is never used twice.
-   */
-  readonly cookie?: string
-}
 
 /**
  * A namespace of our own, bind-mounted at its path, `lo` up. Equivalent to: `ip netns add`.

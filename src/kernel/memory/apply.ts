@@ -2,6 +2,7 @@ import type { NamesResource, ZoneResource } from '../kept-resource.ts'
 import type { Change } from '../kernel.ts'
 import type { Resource } from '../resource.ts'
 import { resourceKey } from '../resource.ts'
+import { isSame } from '../same-resource.ts'
 import { addresses, routes, sysctls } from './addressing.ts'
 import { lentLinks } from './lent-links.ts'
 import { bridges, namespaces, veths } from './links.ts'
@@ -87,7 +88,7 @@ export function applyChange(machine: Machine, change: Change): void {
   }
   for (const resource of inOrder(change.add, additionOrder)) {
     machine.working = resource
-    if (same(findThere(machine, resource), resource)) continue
+    if (isSame(findThere(machine, resource), resource)) continue
     verbsOf(resource).put(machine, resource)
   }
 }
@@ -95,15 +96,6 @@ export function applyChange(machine: Machine, change: Change): void {
 /** What is there under the resource's key. */
 export function findThere(machine: Machine, resource: Resource): Resource | undefined {
   return verbsOf(resource).found(machine, resource)
-}
-
-/** Equal as data, where an absent property and an undefined one are the same. */
-export function same(a: unknown, b: unknown): boolean {
-  if (a === b) return true
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
-  const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>]
-  const keys = new Set([...Object.keys(left), ...Object.keys(right)])
-  return [...keys].every((key) => same(left[key], right[key]))
 }
 
 function verbsOf(resource: Resource): Verbs<Resource> {

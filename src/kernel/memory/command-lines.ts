@@ -11,7 +11,7 @@ import type {
   RouteResource,
   VethResource,
 } from '../resource.ts'
-import type { Noted } from './noted.ts'
+import type { Noted } from './machine.ts'
 import { limitText, tableLines } from './ruleset-lines.ts'
 
 /** A resource as the commands that would make it. */

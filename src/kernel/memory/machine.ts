@@ -12,7 +12,6 @@ import type {
 } from '../resource.ts'
 import { resourceKey } from '../resource.ts'
 import type { TableDefinition } from '../ruleset.ts'
-import type { Noted } from './noted.ts'
 
 export interface Link {
   readonly name: string
@@ -64,6 +63,21 @@ export interface Table {
 export function processPath(pid: number | string): string {
   return `/proc/${pid}/ns/net`
 }
+
+/** What shows only in packets and sockets, which a machine in memory doesn't have. */
+export type Noted = Exclude<Resource, { readonly kind: Shown }>
+
+/** Kinds that are links, what is on them, or in tables. */
+type Shown =
+  | 'namespace'
+  | 'bridge'
+  | 'veth'
+  | 'lent-link'
+  | 'address'
+  | 'route'
+  | 'sysctl'
+  | 'table'
+  | 'element'
 
 /** A network namespace with nothing but `lo`. */
 function newPlace(path: string, cookie: string, ours: boolean): Place {

@@ -1,4 +1,4 @@
-import type { KeptResource, RelayResource, ResolverResource } from '../kept-resource.ts'
+import type { RelayResource, ResolverResource } from '../kept-resource.ts'
 import { portInUse } from '../port-conflict.ts'
 import type {
   AnnouncementResource,
@@ -12,20 +12,8 @@ import type {
   ReservationResource,
 } from '../resource.ts'
 import { resourceKey } from '../resource.ts'
+import type { Noted } from './machine.ts'
 import type { Verbs } from './verbs.ts'
-
-/** What shows only in packets and sockets, which a machine in memory doesn't have. */
-export type Noted =
-  | ReservationResource
-  | FlowsResource
-  | RateResource
-  | NeighbourResource
-  | FdbResource
-  | AnnouncementResource
-  | ConsentResource
-  | KeptResource
-  | FileResource
-  | HostsEntryResource
 
 /** It is remembered, and that is all. */
 export function noted<Kind extends Noted>(): Verbs<Kind> {

@@ -19,8 +19,9 @@ import type {
 } from '../kernel.ts'
 import { networkOf } from '../link-groups.ts'
 import type { NamespaceRef, Resource } from '../resource.ts'
+import { isSame } from '../same-resource.ts'
 import { readSysctl } from './addressing.ts'
-import { findThere, same } from './apply.ts'
+import { findThere } from './apply.ts'
 import { commandLines, routeLine } from './command-lines.ts'
 import { type Link, type Machine, type Place, processPath } from './machine.ts'
 import { tableName } from './ruleset.ts'
@@ -36,7 +37,7 @@ export function differences(machine: Machine, resources: readonly Resource[]): D
       if (isOnLink && elsewhere.has(resource.link)) return []
       return [{ resource, state: 'missing', detail: `missing: ${summary(resource)}` }]
     }
-    if (same(there, resource)) return []
+    if (isSame(there, resource)) return []
     const detail =
       resource.kind === 'table'
         ? `table ${tableName(resource.definition)} is not as it was defined`

@@ -2,6 +2,7 @@ import type { IpAddress, Prefix } from '../../address/address.ts'
 import { addressToBigInt, prefixRange } from '../../address/address.ts'
 import { type ElementResource, eachElement, type TableResource } from '../resource.ts'
 import type { DataType, SetDefinition, TableDefinition } from '../ruleset.ts'
+import { isSame } from '../same-resource.ts'
 import type { Machine, Table } from './machine.ts'
 import type { Verbs } from './verbs.ts'
 
@@ -50,7 +51,7 @@ export const elements: Verbs<ElementResource> = {
       found: there?.get(elementKey(wanted)),
     }))
     if (each.length === 0 || each.some(({ found }) => found === undefined)) return undefined
-    const other = each.find(({ wanted, found }) => !isSame(wanted, found!))
+    const other = each.find(({ wanted, found }) => !isSame(wanted, found))
     return other === undefined ? resource : other.found
   },
 }
@@ -90,10 +91,6 @@ function assertRun(machine: Machine, resource: ElementResource, run: number): vo
 function refusal(machine: Machine, element: ElementResource, errno: string, message: string) {
   const target = `${element.table} ${element.set} { ${element.key.join(' . ')} }`
   return machine.refusal('NFT_MSG_NEWSETELEM', errno, message, target)
-}
-
-function isSame(a: ElementResource, b: ElementResource): boolean {
-  return a.owner === b.owner && a.value?.join() === b.value?.join()
 }
 
 export function tableName(table: TableDefinition | ElementResource): string {

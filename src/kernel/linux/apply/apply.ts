@@ -1,10 +1,7 @@
 import type { Change } from '../../kernel.ts'
-import type { Hindrances } from '../files/hindrances.ts'
-import type { Keeper } from '../keeper/keeper.ts'
 import { bringUp } from '../kinds/address/addressing.ts'
 import { awaitNeighbourDiscovery } from '../kinds/address/neighbour-discovery.ts'
 import { announce } from '../kinds/announcement/announcement.ts'
-import type { Announcer } from '../kinds/announcement/announcer.ts'
 import { changeConsents } from '../kinds/consent/consent.ts'
 import { changeFiles, removeFiles } from '../kinds/file/file.ts'
 import { borrowLinks } from '../kinds/lent-link.ts'
@@ -18,31 +15,12 @@ import { restoreSysctls, writeSysctls } from '../kinds/sysctl.ts'
 import { changeRuleset, removeTables } from '../kinds/table/table.ts'
 import { makeBridges, makeVeths, settleCarriers } from '../kinds/veth/make-links.ts'
 import { openZones, zoneTables } from '../kinds/zone/zone.ts'
-import type { Namespaces } from '../namespaces/namespace.ts'
-import type { NamespaceStock } from '../namespaces/namespace-stock.ts'
-import { type Place, Places } from '../namespaces/place.ts'
-import type { OpenListeners } from '../ports/open-listeners.ts'
-import type { PortReservations } from '../ports/port-reservations.ts'
-import type { Ruleset } from '../ruleset/ruleset.ts'
+import { Places } from '../namespaces/place.ts'
 import type { Doomed } from '../thread/operations.ts'
+import type { Machinery } from './machinery.ts'
 import { type Plan, planOf } from './plan.ts'
 import { takeAway } from './take-away.ts'
 import { Transaction } from './transaction.ts'
-
-export interface Machinery {
-  readonly namespaces: Namespaces
-  readonly stock: NamespaceStock
-  readonly host: Place
-  readonly ruleset: Ruleset
-  readonly reservations: PortReservations
-  readonly announcer: Announcer
-  /** Where the keeper listens on the host. */
-  readonly listeners: OpenListeners
-  /** What keeps sandboxes' files from being written. */
-  readonly hindrances: Hindrances
-  /** undefined: nothing can be kept. */
-  readonly keeper: Keeper | undefined
-}
 
 /** What became of a change. There may be something to delete even if it failed. */
 export interface Outcome {

@@ -1,4 +1,3 @@
-import { isCnmError } from '../../../base/errors.ts'
 import {
   type AddressResource,
   type NamespaceRef,
@@ -99,7 +98,7 @@ function unlistedVeths(transaction: Transaction, { remove }: Plan): Leaving[] {
   const listed = new Set(remove.veths.map(({ peer }) => peer.namespace?.path))
   return remove.namespaces.flatMap((resource) => {
     const { namespace } = resource
-    const place = listed.has(namespace.path) ? undefined : placeIfThere(transaction, namespace)
+    const place = listed.has(namespace.path) ? undefined : transaction.places.find(namespace)
     if (place === undefined) return []
     const key = resourceKey(resource)
     return listLinks(place.socket, { kind: 'veth' }).flatMap(({ index, peer, name }) => {
@@ -132,7 +131,7 @@ function lossesByPlace(plan: Plan, leaving: readonly Leaving[]): Map<string, Los
 }
 
 function takeFromSandbox(transaction: Transaction, plan: Plan, loss: Loss): void {
-  const place = placeIfThere(transaction, loss.ref)
+  const place = transaction.places.find(loss.ref)
   if (place === undefined) return
   const steps = networkSteps(place, plan, loss)
   for (const { key, link, inside } of loss.leaving) {
@@ -141,19 +140,6 @@ function takeFromSandbox(transaction: Transaction, plan: Plan, loss: Loss): void
     steps.push(...freeName(place, link.peer, inside, key))
   }
   transaction.send(place.socket, steps)
-}
-
-/** undefined: the sandbox has gone by itself, and everything in it. */
-export function placeIfThere(
-  transaction: Transaction,
-  ref: NamespaceRef | undefined,
-): Place | undefined {
-  try {
-    return transaction.places.at(ref)
-  } catch (error) {
-    if (isCnmError(error, 'NAMESPACE_NOT_FOUND')) return undefined
-    throw error
-  }
 }
 
 /** Routes by a gateway go before those that lead to it, and so they come back after them. */

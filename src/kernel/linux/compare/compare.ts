@@ -1,7 +1,7 @@
 /** How the machine differs from resources: what there is in a namespace (contents), and what each kind makes of it. */
 
 import { portsText } from '../../../address/port.ts'
-import { isCnmError, isKernelError } from '../../../base/errors.ts'
+import { isKernelError } from '../../../base/errors.ts'
 import { namesElsewhere } from '../../elsewhere.ts'
 import type { ResolverResource } from '../../kept-resource.ts'
 import type { Difference } from '../../kernel.ts'
@@ -18,7 +18,7 @@ import type {
   TableResource,
   VethResource,
 } from '../../resource.ts'
-import type { Machinery } from '../apply/apply.ts'
+import type { Machinery } from '../apply/machinery.ts'
 import { readSysctl } from '../host/sysctl.ts'
 import { lackedRoute } from '../kinds/address/connected-route.ts'
 import { compareConsent } from '../kinds/consent/docker-user.ts'
@@ -161,12 +161,8 @@ class Comparison {
   }
 
   #read(ref: NamespaceRef | undefined): Contents | undefined {
-    try {
-      return readContents(this.#places.at(ref), this.#wanted.get(ref?.path ?? '') ?? new Set())
-    } catch (error) {
-      if (isCnmError(error, 'NAMESPACE_NOT_FOUND')) return undefined
-      throw error
-    }
+    const place = this.#places.find(ref)
+    return place && readContents(place, this.#wanted.get(ref?.path ?? '') ?? new Set())
   }
 
   #bridge(bridge: BridgeResource): Finding {

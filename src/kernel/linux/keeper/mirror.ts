@@ -1,5 +1,6 @@
 import type { KeptResource } from '../../kept-resource.ts'
 import { resourceKey } from '../../resource.ts'
+import { isSame } from '../../same-resource.ts'
 import { OpenListeners } from '../ports/open-listeners.ts'
 
 /** What the keeper holds, as far as it has been told: as it has acknowledged, or will. */
@@ -58,13 +59,4 @@ function placeOf(resource: KeptResource): string {
     case 'names':
       return ''
   }
-}
-
-/** Equal as data, where an absent property and an undefined one are the same. */
-export function isSame(a: unknown, b: unknown): boolean {
-  if (a === b) return true
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
-  const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>]
-  const keys = new Set([...Object.keys(left), ...Object.keys(right)])
-  return [...keys].every((key) => isSame(left[key], right[key]))
 }

@@ -1,7 +1,6 @@
 import { CnmError, KernelError } from '../../../base/errors.ts'
 import { type LentLinkResource, resourceKey } from '../../resource.ts'
 import { findLink, remember } from '../apply/condemn.ts'
-import { placeIfThere } from '../apply/take-away.ts'
 import type { Step, Transaction } from '../apply/transaction.ts'
 import type { Place } from '../namespaces/place.ts'
 import { isAlive, isOurs } from '../ours.ts'
@@ -94,7 +93,7 @@ function settle(transaction: Transaction, place: Place, lent: LentLinkResource):
 export function giveBackLinks(transaction: Transaction, links: readonly LentLinkResource[]): void {
   const { host } = transaction
   for (const lent of links) {
-    const place = placeIfThere(transaction, lent.namespace)
+    const place = transaction.places.find(lent.namespace)
     const link = place && findLink(place, lent.inside)
     if (place === undefined || link === undefined) continue
     transaction.send(place.socket, [giveBack(place, host, lent, link, lent.name)])

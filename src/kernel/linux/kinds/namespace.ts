@@ -1,4 +1,3 @@
-import { isCnmError } from '../../../base/errors.ts'
 import { type NamespaceResource, resourceKey } from '../../resource.ts'
 import type { Transaction } from '../apply/transaction.ts'
 import {
@@ -39,14 +38,10 @@ export function makeNamespaces(
 }
 
 function isThere({ places }: Transaction, { namespace }: NamespaceResource): boolean {
-  try {
-    places.at(namespace).socket.request(setLink('lo', { up: true }))
-    return true
-  } catch (error) {
-    // A crash between making the file and mounting the namespace leaves an empty file.
-    if (isCnmError(error, 'NAMESPACE_NOT_FOUND')) return false
-    throw error
-  }
+  // A crash between making the file and mounting the namespace leaves an empty file.
+  const place = places.find(namespace)
+  place?.socket.request(setLink('lo', { up: true }))
+  return place !== undefined
 }
 
 /**

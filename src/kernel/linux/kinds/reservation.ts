@@ -1,6 +1,6 @@
 import { portInUse } from '../../port-conflict.ts'
 import { type ReservationResource, resourceKey } from '../../resource.ts'
-import type { Machinery } from '../apply/apply.ts'
+import type { Machinery } from '../apply/machinery.ts'
 import type { Plan } from '../apply/plan.ts'
 import type { Transaction } from '../apply/transaction.ts'
 import { findConflict } from '../ports/port-search.ts'

@@ -1,4 +1,4 @@
-import { KernelError } from '../../../base/errors.ts'
+import { isCnmError, KernelError } from '../../../base/errors.ts'
 import type { NamespaceRef } from '../../resource.ts'
 import { close, O_RDONLY, open } from '../ffi/file.ts'
 import { interfaceIndex } from '../ffi/interface.ts'
@@ -78,6 +78,16 @@ export class Places {
     const place = this.#enter(ref)
     this.#open.set(ref.path, place)
     return place
+  }
+
+  /** undefined: there is no such namespace, or no longer, and nothing of what was in it. */
+  find(ref: NamespaceRef | undefined): Place | undefined {
+    try {
+      return this.at(ref)
+    } catch (error) {
+      if (isCnmError(error, 'NAMESPACE_NOT_FOUND')) return undefined
+      throw error
+    }
   }
 
   /** Takes over a place that has just been made. */

@@ -1,6 +1,6 @@
 import type { Obstacle } from '../../kernel.ts'
 import type { TableDefinition } from '../../ruleset.ts'
-import type { Machinery } from '../apply/apply.ts'
+import type { Machinery } from '../apply/machinery.ts'
 import { type Filter, stops } from './filter-chains.ts'
 import { legacyFilters } from './legacy-iptables.ts'
 import { nftablesFilters } from './nftables-filters.ts'

@@ -1,6 +1,6 @@
 import { fstatSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { CnmError, isCnmError, isKernelError } from '../../../base/errors.ts'
+import { CnmError, isKernelError } from '../../../base/errors.ts'
 import type {
   AdoptedNamespace,
   Change,
@@ -16,7 +16,8 @@ import type {
   SurveyQuery,
 } from '../../kernel.ts'
 import type { NamespaceRef, ReservationResource, Resource } from '../../resource.ts'
-import { apply, type Machinery } from '../apply/apply.ts'
+import { apply } from '../apply/apply.ts'
+import type { Machinery } from '../apply/machinery.ts'
 import { compare } from '../compare/compare.ts'
 import { armFault, faultCalls } from '../ffi/fault.ts'
 import { close } from '../ffi/file.ts'
@@ -195,10 +196,8 @@ export class KernelSide implements Operations {
   identify(namespace: NamespaceRef): string | undefined {
     const places = new Places(this.#namespaces, this.#host)
     try {
-      return identityOf(fstatSync(places.at(namespace).fd))
-    } catch (error) {
-      if (isCnmError(error, 'NAMESPACE_NOT_FOUND')) return undefined
-      throw error
+      const place = places.find(namespace)
+      return place && identityOf(fstatSync(place.fd))
     } finally {
       places.close()
     }

@@ -1,5 +1,5 @@
 import { resourceKey } from '../../../resource.ts'
-import type { Machinery } from '../../apply/apply.ts'
+import type { Machinery } from '../../apply/machinery.ts'
 import type { Plan } from '../../apply/plan.ts'
 import type { Transaction } from '../../apply/transaction.ts'
 

@@ -2,8 +2,8 @@ import { socketText } from '../../../../address/address.ts'
 import type { KeptResource } from '../../../kept-resource.ts'
 import type { Difference } from '../../../kernel.ts'
 import { resourceKey } from '../../../resource.ts'
-import type { Machinery } from '../../apply/apply.ts'
-import { isSame } from '../../keeper/mirror.ts'
+import { isSame } from '../../../same-resource.ts'
+import type { Machinery } from '../../apply/machinery.ts'
 
 /** How what the keeper has differs from that resource. */
 export function compareKept(

@@ -1,7 +1,6 @@
-import { isCnmError } from '../../../../base/errors.ts'
 import { RESOLVER_ADDRESS, type ResolverResource } from '../../../kept-resource.ts'
-import { type NamespaceRef, resourceKey } from '../../../resource.ts'
-import type { Machinery } from '../../apply/apply.ts'
+import { resourceKey } from '../../../resource.ts'
+import type { Machinery } from '../../apply/machinery.ts'
 import type { Plan, Sorted } from '../../apply/plan.ts'
 import type { Transaction } from '../../apply/transaction.ts'
 import { close } from '../../ffi/file.ts'
@@ -34,7 +33,7 @@ export function openResolvers(
   for (const resource of remove.resolvers) {
     if (dying.has(resource.namespace.path)) continue
     transaction.attempt(resourceKey(resource), () => {
-      const place = placeIfThere(transaction, resource.namespace)
+      const place = transaction.places.find(resource.namespace)
       if (place !== undefined) changeTable(transaction, machinery, place, () => undefined)
     })
   }
@@ -131,14 +130,4 @@ function changeTable(
       }),
     )
   })
-}
-
-/** undefined: the sandbox has gone by itself, and everything in it. */
-function placeIfThere({ places }: Transaction, namespace: NamespaceRef): Place | undefined {
-  try {
-    return places.at(namespace)
-  } catch (error) {
-    if (isCnmError(error, 'NAMESPACE_NOT_FOUND')) return undefined
-    throw error
-  }
 }

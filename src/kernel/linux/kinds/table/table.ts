@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util'
 import { isCnmError, isKernelError } from '../../../../base/errors.ts'
 import {
   type ElementResource,
@@ -8,6 +7,7 @@ import {
   type TableResource,
 } from '../../../resource.ts'
 import type { TableDefinition } from '../../../ruleset.ts'
+import { isSame } from '../../../same-resource.ts'
 import type { Plan } from '../../apply/plan.ts'
 import type { Transaction } from '../../apply/transaction.ts'
 import { Batch, tableTarget } from '../../nftables/batch.ts'
@@ -89,7 +89,7 @@ function staysAsItIs(
     const found = ruleset.find(definition)
     if (found === undefined) return false
     const isSo =
-      isDeepStrictEqual(before, definition) &&
+      isSame(before, definition) &&
       !ruleset.isAnothers(found) &&
       compareTable(ruleset.socket, ruleset.asPossible(definition)).length === 0
     if (definition.owned && !isSo) return false
