@@ -63,6 +63,8 @@ export interface LinuxKernel extends Kernel {
   armFault(k: number): Promise<void>
   /** How many changes there were since arming. */
   faultCalls(): Promise<number>
+  /** With CNM_TRACE=calls: how often the kernel thread has called each function of the C library. */
+  foreignCalls(): Promise<Readonly<Record<string, number>>>
 }
 
 /** The next `linuxKernel` is there sooner, if its caller has other things to do before. */
@@ -281,6 +283,10 @@ class ThreadedKernel implements LinuxKernel {
 
   faultCalls(): Promise<number> {
     return this.#thread.call('faultCalls')
+  }
+
+  foreignCalls(): Promise<Readonly<Record<string, number>>> {
+    return this.#thread.call('foreignCalls')
   }
 
   /** Resolves when nothing of what was forwarded goes on. */

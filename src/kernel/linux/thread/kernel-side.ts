@@ -21,6 +21,7 @@ import type { Machinery } from '../apply/machinery.ts'
 import { compare } from '../compare/compare.ts'
 import { armFault, faultCalls } from '../ffi/fault.ts'
 import { close } from '../ffi/file.ts'
+import { foreignCalls } from '../ffi/libc.ts'
 import { Hindrances } from '../files/hindrances.ts'
 import { OwnMount } from '../files/own-mount.ts'
 import { hostView } from '../host/host-view.ts'
@@ -228,6 +229,10 @@ export class KernelSide implements Operations {
 
   faultCalls(): number {
     return faultCalls()
+  }
+
+  foreignCalls(): Readonly<Record<string, number>> {
+    return foreignCalls()
   }
 
   async close(): Promise<void> {

@@ -52,6 +52,7 @@ export interface Operations {
   restoreKeeper(): void
   armFault(k: number): void
   faultCalls(): number
+  foreignCalls(): Readonly<Record<string, number>>
 }
 
 /** What became of a change. There may be something to delete even if it failed. */
