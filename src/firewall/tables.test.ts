@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { tableLines } from '../kernel/memory/ruleset-lines.ts'
+import { tableLines } from '../kernel/memory/kinds/ruleset-lines.ts'
 import { resourceKey } from '../kernel/resource.ts'
 import { tables } from './firewall.ts'
 

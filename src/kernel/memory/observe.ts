@@ -20,11 +20,10 @@ import type {
 import { networkOf } from '../link-groups.ts'
 import type { NamespaceRef, Resource } from '../resource.ts'
 import { isSame } from '../same-resource.ts'
-import { readSysctl } from './addressing.ts'
-import { findThere } from './apply.ts'
-import { commandLines, routeLine } from './command-lines.ts'
+import { readSysctl, routeLine } from './kinds/addressing.ts'
+import { commandLines, findThere } from './kinds/kinds.ts'
+import { tableName } from './kinds/ruleset.ts'
 import { type Link, type Machine, type Place, processPath } from './machine.ts'
-import { tableName } from './ruleset.ts'
 
 export function differences(machine: Machine, resources: readonly Resource[]): Difference[] {
   const elsewhere = namesElsewhere(resources)

@@ -2,8 +2,8 @@ import type { Cidr, MacAddress } from '../../address/address.ts'
 import type { HostRoute, LinkStatistics, Obstacle, PortHolder, SharedTable } from '../kernel.ts'
 import { holdsOneOf } from '../port-conflict.ts'
 import type { NamespaceRef } from '../resource.ts'
-import { addressKey, readSysctl } from './addressing.ts'
-import { removeLink, removePlace } from './links.ts'
+import { addressKey, readSysctl } from './kinds/addressing.ts'
+import { removeLink, removePlace } from './kinds/links.ts'
 import { type Machine, type Place, processPath } from './machine.ts'
 
 /** What somebody else does to the machine. */

@@ -1,4 +1,4 @@
-import { portsText } from '../../address/port.ts'
+import { portsText } from '../../../address/port.ts'
 import type {
   ChainDefinition,
   RateLimit,
@@ -6,7 +6,7 @@ import type {
   SetDefinition,
   Statement,
   TableDefinition,
-} from '../ruleset.ts'
+} from '../../ruleset.ts'
 
 /** A table as `nft add …` commands, in the order in which they can be given. */
 export function tableLines(table: TableDefinition): readonly string[] {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import type { Cidr, IpAddress, MacAddress, Prefix } from '../../address/address.ts'
-import type { Resource } from '../resource.ts'
-import type { Statement, TableDefinition } from '../ruleset.ts'
-import { commandLines } from './command-lines.ts'
-import { memoryKernel } from './memory-kernel.ts'
+import type { Cidr, IpAddress, MacAddress, Prefix } from '../../../address/address.ts'
+import type { Resource } from '../../resource.ts'
+import type { Statement, TableDefinition } from '../../ruleset.ts'
+import { memoryKernel } from '../memory-kernel.ts'
+import { commandLines } from './kinds.ts'
 
 const inside = { path: '/run/cnm/netns/0a1b' }
 const mac = '02:00:00:00:00:02' as MacAddress

@@ -1,4 +1,5 @@
-import type { LentLinkResource } from '../resource.ts'
+import type { LentLinkResource } from '../../resource.ts'
+import { option } from './command-words.ts'
 import { clearLink } from './links.ts'
 import type { Verbs } from './verbs.ts'
 
@@ -52,4 +53,8 @@ export const lentLinks: Verbs<LentLinkResource> = {
     const link = machine.find(namespace)?.links.get(inside)
     return link?.resource?.kind === 'lent-link' ? link.resource : undefined
   },
+
+  lines: ({ name, namespace, inside, mac }) => [
+    `ip link set ${name} netns ${namespace.path} name ${inside}${option('address', mac)} up`,
+  ],
 }

@@ -1,8 +1,9 @@
-import type { IpAddress } from '../../address/address.ts'
-import { cidrPrefix, contains, familyOf, parsePrefix } from '../../address/address.ts'
-import type { AddressResource, RouteResource, SysctlResource } from '../resource.ts'
+import type { IpAddress } from '../../../address/address.ts'
+import { cidrPrefix, contains, familyOf, parsePrefix } from '../../../address/address.ts'
+import type { AddressResource, RouteResource, SysctlResource } from '../../resource.ts'
+import type { Link, Machine, Place } from '../machine.ts'
+import { inPlace } from './command-words.ts'
 import { linkOfSysctl } from './links.ts'
-import type { Link, Machine, Place } from './machine.ts'
 import type { Verbs } from './verbs.ts'
 
 const linkLocal = parsePrefix('fe80::/10')
@@ -32,6 +33,8 @@ export const addresses: Verbs<AddressResource> = {
     const there = machine.find(namespace)?.addresses.has(addressKey(link, address))
     return there ? resource : undefined
   },
+
+  lines: (address) => [addressLine(address)],
 }
 
 export const routes: Verbs<RouteResource> = {
@@ -67,6 +70,8 @@ export const routes: Verbs<RouteResource> = {
     const { ours: _, ...route } = there
     return { kind, ...(namespace === undefined ? {} : { namespace }), ...route }
   },
+
+  lines: (route) => [`${routeLine(route)} proto cnm`],
 }
 
 export const sysctls: Verbs<SysctlResource> = {
@@ -90,6 +95,11 @@ export const sysctls: Verbs<SysctlResource> = {
     const place = machine.find(resource.namespace)
     const value = place && readSysctl(place, resource.name)
     return value === undefined ? undefined : { ...resource, value }
+  },
+
+  lines({ namespace, name, value }) {
+    const inside = namespace === undefined ? '' : `ip netns exec ${namespace.path} `
+    return [`${inside}sysctl -w ${name}=${quoteIfNeeded(value)}`]
   },
 }
 
@@ -127,4 +137,23 @@ function linkOf(machine: Machine, place: Place, name: string, operation: string)
   const link = place.links.get(name)
   if (link === undefined) throw machine.refusal(operation, 'ENODEV', 'there is no such link', name)
   return link
+}
+
+/** The command without our mark, as it would be for somebody else's route. */
+export function routeLine(route: Omit<RouteResource, 'kind'>): string {
+  const { destination, gateway, link } = route
+  const family = familyOf(destination) === 6 ? ' -6' : ''
+  const isDefault = destination === '0.0.0.0/0' || destination === '::/0'
+  const via = gateway === undefined ? '' : ` via ${gateway}`
+  const to = isDefault ? 'default' : destination
+  return `ip${family}${inPlace(route.namespace)} route replace ${to}${via} dev ${link}`
+}
+
+function addressLine({ namespace, link, address }: AddressResource): string {
+  const nodad = familyOf(address) === 6 ? ' nodad' : ''
+  return `ip${inPlace(namespace)} address add ${address} dev ${link}${nodad}`
+}
+
+function quoteIfNeeded(value: string): string {
+  return /^[\w.:-]+$/.test(value) ? value : JSON.stringify(value)
 }

@@ -1,5 +1,7 @@
-import type { BridgeResource, NamespaceResource, VethResource } from '../resource.ts'
-import type { Link, Machine, Place } from './machine.ts'
+import { networkOf } from '../../link-groups.ts'
+import type { BridgeResource, NamespaceResource, VethResource } from '../../resource.ts'
+import type { Link, Machine, Place } from '../machine.ts'
+import { option } from './command-words.ts'
 import type { Verbs } from './verbs.ts'
 
 /** The kernel's BR_MAX_PORTS, less the one that it keeps. */
@@ -19,6 +21,8 @@ export const namespaces: Verbs<NamespaceResource> = {
   },
 
   found: (machine, resource) => (machine.find(resource.namespace)?.ours ? resource : undefined),
+
+  lines: ({ namespace }) => [`ip netns add ${namespace.path}`],
 }
 
 export const bridges: Verbs<BridgeResource> = {
@@ -55,6 +59,8 @@ export const bridges: Verbs<BridgeResource> = {
       ...(resource.mac === undefined ? {} : { mac }),
     }
   },
+
+  lines: (bridge) => [bridgeLine(bridge)],
 }
 
 export const veths: Verbs<VethResource> = {
@@ -89,6 +95,8 @@ export const veths: Verbs<VethResource> = {
     const link = machine.host.links.get(name)
     return link?.resource?.kind === 'veth' ? link.resource : undefined
   },
+
+  lines: (veth) => [vethLine(veth)],
 }
 
 /** The other end is somebody else's; once it has been made, it may be anywhere. */
@@ -191,4 +199,27 @@ function checkBridge(machine: Machine, { name, bridge }: VethResource): void {
     if (resource?.kind === 'veth' && resource.bridge === bridge && resource.name !== name) ports++
   }
   if (ports >= maxPorts) throw machine.refusal('RTM_NEWLINK', 'EXFULL', 'bridge is full', bridge)
+}
+
+function bridgeLine({ origin, name, mtu, mac, maxLearned, ipv6 }: BridgeResource): string {
+  if (origin === 'adopt') return `ip link show ${name} type bridge`
+  const options = `${option('mtu', mtu)}${option('address', mac)}`
+  const bound = option('fdb_max_learned', maxLearned)
+  return `ip link add ${name} up group cnm${options} type bridge${bound}${ipv6Note(ipv6)}`
+}
+
+function vethLine({ name, bridge, group, mtu, learning = true, peer }: VethResource): string {
+  const master = option('master', bridge === '' ? undefined : bridge)
+  const { namespace } = peer
+  const where = namespace === undefined ? '' : ` netns ${namespace.path}`
+  const state = namespace === undefined ? '' : ' up'
+  const inner = `${peer.name}${state} mtu ${mtu} address ${peer.mac}${where}`
+  const groupName = group === undefined ? 'cnm' : `cnm-${networkOf(group)}`
+  const outer = `ip link add ${name} up group ${groupName}${master} mtu ${mtu}`
+  const note = learning ? '' : ' # learning off'
+  return `${outer} type veth peer name ${inner}${ipv6Note(peer.ipv6)}${note}`
+}
+
+function ipv6Note(ipv6: boolean): string {
+  return ipv6 ? ' # IPv6' : ''
 }

@@ -1,9 +1,10 @@
-import type { IpAddress, Prefix } from '../../address/address.ts'
-import { addressToBigInt, prefixRange } from '../../address/address.ts'
-import { type ElementResource, eachElement, type TableResource } from '../resource.ts'
-import type { DataType, SetDefinition, TableDefinition } from '../ruleset.ts'
-import { isSame } from '../same-resource.ts'
-import type { Machine, Table } from './machine.ts'
+import type { IpAddress, Prefix } from '../../../address/address.ts'
+import { addressToBigInt, prefixRange } from '../../../address/address.ts'
+import { type ElementResource, eachElement, type TableResource } from '../../resource.ts'
+import type { DataType, SetDefinition, TableDefinition } from '../../ruleset.ts'
+import { isSame } from '../../same-resource.ts'
+import type { Machine, Table } from '../machine.ts'
+import { limitText, tableLines } from './ruleset-lines.ts'
 import type { Verbs } from './verbs.ts'
 
 export const tables: Verbs<TableResource> = {
@@ -25,6 +26,8 @@ export const tables: Verbs<TableResource> = {
     const table = machine.tables.get(tableName(definition))
     return table && { kind, definition: table.definition }
   },
+
+  lines: ({ definition }) => tableLines(definition),
 }
 
 /** A run is kept as its single elements. */
@@ -54,6 +57,8 @@ export const elements: Verbs<ElementResource> = {
     const other = each.find(({ wanted, found }) => !isSame(wanted, found))
     return other === undefined ? resource : other.found
   },
+
+  lines: (element) => [elementLine(element)],
 }
 
 function putElement(machine: Machine, resource: ElementResource): void {
@@ -140,4 +145,13 @@ function span(part: string, type: DataType | undefined): Span | string {
 function meet(a: Span | string, b: Span | string | undefined): boolean {
   if (b === undefined || typeof a === 'string' || typeof b === 'string') return a === b
   return a.first <= b.last && b.first <= a.last
+}
+
+function elementLine(resource: ElementResource): string {
+  const { family, table, set, key, value, run, limit, owner } = resource
+  const more = run === undefined ? '' : ` # and the next ${run - 1}`
+  const to = value === undefined ? '' : ` : ${value.join(' . ')}`
+  const limited = limit === undefined ? '' : ` ${limitText(limit)}`
+  const element = `${key.join(' . ')}${limited} comment "${owner}"${to}`
+  return `nft add element ${family} ${table} ${set} { ${element} }${more}`
 }

@@ -1,5 +1,5 @@
-import type { Resource } from '../resource.ts'
-import type { Machine } from './machine.ts'
+import type { Resource } from '../../resource.ts'
+import type { Machine } from '../machine.ts'
 
 /** What can be done with one kind of resource. */
 export interface Verbs<Kind extends Resource> {
@@ -9,4 +9,6 @@ export interface Verbs<Kind extends Resource> {
   drop(machine: Machine, resource: Kind): void
   /** What is there under its key, in the same terms. */
   found(machine: Machine, resource: Kind): Kind | undefined
+  /** The commands that would make it. */
+  lines(resource: Kind): readonly string[]
 }
