@@ -22,8 +22,8 @@ import type {
   SurveyQuery,
 } from '../kernel.ts'
 import type { NamespaceRef, ReservationResource, Resource } from '../resource.ts'
-import { forgottenBy } from './apply/plan.ts'
 import { Background } from './background/background.ts'
+import { forgottenBy } from './conntrack/forgotten.ts'
 import { unpackedStatistics } from './host/statistics.ts'
 import { LateNames } from './keeper/late-names.ts'
 import { type KeeperProgram, socketOf } from './keeper/program.ts'

@@ -1,38 +1,13 @@
-import type {
-  NamesResource,
-  RelayResource,
-  ResolverResource,
-  ZoneResource,
-} from '../../kept-resource.ts'
 import type { Change } from '../../kernel.ts'
-import {
-  type AddressResource,
-  type AnnouncementResource,
-  type BridgeResource,
-  type ConsentResource,
-  type ElementResource,
-  type FdbResource,
-  type FileResource,
-  type FlowsResource,
-  type HostsEntryResource,
-  type LentLinkResource,
-  type NamespaceRef,
-  type NamespaceResource,
-  type NeighbourResource,
-  type RateResource,
-  type ReservationResource,
-  type Resource,
-  type RouteResource,
-  resourceKey,
-  type SysctlResource,
-  type TableResource,
-  type VethResource,
-} from '../../resource.ts'
+import { type NamespaceRef, type Resource, resourceKey } from '../../resource.ts'
 
-/** A change, sorted by what has to be done in which order. */
+export type KindName = Resource['kind']
+export type ResourceOf<K extends KindName> = Extract<Resource, { readonly kind: K }>
+
+/** What is known of a change before anything of it is done. */
 export interface Plan {
-  readonly remove: Sorted
-  readonly add: Sorted
+  readonly remove: ResourcesByKind
+  readonly add: ResourcesByKind
   /** For keys in both lists: what was there before. */
   readonly before: ReadonlyMap<string, Resource>
   /** Paths of the namespaces that are removed, with all that is in them. */
@@ -41,32 +16,39 @@ export interface Plan {
   readonly unborn: ReadonlySet<string>
 }
 
-export interface Sorted {
-  readonly namespaces: readonly NamespaceResource[]
-  readonly bridges: readonly BridgeResource[]
-  readonly veths: readonly VethResource[]
-  readonly lentLinks: readonly LentLinkResource[]
-  readonly addresses: readonly AddressResource[]
-  readonly routes: readonly RouteResource[]
-  readonly neighbours: readonly NeighbourResource[]
-  readonly fdbs: readonly FdbResource[]
-  readonly sysctls: readonly SysctlResource[]
-  readonly tables: readonly TableResource[]
-  readonly elements: readonly ElementResource[]
-  readonly reservations: readonly ReservationResource[]
-  readonly flows: readonly FlowsResource[]
-  readonly relays: readonly RelayResource[]
-  readonly rates: readonly RateResource[]
-  readonly announcements: readonly AnnouncementResource[]
-  readonly consents: readonly ConsentResource[]
-  readonly resolvers: readonly ResolverResource[]
-  readonly zones: readonly ZoneResource[]
-  readonly names: readonly NamesResource[]
-  readonly files: readonly FileResource[]
-  readonly hostsEntries: readonly HostsEntryResource[]
+/** A link by its name, and where it is; without a namespace: on the host. */
+export interface LinkAt {
+  readonly namespace?: NamespaceRef | undefined
+  readonly name: string
 }
 
-export function planOf({ remove, add }: Change): Plan {
+/** What a plan has to know of each kind. */
+export interface KindFacts {
+  /** Whether one that is in both lists goes and comes again, in place of being changed where it is. */
+  isMadeAnew(from: Resource, to: Resource): boolean
+  /** Links that come into being with it. */
+  links(resource: Resource): readonly LinkAt[]
+}
+
+/** Those of one kind, in the order in which they were given. */
+export class ResourcesByKind {
+  readonly #lists = new Map<KindName, Resource[]>()
+
+  constructor(resources: readonly Resource[]) {
+    for (const resource of resources) {
+      const list = this.#lists.get(resource.kind)
+      if (list === undefined) this.#lists.set(resource.kind, [resource])
+      else list.push(resource)
+    }
+  }
+
+  of<K extends KindName>(kind: K): readonly ResourceOf<K>[] {
+    return (this.#lists.get(kind) ?? []) as readonly Resource[] as readonly ResourceOf<K>[]
+  }
+}
+
+/** Without `facts`, everything in both lists is changed where it is, and brings no links. */
+export function planOf({ remove, add }: Change, facts?: KindFacts): Plan {
   const wanted = new Map(add.map((resource) => [resourceKey(resource), resource]))
   const before = new Map<string, Resource>()
   const gone: Resource[] = []
@@ -74,83 +56,17 @@ export function planOf({ remove, add }: Change): Plan {
     const key = resourceKey(resource)
     const now = wanted.get(key)
     if (now !== undefined) before.set(key, resource)
-    if (now === undefined || isMadeAnew(resource, now)) gone.push(resource)
+    if (now === undefined || facts?.isMadeAnew(resource, now)) gone.push(resource)
   }
-  const removed = sort(gone)
-  const added = sort(add)
+  const removed = new ResourcesByKind(gone)
+  const links = facts === undefined ? [] : add.flatMap((resource) => facts.links(resource))
   return {
     remove: removed,
-    add: added,
+    add: new ResourcesByKind(add),
     before,
-    dying: new Set(removed.namespaces.map(({ namespace }) => namespace.path)),
-    unborn: new Set([
-      ...added.bridges.map(({ name }) => placedLink(undefined, name)),
-      ...added.veths.map(({ name }) => placedLink(undefined, name)),
-      ...added.veths.map(({ peer }) => placedLink(peer.namespace, peer.name)),
-      ...added.lentLinks.map(({ namespace, inside }) => placedLink(namespace, inside)),
-    ]),
+    dying: new Set(removed.of('namespace').map(({ namespace }) => namespace.path)),
+    unborn: new Set(links.map(({ namespace, name }) => placedLink(namespace, name))),
   }
-}
-
-/** What is in both lists is changed where it is, but for these. */
-function isMadeAnew(from: Resource, to: Resource): boolean {
-  if (from.kind === 'element') return true
-  if (from.kind === 'lent-link' && to.kind === 'lent-link') {
-    return from.namespace.path !== to.namespace.path || from.inside !== to.inside
-  }
-  if (from.kind !== 'veth' || to.kind !== 'veth') return false
-  const [was, is] = [from.peer, to.peer]
-  return was.namespace?.path !== is.namespace?.path || was.name !== is.name
-}
-
-/** What conntrack has to forget when a change is made. */
-export interface Forgotten {
-  /**
-   * `ended`: what was forwarded. `begun`: what came to ports before they were forwarded; it would go on
-   * to end at the host.
-   */
-  readonly what: 'ended' | 'begun'
-  /**
-   * Whether the change isn't made before. Not where the links go too, to what nothing is forwarded any
-   * more, nor for what has begun: a flow that doesn't come to be forwarded at once will when it has
-   * paused.
-   */
-  readonly isAwaited: boolean
-  readonly flows: readonly FlowsResource[]
-  /** Several ports of the host may lead to one of a sandbox, so it counts as well by which it came. */
-  readonly reservations: readonly ReservationResource[]
-}
-
-/** In the order in which it is urgent. */
-export function forgottenBy(change: Change): readonly Forgotten[] {
-  const isAbout = ({ kind }: Resource) => kind === 'flows' || kind === 'reservation'
-  if (!change.remove.some(isAbout) && !change.add.some(isAbout)) return []
-  const matters = (each: Resource) => isAbout(each) || each.kind === 'veth'
-  const plan = planOf({ remove: change.remove.filter(matters), add: change.add.filter(matters) })
-  const { remove, add, before } = plan
-  // Whoever asks for a connection again, after he was refused, makes it anew.
-  const begun = add.reservations.filter(
-    (it) => it.protocol === 'udp' && !it.pending && !isForwarded(before.get(resourceKey(it))),
-  )
-  const all: readonly Forgotten[] = [
-    {
-      what: 'ended',
-      isAwaited: remove.flows.length === 0 || remove.flows.some((flows) => isLinked(plan, flows)),
-      flows: remove.flows,
-      reservations: remove.reservations,
-    },
-    { what: 'begun', isAwaited: false, flows: [], reservations: begun },
-  ]
-  return all.filter(({ flows, reservations }) => flows.length + reservations.length > 0)
-}
-
-function isForwarded(before: Resource | undefined): boolean {
-  return before?.kind === 'reservation' && !before.pending
-}
-
-/** Whether a sandbox whose ports were published can go on sending. */
-export function isLinked({ remove, unborn }: Plan, { link }: FlowsResource): boolean {
-  return !remove.veths.some(({ name }) => name === link) || unborn.has(placedLink(undefined, link))
 }
 
 /** A link's name together with where it is. */
@@ -170,33 +86,4 @@ export function byPlace<R extends { readonly namespace?: NamespaceRef }>(
     else list.push(resource)
   }
   return places
-}
-
-function sort(resources: readonly Resource[]): Sorted {
-  const all = <Kind extends Resource['kind']>(kind: Kind) =>
-    resources.filter((each): each is Extract<Resource, { kind: Kind }> => each.kind === kind)
-  return {
-    namespaces: all('namespace'),
-    bridges: all('bridge'),
-    veths: all('veth'),
-    lentLinks: all('lent-link'),
-    addresses: all('address'),
-    routes: all('route'),
-    neighbours: all('neighbour'),
-    fdbs: all('fdb'),
-    sysctls: all('sysctl'),
-    tables: all('table'),
-    elements: all('element'),
-    reservations: all('reservation'),
-    flows: all('flows'),
-    relays: all('relay'),
-    rates: all('rate'),
-    announcements: all('announcement'),
-    consents: all('consent'),
-    resolvers: all('resolver'),
-    zones: all('zone'),
-    names: all('names'),
-    files: all('file'),
-    hostsEntries: all('hosts-entry'),
-  }
 }

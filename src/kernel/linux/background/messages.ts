@@ -1,5 +1,5 @@
 import type { KernelEvent } from '../../kernel.ts'
-import type { Forgotten } from '../apply/plan.ts'
+import type { Forgotten } from '../conntrack/forgotten.ts'
 import type { Doomed } from '../thread/operations.ts'
 import type { WireError } from '../thread/wire-error.ts'
 

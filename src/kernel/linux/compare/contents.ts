@@ -1,5 +1,4 @@
-import type { NamespaceRef, Resource } from '../../resource.ts'
-import { findLink } from '../apply/condemn.ts'
+import { findLink } from '../links/own-link.ts'
 import type { Place } from '../namespaces/place.ts'
 import { isAlive, ROUTE_PROTOCOL } from '../ours.ts'
 import { type LinkAddress, listAddresses } from '../rtnetlink/address.ts'
@@ -58,38 +57,10 @@ function onLink({ socket }: Place, link: number): LinkAddress[] {
   return listAddresses(socket, { link })
 }
 
-/** The names of links in sandboxes that these are about, by the path of the namespace. */
-export function wantedLinks(resources: readonly Resource[]): ReadonlyMap<string, Set<string>> {
-  const wanted = new Map<string, Set<string>>()
-  const add = (namespace: NamespaceRef | undefined, name: string) => {
-    if (namespace === undefined) return
-    const names = wanted.get(namespace.path)
-    if (names === undefined) wanted.set(namespace.path, new Set([name]))
-    else names.add(name)
-  }
-  for (const resource of resources) {
-    if (resource.kind === 'veth') add(resource.peer.namespace, resource.peer.name)
-    else if (resource.kind === 'lent-link') add(resource.namespace, resource.inside)
-    else if (resource.kind === 'address' || resource.kind === 'route') {
-      add(resource.namespace, resource.link)
-    } else if (resource.kind === 'sysctl') {
-      const link = linkOfSysctl(resource.name)
-      if (link !== undefined) add(resource.namespace, link)
-    }
-  }
-  return wanted
-}
-
 /** undefined: it is of no link, or of none in particular. */
 export function linkOfSysctl(name: string): string | undefined {
   const link = /^net\/ipv[46]\/(?:conf|neigh)\/([^/]+)\//.exec(name)?.[1]
   return link === 'all' || link === 'default' ? undefined : link
-}
-
-/** The namespace of a sandbox that a resource is in; undefined: it is the host's. */
-export function namespaceOf(resource: Resource): NamespaceRef | undefined {
-  if (resource.kind === 'veth') return resource.peer.namespace
-  return 'namespace' in resource ? resource.namespace : undefined
 }
 
 function byDestination(routes: readonly Route[]): Map<string, Route[]> {

@@ -7,7 +7,6 @@ import { outwardOf } from '../../default-route.ts'
 import type { HostLink, HostRoute, HostView } from '../../kernel.ts'
 import { isPortGroup, networkOf } from '../../link-groups.ts'
 import { RESOLV_CONF } from '../keeper/program.ts'
-import { dockerUserFamilies } from '../kinds/consent/docker-user.ts'
 import type { Place } from '../namespaces/place.ts'
 import { isAlive, isOurs } from '../ours.ts'
 import { listAddresses } from '../rtnetlink/address.ts'
@@ -19,6 +18,7 @@ import {
   RT_TABLE_UNSPEC,
   RTN_UNICAST,
 } from '../rtnetlink/route.ts'
+import { dockerUserFamilies } from '../ruleset/docker-user.ts'
 import type { Ruleset } from '../ruleset/ruleset.ts'
 import type { ThreadOptions } from '../thread/operations.ts'
 import { resolvConfLines } from './resolv-conf-lines.ts'

@@ -1,17 +1,29 @@
 import { CnmError, KernelError } from '../../../base/errors.ts'
 import { type LentLinkResource, resourceKey } from '../../resource.ts'
-import { findLink, remember } from '../apply/condemn.ts'
+import type { ApplyContext } from '../apply/context.ts'
 import type { Step, Transaction } from '../apply/transaction.ts'
+import type { Comparison } from '../compare/comparison.ts'
+import { differences, type Finding, missing } from '../compare/finding.ts'
+import { findLink } from '../links/own-link.ts'
+import { remember } from '../links/remember.ts'
 import type { Place } from '../namespaces/place.ts'
 import { isAlive, isOurs } from '../ours.ts'
 import { listAddresses } from '../rtnetlink/address.ts'
 import { getLink, type Link, moveLink, setLink } from '../rtnetlink/link.ts'
 import { RT_SCOPE_LINK } from '../rtnetlink/route.ts'
+import type { Kind } from './kind.ts'
 
-/** Links in `add`: moved in, or found there. They are still down. */
-export function borrowLinks(transaction: Transaction, links: readonly LentLinkResource[]): void {
-  for (const link of links) {
-    transaction.attempt(resourceKey(link), () => borrow(transaction, link))
+export const lentLink: Kind<'lent-link'> = {
+  apply: { borrow: borrowAll, 'bring up': bringUp, 'give back': giveBackAll },
+  compare,
+  isMadeAnew: (from, to) => from.namespace.path !== to.namespace.path || from.inside !== to.inside,
+  links: ({ namespace, inside }) => [{ namespace, name: inside }],
+}
+
+/** They are moved in, or found there, and still down. */
+function borrowAll({ transaction, plan }: ApplyContext): void {
+  for (const lent of plan.add.of('lent-link')) {
+    transaction.attempt(resourceKey(lent), () => borrow(transaction, lent))
   }
 }
 
@@ -89,11 +101,20 @@ function settle(transaction: Transaction, place: Place, lent: LentLinkResource):
   transaction.send(place.socket, steps)
 }
 
-/** Links in `remove`: moved back, wherever they were lent to. One that is gone is nobody's any more. */
-export function giveBackLinks(transaction: Transaction, links: readonly LentLinkResource[]): void {
-  const { host } = transaction
-  for (const lent of links) {
-    const place = transaction.places.find(lent.namespace)
+function bringUp({ transaction, plan, steps }: ApplyContext): void {
+  for (const lent of plan.add.of('lent-link')) {
+    const key = resourceKey(lent)
+    const there = steps.at(lent.namespace, key)
+    const index = transaction.attempt(key, () => there.index(lent.inside))
+    there.push({ key, message: setLink(index, { up: true }) })
+  }
+}
+
+/** They are moved back, wherever they were lent to. One that is gone is nobody's any more. */
+function giveBackAll({ transaction, plan }: ApplyContext): void {
+  const { host, places } = transaction
+  for (const lent of plan.remove.of('lent-link')) {
+    const place = places.find(lent.namespace)
     const link = place && findLink(place, lent.inside)
     if (place === undefined || link === undefined) continue
     transaction.send(place.socket, [giveBack(place, host, lent, link, lent.name)])
@@ -137,4 +158,15 @@ function taken({ name, inside, namespace }: LentLinkResource): CnmError {
     `the sandbox at ${namespace.path} has a link ${inside} already, which is not ${name}`,
     { details: { link: inside, path: namespace.path }, hint: 'use another name for it' },
   )
+}
+
+function compare(comparison: Comparison, lent: LentLinkResource): Finding {
+  const { name, namespace, inside, mac } = lent
+  const link = comparison.in(namespace)?.links.get(inside)
+  const what = `${inside} in ${namespace.path}`
+  if (link === undefined) return missing(`no link ${what}, which was ${name} on the host`)
+  return differences([
+    !link.up && `${what} is down`,
+    mac !== undefined && link.mac !== mac && `${what} has address ${link.mac}, not ${mac}`,
+  ])
 }

@@ -3,33 +3,31 @@ import { isKernelError } from '../../../base/errors.ts'
 import type { RelayResource } from '../../kept-resource.ts'
 import { portInUse } from '../../port-conflict.ts'
 import { resourceKey } from '../../resource.ts'
+import type { ApplyContext } from '../apply/context.ts'
 import type { Machinery } from '../apply/machinery.ts'
-import type { Plan } from '../apply/plan.ts'
 import type { Transaction } from '../apply/transaction.ts'
 import { close } from '../ffi/file.ts'
+import { type KeptSockets, openAll } from '../keeper/keeping.ts'
 import { findConflict } from '../ports/port-search.ts'
 import { openListener } from '../ports/sockets.ts'
-import type { KeptSockets } from './names/keeping.ts'
+import { compareKept } from './kept.ts'
+import type { Kind } from './kind.ts'
+
+export const relay: Kind<'relay'> = {
+  apply: { 'listen first': (context) => context.keeping.take(openRelays(context)) },
+  compare: compareKept,
+}
 
 /** The sockets of new relays, from the host's namespace. What comes now waits for the keeper. */
-export function openRelays(
-  transaction: Transaction,
-  machinery: Machinery,
-  { add }: Plan,
-): KeptSockets {
-  const opened = new Map<string, readonly number[]>()
-  try {
-    for (const relay of add.relays) {
+function openRelays({ transaction, machinery, plan }: ApplyContext): KeptSockets {
+  return openAll((opened) => {
+    for (const relay of plan.add.of('relay')) {
       if (machinery.keeper?.mirror.hasSocketsOf(relay)) continue
       const key = resourceKey(relay)
       const socket = transaction.attempt(key, () => openRelay(transaction, machinery, relay))
       opened.set(key, [socket])
     }
-    return opened
-  } catch (error) {
-    for (const fd of [...opened.values()].flat()) close(fd)
-    throw error
-  }
+  })
 }
 
 function openRelay(transaction: Transaction, machinery: Machinery, relay: RelayResource): number {

@@ -1,15 +1,23 @@
+import { portsText } from '../../../address/port.ts'
 import { portInUse } from '../../port-conflict.ts'
 import { type ReservationResource, resourceKey } from '../../resource.ts'
-import type { Machinery } from '../apply/machinery.ts'
-import type { Plan } from '../apply/plan.ts'
+import type { ApplyContext } from '../apply/context.ts'
 import type { Transaction } from '../apply/transaction.ts'
+import type { Comparison } from '../compare/comparison.ts'
+import { type Finding, missing } from '../compare/finding.ts'
 import { findConflict } from '../ports/port-search.ts'
+import type { Kind } from './kind.ts'
 
-/** Before anything is done. */
-export function refuseTaken({ reservations, listeners }: Machinery, { add, before }: Plan): void {
-  const fresh = add.reservations.filter(
-    (each) => !before.has(resourceKey(each)) && !reservations.has(each),
-  )
+export const reservation: Kind<'reservation'> = {
+  apply: { check, reserve, unreserve },
+  compare,
+}
+
+function check({ machinery, plan }: ApplyContext): void {
+  const { reservations, listeners } = machinery
+  const fresh = plan.add
+    .of('reservation')
+    .filter((each) => !plan.before.has(resourceKey(each)) && !reservations.has(each))
   if (fresh.length === 0) return
   const conflict = findConflict(fresh, listeners)
   if (conflict === undefined) return
@@ -18,24 +26,15 @@ export function refuseTaken({ reservations, listeners }: Machinery, { add, befor
 }
 
 /** Before anything is forwarded. */
-export function addReservations(
-  transaction: Transaction,
-  { reservations }: Machinery,
-  { add }: Plan,
-): void {
-  change(transaction, add.reservations, (these) => {
+function reserve({ transaction, machinery: { reservations }, plan }: ApplyContext): void {
+  change(transaction, plan.add.of('reservation'), (these) => {
     const fresh = reservations.add(these)
     transaction.onRollback(() => reservations.remove(fresh))
   })
 }
 
-/** When nothing is forwarded any more. */
-export function removeReservations(
-  transaction: Transaction,
-  { reservations }: Machinery,
-  { remove }: Plan,
-): void {
-  change(transaction, remove.reservations, (these) => {
+function unreserve({ transaction, machinery: { reservations }, plan }: ApplyContext): void {
+  change(transaction, plan.remove.of('reservation'), (these) => {
     const gone = reservations.remove(these)
     transaction.onRollback(() => reservations.add(gone))
   })
@@ -49,4 +48,11 @@ function change(
 ): void {
   const [first] = reservations
   if (first !== undefined) transaction.attempt(resourceKey(first), () => work(reservations))
+}
+
+function compare({ machinery }: Comparison, reservation: ReservationResource): Finding {
+  const { reservations } = machinery
+  if (reservations.has(reservation) || !reservations.isPossible()) return undefined
+  const { protocol, address, ports } = reservation
+  return missing(`port ${portsText(ports)}/${protocol} of ${address} can be bound by anybody`)
 }

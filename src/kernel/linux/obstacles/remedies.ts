@@ -1,4 +1,4 @@
-import { USER_CHAIN } from '../kinds/consent/docker-user.ts'
+import { USER_CHAIN } from '../ruleset/docker-user.ts'
 import type { Filter } from './filter-chains.ts'
 
 /** The command that lets what has the mark pass a filter of others. */

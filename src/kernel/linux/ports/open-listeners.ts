@@ -1,7 +1,7 @@
 import type { IpAddress } from '../../../address/address.ts'
 import type { Protocol } from '../../../address/port.ts'
 import type { KeptResource, RelayResource, ZoneResource } from '../../kept-resource.ts'
-import { USUAL_RANGE } from '../kinds/resolver/resolver-sockets.ts'
+import { USUAL_RANGE } from '../resolver/resolver-sockets.ts'
 
 interface Ear {
   readonly protocol: Protocol

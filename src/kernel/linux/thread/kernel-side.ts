@@ -49,7 +49,7 @@ import { listLinks } from '../rtnetlink/link.ts'
 import { listRoutes, RTN_UNICAST } from '../rtnetlink/route.ts'
 import { Ruleset } from '../ruleset/ruleset.ts'
 import { RulesetPort } from '../ruleset/ruleset-port.ts'
-import { survey } from '../survey.ts'
+import { survey } from '../survey/survey.ts'
 import type {
   Applied,
   Ended,

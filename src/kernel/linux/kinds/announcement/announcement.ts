@@ -1,18 +1,19 @@
 import { resourceKey } from '../../../resource.ts'
-import type { Machinery } from '../../apply/machinery.ts'
-import type { Plan } from '../../apply/plan.ts'
-import type { Transaction } from '../../apply/transaction.ts'
+import type { ApplyContext } from '../../apply/context.ts'
+import type { Kind } from '../kind.ts'
 
-/** To be called when the links are up: says where the new addresses are, and no more of the old. */
-export function announce(
-  transaction: Transaction,
-  { announcer }: Machinery,
-  { add, remove }: Plan,
-): void {
-  for (const resource of remove.announcements) {
+export const announcement: Kind<'announcement'> = {
+  apply: { announce },
+  // There is nothing of them to be seen.
+  compare: () => undefined,
+}
+
+/** When the links are up: says where the new addresses are, and no more of the old. */
+function announce({ transaction, machinery: { announcer }, plan }: ApplyContext): void {
+  for (const resource of plan.remove.of('announcement')) {
     transaction.onRollback(announcer.repeat(resourceKey(resource), resource, 0))
   }
-  for (const resource of add.announcements) {
+  for (const resource of plan.add.of('announcement')) {
     const key = resourceKey(resource)
     const place = transaction.attempt(key, () => transaction.places.at(resource.namespace))
     announcer.say(place, resource)

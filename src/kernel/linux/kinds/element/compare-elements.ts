@@ -1,12 +1,10 @@
 import { isCnmError } from '../../../../base/errors.ts'
-import type { Difference } from '../../../kernel.ts'
 import { type ElementResource, elementAt } from '../../../resource.ts'
 import type { TableDefinition } from '../../../ruleset.ts'
+import { different, type Finding, missing } from '../../compare/finding.ts'
 import type { NetlinkSocket } from '../../netlink/netlink-socket.ts'
 import type { Element } from '../../nftables/elements/element.ts'
 import { type PresenceVisit, PresentElements } from '../../nftables/elements/present-elements.ts'
-
-type Finding = Omit<Difference, 'resource'> | undefined
 
 /** Compares elements and runs of them; each set is listed once. */
 export class ElementComparison {
@@ -21,19 +19,19 @@ export class ElementComparison {
 
   /** Of the elements of a run that have the same trouble, only the first is described. */
   of(element: ElementResource): Finding {
-    const gone: number[] = []
+    const absent: number[] = []
     const changed: number[] = []
     let detail = ''
     const isPossible = this.#look(element, (presence, index, key, present) => {
-      if (presence === 'gone') gone.push(index)
+      if (presence === 'gone') absent.push(index)
       if (presence !== 'other') return
       if (changed.length === 0) detail = findingOf(one(element, index), present.at(key))
       changed.push(index)
     })
-    if (!isPossible) return missing(element, 0, element.run ?? 1)
-    if (gone.length > 0) return missing(element, gone[0]!, gone.length)
+    if (!isPossible) return gone(element, 0, element.run ?? 1)
+    if (absent.length > 0) return gone(element, absent[0]!, absent.length)
     if (changed.length === 0) return undefined
-    return { state: 'different', detail: `${detail}${more(changed.length)}` }
+    return different(`${detail}${more(changed.length)}`)
   }
 
   /** false: there is no such set, or none that this could be in. */
@@ -62,9 +60,8 @@ export class ElementComparison {
   }
 }
 
-function missing(element: ElementResource, first: number, count: number): Finding {
-  const detail = `no element ${nameOf(one(element, first))}${more(count)}`
-  return { state: 'missing', detail }
+function gone(element: ElementResource, first: number, count: number): Finding {
+  return missing(`no element ${nameOf(one(element, first))}${more(count)}`)
 }
 
 /** What is wrong with one that is there, but not just so. */

@@ -1,8 +1,9 @@
 import { KernelError } from '../../../../base/errors.ts'
 import { type RateResource, resourceKey } from '../../../resource.ts'
-import { condemn, ownLink } from '../../apply/condemn.ts'
-import type { Plan } from '../../apply/plan.ts'
+import type { ApplyContext } from '../../apply/context.ts'
 import type { Step, Transaction } from '../../apply/transaction.ts'
+import { ifbName, makeIfbs, retireIfb, shapedLink } from '../../links/ifb.ts'
+import { ownLink } from '../../links/own-link.ts'
 import type { Place } from '../../namespaces/place.ts'
 import { TC_MARK } from '../../ours.ts'
 import { deleteRedirect, listFilters, newRedirect } from '../../rtnetlink/filter.ts'
@@ -17,8 +18,9 @@ import {
   rootQdisc,
   type Tbf,
 } from '../../rtnetlink/qdisc.ts'
-import { makeIfbs } from '../veth/make-links.ts'
-import { ifbName, isOurs, isSameTbf, redirectOf, tbfFor } from './shaping.ts'
+import type { Kind } from '../kind.ts'
+import { compareRate } from './compare-rate.ts'
+import { isOurs, isSameTbf, redirectOf, tbfFor } from './shaping.ts'
 
 /**
  * The largest packet there can be (of 512 KiB, where somebody has switched BIG TCP on), together with
@@ -30,21 +32,28 @@ const LARGEST_PACKET = 600_000
  * What goes out of a host end is shaped there. What comes in can't be: it is redirected to a link of its
  * own, shaped as that one's going out, and comes in then. What goes with its veth has gone before.
  */
-export function changeRates(transaction: Transaction, { add, remove }: Plan): void {
-  const { host } = transaction
+export const rate: Kind<'rate'> = {
+  apply: { limit: changeAll },
+  compare: (comparison, resource) =>
+    compareRate(comparison.host.place, comparison.host.links, resource),
+  survey: ({ links }) => ({
+    links: links.flatMap(({ kind: type, name }) =>
+      type === 'ifb' ? [{ name, type, shapes: shapedLink(name, links) }] : [],
+    ),
+  }),
+}
+
+function changeAll({ transaction, plan, steps }: ApplyContext): void {
+  const rates = plan.add.of('rate')
+  const shapedInside = rates.filter(({ fromSandbox }) => fromSandbox !== undefined)
   makeIfbs(
     transaction,
-    add.rates
-      .filter(({ fromSandbox }) => fromSandbox !== undefined)
-      .map((rate) => ({ name: ifbName(rate.link), key: resourceKey(rate) })),
+    shapedInside.map((rate) => ({ name: ifbName(rate.link), key: resourceKey(rate) })),
   )
-  const steps = [
-    ...remove.rates.flatMap((rate) => unlimited(transaction, rate)),
-    ...add.rates.flatMap((rate) =>
-      transaction.attempt(resourceKey(rate), () => limited(transaction, rate)),
-    ),
-  ]
-  transaction.send(host.socket, steps)
+  for (const rate of plan.remove.of('rate')) steps.host.push(...unlimited(transaction, rate))
+  for (const rate of rates) {
+    steps.host.push(...transaction.attempt(resourceKey(rate), () => limited(transaction, rate)))
+  }
 }
 
 function unlimited(transaction: Transaction, rate: RateResource): Step[] {
@@ -54,7 +63,7 @@ function unlimited(transaction: Transaction, rate: RateResource): Step[] {
   return [
     ...(link === undefined ? [] : shape(host, link, undefined, key)),
     ...(link === undefined ? [] : redirect(host, link.index, undefined, key)),
-    ...condemnIfb(transaction, rate.link, key),
+    ...retireIfb(transaction, rate.link, key),
   ]
 }
 
@@ -77,7 +86,7 @@ function limited(transaction: Transaction, rate: RateResource): Step[] {
     return [
       ...steps,
       ...redirect(host, link.index, undefined, key),
-      ...condemnIfb(transaction, rate.link, key),
+      ...retireIfb(transaction, rate.link, key),
     ]
   }
   return [
@@ -87,12 +96,6 @@ function limited(transaction: Transaction, rate: RateResource): Step[] {
     ...shape(host, ifb, tbf(fromSandbox), key),
     ...redirect(host, link.index, ifb.index, key),
   ]
-}
-
-/** Takes the link that belongs to that one down and out of our group; see `condemn`. */
-export function condemnIfb(transaction: Transaction, link: string, key: string): Step[] {
-  const ifb = ownLink(transaction.host, ifbName(link), 'ifb')
-  return ifb === undefined ? [] : [condemn(transaction, ifb, key, true)]
 }
 
 function bringUp({ socket }: Place, index: number, key: string): Step[] {

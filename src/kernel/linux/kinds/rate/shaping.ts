@@ -1,10 +1,7 @@
-import { LINK_GROUP } from '../../../link-groups.ts'
-import type { RateResource } from '../../../resource.ts'
 import type { Place } from '../../namespaces/place.ts'
 import { TC_MARK } from '../../ours.ts'
 import { listFilters } from '../../rtnetlink/filter.ts'
-import type { Link } from '../../rtnetlink/link.ts'
-import { type RootQdisc, rootQdisc, type Tbf } from '../../rtnetlink/qdisc.ts'
+import type { RootQdisc, Tbf } from '../../rtnetlink/qdisc.ts'
 
 // Timers of a busy machine are late by some milliseconds: what they miss, the burst makes up for. From
 // 53 Mbit/s on it holds a whole 64 KiB packet of a veth as well; smaller ones make the kernel cut those
@@ -35,16 +32,6 @@ export function isSameTbf(a: Tbf, b: Tbf): boolean {
   return a.rate === b.rate && a.limit === b.limit
 }
 
-/** The name of the link on which is shaped what comes in on that one. */
-export function ifbName(link: string): string {
-  return `ifb${link.replace(/^veth/, '').slice(-12)}`
-}
-
-/** Which of these links that one belongs to; if there is none such, its name by all appearances. */
-export function shapedLink(ifb: string, links: readonly Link[]): string {
-  return links.find(({ name }) => ifbName(name) === ifb)?.name ?? ifb.replace(/^ifb/, 'veth')
-}
-
 export function isOurs({ major }: RootQdisc): boolean {
   return major === TC_MARK
 }
@@ -54,70 +41,4 @@ export function redirectOf({ socket }: Place, link: number): number | undefined 
   return listFilters(socket, link, 'ingress').find(
     ({ priority, redirect }) => priority === TC_MARK && redirect !== undefined,
   )?.redirect
-}
-
-/** How the machine differs from a rate; nothing at all of it: `missing`. */
-export function compareRate(
-  place: Place,
-  links: ReadonlyMap<string, Link>,
-  rate: RateResource,
-): { readonly state: 'missing' | 'different'; readonly detail: string } | undefined {
-  const link = links.get(rate.link)
-  if (link === undefined) return { state: 'missing', detail: `no link ${rate.link}` }
-  const ifb = links.get(ifbName(rate.link))
-  const redirect = redirectOf(place, link.index)
-  const roots = {
-    to: rootQdisc(place.socket, link.index),
-    from: ifb && rootQdisc(place.socket, ifb.index),
-  }
-  const details = [
-    tbfDetail(link, roots.to, rate.toSandbox),
-    ...(rate.fromSandbox === undefined
-      ? [
-          redirect !== undefined && `${link.name} has an ingress filter, and should have none`,
-          ifb?.group === LINK_GROUP && `there is a link ${ifb.name}, and should be none`,
-        ]
-      : ifbDetails(link, ifb, redirect, roots.from, rate.fromSandbox)),
-  ].filter((detail) => typeof detail === 'string')
-  if (details.length === 0) return undefined
-  const isThere = isOurs(roots.to) || redirect !== undefined || ifb !== undefined
-  return { state: isThere ? 'different' : 'missing', detail: details.join('; ') }
-}
-
-function ifbDetails(
-  link: Link,
-  ifb: Link | undefined,
-  redirect: number | undefined,
-  root: RootQdisc | undefined,
-  wanted: number,
-): (string | false)[] {
-  const name = ifbName(link.name)
-  if (ifb === undefined || root === undefined) return [`no link ${name}`]
-  if (ifb.kind !== 'ifb') return [`${name} is a ${ifb.kind ?? 'device'}, not an ifb`]
-  return [
-    ifb.group !== LINK_GROUP && `${name} isn't ours`,
-    !ifb.up && `${name} is down`,
-    redirect !== ifb.index && `what comes in on ${link.name} isn't redirected to ${name}`,
-    // Its own MTU says nothing about what is redirected to it.
-    tbfDetail({ name, mtu: link.mtu }, root, wanted),
-  ]
-}
-
-function tbfDetail(
-  { name, mtu }: Pick<Link, 'name' | 'mtu'>,
-  root: RootQdisc,
-  wanted: number | undefined,
-): string | false {
-  const tbf = isOurs(root) ? root.tbf : undefined
-  if (wanted === undefined) {
-    return tbf !== undefined && `${name} has a tbf of rate ${tbf.rate}bit, and should have none`
-  }
-  if (tbf === undefined) return `${name} has ${root.kind} and not our tbf`
-  const should = tbfFor(wanted, mtu)
-  if (tbf.rate !== should.rate) {
-    return `${name} has a tbf of rate ${tbf.rate}bit, not ${should.rate}bit`
-  }
-  return (
-    tbf.limit !== should.limit && `${name} has a tbf of limit ${tbf.limit}, not ${should.limit}`
-  )
 }

@@ -5,9 +5,14 @@ import { type Place, sandboxSocket } from '../../namespaces/place.ts'
 import { NETLINK_NETFILTER } from '../../netlink/netlink-socket.ts'
 import { tableTarget } from '../../nftables/batch.ts'
 import { compareTable } from '../../nftables/compare.ts'
+import {
+  portsIn,
+  portsOf,
+  RESOLVER_TABLE,
+  readResolverTable,
+} from '../../resolver/resolver-table.ts'
+import { zoneTable, zoneTableName } from '../../resolver/zone-table.ts'
 import type { Ruleset } from '../../ruleset/ruleset.ts'
-import { zoneTable, zoneTableName } from '../zone/zone-table.ts'
-import { portsIn, portsOf, RESOLVER_TABLE, readResolverTable } from './resolver-table.ts'
 
 /** The way to a resolver from port 53; whether somebody keeps its sockets is another question. */
 export function compareResolver(

@@ -1,0 +1,5 @@
+import { compareKept } from './kept.ts'
+import type { Kind } from './kind.ts'
+
+/** There is nothing but what the keeper is told. */
+export const names: Kind<'names'> = { apply: {}, compare: compareKept }

@@ -1,0 +1,73 @@
+import { type NamespaceResource, resourceKey } from '../../../resource.ts'
+import type { ApplyContext } from '../../apply/context.ts'
+import type { Transaction } from '../../apply/transaction.ts'
+import { missing } from '../../compare/finding.ts'
+import {
+  makeMountPoint,
+  mountNamespace,
+  remountNamespace,
+  removeMountPoint,
+  unmountNamespace,
+} from '../../namespaces/namespace.ts'
+import { setLink } from '../../rtnetlink/link.ts'
+import type { Kind } from '../kind.ts'
+import { linksDyingWith } from '../veth/leaving.ts'
+import { surveyedNamespaces } from './survey-namespaces.ts'
+
+export const namespace: Kind<'namespace'> = {
+  apply: { 'make namespaces': make, unmount },
+  compare: (comparison, { namespace: ref }) =>
+    comparison.in(ref) ? undefined : missing(`no namespace at ${ref.path}`),
+  survey: (context) => ({ namespaces: surveyedNamespaces(context) }),
+}
+
+/** Made, or found. */
+function make({ transaction, machinery, plan }: ApplyContext): void {
+  for (const resource of plan.add.of('namespace')) {
+    const { path } = resource.namespace
+    transaction.attempt(resourceKey(resource), () => {
+      const isNew = makeMountPoint(path)
+      if (!isNew && isThere(transaction, resource)) return
+      try {
+        const place = machinery.stock.take()
+        transaction.places.add(path, place)
+        mountNamespace(path, place.fd)
+      } catch (error) {
+        if (isNew) removeMountPoint(path)
+        throw error
+      }
+      transaction.onRollback(() => {
+        const fd = unmountNamespace(path)
+        if (fd !== undefined) transaction.doomNamespace({ fd, links: [] })
+      })
+    })
+  }
+}
+
+function isThere({ places }: Transaction, { namespace }: NamespaceResource): boolean {
+  // A crash between making the file and mounting the namespace leaves an empty file.
+  const place = places.find(namespace)
+  place?.socket.request(setLink('lo', { up: true }))
+  return place !== undefined
+}
+
+/** They leave their paths. What is left of them goes when the descriptor is closed that this hands on. */
+function unmount(context: ApplyContext): void {
+  const { transaction, plan } = context
+  for (const resource of plan.remove.of('namespace')) {
+    const { path } = resource.namespace
+    const links = linksDyingWith(context, path)
+    const fd = transaction.attempt(resourceKey(resource), () => unmountNamespace(path))
+    if (fd === undefined) {
+      // Somebody unmounted it; whatever is still inside keeps it, and its links with it.
+      for (const index of links) transaction.doomLink(index)
+      continue
+    }
+    const doomed = { fd, links }
+    transaction.doomNamespace(doomed)
+    transaction.onRollback(() => {
+      transaction.spareNamespace(doomed)
+      remountNamespace(path, fd)
+    })
+  }
+}

@@ -1,0 +1,159 @@
+import { RESOLVER_ADDRESS, type ResolverResource } from '../../kept-resource.ts'
+import { resourceKey } from '../../resource.ts'
+import type { ApplyContext } from '../apply/context.ts'
+import type { Machinery } from '../apply/machinery.ts'
+import type { Transaction } from '../apply/transaction.ts'
+import type { Comparison } from '../compare/comparison.ts'
+import { different, type Finding, missing } from '../compare/finding.ts'
+import { close } from '../ffi/file.ts'
+import { type KeptSockets, openAll } from '../keeper/keeping.ts'
+import { type Place, sandboxSocket } from '../namespaces/place.ts'
+import { NETLINK_NETFILTER, type NetlinkSocket } from '../netlink/netlink-socket.ts'
+import {
+  findResolverPorts,
+  openResolverSockets,
+  USUAL_PORTS,
+} from '../resolver/resolver-sockets.ts'
+import {
+  isTableFor,
+  makeResolverTable,
+  portsOf,
+  RESOLVER_TABLE,
+  type ResolverPorts,
+  type ResolverTable,
+  readResolverTable,
+  replaceResolverTable,
+  resolverTable,
+} from '../resolver/resolver-table.ts'
+import { setLink } from '../rtnetlink/link.ts'
+import { compareKept } from './kept.ts'
+import type { Kind } from './kind.ts'
+
+export const resolver: Kind<'resolver'> = {
+  apply: {
+    listen(context) {
+      removeTables(context)
+      context.keeping.take(openResolvers(context))
+    },
+  },
+  compare: (comparison, resource) =>
+    compareKept(comparison, resource) ?? compareTable(comparison, resource),
+}
+
+function removeTables({ transaction, machinery, plan }: ApplyContext): void {
+  for (const resource of plan.remove.of('resolver')) {
+    if (plan.dying.has(resource.namespace.path)) continue
+    transaction.attempt(resourceKey(resource), () => {
+      const place = transaction.places.find(resource.namespace)
+      if (place !== undefined) changeTable(transaction, machinery, place, () => undefined)
+    })
+  }
+}
+
+/**
+ * The sockets of resolvers that nobody keeps yet, inside their sandboxes, and the way to them from port
+ * 53; where they are kept, only that is mended.
+ */
+function openResolvers(context: ApplyContext): KeptSockets {
+  const { transaction, machinery, plan, keeping } = context
+  return openAll((opened) => {
+    takePrepared(context, opened)
+    for (const resource of plan.add.of('resolver')) {
+      const key = resourceKey(resource)
+      if (opened.has(key)) continue
+      transaction.attempt(key, () => {
+        const place = upPlace(transaction, resource)
+        if (keeping.isKept(key)) mendTable(transaction, machinery, place)
+        else opened.set(key, openResolver(transaction, machinery, place))
+      })
+    }
+  })
+}
+
+/** What new namespaces have of a resolver. */
+function takePrepared(
+  { transaction, machinery, plan: { add } }: ApplyContext,
+  taken: Map<string, readonly number[]>,
+): void {
+  const keys = new Map(add.of('resolver').map((it) => [it.namespace.path, resourceKey(it)]))
+  for (const resource of add.of('namespace')) {
+    const { namespace } = resource
+    transaction.attempt(resourceKey(resource), () => {
+      const key = keys.get(namespace.path)
+      const place = transaction.places.at(namespace)
+      const sockets = machinery.stock.takeResolver(place, key !== undefined)
+      if (key !== undefined && sockets !== undefined) taken.set(key, sockets)
+    })
+  }
+}
+
+function upPlace({ places }: Transaction, { namespace }: ResolverResource): Place {
+  const place = places.at(namespace)
+  // In somebody's namespace it may be down, and then there is no such address.
+  place.socket.request(setLink('lo', { up: true }))
+  return place
+}
+
+function mendTable(transaction: Transaction, machinery: Machinery, place: Place): void {
+  changeTable(transaction, machinery, place, (before) => {
+    return findResolverPorts(RESOLVER_ADDRESS) ?? (before && portsOf(before)) ?? USUAL_PORTS
+  })
+}
+
+function openResolver(
+  transaction: Transaction,
+  machinery: Machinery,
+  place: Place,
+): readonly number[] {
+  const { ports, descriptors } = machinery.namespaces.enter(place.fd, () =>
+    openResolverSockets(RESOLVER_ADDRESS),
+  )
+  try {
+    changeTable(transaction, machinery, place, () => ports)
+    return descriptors
+  } catch (error) {
+    for (const fd of descriptors) close(fd)
+    throw error
+  }
+}
+
+/** Makes it lead to the ports that `choose` wants, from inside; undefined: away with it. */
+function changeTable(
+  transaction: Transaction,
+  { namespaces, stock }: Machinery,
+  place: Place,
+  choose: (before: ResolverTable | undefined) => ResolverPorts | undefined,
+): void {
+  const inside = (work: (socket: NetlinkSocket, deletes: () => void) => void) =>
+    namespaces.enter(place.fd, () => stock.lingering.with(work))
+  inside((socket, deletes) => {
+    const before = stock.isNew(place) ? undefined : readResolverTable(socket)
+    const ports = choose(before)
+    if (isTableFor(before, ports)) return
+    if (before === undefined && ports !== undefined) makeResolverTable(socket, ports)
+    else {
+      deletes()
+      replaceResolverTable(socket, ports && resolverTable(ports))
+    }
+    if (stock.isNew(place)) return
+    transaction.onRollback(() =>
+      inside((again, deletesAgain) => {
+        deletesAgain()
+        replaceResolverTable(again, before)
+      }),
+    )
+  })
+}
+
+/** The way to it from port 53; whether somebody keeps its sockets is another question. */
+function compareTable(comparison: Comparison, { namespace }: ResolverResource): Finding {
+  const place = comparison.in(namespace)?.place
+  if (place === undefined) return missing(`no namespace at ${namespace.path}`)
+  const table = comparison.machinery.namespaces.enter(place.fd, () => {
+    using socket = sandboxSocket(NETLINK_NETFILTER)
+    return readResolverTable(socket)
+  })
+  const where = `${RESOLVER_TABLE} in ${namespace.path}`
+  if (table === undefined) return missing(`no ${where}`)
+  return portsOf(table) === undefined ? different(`${where} is not as we made it`) : undefined
+}
