@@ -1,10 +1,10 @@
-import { socketText } from '../../../address/address.ts'
-import type { KeptResource } from '../../kept-resource.ts'
-import { resourceKey } from '../../resource.ts'
-import { isSame } from '../../same-resource.ts'
-import type { Comparison } from '../compare/comparison.ts'
-import { different, type Finding, missing } from '../compare/finding.ts'
-import type { Participant } from './kind.ts'
+import { socketText } from '../../../../address/address.ts'
+import type { KeptResource } from '../../../kept-resource.ts'
+import { resourceKey } from '../../../resource.ts'
+import { isSame } from '../../../same-resource.ts'
+import type { Comparison } from '../../compare/comparison.ts'
+import { different, type Finding, missing } from '../../compare/finding.ts'
+import type { Participant } from '../kind.ts'
 
 /** What relays, resolvers, names and zones have in common: that the keeper is told of them (see Keeping). */
 export const kept: Participant<'kept'> = {

@@ -1,24 +1,24 @@
-import { isKernelError } from '../../../base/errors.ts'
-import type { ZoneResource } from '../../kept-resource.ts'
-import { resourceKey } from '../../resource.ts'
-import type { ApplyContext } from '../apply/context.ts'
-import type { Comparison } from '../compare/comparison.ts'
-import { differences, different, type Finding, missing } from '../compare/finding.ts'
-import { type KeptSockets, openAll } from '../keeper/keeping.ts'
-import { tableTarget } from '../nftables/batch.ts'
-import { compareTable } from '../nftables/compare.ts'
+import { isKernelError } from '../../../../base/errors.ts'
+import type { ZoneResource } from '../../../kept-resource.ts'
+import { resourceKey } from '../../../resource.ts'
+import type { ApplyContext } from '../../apply/context.ts'
+import type { Comparison } from '../../compare/comparison.ts'
+import { differences, different, type Finding, missing } from '../../compare/finding.ts'
+import { type KeptSockets, openAll } from '../../keeper/keeping.ts'
+import { tableTarget } from '../../nftables/batch.ts'
+import { compareTable } from '../../nftables/compare.ts'
 import {
   findResolverPorts,
   openResolverSockets,
   type ResolverSockets,
   USUAL_PORTS,
-} from '../resolver/resolver-sockets.ts'
-import { portsIn, type ResolverPorts, readResolverTable } from '../resolver/resolver-table.ts'
-import { zoneTable, zoneTableName } from '../resolver/zone-table.ts'
-import type { Ruleset } from '../ruleset/ruleset.ts'
-import { makeTable } from '../ruleset/ruleset-batch.ts'
+} from '../../resolver/resolver-sockets.ts'
+import { portsIn, type ResolverPorts, readResolverTable } from '../../resolver/resolver-table.ts'
+import { zoneTable, zoneTableName } from '../../resolver/zone-table.ts'
+import type { Ruleset } from '../../ruleset/ruleset.ts'
+import { makeTable } from '../../ruleset/ruleset-batch.ts'
+import type { Kind } from '../kind.ts'
 import { compareKept } from './kept.ts'
-import type { Kind } from './kind.ts'
 
 export const zone: Kind<'zone'> = {
   apply: {

@@ -1,19 +1,19 @@
-import { RESOLVER_ADDRESS, type ResolverResource } from '../../kept-resource.ts'
-import { resourceKey } from '../../resource.ts'
-import type { ApplyContext } from '../apply/context.ts'
-import type { Machinery } from '../apply/machinery.ts'
-import type { Transaction } from '../apply/transaction.ts'
-import type { Comparison } from '../compare/comparison.ts'
-import { different, type Finding, missing } from '../compare/finding.ts'
-import { close } from '../ffi/file.ts'
-import { type KeptSockets, openAll } from '../keeper/keeping.ts'
-import { type Place, sandboxSocket } from '../namespaces/place.ts'
-import { NETLINK_NETFILTER, type NetlinkSocket } from '../netlink/netlink-socket.ts'
+import { RESOLVER_ADDRESS, type ResolverResource } from '../../../kept-resource.ts'
+import { resourceKey } from '../../../resource.ts'
+import type { ApplyContext } from '../../apply/context.ts'
+import type { Machinery } from '../../apply/machinery.ts'
+import type { Transaction } from '../../apply/transaction.ts'
+import type { Comparison } from '../../compare/comparison.ts'
+import { different, type Finding, missing } from '../../compare/finding.ts'
+import { close } from '../../ffi/file.ts'
+import { type KeptSockets, openAll } from '../../keeper/keeping.ts'
+import { type Place, sandboxSocket } from '../../namespaces/place.ts'
+import { NETLINK_NETFILTER, type NetlinkSocket } from '../../netlink/netlink-socket.ts'
 import {
   findResolverPorts,
   openResolverSockets,
   USUAL_PORTS,
-} from '../resolver/resolver-sockets.ts'
+} from '../../resolver/resolver-sockets.ts'
 import {
   isTableFor,
   makeResolverTable,
@@ -24,10 +24,10 @@ import {
   readResolverTable,
   replaceResolverTable,
   resolverTable,
-} from '../resolver/resolver-table.ts'
-import { setLink } from '../rtnetlink/link.ts'
+} from '../../resolver/resolver-table.ts'
+import { setLink } from '../../rtnetlink/link.ts'
+import type { Kind } from '../kind.ts'
 import { compareKept } from './kept.ts'
-import type { Kind } from './kind.ts'
 
 export const resolver: Kind<'resolver'> = {
   apply: {

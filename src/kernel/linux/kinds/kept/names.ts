@@ -1,5 +1,5 @@
+import type { Kind } from '../kind.ts'
 import { compareKept } from './kept.ts'
-import type { Kind } from './kind.ts'
 
 /** There is nothing but what the keeper is told. */
 export const names: Kind<'names'> = { apply: {}, compare: compareKept }
