@@ -17,10 +17,10 @@ export const PORT_GROUPS_MASK = 0xffff0000
 export const NETWORK_NUMBERS = { first: 1, last: 0xfeff }
 
 /** Links that have no effect any more and wait to be deleted: ports, so that they stay ports, and all others. */
-export const CONDEMNED_GROUP = PORT_GROUPS + 0xff01
+export const RETIRED_GROUP = PORT_GROUPS + 0xff01
 
 /** The few of them that are being deleted right now, in one request. */
-export const DYING_GROUP = PORT_GROUPS + 0xff02
+export const DELETING_GROUP = PORT_GROUPS + 0xff02
 
 /** Ports that are made in advance and belong to no network yet. */
 export const POOLED_GROUP = PORT_GROUPS + 0xff03

@@ -60,7 +60,7 @@ export interface BridgeResource {
 /**
  * A veth pair: the host end `name`, up and on `bridge` in hairpin mode, in its group; the peer
  * born inside `peer.namespace`, up. Removal takes the host end down, off its bridge and into the
- * condemned group at once (effective immediately) and deletes the pair in the background.
+ * retired group at once (effective immediately) and deletes the pair in the background.
  * Where the namespace stays, the peer is first taken down and renamed, so that its name is free again.
  *
  * Without `peer.namespace` the peer is somebody else's to move and to set up: it is born on the host, down,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { addressBytes, parseAddress } from '#dist/address/address.js'
 import { macBytes, parseMac } from '#dist/address/mac.js'
-import { CONDEMNED_GROUP } from '#dist/kernel/link-groups.js'
+import { RETIRED_GROUP } from '#dist/kernel/link-groups.js'
 import type { Controller } from '#dist/linux/library.js'
 import { type EngineRig, engineRig } from '../support/engine-rig.ts'
 import {
@@ -176,7 +176,7 @@ describe.each([0, 1])('from a sandbox (call-iptables %i)', (call) => {
 
   it.each(names)('nor while it goes: %s', async (name) => {
     const attacker = attackers.get(name)!
-    await rig.host.ip(`link set ${attacker.hostEnd} group ${CONDEMNED_GROUP}`)
+    await rig.host.ip(`link set ${attacker.hostEnd} group ${RETIRED_GROUP}`)
     await rig.host.sh(`bridge link set dev ${attacker.hostEnd} state disabled`)
     await attack(rig.host, attacker, Object.values(contents(attacker)))
     await attack(rig.host, attacker, questions(attacker))

@@ -52,6 +52,12 @@ function above(limits: Record<string, number>, counted: Record<string, number>) 
   return Object.fromEntries(Object.entries(counted).filter(([name, n]) => n > limits[name]!))
 }
 
+/** With a MAC of its own: one that changed with the ports would lose its neighbours each time. */
+function hostSide(): Resource[] {
+  const mac = '02:00:00:07:00:01' as MacAddress
+  return [...network('br-a', 7), table].map((it) => (it.kind === 'bridge' ? { ...it, mac } : it))
+}
+
 function sandbox(name: string, number: number): Resource[] {
   const namespace = rig.box(name)
   const ports = { from: number, to: number }
@@ -74,12 +80,12 @@ function sandbox(name: string, number: number): Resource[] {
 
 it('makes no more calls than these', async () => {
   const { kernel } = rig
-  await add(kernel, ...network('br-a', 7), table, ...sandbox('first', 80))
+  await add(kernel, ...hostSide(), ...sandbox('first', 80))
   await callsOf(() => add(kernel, ...sandbox('second', 83)))
   const attached = await callsOf(() => add(kernel, ...sandbox('a', 81)))
   expect(await callsOf(() => add(kernel, ...sandbox('b', 82)))).toEqual(attached)
   const compared = await callsOf(async () => {
-    expect(await kernel.compare([...network('br-a', 7), table, ...sandbox('a', 81)])).toEqual([])
+    expect(await kernel.compare([...hostSide(), ...sandbox('a', 81)])).toEqual([])
   })
   const surveyed = await callsOf(async () => {
     const { links } = await kernel.survey({ namespaceDir: rig.namespaceDir, tables: [] })

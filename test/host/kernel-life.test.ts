@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { CnmError } from '#dist/base/errors.js'
 import type { Command } from '#dist/kernel/kernel.js'
-import { CONDEMNED_GROUP, DYING_GROUP, LINK_GROUP, portGroup } from '#dist/kernel/link-groups.js'
+import { DELETING_GROUP, LINK_GROUP, portGroup, RETIRED_GROUP } from '#dist/kernel/link-groups.js'
 import { linuxKernel } from '#dist/kernel/linux/index.js'
 import type { Resource } from '#dist/kernel/resource.js'
 import {
@@ -70,8 +70,8 @@ describe('after a crash', () => {
   it('the next engine deletes what the last was about to delete', async () => {
     await using rig = await kernelRig()
     for (const [name, group] of [
-      ['v-gone', CONDEMNED_GROUP],
-      ['v-going', DYING_GROUP],
+      ['v-gone', RETIRED_GROUP],
+      ['v-going', DELETING_GROUP],
       // As earlier versions called these.
       ['v-old1', 0x2d7fa84e],
       ['v-old2', 0x5ac81b37],

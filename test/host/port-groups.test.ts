@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { CONDEMNED_GROUP, LINK_GROUP, PORT_GROUPS, portGroup } from '#dist/kernel/link-groups.js'
+import { LINK_GROUP, PORT_GROUPS, portGroup, RETIRED_GROUP } from '#dist/kernel/link-groups.js'
 import type { Resource, VethResource } from '#dist/kernel/resource.js'
 import { add, type KernelRig, kernelRig, network, port, remove } from '../support/kernel-rig.ts'
 import { LinkMonitor } from '../support/link-monitor.ts'
@@ -50,7 +50,7 @@ it('goes as a port', async () => {
   const { veth } = await attached(rig)
   await remove(rig.kernel, veth)
   const groups = groupsIn(await monitor.until('v-a', /^Deleted/))
-  expect(groups).toContain(CONDEMNED_GROUP)
+  expect(groups).toContain(RETIRED_GROUP)
   for (const group of groups) expect(group & 0xffff0000).toBe(PORT_GROUPS)
 })
 

@@ -107,7 +107,7 @@ export async function linuxKernel(options: LinuxKernelOptions = {}): Promise<Lin
       onDeath,
     },
   )
-  background.delete({ links: ready.condemned, namespaces: [] })
+  background.delete({ links: ready.retired, namespaces: [] })
   return new ThreadedKernel(thread, background, keeper, failure)
 }
 
@@ -169,13 +169,13 @@ class ThreadedKernel implements LinuxKernel {
   async apply(change: Change): Promise<void> {
     if (change.add.length > 0) this.#background.takeCare()
     const applied = await this.#thread.call('apply', change)
-    const { doomed, late, owes, problems, missed, error } = applied
+    const { retired, late, owes, problems, missed, error } = applied
     if (owes) this.#late.awaitAnswers()
     if (missed) this.#background.missed()
     this.#background.publish(problems.map((message) => ({ type: 'problem', message })))
     // Before what is deleted, for which nobody waits.
     const forgotten = error === undefined ? this.#forget(change) : undefined
-    this.#background.delete(doomed)
+    this.#background.delete(retired)
     if (error !== undefined) throw fromWire(error)
     this.#late.follow(change, late)
     await forgotten

@@ -1,4 +1,4 @@
-import { CONDEMNED_GROUP, DYING_GROUP, isPortGroup, LINK_GROUP } from '../link-groups.ts'
+import { DELETING_GROUP, isPortGroup, LINK_GROUP, RETIRED_GROUP } from '../link-groups.ts'
 
 /**
  * The marks by which our things are told from other people's. Random numbers: nobody else has them,
@@ -7,14 +7,14 @@ import { CONDEMNED_GROUP, DYING_GROUP, isPortGroup, LINK_GROUP } from '../link-g
  */
 
 /** What earlier versions had for links that go, and for those of them that are being deleted. */
-const EARLIER_CONDEMNED_GROUP = 0x2d7fa84e
-const EARLIER_DYING_GROUP = 0x5ac81b37
+const EARLIER_RETIRED_GROUP = 0x2d7fa84e
+const EARLIER_DELETING_GROUP = 0x5ac81b37
 
 const going: ReadonlySet<number> = new Set([
-  CONDEMNED_GROUP,
-  DYING_GROUP,
-  EARLIER_CONDEMNED_GROUP,
-  EARLIER_DYING_GROUP,
+  RETIRED_GROUP,
+  DELETING_GROUP,
+  EARLIER_RETIRED_GROUP,
+  EARLIER_DELETING_GROUP,
 ])
 
 interface Grouped {
@@ -41,6 +41,6 @@ export const ROUTE_PROTOCOL = 0xd3
 export const TC_MARK = 0x6b3e
 
 /** A name for a link that keeps its real one from somebody else; no two links have one index. */
-export function condemnedName(index: number): string {
+export function retiredName(index: number): string {
   return `gone${index}`
 }

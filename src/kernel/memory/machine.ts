@@ -40,7 +40,7 @@ export interface PlacedRoute {
 }
 
 /** A network namespace and what is in it. */
-export interface Place {
+export interface Netns {
   /** Empty for the host's. */
   readonly path: string
   readonly cookie: string
@@ -80,7 +80,7 @@ type Shown =
   | 'element'
 
 /** A network namespace with nothing but `lo`. */
-function newPlace(path: string, cookie: string, ours: boolean): Place {
+function newNetns(path: string, cookie: string, ours: boolean): Netns {
   return {
     path,
     cookie,
@@ -98,7 +98,7 @@ function newPlace(path: string, cookie: string, ours: boolean): Place {
  */
 export class Machine {
   /** All but the host's. */
-  readonly places = new Map<string, Place>()
+  readonly namespaces = new Map<string, Netns>()
   readonly tables = new Map<string, Table>()
   readonly noted = new Map<string, Noted>()
   /** Sockets of the host's processes. */
@@ -110,9 +110,9 @@ export class Machine {
   readonly added = new Map<string, readonly (readonly string[])[]>()
   readonly obstacles = new Map<string, Obstacle>()
   readonly sharedTables = new Map<SharedTable['table'], SharedTable>()
-  readonly host: Place = newPlace('', '1', true)
+  readonly host: Netns = newNetns('', '1', true)
   /** In which place a process is, by the path that it has there. */
-  readonly processes = new Map<string, Place>()
+  readonly processes = new Map<string, Netns>()
   /** Whether it has the sysctls `net/ipv6/conf/…/force_forwarding`. */
   readonly forceForwarding6: boolean
   /** The resource that is being worked on: a failure is about it. */
@@ -128,23 +128,23 @@ export class Machine {
     for (const pid of ['self', 1, process.pid]) this.processes.set(processPath(pid), this.host)
   }
 
-  addPlace(path: string, ours: boolean): void {
+  addNetns(path: string, ours: boolean): void {
     this.#lastCookie += 1
-    this.set(this.places, path, newPlace(path, String(this.#lastCookie), ours))
+    this.set(this.namespaces, path, newNetns(path, String(this.#lastCookie), ours))
   }
 
   /** Undefined where the namespace is gone, or its path means another one by now. */
-  find(namespace: NamespaceRef | undefined): Place | undefined {
+  find(namespace: NamespaceRef | undefined): Netns | undefined {
     if (namespace === undefined) return this.host
     const { path } = namespace
-    const place = this.places.get(path) ?? this.processes.get(path)
+    const netns = this.namespaces.get(path) ?? this.processes.get(path)
     const { cookie } = namespace
-    return cookie === undefined || cookie === place?.cookie ? place : undefined
+    return cookie === undefined || cookie === netns?.cookie ? netns : undefined
   }
 
-  enter(namespace: NamespaceRef | undefined): Place {
-    const place = this.find(namespace)
-    if (place !== undefined) return place
+  enter(namespace: NamespaceRef | undefined): Netns {
+    const netns = this.find(namespace)
+    if (netns !== undefined) return netns
     const path = namespace?.path
     throw new CnmError('NAMESPACE_NOT_FOUND', `there is no network namespace at ${path}`, {
       details: { path, ...this.#about() },
@@ -203,8 +203,8 @@ export class Machine {
     return new KernelError(operation, errno, { message, target, ...this.#about() })
   }
 
-  linkExists(name: string, place: Place): CnmError {
-    const where = place.path === '' ? '' : ` in ${place.path}`
+  linkExists(name: string, netns: Netns): CnmError {
+    const where = netns.path === '' ? '' : ` in ${netns.path}`
     return new CnmError('LINK_EXISTS', `a link named ${name} exists${where} and is not ours`, {
       details: { link: name, ...this.#about() },
       hint: `Choose another name, or remove it with "ip link delete ${name}".`,

@@ -3,6 +3,7 @@ import { CnmError } from '../../base/errors.ts'
 import { EventStreams } from '../../base/event-streams.ts'
 import type { Kernel, KernelEvent, QueryEvent } from '../kernel.ts'
 import { applyChange } from './apply.ts'
+import { type HostActions, hostActions } from './host-actions.ts'
 import { Machine } from './machine.ts'
 import {
   adoptedNamespace,
@@ -13,10 +14,9 @@ import {
   stateLines,
   surveyed,
 } from './observe.ts'
-import { type OthersHands, othersHands } from './others.ts'
 
-/** The door over a Map, with the hands of others and of a test on it. */
-export interface MemoryKernel extends Kernel, OthersHands {
+/** The door over a Map, with what others on the host do, and what a test does. */
+export interface MemoryKernel extends Kernel, HostActions {
   /** All there is, as sorted `ip`, `nft` and `sysctl` commands; ours has `group cnm` or `proto cnm`. */
   lines(): readonly string[]
   /** The k-th step from now fails, once, with EIO; Infinity: none does. Counting starts again at 0. */
@@ -103,7 +103,7 @@ export function memoryKernel(options: MemoryKernelOptions = {}): MemoryKernel {
   }
 
   return {
-    ...othersHands(machine, transact),
+    ...hostActions(machine, transact),
     lines: () => stateLines(machine),
     failAt: (k) => machine.failAt(k),
     steps: () => machine.steps,

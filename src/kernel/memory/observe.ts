@@ -23,7 +23,7 @@ import { isSame } from '../same-resource.ts'
 import { readSysctl, routeLine } from './kinds/addressing.ts'
 import { commandLines, findThere } from './kinds/kinds.ts'
 import { tableName } from './kinds/ruleset.ts'
-import { type Link, type Machine, type Place, processPath } from './machine.ts'
+import { type Link, type Machine, type Netns, processPath } from './machine.ts'
 
 export function differences(machine: Machine, resources: readonly Resource[]): Difference[] {
   const elsewhere = namesElsewhere(resources)
@@ -57,7 +57,7 @@ export function surveyed(machine: Machine, { namespaceDir, tables }: SurveyQuery
       ? [{ name, type }]
       : [{ name, type, ...(resource.bridge === '' ? {} : { bridge: resource.bridge }) }]
   })
-  const namespaces = [...machine.places.values()]
+  const namespaces = [...machine.namespaces.values()]
     .filter(({ path }) => namespaceDir !== undefined && path.startsWith(`${namespaceDir}/`))
     .map(surveyedNamespace)
   const elements = tables.flatMap(({ family, name }) => {
@@ -68,16 +68,16 @@ export function surveyed(machine: Machine, { namespaceDir, tables }: SurveyQuery
   return { links, namespaces, neighbours, elements, ...(kept.length === 0 ? {} : { kept }) }
 }
 
-function surveyedNamespace(place: Place): SurveyedNamespace {
-  const links = [...place.links.values()].flatMap(({ name, mac, mtu, resource }) => {
+function surveyedNamespace(netns: Netns): SurveyedNamespace {
+  const links = [...netns.links.values()].flatMap(({ name, mac, mtu, resource }) => {
     if (mac === undefined) return []
     const hostEnd = resource?.kind === 'veth' ? { hostEnd: resource.name } : {}
-    const addresses = [...place.addresses.values()]
+    const addresses = [...netns.addresses.values()]
       .filter(({ link }) => link === name)
       .map(({ address }) => address)
     return [{ name, mac, mtu, ...hostEnd, addresses }]
   })
-  return { path: place.path, links, routes: routesOf(place) }
+  return { path: netns.path, links, routes: routesOf(netns) }
 }
 
 export function hostView({ host, forceForwarding6, userChains }: Machine): HostView {
@@ -129,12 +129,12 @@ export function holdersOf(
 }
 
 /** With those that come with an address. */
-function routesOf(place: Place): readonly HostRoute[] {
-  const connected = [...place.addresses.values()]
+function routesOf(netns: Netns): readonly HostRoute[] {
+  const connected = [...netns.addresses.values()]
     .filter(({ link }) => link !== 'lo')
     .map(({ link, address }) => ({ destination: cidrPrefix(address), link }))
     .filter(({ destination }) => prefixLength(destination) < (destination.includes(':') ? 128 : 32))
-  return [...connected, ...[...place.routes.values()].map(({ ours: _, ...route }) => route)]
+  return [...connected, ...[...netns.routes.values()].map(({ ours: _, ...route }) => route)]
 }
 
 export function adoptedNamespace(
@@ -142,14 +142,14 @@ export function adoptedNamespace(
   target: Parameters<Kernel['adopt']>[0],
 ): AdoptedNamespace {
   const path = 'path' in target ? target.path : processPath(target.pid)
-  const place = machine.enter({ path })
-  if (place === machine.host) {
+  const netns = machine.enter({ path })
+  if (netns === machine.host) {
     throw new CnmError('HOST_NAMESPACE', `${path} is the host's own network namespace`, {
       details: { path },
       hint: 'Name the namespace of a container or sandbox.',
     })
   }
-  const { cookie, links, routes } = place
+  const { cookie, links, routes } = netns
   const gateways = ([4, 6] as const).filter((family) =>
     routes.has(family === 4 ? '0.0.0.0/0' : '::/0'),
   )
@@ -167,25 +167,25 @@ export function stateLines(machine: Machine): readonly string[] {
     blocks.push(commandLines({ kind: 'table', definition }))
     for (const element of elements.values()) blocks.push(commandLines(element))
   }
-  blocks.push(...placeBlocks(machine.host))
-  for (const place of machine.places.values()) {
-    const namespace = { path: place.path }
-    if (place.ours) blocks.push(commandLines({ kind: 'namespace', namespace }))
-    blocks.push(...placeBlocks(place, namespace))
+  blocks.push(...netnsBlocks(machine.host))
+  for (const netns of machine.namespaces.values()) {
+    const namespace = { path: netns.path }
+    if (netns.ours) blocks.push(commandLines({ kind: 'namespace', namespace }))
+    blocks.push(...netnsBlocks(netns, namespace))
   }
   const keyed = blocks.map((block) => ({ block, key: block.join('\n') }))
   return keyed.sort((a, b) => (a.key < b.key ? -1 : 1)).flatMap(({ block }) => block)
 }
 
-function placeBlocks(place: Place, namespace?: NamespaceRef): (readonly string[])[] {
+function netnsBlocks(netns: Netns, namespace?: NamespaceRef): (readonly string[])[] {
   const at = namespace === undefined ? {} : { namespace }
   return [
-    ...[...place.links.values()].map((link) => linkLines(link, namespace)),
-    ...[...place.addresses.values()].map((it) => commandLines({ kind: 'address', ...at, ...it })),
-    ...[...place.routes.values()].map(({ ours, ...route }) =>
+    ...[...netns.links.values()].map((link) => linkLines(link, namespace)),
+    ...[...netns.addresses.values()].map((it) => commandLines({ kind: 'address', ...at, ...it })),
+    ...[...netns.routes.values()].map(({ ours, ...route }) =>
       ours ? commandLines({ kind: 'route', ...at, ...route }) : [routeLine({ ...at, ...route })],
     ),
-    ...[...place.sysctls].flatMap(([name, value]) =>
+    ...[...netns.sysctls].flatMap(([name, value]) =>
       value === '0' ? [] : [commandLines({ kind: 'sysctl', ...at, name, value })],
     ),
   ]
@@ -198,6 +198,6 @@ function linkLines(
   if (name === 'lo') return []
   const isListedHere = namespace === undefined || resource?.kind === 'lent-link'
   if (resource !== undefined) return isListedHere ? commandLines(resource) : []
-  const place = namespace === undefined ? '' : ` -n ${namespace.path}`
-  return [`ip${place} link add ${name} up mtu ${mtu} type ${type}`]
+  const netns = namespace === undefined ? '' : ` -n ${namespace.path}`
+  return [`ip${netns} link add ${name} up mtu ${mtu} type ${type}`]
 }

@@ -7,7 +7,7 @@ import type {
   VethResource,
 } from '../../resource.ts'
 import { facts } from '../kinds/kinds.ts'
-import { byPlace, placedLink, planOf } from './plan.ts'
+import { byNamespace, linkKey, planOf } from './plan.ts'
 
 const box = { path: '/run/box' }
 
@@ -56,14 +56,14 @@ describe('a plan', () => {
 
   it('knows what dies and what isn’t born yet', () => {
     const plan = planOf({ remove: [{ kind: 'namespace', namespace: box }], add: [veth()] }, facts)
-    expect([...plan.dying]).toEqual(['/run/box'])
-    expect(plan.unborn).toEqual(new Set([placedLink(undefined, 'v-a'), placedLink(box, 'eth0')]))
+    expect([...plan.retired]).toEqual(['/run/box'])
+    expect(plan.unborn).toEqual(new Set([linkKey(undefined, 'v-a'), linkKey(box, 'eth0')]))
   })
 })
 
-it('sorts by place, in the order in which the places come', () => {
+it('sorts by namespace, in the order in which they come', () => {
   const list = [address('10.0.0.2/24', box), address('10.0.0.1/24'), address('fd::2/64', box)]
-  expect([...byPlace(list)]).toEqual([
+  expect([...byNamespace(list)]).toEqual([
     ['/run/box', [list[0], list[2]]],
     ['', [list[1]]],
   ])

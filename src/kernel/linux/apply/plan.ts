@@ -11,8 +11,8 @@ export interface Plan {
   /** For keys in both lists: what was there before. */
   readonly before: ReadonlyMap<string, Resource>
   /** Paths of the namespaces that are removed, with all that is in them. */
-  readonly dying: ReadonlySet<string>
-  /** Places and names of the links that don't exist yet. */
+  readonly retired: ReadonlySet<string>
+  /** Keys of the links that don't exist yet. */
   readonly unborn: ReadonlySet<string>
 }
 
@@ -64,26 +64,26 @@ export function planOf({ remove, add }: Change, facts?: KindFacts): Plan {
     remove: removed,
     add: new ResourcesByKind(add),
     before,
-    dying: new Set(removed.of('namespace').map(({ namespace }) => namespace.path)),
-    unborn: new Set(links.map(({ namespace, name }) => placedLink(namespace, name))),
+    retired: new Set(removed.of('namespace').map(({ namespace }) => namespace.path)),
+    unborn: new Set(links.map(({ namespace, name }) => linkKey(namespace, name))),
   }
 }
 
 /** A link's name together with where it is. */
-export function placedLink(namespace: NamespaceRef | undefined, link: string): string {
+export function linkKey(namespace: NamespaceRef | undefined, link: string): string {
   return `${namespace?.path ?? ''}:${link}`
 }
 
-/** What there is for each place, in the order in which the places first come up. */
-export function byPlace<R extends { readonly namespace?: NamespaceRef }>(
+/** What there is for each namespace, in the order in which they first come up. */
+export function byNamespace<R extends { readonly namespace?: NamespaceRef }>(
   resources: readonly R[],
 ): Map<string, R[]> {
-  const places = new Map<string, R[]>()
+  const handles = new Map<string, R[]>()
   for (const resource of resources) {
     const path = resource.namespace?.path ?? ''
-    const list = places.get(path)
-    if (list === undefined) places.set(path, [resource])
+    const list = handles.get(path)
+    if (list === undefined) handles.set(path, [resource])
     else list.push(resource)
   }
-  return places
+  return handles
 }

@@ -2,7 +2,7 @@ import { KernelError } from '../../../base/errors.ts'
 import type { NamespaceRef } from '../../resource.ts'
 import { readSysctl, writeSysctl } from '../host/sysctl.ts'
 import type { Namespaces } from '../namespaces/namespace.ts'
-import { byPlace } from './plan.ts'
+import { byNamespace } from './plan.ts'
 import type { Transaction } from './transaction.ts'
 
 /** A sysctl, and the resource it belongs to. */
@@ -23,7 +23,7 @@ export function writeSettings(
   namespaces: Namespaces,
   settings: readonly Setting[],
 ): void {
-  eachPlace(transaction, namespaces, settings, (setting, inside) => {
+  inEachNamespace(transaction, namespaces, settings, (setting, inside) => {
     transaction.attempt(setting.key, () => write(transaction, setting, inside))
   })
 }
@@ -47,17 +47,17 @@ function write(
 }
 
 /** Visits each setting from inside its namespace; `inside` does so again later. */
-export function eachPlace<S extends { readonly namespace?: NamespaceRef }>(
-  { places, host }: Transaction,
+export function inEachNamespace<S extends { readonly namespace?: NamespaceRef }>(
+  { handles, host }: Transaction,
   namespaces: Namespaces,
   settings: readonly S[],
   visit: (setting: S, inside: (work: () => void) => void) => void,
 ): void {
-  for (const list of byPlace(settings).values()) {
-    const place = places.at(list[0]!.namespace)
+  for (const list of byNamespace(settings).values()) {
+    const netns = handles.at(list[0]!.namespace)
     const inside = (work: () => void) => {
-      if (place === host) work()
-      else namespaces.enter(place.fd, work)
+      if (netns === host) work()
+      else namespaces.enter(netns.fd, work)
     }
     inside(() => {
       for (const setting of list) visit(setting, inside)

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { KernelError } from '../../../base/errors.ts'
-import type { Places } from '../namespaces/place.ts'
+import type { NetnsHandles } from '../namespaces/netns-handle.ts'
 import type { Message } from '../netlink/message.ts'
 import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
 import { type Step, Transaction } from './transaction.ts'
@@ -15,7 +15,7 @@ function fixture(refusals: Readonly<Record<string, string>> = {}) {
       return errno === undefined ? [] : [{ index, error: new KernelError('RTM_X', errno) }]
     })
   const socket = { requestAll } as unknown as NetlinkSocket
-  const transaction = new Transaction({} as Places)
+  const transaction = new Transaction({} as NetnsHandles)
   const step = (target: string, more: Partial<Step> = {}): Step => ({
     key: `key ${target}`,
     message: { operation: 'RTM_X', type: 0, flags: 0, body: new Uint8Array(), target },
@@ -86,14 +86,14 @@ it('puts back what a failed step would have taken, since a later one may have', 
   expect(log).toEqual(['c', 'restore c', 'restore a'])
 })
 
-it('remembers what is doomed', () => {
+it('remembers what is retired', () => {
   const { transaction } = fixture()
   const namespace = { fd: 7, links: [3] }
-  transaction.doomLink(1)
-  transaction.doomLink(2)
-  transaction.spareLink(1)
-  transaction.doomNamespace({ fd: 6, links: [] })
-  transaction.doomNamespace(namespace)
-  transaction.spareNamespace(namespace)
-  expect(transaction.doomed).toEqual({ links: [2], namespaces: [{ fd: 6, links: [] }] })
+  transaction.addRetiredLink(1)
+  transaction.addRetiredLink(2)
+  transaction.cancelRetiredLink(1)
+  transaction.addRetiredNamespace({ fd: 6, links: [] })
+  transaction.addRetiredNamespace(namespace)
+  transaction.cancelRetiredNamespace(namespace)
+  expect(transaction.retired).toEqual({ links: [2], namespaces: [{ fd: 6, links: [] }] })
 })

@@ -1,8 +1,8 @@
 import type { KernelError } from '../../../base/errors.ts'
-import type { Place, Places } from '../namespaces/place.ts'
+import type { NetnsHandle, NetnsHandles } from '../namespaces/netns-handle.ts'
 import type { Message } from '../netlink/message.ts'
 import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
-import type { Doomed, DoomedNamespace } from '../thread/operations.ts'
+import type { Retired, RetiredNamespace } from '../thread/operations.ts'
 import { about } from '../thread/wire-error.ts'
 
 /** One message of several that are sent together. */
@@ -22,17 +22,17 @@ export interface Step {
 
 /** One change under way: what has been done so far, so that it can be undone. */
 export class Transaction {
-  readonly places: Places
+  readonly handles: NetnsHandles
   readonly #undo: (() => void)[] = []
   readonly #links = new Set<number>()
-  readonly #namespaces: DoomedNamespace[] = []
+  readonly #namespaces: RetiredNamespace[] = []
 
-  constructor(places: Places) {
-    this.places = places
+  constructor(handles: NetnsHandles) {
+    this.handles = handles
   }
 
-  get host(): Place {
-    return this.places.host
+  get host(): NetnsHandle {
+    return this.handles.host
   }
 
   /** Runs at a rollback, before everything registered earlier. */
@@ -69,23 +69,23 @@ export class Transaction {
   }
 
   /** What is without effect and has to be deleted by and by. */
-  get doomed(): Doomed {
+  get retired(): Retired {
     return { links: [...this.#links], namespaces: this.#namespaces }
   }
 
-  doomLink(index: number): void {
+  addRetiredLink(index: number): void {
     this.#links.add(index)
   }
 
-  spareLink(index: number): void {
+  cancelRetiredLink(index: number): void {
     this.#links.delete(index)
   }
 
-  doomNamespace(namespace: DoomedNamespace): void {
+  addRetiredNamespace(namespace: RetiredNamespace): void {
     this.#namespaces.push(namespace)
   }
 
-  spareNamespace(namespace: DoomedNamespace): void {
+  cancelRetiredNamespace(namespace: RetiredNamespace): void {
     this.#namespaces.splice(this.#namespaces.indexOf(namespace), 1)
   }
 

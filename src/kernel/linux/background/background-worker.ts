@@ -36,7 +36,7 @@ function run({ host, wakeFd, rulesetPort }: BackgroundOptions): void {
   const obey = (command: Command): boolean => {
     switch (command.type) {
       case 'delete':
-        reaper.add(command.doomed)
+        reaper.add(command.retired)
         return true
       case 'forget':
         forgetter.add(command.id, command.forgotten)

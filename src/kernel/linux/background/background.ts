@@ -5,7 +5,7 @@ import { EventStreams } from '../../../base/event-streams.ts'
 import type { KernelEvent } from '../../kernel.ts'
 import type { Forgotten } from '../conntrack/forgotten.ts'
 import { close, eventfd, raiseEvent } from '../ffi/file.ts'
-import type { Doomed } from '../thread/operations.ts'
+import type { Retired } from '../thread/operations.ts'
 import { fromWire } from '../thread/wire-error.ts'
 import { onWorkerDeath } from '../thread/worker-end.ts'
 import type { BackgroundOptions, Command, Report } from './messages.ts'
@@ -52,16 +52,16 @@ export class Background {
   }
 
   /** Deletes these by and by. */
-  delete(doomed: Doomed): void {
-    const count = doomed.links.length + doomed.namespaces.length
+  delete(retired: Retired): void {
+    const count = retired.links.length + retired.namespaces.length
     if (count === 0) return
     if (this.#closed !== undefined) {
       // What it was part of is done all the same; links without effect wait for the next engine.
-      for (const { fd } of doomed.namespaces) close(fd)
+      for (const { fd } of retired.namespaces) close(fd)
       return
     }
     this.#toDelete += count
-    this.#send({ type: 'delete', doomed })
+    this.#send({ type: 'delete', retired })
   }
 
   /** Resolves when conntrack has forgotten that. */

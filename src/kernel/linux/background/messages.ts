@@ -1,6 +1,6 @@
 import type { KernelEvent } from '../../kernel.ts'
 import type { Forgotten } from '../conntrack/forgotten.ts'
-import type { Doomed } from '../thread/operations.ts'
+import type { Retired } from '../thread/operations.ts'
 import type { WireError } from '../thread/wire-error.ts'
 
 export interface BackgroundOptions {
@@ -13,7 +13,7 @@ export interface BackgroundOptions {
 }
 
 export type Command =
-  | { readonly type: 'delete'; readonly doomed: Doomed }
+  | { readonly type: 'delete'; readonly retired: Retired }
   /** Answered with `forgotten`. */
   | { readonly type: 'forget'; readonly id: number; readonly forgotten: Forgotten }
   /** Somebody is making something: delete less at once. */

@@ -1,11 +1,11 @@
 import { isKernelError } from '../../../base/errors.ts'
-import { DYING_GROUP } from '../../link-groups.ts'
+import { DELETING_GROUP } from '../../link-groups.ts'
 import { close } from '../ffi/file.ts'
 import { interfaceName } from '../ffi/interface.ts'
 import type { NetlinkSocket } from '../netlink/netlink-socket.ts'
 import { isAlive } from '../ours.ts'
 import { deleteLinkGroup, getLink, setLink } from '../rtnetlink/link.ts'
-import type { Doomed, DoomedNamespace } from '../thread/operations.ts'
+import type { Retired, RetiredNamespace } from '../thread/operations.ts'
 
 // While the kernel deletes, everybody else's request waits for it: while it collects 16 namespaces for
 // 3 ms, 64 for 12. As a run takes 40 ms however many they are, few at once is slow.
@@ -32,7 +32,7 @@ export class Reaper {
   readonly #socket: NetlinkSocket
   readonly #onDeleted: (count: number) => void
   readonly #links: number[] = []
-  readonly #namespaces: DoomedNamespace[] = []
+  readonly #namespaces: RetiredNamespace[] = []
   #collected: Collected[] = []
   #carefulUntil = 0
 
@@ -42,7 +42,7 @@ export class Reaper {
     this.#onDeleted = onDeleted
   }
 
-  add({ links, namespaces }: Doomed): void {
+  add({ links, namespaces }: Retired): void {
     this.#links.push(...links)
     this.#namespaces.push(...namespaces)
   }
@@ -69,7 +69,7 @@ export class Reaper {
     for (const { fd } of this.#namespaces.splice(0)) close(fd)
   }
 
-  #collect({ fd, links }: DoomedNamespace): void {
+  #collect({ fd, links }: RetiredNamespace): void {
     close(fd)
     this.#collected.push({ links, since: performance.now() })
   }
@@ -86,10 +86,10 @@ export class Reaper {
   /** Equivalent to: `ip link set … group …` for each, `ip link delete group …`. */
   #deleteLinks(indexes: readonly number[]): void {
     // An index may have come to mean somebody else's link since.
-    const condemned = indexes.filter((index) => this.#isCondemned(index))
-    this.#socket.requestAll(condemned.map((index) => setLink(index, { group: DYING_GROUP })))
+    const retired = indexes.filter((index) => this.#isRetired(index))
+    this.#socket.requestAll(retired.map((index) => setLink(index, { group: DELETING_GROUP })))
     try {
-      this.#socket.request(deleteLinkGroup(DYING_GROUP))
+      this.#socket.request(deleteLinkGroup(DELETING_GROUP))
     } catch (error) {
       // They may all have gone by themselves, with their namespaces. Any other failure leaves them in
       // their group, where the next engine finds them.
@@ -98,7 +98,7 @@ export class Reaper {
     this.#onDeleted(indexes.length)
   }
 
-  #isCondemned(index: number): boolean {
+  #isRetired(index: number): boolean {
     try {
       return !isAlive(getLink(this.#socket, index))
     } catch (error) {

@@ -8,21 +8,21 @@ import type { Difference } from '../../kernel.ts'
 import type { NamespaceRef, Resource } from '../../resource.ts'
 import type { Machinery } from '../apply/machinery.ts'
 import { kindOf, linksOf } from '../kinds/kinds.ts'
-import { MOST_LISTED, Places } from '../namespaces/place.ts'
+import { MOST_LISTED, NetnsHandles } from '../namespaces/netns-handle.ts'
 import { Comparison } from './comparison.ts'
 import { different, type Finding } from './finding.ts'
 
 /** How the machine differs from these resources. */
 export function compare(machinery: Machinery, resources: readonly Resource[]): Difference[] {
-  const places = new Places(machinery.namespaces, machinery.host)
+  const handles = new NetnsHandles(machinery.namespaces, machinery.host)
   try {
-    const comparison = new Comparison(machinery, places, resources, resources.flatMap(linksOf))
+    const comparison = new Comparison(machinery, handles, resources, resources.flatMap(linksOf))
     return resources.flatMap((resource) => {
       const found = findingOf(comparison, resource)
       return found === undefined ? [] : [{ resource, ...found }]
     })
   } finally {
-    places.close()
+    handles.close()
   }
 }
 

@@ -2,7 +2,7 @@ import type { NamespaceRef, Resource } from '../../resource.ts'
 import type { Machinery } from '../apply/machinery.ts'
 import type { LinkAt } from '../apply/plan.ts'
 import { readSysctl } from '../host/sysctl.ts'
-import type { Places } from '../namespaces/place.ts'
+import type { NetnsHandles } from '../namespaces/netns-handle.ts'
 import { type Contents, linkOfSysctl, readContents } from './contents.ts'
 
 /** What is read of the machine to compare resources with it; what is asked for many is read once. */
@@ -10,7 +10,7 @@ export class Comparison {
   readonly machinery: Machinery
   /** All that are compared. */
   readonly resources: readonly Resource[]
-  readonly #places: Places
+  readonly #handles: NetnsHandles
   /** Names of links in sandboxes that are looked for, by the path of the namespace. */
   readonly #wanted = new Map<string, Set<string>>()
   readonly #contents = new Map<string, Contents | undefined>()
@@ -18,13 +18,13 @@ export class Comparison {
 
   constructor(
     machinery: Machinery,
-    places: Places,
+    handles: NetnsHandles,
     resources: readonly Resource[],
     wanted: readonly LinkAt[],
   ) {
     this.machinery = machinery
     this.resources = resources
-    this.#places = places
+    this.#handles = handles
     for (const { namespace, name } of wanted) this.#want(namespace, name)
   }
 
@@ -52,7 +52,7 @@ export class Comparison {
     const link = linkOfSysctl(name)
     if (link !== undefined && !contents.links.has(link)) return undefined
     if (namespace === undefined) return readSysctl(name)
-    return this.machinery.namespaces.enter(contents.place.fd, () => readSysctl(name))
+    return this.machinery.namespaces.enter(contents.netns.fd, () => readSysctl(name))
   }
 
   ipv6Switch(link: string, wanted: boolean, namespace?: NamespaceRef): string | false {
@@ -68,8 +68,8 @@ export class Comparison {
   }
 
   #read(ref: NamespaceRef | undefined): Contents | undefined {
-    const place = this.#places.find(ref)
-    return place && readContents(place, this.#wanted.get(ref?.path ?? '') ?? new Set())
+    const netns = this.#handles.find(ref)
+    return netns && readContents(netns, this.#wanted.get(ref?.path ?? '') ?? new Set())
   }
 
   #want(namespace: NamespaceRef | undefined, name: string): void {

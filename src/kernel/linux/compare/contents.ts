@@ -1,5 +1,5 @@
 import { findLink } from '../links/own-link.ts'
-import type { Place } from '../namespaces/place.ts'
+import type { NetnsHandle } from '../namespaces/netns-handle.ts'
 import { isAlive, ROUTE_PROTOCOL } from '../ours.ts'
 import { type LinkAddress, listAddresses } from '../rtnetlink/address.ts'
 import { type Link, listLinks } from '../rtnetlink/link.ts'
@@ -7,7 +7,7 @@ import { listRoutes, type Route, RTPROT_KERNEL } from '../rtnetlink/route.ts'
 
 /** What there is in one namespace. */
 export interface Contents {
-  readonly place: Place
+  readonly netns: NetnsHandle
   readonly links: ReadonlyMap<string, Link>
   readonly addresses: readonly LinkAddress[]
   readonly routes: ReadonlyMap<string, readonly Route[]>
@@ -16,8 +16,8 @@ export interface Contents {
 }
 
 /** `wanted`: links that are looked for. Where there are too many others, it is asked for these. */
-export function readContents(place: Place, wanted: ReadonlySet<string>): Contents {
-  const { socket } = place
+export function readContents(netns: NetnsHandle, wanted: ReadonlySet<string>): Contents {
+  const { socket } = netns
   let isCut = false
   const read = <T>(all: () => T[], few: () => T[]): T[] => {
     const found = all()
@@ -28,18 +28,18 @@ export function readContents(place: Place, wanted: ReadonlySet<string>): Content
   }
   const links = read(
     () => listLinks(socket),
-    () => [...wanted].flatMap((name) => linkAt(place, name)),
+    () => [...wanted].flatMap((name) => linkAt(netns, name)),
   ).filter(isAlive)
   const addresses = read(
     () => listAddresses(socket),
-    () => links.flatMap(({ index, name }) => (wanted.has(name) ? onLink(place, index) : [])),
+    () => links.flatMap(({ index, name }) => (wanted.has(name) ? onLink(netns, index) : [])),
   )
   const routes = read(
     () => listRoutes(socket),
     () => [ROUTE_PROTOCOL, RTPROT_KERNEL].flatMap((protocol) => listRoutes(socket, { protocol })),
   )
   return {
-    place,
+    netns,
     links: new Map(links.map((link) => [link.name, link])),
     addresses,
     routes: byDestination(routes),
@@ -47,13 +47,13 @@ export function readContents(place: Place, wanted: ReadonlySet<string>): Content
   }
 }
 
-function linkAt(place: Place, name: string): Link[] {
-  const index = place.findIndex(name)
-  const link = index === undefined ? undefined : findLink(place, index)
+function linkAt(netns: NetnsHandle, name: string): Link[] {
+  const index = netns.findIndex(name)
+  const link = index === undefined ? undefined : findLink(netns, index)
   return link === undefined ? [] : [link]
 }
 
-function onLink({ socket }: Place, link: number): LinkAddress[] {
+function onLink({ socket }: NetnsHandle, link: number): LinkAddress[] {
   return listAddresses(socket, { link })
 }
 

@@ -7,7 +7,7 @@ import { outwardOf } from '../../default-route.ts'
 import type { HostLink, HostRoute, HostView } from '../../kernel.ts'
 import { isPortGroup, networkOf } from '../../link-groups.ts'
 import { RESOLV_CONF } from '../keeper/program.ts'
-import type { Place } from '../namespaces/place.ts'
+import type { NetnsHandle } from '../namespaces/netns-handle.ts'
 import { isAlive, isOurs } from '../ours.ts'
 import { listAddresses } from '../rtnetlink/address.ts'
 import { type Link, listLinks } from '../rtnetlink/link.ts'
@@ -29,7 +29,7 @@ const FORCE_FORWARDING = '/proc/sys/net/ipv6/conf/all/force_forwarding'
 
 /** Without `forceForwarding`, as a kernel that has no such sysctl would show it. */
 export function hostView(
-  { socket }: Place,
+  { socket }: NetnsHandle,
   ruleset: Ruleset,
   { forceForwarding, keeper }: Pick<ThreadOptions, 'forceForwarding' | 'keeper'>,
 ): HostView {

@@ -1,19 +1,19 @@
 import { familyOf } from '../../../address/address.ts'
 import type { SharedTable } from '../../kernel.ts'
-import type { Place } from '../namespaces/place.ts'
+import type { NetnsHandle } from '../namespaces/netns-handle.ts'
 import { listNeighbours } from '../rtnetlink/neighbour.ts'
 import { listNeighbourTables } from '../rtnetlink/neighbour-table.ts'
 import { readSysctl } from './sysctl.ts'
 
 /** Tables that host and sandboxes share, and how full they are. */
 export class SharedTables {
-  readonly #place: Place
+  readonly #netns: NetnsHandle
   /** How often there was no room before. */
   readonly #before: ReadonlyMap<4 | 6, number>
 
-  constructor(place: Place) {
-    this.#place = place
-    this.#before = new Map(listNeighbourTables(place.socket).map((it) => [it.family, it.refused]))
+  constructor(netns: NetnsHandle) {
+    this.#netns = netns
+    this.#before = new Map(listNeighbourTables(netns.socket).map((it) => [it.family, it.refused]))
   }
 
   list(): SharedTable[] {
@@ -25,7 +25,7 @@ export class SharedTables {
   }
 
   #neighbours(): SharedTable[] {
-    const { socket } = this.#place
+    const { socket } = this.#netns
     const permanent = listNeighbours(socket).filter((it) => it.permanent)
     return listNeighbourTables(socket).map(({ family, entries, limit, refused }) => {
       const exempt = permanent.filter(({ address }) => familyOf(address) === family).length

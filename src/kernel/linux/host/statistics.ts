@@ -1,5 +1,5 @@
 import type { LinkStatistics, TrafficCounters } from '../../kernel.ts'
-import type { Place } from '../namespaces/place.ts'
+import type { NetnsHandle } from '../namespaces/netns-handle.ts'
 import { isAlive } from '../ours.ts'
 import { listCounters } from '../rtnetlink/link-counters.ts'
 
@@ -9,7 +9,7 @@ export interface PackedStatistics {
   readonly counts: Float64Array
 }
 
-export function packedStatistics({ socket }: Place): PackedStatistics {
+export function packedStatistics({ socket }: NetnsHandle): PackedStatistics {
   const links = listCounters(socket).filter(isAlive)
   const counts = new Float64Array(links.length * NUMBERS)
   for (const [place, { received, sent }] of links.entries()) {

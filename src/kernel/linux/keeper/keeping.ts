@@ -124,15 +124,15 @@ export class Keeping {
     if (keeper === undefined || keys.length === 0) return
     // With new sockets, or not at all where there are none to be had.
     const moved = this.#moved().filter((each) => this.#sockets.has(resourceKey(each)))
-    if (keys.every((key) => this.#isDying(key))) keeper.dropLater(keys)
+    if (keys.every((key) => this.#isRetired(key))) keeper.dropLater(keys)
     else keeper.done(this.#change(keeper, keys, moved), CLOSED_MS)
   }
 
   /** Goes with its sandbox: its names are gone already, and nobody wants its port. */
-  #isDying(key: string): boolean {
-    const { remove, dying } = this.#plan
+  #isRetired(key: string): boolean {
+    const { remove, retired } = this.#plan
     const resolver = remove.of('resolver').find((each) => resourceKey(each) === key)
-    return resolver !== undefined && dying.has(resolver.namespace.path)
+    return resolver !== undefined && retired.has(resolver.namespace.path)
   }
 
   /** The keeper has duplicates of what it was given. */

@@ -8,7 +8,7 @@ import type { Comparison } from '../compare/comparison.ts'
 import { differences, different, type Finding, missing } from '../compare/finding.ts'
 import { adjustLink, foreignLink, type LinkWish, makeLinks } from '../links/make-links.ts'
 import { findLink, ownLink } from '../links/own-link.ts'
-import { condemn } from '../links/retire.ts'
+import { retireLink } from '../links/retire.ts'
 import { newBridge, setLink } from '../rtnetlink/link.ts'
 import type { Kind } from './kind.ts'
 
@@ -79,7 +79,7 @@ function set({ plan, settings }: ApplyContext): void {
 function retire({ transaction, plan, steps }: ApplyContext): void {
   for (const bridge of plan.remove.of('bridge')) {
     const link = bridge.origin === 'own' && ownLink(transaction.host, bridge.name, 'bridge')
-    if (link) steps.host.push(condemn(transaction, link, resourceKey(bridge), true))
+    if (link) steps.host.push(retireLink(transaction, link, resourceKey(bridge), true))
   }
 }
 

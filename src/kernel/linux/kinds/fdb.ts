@@ -92,7 +92,7 @@ function entriesOf(comparison: Comparison, bridge: number): Entries {
   const known = comparison.once(entriesByBridge)
   const entries =
     known.get(bridge) ??
-    new Map(listFdb(comparison.host.place.socket, bridge).map((entry) => [entry.mac, entry]))
+    new Map(listFdb(comparison.host.netns.socket, bridge).map((entry) => [entry.mac, entry]))
   known.set(bridge, entries)
   return entries
 }

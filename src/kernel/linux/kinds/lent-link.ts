@@ -6,7 +6,7 @@ import type { Comparison } from '../compare/comparison.ts'
 import { differences, type Finding, missing } from '../compare/finding.ts'
 import { findLink } from '../links/own-link.ts'
 import { remember } from '../links/remember.ts'
-import type { Place } from '../namespaces/place.ts'
+import type { NetnsHandle } from '../namespaces/netns-handle.ts'
 import { isAlive, isOurs } from '../ours.ts'
 import { listAddresses } from '../rtnetlink/address.ts'
 import { getLink, type Link, moveLink, setLink } from '../rtnetlink/link.ts'
@@ -29,16 +29,16 @@ function borrowAll({ transaction, plan }: ApplyContext): void {
 
 function borrow(transaction: Transaction, lent: LentLinkResource): void {
   const { host } = transaction
-  const place = transaction.places.at(lent.namespace)
+  const netns = transaction.handles.at(lent.namespace)
   const onHost = findLink(host, lent.name)
-  const inside = findLink(place, lent.inside)
-  if (inside === undefined) moveIn(transaction, place, lent, checked(host, lent, onHost))
+  const inside = findLink(netns, lent.inside)
+  if (inside === undefined) moveIn(transaction, netns, lent, checked(host, lent, onHost))
   // It is there already, unless it is here.
   else if (onHost !== undefined) throw taken(lent)
-  settle(transaction, place, lent)
+  settle(transaction, netns, lent)
 }
 
-function checked(host: Place, lent: LentLinkResource, link: Link | undefined): Link {
+function checked(host: NetnsHandle, lent: LentLinkResource, link: Link | undefined): Link {
   if (link === undefined) {
     throw new KernelError('RTM_GETLINK', 'ENODEV', {
       target: `link ${lent.name}`,
@@ -51,7 +51,7 @@ function checked(host: Place, lent: LentLinkResource, link: Link | undefined): L
 }
 
 /** What would be taken away with it: the host's own way out is not to be lent. */
-function useOf({ socket }: Place, link: Link): string | undefined {
+function useOf({ socket }: NetnsHandle, link: Link): string | undefined {
   const { index, master } = link
   if (isOurs(link) || !isAlive(link)) return 'it is a network’s own'
   if (master !== undefined) return 'it is part of another link'
@@ -60,15 +60,20 @@ function useOf({ socket }: Place, link: Link): string | undefined {
   return ofHost && `the host has address ${ofHost.address} there`
 }
 
-function moveIn(transaction: Transaction, place: Place, lent: LentLinkResource, link: Link): void {
+function moveIn(
+  transaction: Transaction,
+  netns: NetnsHandle,
+  lent: LentLinkResource,
+  link: Link,
+): void {
   const { host } = transaction
   const back = remember(host, link.index)
   transaction.send(host.socket, [
     {
       key: resourceKey(lent),
-      message: moveLink(link.index, place.fd, lent.inside),
+      message: moveLink(link.index, netns.fd, lent.inside),
       undo: () => {
-        place.socket.request(moveLink(place.index(lent.inside), host.fd, lent.name))
+        netns.socket.request(moveLink(netns.index(lent.inside), host.fd, lent.name))
         if (!link.up) return
         host.socket.request(setLink(lent.name, { up: true }))
         back()
@@ -77,8 +82,8 @@ function moveIn(transaction: Transaction, place: Place, lent: LentLinkResource, 
   ])
 }
 
-function settle(transaction: Transaction, place: Place, lent: LentLinkResource): void {
-  const { index, mac } = getLink(place.socket, lent.inside)
+function settle(transaction: Transaction, netns: NetnsHandle, lent: LentLinkResource): void {
+  const { index, mac } = getLink(netns.socket, lent.inside)
   const key = resourceKey(lent)
   const steps: Step[] = []
   if (lent.mac !== undefined && lent.mac !== mac) {
@@ -86,7 +91,7 @@ function settle(transaction: Transaction, place: Place, lent: LentLinkResource):
       key,
       message: setLink(index, { mac: lent.mac }),
       undo: () => {
-        if (mac !== undefined) place.socket.request(setLink(place.index(lent.inside), { mac }))
+        if (mac !== undefined) netns.socket.request(setLink(netns.index(lent.inside), { mac }))
       },
     })
   }
@@ -98,7 +103,7 @@ function settle(transaction: Transaction, place: Place, lent: LentLinkResource):
       refused: ({ errno }) => errno === 'EAFNOSUPPORT',
     })
   }
-  transaction.send(place.socket, steps)
+  transaction.send(netns.socket, steps)
 }
 
 function bringUp({ transaction, plan, steps }: ApplyContext): void {
@@ -112,26 +117,26 @@ function bringUp({ transaction, plan, steps }: ApplyContext): void {
 
 /** They are moved back, wherever they were lent to. One that is gone is nobody's any more. */
 function giveBackAll({ transaction, plan }: ApplyContext): void {
-  const { host, places } = transaction
+  const { host, handles } = transaction
   for (const lent of plan.remove.of('lent-link')) {
-    const place = places.find(lent.namespace)
-    const link = place && findLink(place, lent.inside)
-    if (place === undefined || link === undefined) continue
-    transaction.send(place.socket, [giveBack(place, host, lent, link, lent.name)])
+    const netns = handles.find(lent.namespace)
+    const link = netns && findLink(netns, lent.inside)
+    if (netns === undefined || link === undefined) continue
+    transaction.send(netns.socket, [giveBack(netns, host, lent, link, lent.name)])
   }
 }
 
 function giveBack(
-  place: Place,
-  host: Place,
+  netns: NetnsHandle,
+  host: NetnsHandle,
   lent: LentLinkResource,
   link: Link,
   name: string,
 ): Step {
-  const { socket } = place
-  const restore = remember(place, link.index)
+  const { socket } = netns
+  const restore = remember(netns, link.index)
   const back = (from: string) => {
-    host.socket.request(moveLink(host.index(from), place.fd, lent.inside))
+    host.socket.request(moveLink(host.index(from), netns.fd, lent.inside))
     socket.request(setLink(lent.inside, { up: link.up }))
     restore()
   }

@@ -112,7 +112,7 @@ function compare(comparison: Comparison, { link, address, mac }: NeighbourResour
 
 /** Those of the host, by link and address. */
 function neighboursByAddress({ host }: Comparison): ReadonlyMap<string, Neighbour> {
-  const all = listNeighbours(host.place.socket)
+  const all = listNeighbours(host.netns.socket)
   return new Map(all.map((it) => [`${it.link} ${it.address}`, it]))
 }
 

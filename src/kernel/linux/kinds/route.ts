@@ -2,13 +2,13 @@ import { familyOf } from '../../../address/address.ts'
 import type { KernelError } from '../../../base/errors.ts'
 import { type RouteResource, resourceKey } from '../../resource.ts'
 import type { ApplyContext } from '../apply/context.ts'
-import { type Plan, placedLink } from '../apply/plan.ts'
-import type { PlaceSteps } from '../apply/step-batches.ts'
+import { linkKey, type Plan } from '../apply/plan.ts'
+import type { NetnsSteps } from '../apply/step-batches.ts'
 import type { Step, Transaction } from '../apply/transaction.ts'
 import type { Comparison } from '../compare/comparison.ts'
 import { different, type Finding, missing } from '../compare/finding.ts'
 import { asItWas } from '../links/remember.ts'
-import type { Place } from '../namespaces/place.ts'
+import type { NetnsHandle } from '../namespaces/netns-handle.ts'
 import { ROUTE_PROTOCOL } from '../ours.ts'
 import {
   deleteRoute,
@@ -37,19 +37,19 @@ export const route: Kind<'route'> = {
 function takeAway({ plan, steps }: ApplyContext, isMeant: (route: RouteResource) => boolean): void {
   const each = (
     routes: readonly RouteResource[],
-    step: (place: Place, route: RouteResource) => Step | undefined,
+    step: (netns: NetnsHandle, route: RouteResource) => Step | undefined,
   ) => {
     for (const route of routes.filter(isMeant)) {
-      if (plan.dying.has(route.namespace?.path ?? '')) continue
+      if (plan.retired.has(route.namespace?.path ?? '')) continue
       const there = steps.find(route.namespace)
       if (there === undefined) continue
-      const one = step(there.place, route)
+      const one = step(there.netns, route)
       if (one !== undefined) there.push(one)
     }
   }
   const gone = plan.remove.of('route')
   const exchanged = plan.add.of('route').filter((route) => isExchanged(plan, route))
-  each(exchanged, (place, route) => exchange(place, plan, route))
+  each(exchanged, (netns, route) => exchange(netns, plan, route))
   each(gone.filter(isByGateway), remove)
   each(
     gone.filter((route) => !isByGateway(route)),
@@ -64,28 +64,28 @@ function isByGateway({ gateway }: RouteResource): boolean {
 /** Whether a route that changes can do so before new links are made. */
 function isExchanged(plan: Plan, route: RouteResource): boolean {
   return (
-    plan.before.has(resourceKey(route)) && !plan.unborn.has(placedLink(route.namespace, route.link))
+    plan.before.has(resourceKey(route)) && !plan.unborn.has(linkKey(route.namespace, route.link))
   )
 }
 
-function exchange(place: Place, plan: Plan, route: RouteResource): Step {
+function exchange(netns: NetnsHandle, plan: Plan, route: RouteResource): Step {
   const key = resourceKey(route)
   const before = plan.before.get(key) as RouteResource
   return {
     key,
-    message: replaceRoute(kernelRoute(place, route)),
-    restore: () => place.socket.request(replaceRoute(kernelRoute(place, before))),
+    message: replaceRoute(kernelRoute(netns, route)),
+    restore: () => netns.socket.request(replaceRoute(kernelRoute(netns, before))),
   }
 }
 
-function remove(place: Place, route: RouteResource): Step | undefined {
-  if (place.findIndex(route.link) === undefined) return undefined
-  const wanted = kernelRoute(place, route)
+function remove(netns: NetnsHandle, route: RouteResource): Step | undefined {
+  if (netns.findIndex(route.link) === undefined) return undefined
+  const wanted = kernelRoute(netns, route)
   return {
     key: resourceKey(route),
     message: deleteRoute(wanted),
     refused: ({ errno }) => errno === 'ESRCH' || errno === 'ENODEV',
-    restore: () => place.socket.request(newRoute(wanted)),
+    restore: () => netns.socket.request(newRoute(wanted)),
   }
 }
 
@@ -102,7 +102,7 @@ function addAll({ transaction, plan, steps }: ApplyContext): void {
 
 function add(
   transaction: Transaction,
-  { place, index }: PlaceSteps,
+  { netns, index }: NetnsSteps,
   plan: Plan,
   route: RouteResource,
   key: string,
@@ -111,61 +111,61 @@ function add(
   const before = plan.before.get(key)
   if (before !== undefined) {
     const undo = () =>
-      place.socket.request(replaceRoute(kernelRoute(place, before as RouteResource)))
+      netns.socket.request(replaceRoute(kernelRoute(netns, before as RouteResource)))
     return { key, message: replaceRoute(wanted), undo }
   }
   return {
     key,
     message: newRoute(wanted),
-    refused: (error) => settle(transaction, place, wanted, key, error),
-    undo: () => place.socket.request(deleteRoute(wanted)),
+    refused: (error) => settle(transaction, netns, wanted, key, error),
+    undo: () => netns.socket.request(deleteRoute(wanted)),
   }
 }
 
 /** If there is a route to that destination: fine if it leads the same way, else ours takes its place. */
 function settle(
   transaction: Transaction,
-  place: Place,
+  netns: NetnsHandle,
   wanted: NewRoute,
   key: string,
   error: KernelError,
 ): boolean {
   if (['ENETUNREACH', 'EHOSTUNREACH'].includes(error.errno)) {
     // What leads to its gateway has just come back with an address, or this fails again.
-    transaction.send(place.socket, [
+    transaction.send(netns.socket, [
       {
         key,
         message: newRoute(wanted),
         refused: (again) =>
-          again.errno === 'EEXIST' && settle(transaction, place, wanted, key, again),
-        undo: () => place.socket.request(deleteRoute(wanted)),
+          again.errno === 'EEXIST' && settle(transaction, netns, wanted, key, again),
+        undo: () => netns.socket.request(deleteRoute(wanted)),
       },
     ])
     return true
   }
   if (error.errno !== 'EEXIST') return false
-  const found = listRoutes(place.socket, { family: familyOf(wanted.destination) }).filter(
+  const found = listRoutes(netns.socket, { family: familyOf(wanted.destination) }).filter(
     ({ destination }) => destination === wanted.destination,
   )
   const same = ({ gateway, link }: Route) => gateway === wanted.gateway && link === wanted.link
   if (found.some(same)) return true
   const [other] = found
   if (other === undefined) return false
-  transaction.send(place.socket, [
+  transaction.send(netns.socket, [
     {
       key,
       message: replaceRoute(wanted),
-      undo: () => place.socket.request(replaceRoute(asItWas(other))),
+      undo: () => netns.socket.request(replaceRoute(asItWas(other))),
     },
   ])
   return true
 }
 
-function kernelRoute(place: Pick<Place, 'index'>, route: RouteResource): NewRoute {
+function kernelRoute(netns: Pick<NetnsHandle, 'index'>, route: RouteResource): NewRoute {
   const { destination, gateway, link } = route
   return {
     destination,
-    link: place.index(link),
+    link: netns.index(link),
     protocol: ROUTE_PROTOCOL,
     ...(gateway === undefined ? {} : { gateway }),
   }

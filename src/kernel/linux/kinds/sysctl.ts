@@ -1,6 +1,6 @@
 import { resourceKey, type SysctlResource } from '../../resource.ts'
 import type { ApplyContext } from '../apply/context.ts'
-import { eachPlace } from '../apply/settings.ts'
+import { inEachNamespace } from '../apply/settings.ts'
 import type { Comparison } from '../compare/comparison.ts'
 import { linkOfSysctl } from '../compare/contents.ts'
 import { different, type Finding, missing } from '../compare/finding.ts'
@@ -27,9 +27,9 @@ function set({ plan, settings }: ApplyContext): void {
 function restore({ transaction, machinery, plan }: ApplyContext): void {
   const sysctls = plan.remove
     .of('sysctl')
-    .filter((it) => it.restore !== undefined && !plan.dying.has(it.namespace?.path ?? ''))
+    .filter((it) => it.restore !== undefined && !plan.retired.has(it.namespace?.path ?? ''))
   const ordered = lastForAll(sysctls).reverse()
-  eachPlace(transaction, machinery.namespaces, ordered, (sysctl, inside) => {
+  inEachNamespace(transaction, machinery.namespaces, ordered, (sysctl, inside) => {
     const { name, value, restore } = sysctl
     transaction.attempt(resourceKey(sysctl), () => {
       if (readSysctl(name) !== value || isWantedByOthers(name)) return

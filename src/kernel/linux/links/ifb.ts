@@ -3,7 +3,7 @@ import type { Step, Transaction } from '../apply/transaction.ts'
 import { type Link, newIfb } from '../rtnetlink/link.ts'
 import { type LinkWish, makeLinks } from './make-links.ts'
 import { ownLink } from './own-link.ts'
-import { condemn } from './retire.ts'
+import { retireLink } from './retire.ts'
 
 /** The name of the link on which is shaped what comes in on that one. */
 export function ifbName(link: string): string {
@@ -32,8 +32,8 @@ export function makeIfbs(
   makeLinks(transaction, wishes)
 }
 
-/** Takes the link that belongs to that one down and out of our group; see `condemn`. */
+/** Takes the link that belongs to that one down and out of our group; see `retireLink`. */
 export function retireIfb(transaction: Transaction, link: string, key: string): Step[] {
   const ifb = ownLink(transaction.host, ifbName(link), 'ifb')
-  return ifb === undefined ? [] : [condemn(transaction, ifb, key, true)]
+  return ifb === undefined ? [] : [retireLink(transaction, ifb, key, true)]
 }

@@ -1,13 +1,13 @@
 import { CnmError, type KernelError } from '../../../base/errors.ts'
 import type { Step, Transaction } from '../apply/transaction.ts'
-import type { Place } from '../namespaces/place.ts'
+import type { NetnsHandle } from '../namespaces/netns-handle.ts'
 import type { Message } from '../netlink/message.ts'
-import { condemnedName, isAlive, isOurs } from '../ours.ts'
+import { isAlive, isOurs, retiredName } from '../ours.ts'
 import { getLink, type Link, renameLink, setLink } from '../rtnetlink/link.ts'
 import { findLink, type OwnKind } from './own-link.ts'
 import { portSettingsOf } from './port-settings.ts'
 import { rememberFixed } from './remember.ts'
-import { condemn } from './retire.ts'
+import { retireLink } from './retire.ts'
 
 /** A link of ours that has to be there. */
 export interface LinkWish {
@@ -44,9 +44,9 @@ function making(transaction: Transaction, { name, key, message, release }: LinkW
   const undo = () => {
     const link = getLink(host.socket, host.index(name))
     release?.(link)
-    host.socket.request(condemn(transaction, link, key, true).message)
-    transaction.doomLink(link.index)
-    host.socket.request(renameLink(link.index, condemnedName(link.index)))
+    host.socket.request(retireLink(transaction, link, key, true).message)
+    transaction.addRetiredLink(link.index)
+    host.socket.request(renameLink(link.index, retiredName(link.index)))
   }
   return { key, message, undo }
 }
@@ -67,7 +67,7 @@ function settle(transaction: Transaction, wish: LinkWish): true {
     if (!isOwn) throw foreignLink(wish.name, link)
     if (wish.adjust(link)) return true
     const restore = rememberFixed(transaction, link, wish.key)
-    transaction.send(transaction.host.socket, [condemn(transaction, link, wish.key, true)])
+    transaction.send(transaction.host.socket, [retireLink(transaction, link, wish.key, true)])
     makeRoom(transaction, link, wish.key)
     transaction.send(transaction.host.socket, [making(transaction, wish)])
     restore()
@@ -84,7 +84,7 @@ function makeRoom(transaction: Transaction, link: Link, key: string): void {
   transaction.send(host.socket, [
     {
       key,
-      message: renameLink(link.index, condemnedName(link.index)),
+      message: renameLink(link.index, retiredName(link.index)),
       undo: () => host.socket.request(renameLink(link.index, link.name)),
       // It is gone already.
       refused: ({ errno }) => errno === 'ENODEV',
@@ -95,7 +95,7 @@ function makeRoom(transaction: Transaction, link: Link, key: string): void {
 /** Makes a link of ours what it should be, where it isn't. It is up afterwards. */
 export function adjustLink(
   transaction: Transaction,
-  place: Place,
+  netns: NetnsHandle,
   link: Link,
   wanted: Partial<Pick<Link, 'mtu' | 'mac' | 'master' | 'group' | 'maxLearned'>>,
   key: string,
@@ -119,15 +119,15 @@ export function adjustLink(
     ...('maxLearned' in change ? { maxLearned: link.maxLearned } : {}),
     ...('up' in change ? { up: false } : {}),
   }
-  transaction.send(place.socket, [
+  transaction.send(netns.socket, [
     {
       key,
       message: setLink(link.index, change),
       undo: () => {
-        place.socket.request(setLink(link.index, back))
+        netns.socket.request(setLink(link.index, back))
         // A port's own settings don't survive a change of the bridge.
         if (link.master !== undefined && 'master' in change) {
-          place.socket.request(setLink(link.index, portSettingsOf(link)))
+          netns.socket.request(setLink(link.index, portSettingsOf(link)))
         }
       },
     },

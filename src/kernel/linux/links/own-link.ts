@@ -4,7 +4,7 @@
  */
 
 import { isKernelError } from '../../../base/errors.ts'
-import type { Place } from '../namespaces/place.ts'
+import type { NetnsHandle } from '../namespaces/netns-handle.ts'
 import { isOurs } from '../ours.ts'
 import { getLink, type Link, type LinkRef } from '../rtnetlink/link.ts'
 
@@ -12,13 +12,13 @@ import { getLink, type Link, type LinkRef } from '../rtnetlink/link.ts'
 export type OwnKind = 'bridge' | 'veth' | 'ifb'
 
 /** A link of ours, by its name; anything else of that name is none of our business. */
-export function ownLink(host: Place, name: string, kind: OwnKind): Link | undefined {
+export function ownLink(host: NetnsHandle, name: string, kind: OwnKind): Link | undefined {
   const index = host.findIndex(name)
   const link = index === undefined ? undefined : findLink(host, index)
   return link?.kind === kind && isOurs(link) ? link : undefined
 }
 
-export function findLink({ socket }: Place, ref: LinkRef): Link | undefined {
+export function findLink({ socket }: NetnsHandle, ref: LinkRef): Link | undefined {
   try {
     return getLink(socket, ref)
   } catch (error) {

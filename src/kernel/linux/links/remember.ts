@@ -1,5 +1,5 @@
 import type { Transaction } from '../apply/transaction.ts'
-import type { Place } from '../namespaces/place.ts'
+import type { NetnsHandle } from '../namespaces/netns-handle.ts'
 import { ROUTE_PROTOCOL } from '../ours.ts'
 import { listAddresses, newAddress } from '../rtnetlink/address.ts'
 import { listFdb, replaceFdb } from '../rtnetlink/fdb.ts'
@@ -14,7 +14,7 @@ import {
 } from '../rtnetlink/route.ts'
 
 /** What is on a link; the answer puts back whatever of it is missing then. */
-export function remember({ socket }: Place, link: number): () => void {
+export function remember({ socket }: NetnsHandle, link: number): () => void {
   const addresses = listAddresses(socket, { link })
   const routes = listRoutes(socket, { link })
     .filter(({ protocol }) => protocol !== RTPROT_KERNEL)

@@ -1,5 +1,5 @@
 import { NETLINK_NETFILTER, type NetlinkSocket } from '../netlink/netlink-socket.ts'
-import { sandboxSocket } from './place.ts'
+import { sandboxSocket } from './netns-handle.ts'
 
 const LINGER_MS = 100
 

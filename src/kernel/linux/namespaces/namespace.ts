@@ -1,6 +1,6 @@
 /**
- * Network namespaces: made, opened and entered (here), opened together with their sockets (place), made in
- * advance (namespace-stock).
+ * Network namespaces: made, opened and entered (here), opened together with their sockets (netns-handle), made in
+ * advance (netns-pool).
  */
 
 import { lstatSync, writeSync } from 'node:fs'

@@ -3,7 +3,7 @@ import type { Protocol } from '../../../address/port.ts'
 import type { KeptResource, RelayResource, ZoneResource } from '../../kept-resource.ts'
 import { USUAL_RANGE } from '../resolver/resolver-sockets.ts'
 
-interface Ear {
+interface Listener {
   readonly protocol: Protocol
   readonly address: IpAddress
   readonly port: number
@@ -11,20 +11,20 @@ interface Ear {
 
 /** Where relays and zones listen on the host: those sockets are in nobody's way. */
 export class OpenListeners {
-  readonly #ears = new Set<string>()
+  readonly #listening = new Set<string>()
 
-  has(ear: Ear): boolean {
-    const { address, port } = ear
-    if (this.#ears.has(relayEar(ear))) return true
-    return this.#ears.has(address) && port >= USUAL_RANGE.from && port <= USUAL_RANGE.to
+  has(listener: Listener): boolean {
+    const { address, port } = listener
+    if (this.#listening.has(relayListener(listener))) return true
+    return this.#listening.has(address) && port >= USUAL_RANGE.from && port <= USUAL_RANGE.to
   }
 
   add(resource: KeptResource): void {
-    if (isListener(resource)) this.#ears.add(earOf(resource))
+    if (isListener(resource)) this.#listening.add(listenerOf(resource))
   }
 
   delete(resource: KeptResource): void {
-    if (isListener(resource)) this.#ears.delete(earOf(resource))
+    if (isListener(resource)) this.#listening.delete(listenerOf(resource))
   }
 }
 
@@ -33,12 +33,12 @@ function isListener(resource: KeptResource): resource is RelayResource | ZoneRes
 }
 
 /** What a resource listens to on the host: an address and port, or the resolver's ports of an address. */
-function earOf(resource: RelayResource | ZoneResource): string {
+function listenerOf(resource: RelayResource | ZoneResource): string {
   if (resource.kind === 'zone') return resource.listen
   const { protocol, listen } = resource
-  return relayEar({ protocol, ...listen })
+  return relayListener({ protocol, ...listen })
 }
 
-function relayEar({ protocol, address, port }: Ear): string {
+function relayListener({ protocol, address, port }: Listener): string {
   return `${protocol} ${address} ${port}`
 }

@@ -57,7 +57,7 @@ export interface Operations {
 
 /** What became of a change. There may be something to delete even if it failed. */
 export interface Applied {
-  readonly doomed: Doomed
+  readonly retired: Retired
   /** Endpoints whose names may not be known everywhere yet. */
   readonly late: readonly string[]
   /** Whether the keeper hasn't answered everything it was asked. */
@@ -70,13 +70,13 @@ export interface Applied {
 }
 
 /** What an `apply` has made ineffective and somebody has to delete at leisure. */
-export interface Doomed {
-  /** Indexes of links in the condemned group, in the host's namespace. */
+export interface Retired {
+  /** Indexes of links in the retired group, in the host's namespace. */
   readonly links: readonly number[]
-  readonly namespaces: readonly DoomedNamespace[]
+  readonly namespaces: readonly RetiredNamespace[]
 }
 
-export interface DoomedNamespace {
+export interface RetiredNamespace {
   /** Unmounted; closing this lets the kernel collect it. */
   readonly fd: number
   /** Indexes of the host ends of its links, which go with it. */
@@ -123,8 +123,8 @@ export type Reply =
   | { readonly problem: string }
 
 export interface Ready {
-  /** Links that a crash has left in the condemned group. */
-  readonly condemned: readonly number[]
+  /** Links that a crash has left in the retired group. */
+  readonly retired: readonly number[]
 }
 
 /** How a program ended. */

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { parentPort } from 'node:worker_threads'
-import { KernelSide } from './kernel-side.ts'
+import { KernelWorker } from './kernel-worker.ts'
 import type { Ended, Operations, Reply, Request, ThreadOptions } from './operations.ts'
 import { toWire } from './wire-error.ts'
 
@@ -16,12 +16,12 @@ function reply(message: Reply): void {
 }
 
 function start(options: ThreadOptions): void {
-  let side: KernelSide
+  let worker: KernelWorker
   try {
     writeFileSync('/proc/thread-self/comm', THREAD_NAME)
     const onEnd = (program: number, ended: Ended) => reply({ program, ended })
-    side = new KernelSide(options, onEnd, (problem) => reply({ problem }))
-    reply({ id: 0, value: side.ready() })
+    worker = new KernelWorker(options, onEnd, (problem) => reply({ problem }))
+    reply({ id: 0, value: worker.ready() })
   } catch (error) {
     reply({ id: 0, error: toWire(error) })
     return
@@ -29,17 +29,17 @@ function start(options: ThreadOptions): void {
   port.on('message', (request: Request | undefined) => {
     if (request === undefined) {
       // Programs that are still running must not keep this thread.
-      side.close().finally(() => process.exit())
+      worker.close().finally(() => process.exit())
       return
     }
-    answer(side, request)
-    setImmediate(() => side.prepare())
+    answer(worker, request)
+    setImmediate(() => worker.prepare())
   })
 }
 
-function answer(side: Operations, { id, name, args }: Request): void {
+function answer(worker: Operations, { id, name, args }: Request): void {
   try {
-    const result = (side[name] as (...args: readonly unknown[]) => unknown)(...args)
+    const result = (worker[name] as (...args: readonly unknown[]) => unknown)(...args)
     if (result instanceof Promise) {
       result.then(
         (value) => reply({ id, value }),

@@ -1,5 +1,5 @@
 /**
- * The kernel thread, from both ends: the Worker's own code (thread-worker, kernel-side), what it can be asked
+ * The kernel thread, from both ends: the Worker's own code (thread-worker, kernel-worker), what it can be asked
  * (operations), and how errors cross over (wire-error).
  */
 

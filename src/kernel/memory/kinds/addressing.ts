@@ -1,8 +1,8 @@
 import type { IpAddress } from '../../../address/address.ts'
 import { cidrPrefix, contains, familyOf, parsePrefix } from '../../../address/address.ts'
 import type { AddressResource, RouteResource, SysctlResource } from '../../resource.ts'
-import type { Link, Machine, Place } from '../machine.ts'
-import { inPlace } from './command-words.ts'
+import type { Link, Machine, Netns } from '../machine.ts'
+import { inNetns } from './command-words.ts'
 import { linkOfSysctl } from './links.ts'
 import type { Verbs } from './verbs.ts'
 
@@ -10,22 +10,22 @@ const linkLocal = parsePrefix('fe80::/10')
 
 export const addresses: Verbs<AddressResource> = {
   put(machine, { namespace, link, address }) {
-    const place = machine.enter(namespace)
-    const { ipv6, resource } = linkOf(machine, place, link, 'RTM_NEWADDR')
+    const netns = machine.enter(namespace)
+    const { ipv6, resource } = linkOf(machine, netns, link, 'RTM_NEWADDR')
     if (familyOf(address) === 6 && !ipv6) {
       throw machine.refusal('RTM_NEWADDR', 'EACCES', 'IPv6 is disabled on this device', link)
     }
-    machine.set(place.addresses, addressKey(link, address), { link, address })
-    if (place === machine.host && resource === undefined) {
+    machine.set(netns.addresses, addressKey(link, address), { link, address })
+    if (netns === machine.host && resource === undefined) {
       machine.note({ type: 'address', change: 'set', link, address })
     }
   },
 
   drop(machine, { namespace, link, address }) {
-    const place = machine.find(namespace)
-    if (!place?.addresses.has(addressKey(link, address))) return
-    machine.delete(place.addresses, addressKey(link, address))
-    if (place === machine.host) machine.note({ type: 'address', change: 'gone', link, address })
+    const netns = machine.find(namespace)
+    if (!netns?.addresses.has(addressKey(link, address))) return
+    machine.delete(netns.addresses, addressKey(link, address))
+    if (netns === machine.host) machine.note({ type: 'address', change: 'gone', link, address })
   },
 
   found(machine, resource) {
@@ -39,27 +39,27 @@ export const addresses: Verbs<AddressResource> = {
 
 export const routes: Verbs<RouteResource> = {
   put(machine, { namespace, destination, gateway, link }) {
-    const place = machine.enter(namespace)
-    linkOf(machine, place, link, 'RTM_NEWROUTE')
+    const netns = machine.enter(namespace)
+    linkOf(machine, netns, link, 'RTM_NEWROUTE')
     if (gateway !== undefined) {
       if (familyOf(gateway) !== familyOf(destination)) {
         throw machine.refusal('RTM_NEWROUTE', 'EINVAL', `gateway ${gateway}`, destination)
       }
-      if (!reaches(place, link, gateway)) {
+      if (!reaches(netns, link, gateway)) {
         const errno = familyOf(gateway) === 4 ? 'ENETUNREACH' : 'EHOSTUNREACH'
         throw machine.refusal('RTM_NEWROUTE', errno, `gateway ${gateway} is not on ${link}`)
       }
     }
     const route = { destination, link, ...(gateway === undefined ? {} : { gateway }), ours: true }
-    machine.set(place.routes, destination, route)
+    machine.set(netns.routes, destination, route)
   },
 
   drop(machine, { namespace, destination, gateway, link }) {
-    const place = machine.find(namespace)
-    const there = place?.routes.get(destination)
-    if (!place || !there?.ours || there.gateway !== gateway || there.link !== link) return
-    machine.delete(place.routes, destination)
-    if (place !== machine.host) return
+    const netns = machine.find(namespace)
+    const there = netns?.routes.get(destination)
+    if (!netns || !there?.ours || there.gateway !== gateway || there.link !== link) return
+    machine.delete(netns.routes, destination)
+    if (netns !== machine.host) return
     const { ours: _, ...route } = there
     machine.note({ type: 'route', change: 'gone', route })
   },
@@ -76,24 +76,24 @@ export const routes: Verbs<RouteResource> = {
 
 export const sysctls: Verbs<SysctlResource> = {
   put(machine, { namespace, name, value }) {
-    const place = machine.enter(namespace)
+    const netns = machine.enter(namespace)
     const isMissing = !machine.forceForwarding6 && name.endsWith('/force_forwarding')
-    if (isMissing || readSysctl(place, name) === undefined) {
+    if (isMissing || readSysctl(netns, name) === undefined) {
       throw machine.refusal('write', 'ENOENT', 'there is no such sysctl', name)
     }
-    machine.set(place.sysctls, name, value)
+    machine.set(netns.sysctls, name, value)
   },
 
   drop(machine, { namespace, name, value, restore }) {
-    const place = machine.find(namespace)
-    if (place === undefined || restore === undefined) return
-    if (readSysctl(place, name) !== value || isWantedByOthers(place, name)) return
-    machine.set(place.sysctls, name, restore)
+    const netns = machine.find(namespace)
+    if (netns === undefined || restore === undefined) return
+    if (readSysctl(netns, name) !== value || isWantedByOthers(netns, name)) return
+    machine.set(netns.sysctls, name, restore)
   },
 
   found(machine, resource) {
-    const place = machine.find(resource.namespace)
-    const value = place && readSysctl(place, resource.name)
+    const netns = machine.find(resource.namespace)
+    const value = netns && readSysctl(netns, resource.name)
     return value === undefined ? undefined : { ...resource, value }
   },
 
@@ -104,16 +104,16 @@ export const sysctls: Verbs<SysctlResource> = {
 }
 
 /** Undefined where there is no such sysctl: that of a link that isn't there. */
-export function readSysctl(place: Place, name: string): string | undefined {
+export function readSysctl(netns: Netns, name: string): string | undefined {
   const link = linkOfSysctl(name)
-  if (link !== undefined && !place.links.has(link)) return undefined
-  return place.sysctls.get(name) ?? '0'
+  if (link !== undefined && !netns.links.has(link)) return undefined
+  return netns.sysctls.get(name) ?? '0'
 }
 
 /** Somebody has made a router of the whole host since. */
-function isWantedByOthers(place: Place, name: string): boolean {
+function isWantedByOthers(netns: Netns, name: string): boolean {
   const isForwarding = /^net\/ipv4\/conf\/[^/]+\/forwarding$/.test(name)
-  return isForwarding && readSysctl(place, 'net/ipv4/ip_forward') === '1'
+  return isForwarding && readSysctl(netns, 'net/ipv4/ip_forward') === '1'
 }
 
 export function addressKey(link: string, address: string): string {
@@ -121,20 +121,20 @@ export function addressKey(link: string, address: string): string {
 }
 
 /** A gateway must be on the link itself: in the prefix of an address there, or of a route without one. */
-function reaches(place: Place, link: string, gateway: IpAddress): boolean {
+function reaches(netns: Netns, link: string, gateway: IpAddress): boolean {
   if (contains(linkLocal, gateway)) return true
-  for (const entry of place.addresses.values()) {
+  for (const entry of netns.addresses.values()) {
     if (entry.link === link && contains(cidrPrefix(entry.address), gateway)) return true
   }
-  for (const route of place.routes.values()) {
+  for (const route of netns.routes.values()) {
     if (route.link !== link || route.gateway !== undefined) continue
     if (contains(route.destination, gateway)) return true
   }
   return false
 }
 
-function linkOf(machine: Machine, place: Place, name: string, operation: string): Link {
-  const link = place.links.get(name)
+function linkOf(machine: Machine, netns: Netns, name: string, operation: string): Link {
+  const link = netns.links.get(name)
   if (link === undefined) throw machine.refusal(operation, 'ENODEV', 'there is no such link', name)
   return link
 }
@@ -146,12 +146,12 @@ export function routeLine(route: Omit<RouteResource, 'kind'>): string {
   const isDefault = destination === '0.0.0.0/0' || destination === '::/0'
   const via = gateway === undefined ? '' : ` via ${gateway}`
   const to = isDefault ? 'default' : destination
-  return `ip${family}${inPlace(route.namespace)} route replace ${to}${via} dev ${link}`
+  return `ip${family}${inNetns(route.namespace)} route replace ${to}${via} dev ${link}`
 }
 
 function addressLine({ namespace, link, address }: AddressResource): string {
   const nodad = familyOf(address) === 6 ? ' nodad' : ''
-  return `ip${inPlace(namespace)} address add ${address} dev ${link}${nodad}`
+  return `ip${inNetns(namespace)} address add ${address} dev ${link}${nodad}`
 }
 
 function quoteIfNeeded(value: string): string {

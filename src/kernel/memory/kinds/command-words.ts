@@ -1,7 +1,7 @@
 import type { NamespaceRef } from '../../resource.ts'
 
 /** What `ip` is told of where it has to work. */
-export function inPlace(namespace: NamespaceRef | undefined): string {
+export function inNetns(namespace: NamespaceRef | undefined): string {
   return namespace === undefined ? '' : ` -n ${namespace.path}`
 }
 

@@ -7,12 +7,12 @@ export const lentLinks: Verbs<LentLinkResource> = {
   put(machine, resource) {
     const { name, namespace, inside, mac, ipv6 } = resource
     const { host } = machine
-    const place = machine.enter(namespace)
+    const netns = machine.enter(namespace)
     const link = host.links.get(name)
-    const there = place.links.get(inside)
+    const there = netns.links.get(inside)
     if (there !== undefined) {
-      if (link !== undefined) throw machine.linkExists(inside, place)
-      machine.set(place.links, inside, { ...there, ...(mac ? { mac } : {}), ipv6, resource })
+      if (link !== undefined) throw machine.linkExists(inside, netns)
+      machine.set(netns.links, inside, { ...there, ...(mac ? { mac } : {}), ipv6, resource })
       return
     }
     if (link === undefined) {
@@ -28,7 +28,7 @@ export const lentLinks: Verbs<LentLinkResource> = {
     machine.delete(host.links, name)
     clearLink(machine, host, name)
     machine.note({ type: 'link', change: 'gone', name })
-    machine.set(place.links, inside, {
+    machine.set(netns.links, inside, {
       ...link,
       name: inside,
       ipv6,
@@ -38,11 +38,11 @@ export const lentLinks: Verbs<LentLinkResource> = {
   },
 
   drop(machine, { name, namespace, inside }) {
-    const place = machine.find(namespace)
-    const link = place?.links.get(inside)
-    if (place === undefined || link === undefined) return
-    machine.delete(place.links, inside)
-    clearLink(machine, place, inside)
+    const netns = machine.find(namespace)
+    const link = netns?.links.get(inside)
+    if (netns === undefined || link === undefined) return
+    machine.delete(netns.links, inside)
+    clearLink(machine, netns, inside)
     const { resource: _, ...rest } = link
     const taken = machine.host.links.has(name)
     machine.set(machine.host.links, taken ? `lent-${inside}` : name, { ...rest, name })

@@ -1,6 +1,6 @@
 import { networkOf } from '../../link-groups.ts'
 import type { BridgeResource, NamespaceResource, VethResource } from '../../resource.ts'
-import type { Link, Machine, Place } from '../machine.ts'
+import type { Link, Machine, Netns } from '../machine.ts'
 import { option } from './command-words.ts'
 import type { Verbs } from './verbs.ts'
 
@@ -9,15 +9,15 @@ const maxPorts = 1023
 
 export const namespaces: Verbs<NamespaceResource> = {
   put(machine, { namespace }) {
-    const place = machine.find(namespace)
-    if (place?.ours) return
-    if (place !== undefined) throw machine.refusal('mount', 'EEXIST', 'exists', namespace.path)
-    machine.addPlace(namespace.path, true)
+    const netns = machine.find(namespace)
+    if (netns?.ours) return
+    if (netns !== undefined) throw machine.refusal('mount', 'EEXIST', 'exists', namespace.path)
+    machine.addNetns(namespace.path, true)
   },
 
   drop(machine, { namespace }) {
-    const place = machine.find(namespace)
-    if (place?.ours) removePlace(machine, place)
+    const netns = machine.find(namespace)
+    if (netns?.ours) removeNetns(machine, netns)
   },
 
   found: (machine, resource) => (machine.find(resource.namespace)?.ours ? resource : undefined),
@@ -112,48 +112,48 @@ function putElsewhere(machine: Machine, resource: VethResource, there: Link | un
 }
 
 /** A link goes with its addresses, routes and sysctls, and a veth with its other end. */
-export function removeLink(machine: Machine, place: Place, name: string): void {
-  const link = place.links.get(name)
+export function removeLink(machine: Machine, netns: Netns, name: string): void {
+  const link = netns.links.get(name)
   if (link === undefined) return
-  machine.delete(place.links, name)
-  clearLink(machine, place, name)
-  if (place === machine.host) machine.note({ type: 'link', change: 'gone', name })
+  machine.delete(netns.links, name)
+  clearLink(machine, netns, name)
+  if (netns === machine.host) machine.note({ type: 'link', change: 'gone', name })
   if (link.resource?.kind === 'veth') {
     const { peer } = link.resource
     const inside = machine.find(peer.namespace)
-    if (place !== machine.host) removeLink(machine, machine.host, link.resource.name)
+    if (netns !== machine.host) removeLink(machine, machine.host, link.resource.name)
     else if (inside !== undefined) removeLink(machine, inside, peer.name)
   }
-  for (const { resource } of place === machine.host ? place.links.values() : []) {
+  for (const { resource } of netns === machine.host ? netns.links.values() : []) {
     const isPair = resource?.kind === 'veth' && !resource.peer.namespace
-    if (isPair && resource.peer.name === name) removeLink(machine, place, resource.name)
+    if (isPair && resource.peer.name === name) removeLink(machine, netns, resource.name)
   }
-  if (place === machine.host && link.type === 'bridge') releasePorts(machine, name)
+  if (netns === machine.host && link.type === 'bridge') releasePorts(machine, name)
 }
 
-export function removePlace(machine: Machine, place: Place): void {
-  for (const name of [...place.links.keys()]) removeLink(machine, place, name)
-  machine.delete(machine.places, place.path)
+export function removeNetns(machine: Machine, netns: Netns): void {
+  for (const name of [...netns.links.keys()]) removeLink(machine, netns, name)
+  machine.delete(machine.namespaces, netns.path)
 }
 
-export function clearLink(machine: Machine, place: Place, name: string): void {
-  const onHost = place === machine.host
-  for (const [key, { link, address }] of place.addresses) {
+export function clearLink(machine: Machine, netns: Netns, name: string): void {
+  const onHost = netns === machine.host
+  for (const [key, { link, address }] of netns.addresses) {
     if (link !== name) continue
-    machine.delete(place.addresses, key)
+    machine.delete(netns.addresses, key)
     if (onHost) machine.note({ type: 'address', change: 'gone', link, address })
   }
-  for (const [key, { ours: _, ...route }] of place.routes) {
+  for (const [key, { ours: _, ...route }] of netns.routes) {
     if (route.link !== name) continue
-    machine.delete(place.routes, key)
+    machine.delete(netns.routes, key)
     if (onHost) machine.note({ type: 'route', change: 'gone', route })
   }
   for (const [key, noted] of onHost ? machine.noted : []) {
     const isOnLink = noted.kind === 'rate' || noted.kind === 'neighbour' || noted.kind === 'fdb'
     if (isOnLink && noted.link === name) machine.delete(machine.noted, key)
   }
-  for (const key of [...place.sysctls.keys()]) {
-    if (linkOfSysctl(key) === name) machine.delete(place.sysctls, key)
+  for (const key of [...netns.sysctls.keys()]) {
+    if (linkOfSysctl(key) === name) machine.delete(netns.sysctls, key)
   }
 }
 

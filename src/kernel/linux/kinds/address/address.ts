@@ -4,7 +4,7 @@ import type { ApplyContext } from '../../apply/context.ts'
 import type { Step, Transaction } from '../../apply/transaction.ts'
 import type { Comparison } from '../../compare/comparison.ts'
 import { different, type Finding, missing } from '../../compare/finding.ts'
-import type { Place } from '../../namespaces/place.ts'
+import type { NetnsHandle } from '../../namespaces/netns-handle.ts'
 import { deleteAddress, listAddresses, newAddress } from '../../rtnetlink/address.ts'
 import { getLink } from '../../rtnetlink/link.ts'
 import { deleteRoute, listRoutes, newRoute } from '../../rtnetlink/route.ts'
@@ -29,15 +29,15 @@ function takeAway(
 ): void {
   for (const resource of plan.remove.of('address').filter(isMeant)) {
     const { namespace, link, address } = resource
-    if (plan.dying.has(namespace?.path ?? '')) continue
+    if (plan.retired.has(namespace?.path ?? '')) continue
     const there = steps.find(namespace)
-    const index = there?.place.findIndex(link)
+    const index = there?.netns.findIndex(link)
     if (there === undefined || index === undefined) continue
     there.push({
       key: resourceKey(resource),
       message: deleteAddress(index, address),
       refused: ({ errno }) => errno === 'EADDRNOTAVAIL' || errno === 'ENODEV',
-      restore: () => there.place.socket.request(newAddress(index, address)),
+      restore: () => there.netns.socket.request(newAddress(index, address)),
     })
   }
 }
@@ -47,13 +47,13 @@ function addAll({ transaction, plan, steps }: ApplyContext): void {
     const key = resourceKey(resource)
     const there = steps.at(resource.namespace, key)
     const index = transaction.attempt(key, () => there.index(resource.link))
-    there.push(add(transaction, there.place, index, resource.address, key))
+    there.push(add(transaction, there.netns, index, resource.address, key))
   }
 }
 
 function add(
   transaction: Transaction,
-  place: Place,
+  netns: NetnsHandle,
   index: number,
   address: Cidr,
   key: string,
@@ -63,17 +63,17 @@ function add(
     message: newAddress(index, address),
     refused: ({ errno }) => {
       if (errno !== 'EEXIST') return false
-      settle(transaction, place, index, address, key)
+      settle(transaction, netns, index, address, key)
       return true
     },
-    undo: () => place.socket.request(deleteAddress(index, address)),
+    undo: () => netns.socket.request(deleteAddress(index, address)),
   }
 }
 
 /** The address is there; its route to its neighbours may not be. */
 function settle(
   transaction: Transaction,
-  { socket }: Place,
+  { socket }: NetnsHandle,
   index: number,
   address: Cidr,
   key: string,

@@ -6,7 +6,7 @@ import {
   type IpAddress,
 } from '../../../../address/address.ts'
 import type { AddressResource } from '../../../resource.ts'
-import { byPlace } from '../../apply/plan.ts'
+import { byNamespace } from '../../apply/plan.ts'
 import type { Transaction } from '../../apply/transaction.ts'
 import { listMulticastGroups } from '../../rtnetlink/address.ts'
 
@@ -19,17 +19,17 @@ const LOOK_AGAIN_MS = 0.2
  * again after a second, so it is worth a few microseconds to wait here.
  */
 export function awaitNeighbourDiscovery(
-  { places }: Transaction,
+  { handles }: Transaction,
   addresses: readonly AddressResource[],
 ): void {
   const deadline = performance.now() + PATIENCE_MS
   const ipv6 = addresses.filter(({ address }) => familyOf(address) === 6)
-  for (const list of byPlace(ipv6).values()) {
-    const place = places.at(list[0]!.namespace)
+  for (const list of byNamespace(ipv6).values()) {
+    const netns = handles.at(list[0]!.namespace)
     for (const { link, address } of list) {
       const group = solicitedNodeGroup(cidrAddress(address))
-      const index = place.index(link)
-      while (!listMulticastGroups(place.socket, index).includes(group)) {
+      const index = netns.index(link)
+      while (!listMulticastGroups(netns.socket, index).includes(group)) {
         if (performance.now() > deadline) return
         Atomics.wait(clock, 0, 0, LOOK_AGAIN_MS)
       }

@@ -15,8 +15,8 @@ function announce({ transaction, machinery: { announcer }, plan }: ApplyContext)
   }
   for (const resource of plan.add.of('announcement')) {
     const key = resourceKey(resource)
-    const place = transaction.attempt(key, () => transaction.places.at(resource.namespace))
-    announcer.say(place, resource)
+    const netns = transaction.attempt(key, () => transaction.handles.at(resource.namespace))
+    announcer.say(netns, resource)
     transaction.onRollback(announcer.repeat(key, resource, resource.times - 1))
   }
 }

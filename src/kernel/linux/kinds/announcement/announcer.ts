@@ -17,7 +17,7 @@ import {
   socket,
 } from '../../ffi/socket.ts'
 import type { Namespaces } from '../../namespaces/namespace.ts'
-import { type Place, Places } from '../../namespaces/place.ts'
+import { type NetnsHandle, NetnsHandles } from '../../namespaces/netns-handle.ts'
 import { listAddresses } from '../../rtnetlink/address.ts'
 import { getLink } from '../../rtnetlink/link.ts'
 import { deleteNeighbour, solicitNeighbour } from '../../rtnetlink/neighbour.ts'
@@ -38,19 +38,19 @@ interface Remainder {
  */
 export class Announcer {
   readonly #namespaces: Namespaces
-  readonly #host: Place
+  readonly #host: NetnsHandle
   readonly #remainders = new Map<string, Remainder>()
 
-  constructor(namespaces: Namespaces, host: Place) {
+  constructor(namespaces: Namespaces, host: NetnsHandle) {
     this.#namespaces = namespaces
     this.#host = host
   }
 
   /** Says it once, if that is possible: what can't be said is no reason to fail. */
-  say(place: Place, resource: AnnouncementResource): void {
+  say(netns: NetnsHandle, resource: AnnouncementResource): void {
     uncounted(() => {
       try {
-        this.#say(place, resource)
+        this.#say(netns, resource)
       } catch {
         // Its neighbours ask for it when what they know has grown old.
       }
@@ -79,32 +79,32 @@ export class Announcer {
 
   #sayAgain(key: string): void {
     const { resource, times } = this.#remainders.get(key)!
-    const places = new Places(this.#namespaces, this.#host)
+    const handles = new NetnsHandles(this.#namespaces, this.#host)
     const isTrue = uncounted(() => {
       try {
-        const place = places.at(resource.namespace)
-        if (!isThere(place, resource)) return false
-        this.#say(place, resource)
+        const netns = handles.at(resource.namespace)
+        if (!isThere(netns, resource)) return false
+        this.#say(netns, resource)
         return true
       } catch {
         // The sandbox is gone, or its link.
         return false
       } finally {
-        places.close()
+        handles.close()
       }
     })
     this.repeat(key, resource, isTrue ? times - 1 : 0)
   }
 
-  #say(place: Place, resource: AnnouncementResource): void {
-    const index = place.index(resource.link)
-    if (familyOf(resource.address) === 6) this.#advertise(place, index, resource)
-    else askForItself(place, index, resource.address)
+  #say(netns: NetnsHandle, resource: AnnouncementResource): void {
+    const index = netns.index(resource.link)
+    if (familyOf(resource.address) === 6) this.#advertise(netns, index, resource)
+    else askForItself(netns, index, resource.address)
   }
 
-  #advertise(place: Place, link: number, { address, mac }: AnnouncementResource): void {
+  #advertise(netns: NetnsHandle, link: number, { address, mac }: AnnouncementResource): void {
     const open = () => socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6)
-    const fd = this.#namespaces.enter<number>(place.fd, open)
+    const fd = this.#namespaces.enter<number>(netns.fd, open)
     try {
       setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 255)
       setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 0)
@@ -124,13 +124,13 @@ export class Announcer {
  * kernel ask takes some microseconds; a packet socket would do as well, but closing one takes 15 ms.
  * It asks by the first address of the subnet: for a second one this is an ordinary question.
  */
-function askForItself({ socket }: Place, link: number, address: IpAddress): void {
+function askForItself({ socket }: NetnsHandle, link: number, address: IpAddress): void {
   // At once taken back, or it would ask again by itself, and remember that nobody answered.
   socket.requestAll([solicitNeighbour(link, address), deleteNeighbour(link, address)])
 }
 
 /** Whether the sandbox still has that address, and at that link. */
-function isThere({ socket }: Place, { link, address, mac }: AnnouncementResource): boolean {
+function isThere({ socket }: NetnsHandle, { link, address, mac }: AnnouncementResource): boolean {
   const { index, up, mac: found } = getLink(socket, link)
   if (!up || found !== mac) return false
   return listAddresses(socket, { link: index, family: familyOf(address) }).some(

@@ -32,7 +32,7 @@ function openRelays({ transaction, machinery, plan }: ApplyContext): KeptSockets
 
 function openRelay(transaction: Transaction, machinery: Machinery, relay: RelayResource): number {
   try {
-    return openEar(transaction, machinery, relay)
+    return openRelayListener(transaction, machinery, relay)
   } catch (error) {
     if (!isKernelError(error, 'EADDRINUSE')) throw error
     const { protocol, listen } = relay
@@ -44,7 +44,7 @@ function openRelay(transaction: Transaction, machinery: Machinery, relay: RelayR
   }
 }
 
-function openEar(
+function openRelayListener(
   transaction: Transaction,
   { reservations }: Machinery,
   { protocol, listen: { address, port } }: RelayResource,

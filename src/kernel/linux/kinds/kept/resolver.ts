@@ -7,7 +7,7 @@ import type { Comparison } from '../../compare/comparison.ts'
 import { different, type Finding, missing } from '../../compare/finding.ts'
 import { close } from '../../ffi/file.ts'
 import { type KeptSockets, openAll } from '../../keeper/keeping.ts'
-import { type Place, sandboxSocket } from '../../namespaces/place.ts'
+import { type NetnsHandle, sandboxSocket } from '../../namespaces/netns-handle.ts'
 import { NETLINK_NETFILTER, type NetlinkSocket } from '../../netlink/netlink-socket.ts'
 import {
   findResolverPorts,
@@ -42,10 +42,10 @@ export const resolver: Kind<'resolver'> = {
 
 function removeTables({ transaction, machinery, plan }: ApplyContext): void {
   for (const resource of plan.remove.of('resolver')) {
-    if (plan.dying.has(resource.namespace.path)) continue
+    if (plan.retired.has(resource.namespace.path)) continue
     transaction.attempt(resourceKey(resource), () => {
-      const place = transaction.places.find(resource.namespace)
-      if (place !== undefined) changeTable(transaction, machinery, place, () => undefined)
+      const netns = transaction.handles.find(resource.namespace)
+      if (netns !== undefined) changeTable(transaction, machinery, netns, () => undefined)
     })
   }
 }
@@ -62,9 +62,9 @@ function openResolvers(context: ApplyContext): KeptSockets {
       const key = resourceKey(resource)
       if (opened.has(key)) continue
       transaction.attempt(key, () => {
-        const place = upPlace(transaction, resource)
-        if (keeping.isKept(key)) mendTable(transaction, machinery, place)
-        else opened.set(key, openResolver(transaction, machinery, place))
+        const netns = upNetns(transaction, resource)
+        if (keeping.isKept(key)) mendTable(transaction, machinery, netns)
+        else opened.set(key, openResolver(transaction, machinery, netns))
       })
     }
   })
@@ -80,22 +80,22 @@ function takePrepared(
     const { namespace } = resource
     transaction.attempt(resourceKey(resource), () => {
       const key = keys.get(namespace.path)
-      const place = transaction.places.at(namespace)
-      const sockets = machinery.stock.takeResolver(place, key !== undefined)
+      const netns = transaction.handles.at(namespace)
+      const sockets = machinery.pool.takeResolver(netns, key !== undefined)
       if (key !== undefined && sockets !== undefined) taken.set(key, sockets)
     })
   }
 }
 
-function upPlace({ places }: Transaction, { namespace }: ResolverResource): Place {
-  const place = places.at(namespace)
+function upNetns({ handles }: Transaction, { namespace }: ResolverResource): NetnsHandle {
+  const netns = handles.at(namespace)
   // In somebody's namespace it may be down, and then there is no such address.
-  place.socket.request(setLink('lo', { up: true }))
-  return place
+  netns.socket.request(setLink('lo', { up: true }))
+  return netns
 }
 
-function mendTable(transaction: Transaction, machinery: Machinery, place: Place): void {
-  changeTable(transaction, machinery, place, (before) => {
+function mendTable(transaction: Transaction, machinery: Machinery, netns: NetnsHandle): void {
+  changeTable(transaction, machinery, netns, (before) => {
     return findResolverPorts(RESOLVER_ADDRESS) ?? (before && portsOf(before)) ?? USUAL_PORTS
   })
 }
@@ -103,13 +103,13 @@ function mendTable(transaction: Transaction, machinery: Machinery, place: Place)
 function openResolver(
   transaction: Transaction,
   machinery: Machinery,
-  place: Place,
+  netns: NetnsHandle,
 ): readonly number[] {
-  const { ports, descriptors } = machinery.namespaces.enter(place.fd, () =>
+  const { ports, descriptors } = machinery.namespaces.enter(netns.fd, () =>
     openResolverSockets(RESOLVER_ADDRESS),
   )
   try {
-    changeTable(transaction, machinery, place, () => ports)
+    changeTable(transaction, machinery, netns, () => ports)
     return descriptors
   } catch (error) {
     for (const fd of descriptors) close(fd)
@@ -120,14 +120,14 @@ function openResolver(
 /** Makes it lead to the ports that `choose` wants, from inside; undefined: away with it. */
 function changeTable(
   transaction: Transaction,
-  { namespaces, stock }: Machinery,
-  place: Place,
+  { namespaces, pool }: Machinery,
+  netns: NetnsHandle,
   choose: (before: ResolverTable | undefined) => ResolverPorts | undefined,
 ): void {
   const inside = (work: (socket: NetlinkSocket, deletes: () => void) => void) =>
-    namespaces.enter(place.fd, () => stock.lingering.with(work))
+    namespaces.enter(netns.fd, () => pool.lingering.with(work))
   inside((socket, deletes) => {
-    const before = stock.isNew(place) ? undefined : readResolverTable(socket)
+    const before = pool.isNew(netns) ? undefined : readResolverTable(socket)
     const ports = choose(before)
     if (isTableFor(before, ports)) return
     if (before === undefined && ports !== undefined) makeResolverTable(socket, ports)
@@ -135,7 +135,7 @@ function changeTable(
       deletes()
       replaceResolverTable(socket, ports && resolverTable(ports))
     }
-    if (stock.isNew(place)) return
+    if (pool.isNew(netns)) return
     transaction.onRollback(() =>
       inside((again, deletesAgain) => {
         deletesAgain()
@@ -147,9 +147,9 @@ function changeTable(
 
 /** The way to it from port 53; whether somebody keeps its sockets is another question. */
 function compareTable(comparison: Comparison, { namespace }: ResolverResource): Finding {
-  const place = comparison.in(namespace)?.place
-  if (place === undefined) return missing(`no namespace at ${namespace.path}`)
-  const table = comparison.machinery.namespaces.enter(place.fd, () => {
+  const netns = comparison.in(namespace)?.netns
+  if (netns === undefined) return missing(`no namespace at ${namespace.path}`)
+  const table = comparison.machinery.namespaces.enter(netns.fd, () => {
     using socket = sandboxSocket(NETLINK_NETFILTER)
     return readResolverTable(socket)
   })

@@ -11,7 +11,7 @@ import {
 } from '../../namespaces/namespace.ts'
 import { setLink } from '../../rtnetlink/link.ts'
 import type { Kind } from '../kind.ts'
-import { linksDyingWith } from '../veth/leaving.ts'
+import { linksRetiredWith } from '../veth/leaving.ts'
 import { surveyedNamespaces } from './survey-namespaces.ts'
 
 export const namespace: Kind<'namespace'> = {
@@ -29,26 +29,26 @@ function make({ transaction, machinery, plan }: ApplyContext): void {
       const isNew = makeMountPoint(path)
       if (!isNew && isThere(transaction, resource)) return
       try {
-        const place = machinery.stock.take()
-        transaction.places.add(path, place)
-        mountNamespace(path, place.fd)
+        const netns = machinery.pool.take()
+        transaction.handles.add(path, netns)
+        mountNamespace(path, netns.fd)
       } catch (error) {
         if (isNew) removeMountPoint(path)
         throw error
       }
       transaction.onRollback(() => {
         const fd = unmountNamespace(path)
-        if (fd !== undefined) transaction.doomNamespace({ fd, links: [] })
+        if (fd !== undefined) transaction.addRetiredNamespace({ fd, links: [] })
       })
     })
   }
 }
 
-function isThere({ places }: Transaction, { namespace }: NamespaceResource): boolean {
+function isThere({ handles }: Transaction, { namespace }: NamespaceResource): boolean {
   // A crash between making the file and mounting the namespace leaves an empty file.
-  const place = places.find(namespace)
-  place?.socket.request(setLink('lo', { up: true }))
-  return place !== undefined
+  const netns = handles.find(namespace)
+  netns?.socket.request(setLink('lo', { up: true }))
+  return netns !== undefined
 }
 
 /** They leave their paths. What is left of them goes when the descriptor is closed that this hands on. */
@@ -56,17 +56,17 @@ function unmount(context: ApplyContext): void {
   const { transaction, plan } = context
   for (const resource of plan.remove.of('namespace')) {
     const { path } = resource.namespace
-    const links = linksDyingWith(context, path)
+    const links = linksRetiredWith(context, path)
     const fd = transaction.attempt(resourceKey(resource), () => unmountNamespace(path))
     if (fd === undefined) {
       // Somebody unmounted it; whatever is still inside keeps it, and its links with it.
-      for (const index of links) transaction.doomLink(index)
+      for (const index of links) transaction.addRetiredLink(index)
       continue
     }
-    const doomed = { fd, links }
-    transaction.doomNamespace(doomed)
+    const retired = { fd, links }
+    transaction.addRetiredNamespace(retired)
     transaction.onRollback(() => {
-      transaction.spareNamespace(doomed)
+      transaction.cancelRetiredNamespace(retired)
       remountNamespace(path, fd)
     })
   }

@@ -4,7 +4,7 @@ import { isCnmError, isKernelError } from '../../../../base/errors.ts'
 import type { SurveyedNamespace } from '../../../kernel.ts'
 import type { Machinery } from '../../apply/machinery.ts'
 import { hostRoutes } from '../../host/host-view.ts'
-import { type Place, Places } from '../../namespaces/place.ts'
+import { type NetnsHandle, NetnsHandles } from '../../namespaces/netns-handle.ts'
 import { listAddresses } from '../../rtnetlink/address.ts'
 import { type Link, listLinks } from '../../rtnetlink/link.ts'
 import { listRoutes, RT_SCOPE_LINK, RTN_UNICAST } from '../../rtnetlink/route.ts'
@@ -32,9 +32,9 @@ function surveyedNamespace(
   path: string,
   ours: readonly Link[],
 ): SurveyedNamespace[] {
-  const places = new Places(namespaces, host)
+  const handles = new NetnsHandles(namespaces, host)
   try {
-    return [whatIsIn(places.at({ path }), path, ours)]
+    return [whatIsIn(handles.at({ path }), path, ours)]
   } catch (error) {
     // There is one; what is in it is its root's doing.
     if (isKernelError(error)) return [{ path, links: [], routes: [] }]
@@ -43,7 +43,7 @@ function surveyedNamespace(
     const isLeftOver = isEmptyFile(path)
     return isLeftOver ? [{ path, links: [], routes: [] }] : []
   } finally {
-    places.close()
+    handles.close()
   }
 }
 
@@ -52,7 +52,7 @@ function isEmptyFile(path: string): boolean {
   return there?.isFile() === true && there.size === 0
 }
 
-function whatIsIn({ socket }: Place, path: string, ours: readonly Link[]): SurveyedNamespace {
+function whatIsIn({ socket }: NetnsHandle, path: string, ours: readonly Link[]): SurveyedNamespace {
   const links = listLinks(socket)
   const names = new Map(links.map(({ index, name }) => [index, name]))
   const addresses = listAddresses(socket).filter(

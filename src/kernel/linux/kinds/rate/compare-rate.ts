@@ -2,24 +2,24 @@ import { LINK_GROUP } from '../../../link-groups.ts'
 import type { RateResource } from '../../../resource.ts'
 import { different, type Finding, missing } from '../../compare/finding.ts'
 import { ifbName } from '../../links/ifb.ts'
-import type { Place } from '../../namespaces/place.ts'
+import type { NetnsHandle } from '../../namespaces/netns-handle.ts'
 import type { Link } from '../../rtnetlink/link.ts'
 import { type RootQdisc, rootQdisc } from '../../rtnetlink/qdisc.ts'
 import { isOurs, redirectOf, tbfFor } from './shaping.ts'
 
 /** How the machine differs from a rate; nothing at all of it: `missing`. */
 export function compareRate(
-  place: Place,
+  netns: NetnsHandle,
   links: ReadonlyMap<string, Link>,
   rate: RateResource,
 ): Finding {
   const link = links.get(rate.link)
   if (link === undefined) return missing(`no link ${rate.link}`)
   const ifb = links.get(ifbName(rate.link))
-  const redirect = redirectOf(place, link.index)
+  const redirect = redirectOf(netns, link.index)
   const roots = {
-    to: rootQdisc(place.socket, link.index),
-    from: ifb && rootQdisc(place.socket, ifb.index),
+    to: rootQdisc(netns.socket, link.index),
+    from: ifb && rootQdisc(netns.socket, ifb.index),
   }
   const details = [
     tbfDetail(link, roots.to, rate.toSandbox),

@@ -4,7 +4,7 @@ import type { ApplyContext } from '../../apply/context.ts'
 import type { Step, Transaction } from '../../apply/transaction.ts'
 import { ifbName, makeIfbs, retireIfb, shapedLink } from '../../links/ifb.ts'
 import { ownLink } from '../../links/own-link.ts'
-import type { Place } from '../../namespaces/place.ts'
+import type { NetnsHandle } from '../../namespaces/netns-handle.ts'
 import { TC_MARK } from '../../ours.ts'
 import { deleteRedirect, listFilters, newRedirect } from '../../rtnetlink/filter.ts'
 import { type Link, setLink } from '../../rtnetlink/link.ts'
@@ -35,7 +35,7 @@ const LARGEST_PACKET = 600_000
 export const rate: Kind<'rate'> = {
   apply: { limit: changeAll },
   compare: (comparison, resource) =>
-    compareRate(comparison.host.place, comparison.host.links, resource),
+    compareRate(comparison.host.netns, comparison.host.links, resource),
   survey: ({ links }) => ({
     links: links.flatMap(({ kind: type, name }) =>
       type === 'ifb' ? [{ name, type, shapes: shapedLink(name, links) }] : [],
@@ -98,7 +98,7 @@ function limited(transaction: Transaction, rate: RateResource): Step[] {
   ]
 }
 
-function bringUp({ socket }: Place, index: number, key: string): Step[] {
+function bringUp({ socket }: NetnsHandle, index: number, key: string): Step[] {
   return [
     {
       key,
@@ -116,7 +116,7 @@ function bringUp({ socket }: Place, index: number, key: string): Step[] {
 
 /** Makes what goes out of a link be shaped so, or, undefined, not at all. */
 function shape(
-  { socket }: Place,
+  { socket }: NetnsHandle,
   { index, name }: Link,
   wanted: Tbf | undefined,
   key: string,
@@ -141,7 +141,7 @@ function shape(
 
 /** The queue stays, with what is in it, unless that may be too large to ever get out. */
 function reshape(
-  socket: Place['socket'],
+  socket: NetnsHandle['socket'],
   index: number,
   before: Tbf,
   wanted: Tbf,
@@ -156,7 +156,12 @@ function reshape(
 }
 
 /** Makes what comes in on a link leave by another one, or, undefined, not. */
-function redirect(host: Place, index: number, other: number | undefined, key: string): Step[] {
+function redirect(
+  host: NetnsHandle,
+  index: number,
+  other: number | undefined,
+  key: string,
+): Step[] {
   const { socket } = host
   const before = redirectOf(host, index)
   if (before === other) return []
@@ -183,7 +188,7 @@ function redirect(host: Place, index: number, other: number | undefined, key: st
 }
 
 /** Whether there are filters of somebody else's, which would go with ours. */
-function hasOthers({ socket }: Place, link: number): boolean {
+function hasOthers({ socket }: NetnsHandle, link: number): boolean {
   const filters = [...listFilters(socket, link, 'ingress'), ...listFilters(socket, link, 'egress')]
   return filters.some(({ priority }) => priority !== TC_MARK)
 }

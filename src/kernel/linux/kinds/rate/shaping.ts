@@ -1,4 +1,4 @@
-import type { Place } from '../../namespaces/place.ts'
+import type { NetnsHandle } from '../../namespaces/netns-handle.ts'
 import { TC_MARK } from '../../ours.ts'
 import { listFilters } from '../../rtnetlink/filter.ts'
 import type { RootQdisc, Tbf } from '../../rtnetlink/qdisc.ts'
@@ -37,7 +37,7 @@ export function isOurs({ major }: RootQdisc): boolean {
 }
 
 /** The index of the link that our filter on that one redirects to; undefined: there is no such filter. */
-export function redirectOf({ socket }: Place, link: number): number | undefined {
+export function redirectOf({ socket }: NetnsHandle, link: number): number | undefined {
   return listFilters(socket, link, 'ingress').find(
     ({ priority, redirect }) => priority === TC_MARK && redirect !== undefined,
   )?.redirect

@@ -4,8 +4,8 @@ import type { Plan } from '../../apply/plan.ts'
 import type { Transaction } from '../../apply/transaction.ts'
 import { retireIfb } from '../../links/ifb.ts'
 import { findLink, ownLink } from '../../links/own-link.ts'
-import { condemn, freeName } from '../../links/retire.ts'
-import type { Place } from '../../namespaces/place.ts'
+import { freeName, retireLink } from '../../links/retire.ts'
+import type { NetnsHandle } from '../../namespaces/netns-handle.ts'
 import { isOurs } from '../../ours.ts'
 import { type Link, listLinks } from '../../rtnetlink/link.ts'
 
@@ -22,11 +22,11 @@ interface Leaving {
 export function leave(context: ApplyContext): void {
   const { plan, steps } = context
   for (const { key, link, namespace, inside } of context.once(leavingVeths)) {
-    if (namespace === undefined || plan.dying.has(namespace.path)) continue
+    if (namespace === undefined || plan.retired.has(namespace.path)) continue
     const there = steps.find(namespace)
     // Whatever else has that name now isn't the other end of our link.
-    if (link.peer === undefined || there?.place.findIndex(inside) !== link.peer) continue
-    there.push(...freeName(there.place, link.peer, inside, key))
+    if (link.peer === undefined || there?.netns.findIndex(inside) !== link.peer) continue
+    there.push(...freeName(there.netns, link.peer, inside, key))
   }
 }
 
@@ -34,16 +34,16 @@ export function leave(context: ApplyContext): void {
 export function retire(context: ApplyContext): void {
   const { transaction, plan, steps } = context
   for (const { key, link, namespace } of context.once(leavingVeths)) {
-    const dies = plan.dying.has(namespace?.path ?? '')
+    const isRetired = plan.retired.has(namespace?.path ?? '')
     steps.host.push(
-      condemn(transaction, link, key, !dies),
+      retireLink(transaction, link, key, !isRetired),
       ...retireIfb(transaction, link.name, key),
     )
   }
 }
 
 /** Indexes of the host's ends that go with a namespace. */
-export function linksDyingWith(context: ApplyContext, path: string): readonly number[] {
+export function linksRetiredWith(context: ApplyContext, path: string): readonly number[] {
   return context
     .once(leavingVeths)
     .filter(({ namespace }) => namespace?.path === path)
@@ -54,7 +54,7 @@ function leavingVeths({ transaction, plan }: ApplyContext): readonly Leaving[] {
   return [...listedVeths(transaction.host, plan), ...unlistedVeths(transaction, plan)]
 }
 
-function listedVeths(host: Place, { remove }: Plan): Leaving[] {
+function listedVeths(host: NetnsHandle, { remove }: Plan): Leaving[] {
   return remove.of('veth').flatMap((veth) => {
     const { namespace, name: inside } = veth.peer
     const link = ownLink(host, veth.name, 'veth')
@@ -63,14 +63,14 @@ function listedVeths(host: Place, { remove }: Plan): Leaving[] {
 }
 
 /** A namespace takes its links with it, also where nobody has listed any. */
-function unlistedVeths({ host, places }: Transaction, { remove }: Plan): Leaving[] {
+function unlistedVeths({ host, handles }: Transaction, { remove }: Plan): Leaving[] {
   const listed = new Set(remove.of('veth').map(({ peer }) => peer.namespace?.path))
   return remove.of('namespace').flatMap((resource) => {
     const { namespace } = resource
-    const place = listed.has(namespace.path) ? undefined : places.find(namespace)
-    if (place === undefined) return []
+    const netns = listed.has(namespace.path) ? undefined : handles.find(namespace)
+    if (netns === undefined) return []
     const key = resourceKey(resource)
-    return listLinks(place.socket, { kind: 'veth' }).flatMap(({ index, peer, name }) => {
+    return listLinks(netns.socket, { kind: 'veth' }).flatMap(({ index, peer, name }) => {
       const link = peer === undefined ? undefined : findLink(host, peer)
       const isOther = link?.kind === 'veth' && link.peer === index && isOurs(link)
       return isOther ? [{ key, link, namespace, inside: name }] : []

@@ -23,14 +23,14 @@ function wishFor(transaction: Transaction, veth: VethResource): LinkWish {
   const { host } = transaction
   const { name, mtu, group = LINK_GROUP } = veth
   const key = resourceKey(veth)
-  const place = transaction.places.at(veth.peer.namespace)
+  const netns = transaction.handles.at(veth.peer.namespace)
   const peer = { name: veth.peer.name, mtu, mac: veth.peer.mac }
   const master = host.index(veth.bridge)
-  if (place.findIndex(peer.name) !== undefined && host.findIndex(name) === undefined) {
+  if (netns.findIndex(peer.name) !== undefined && host.findIndex(name) === undefined) {
     throw taken(veth)
   }
   const otherEnd = (found: Link): Link | undefined => {
-    const other = findLink(place, peer.name)
+    const other = findLink(netns, peer.name)
     return other?.index === found.peer && other?.peer === found.index ? other : undefined
   }
   return {
@@ -46,7 +46,7 @@ function wishFor(transaction: Transaction, veth: VethResource): LinkWish {
       up: true,
       group,
       ...oneQueue,
-      peer: { ...peer, ...oneQueue, namespaceFd: place.fd },
+      peer: { ...peer, ...oneQueue, namespaceFd: netns.fd },
     }),
     adjust(found) {
       if (veth.peer.namespace === undefined) {
@@ -56,7 +56,7 @@ function wishFor(transaction: Transaction, veth: VethResource): LinkWish {
       const other = otherEnd(found)
       if (other === undefined) return false
       adjustLink(transaction, host, found, { mtu, master, group }, key)
-      adjustLink(transaction, place, other, { mtu, mac: peer.mac }, key)
+      adjustLink(transaction, netns, other, { mtu, mac: peer.mac }, key)
       return true
     },
     refused({ errno }) {
@@ -65,9 +65,9 @@ function wishFor(transaction: Transaction, veth: VethResource): LinkWish {
       throw new KernelError('RTM_NEWLINK', 'ENODEV', { target: `link ${veth.bridge}` })
     },
     release(made) {
-      if (made.peer === undefined || place.findIndex(peer.name) !== made.peer) return
-      const steps = freeName(place, made.peer, peer.name, key)
-      place.socket.requestAll(steps.map(({ message }) => message))
+      if (made.peer === undefined || netns.findIndex(peer.name) !== made.peer) return
+      const steps = freeName(netns, made.peer, peer.name, key)
+      netns.socket.requestAll(steps.map(({ message }) => message))
     },
   }
 }

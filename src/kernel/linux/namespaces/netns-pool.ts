@@ -5,14 +5,14 @@ import { makeResolverTable, replaceResolverTable } from '../resolver/resolver-ta
 import { setLink } from '../rtnetlink/link.ts'
 import { Lingering } from './lingering.ts'
 import type { Namespaces } from './namespace.ts'
-import { ownPlace, Place } from './place.ts'
+import { NetnsHandle, ownNetns } from './netns-handle.ts'
 
 /**
  * New network namespaces, `lo` up, not mounted anywhere yet. After the first, one is made in advance
  * while nobody waits: that is a third of what attaching takes. So is a resolver's part of it, where the
  * last one has got a resolver. Nothing but its descriptors keeps it.
  */
-export class NamespaceStock {
+export class NetnsPool {
   readonly lingering = new Lingering()
   readonly #namespaces: Namespaces
   #spare: StockPlace | undefined
@@ -24,7 +24,7 @@ export class NamespaceStock {
     this.#namespaces = namespaces
   }
 
-  take(): Place {
+  take(): NetnsHandle {
     const spare = this.#spare
     this.#spare = undefined
     this.#isWanted = true
@@ -32,15 +32,15 @@ export class NamespaceStock {
   }
 
   /**
-   * What a place that has just been taken has of a resolver: its sockets, the caller's from now on, or
+   * What a namespace that has just been taken has of a resolver: its sockets, the caller's from now on, or
    * undefined. To be called for each, with whether it is to have a resolver.
    */
-  takeResolver(place: Place, isWanted: boolean): readonly number[] | undefined {
+  takeResolver(netns: NetnsHandle, isWanted: boolean): readonly number[] | undefined {
     this.#hasResolver = isWanted
-    const sockets = place instanceof StockPlace ? place.takeSockets() : undefined
+    const sockets = netns instanceof StockPlace ? netns.takeSockets() : undefined
     if (sockets === undefined || isWanted) return sockets
     for (const fd of sockets) close(fd)
-    this.#namespaces.enter(place.fd, () => {
+    this.#namespaces.enter(netns.fd, () => {
       this.lingering.with((socket, deletes) => {
         deletes()
         replaceResolverTable(socket, undefined)
@@ -50,12 +50,12 @@ export class NamespaceStock {
   }
 
   /** Whether it has been made for whoever has taken it, and goes if he fails. */
-  isNew(place: Place): boolean {
-    return place instanceof StockPlace
+  isNew(netns: NetnsHandle): boolean {
+    return netns instanceof StockPlace
   }
 
   /** To be called when there is nothing else to do. */
-  restock(): void {
+  refill(): void {
     if (!this.#isWanted || this.#isClosed) return
     this.#isWanted = false
     try {
@@ -75,22 +75,22 @@ export class NamespaceStock {
 
   #make(hasResolver: boolean): StockPlace {
     return this.#namespaces.make(() => {
-      const { fd, socket } = ownPlace()
-      const place = new StockPlace(fd, socket)
+      const { fd, socket } = ownNetns()
+      const netns = new StockPlace(fd, socket)
       try {
-        place.socket.request(setLink('lo', { up: true }))
-        if (hasResolver) place.prepareResolver(this.lingering)
-        return place
+        netns.socket.request(setLink('lo', { up: true }))
+        if (hasResolver) netns.prepareResolver(this.lingering)
+        return netns
       } catch (error) {
-        place.close()
+        netns.close()
         throw error
       }
     })
   }
 }
 
-/** A namespace of the stock, perhaps with the sockets of a resolver that nobody has taken yet. */
-class StockPlace extends Place {
+/** A namespace of the pool, perhaps with the sockets of a resolver that nobody has taken yet. */
+class StockPlace extends NetnsHandle {
   #sockets: readonly number[] | undefined
 
   /** To be called inside. */

@@ -36,8 +36,13 @@ import {
   openNamespace,
   openProcess,
 } from '../namespaces/namespace.ts'
-import { NamespaceStock } from '../namespaces/namespace-stock.ts'
-import { ownPlace, type Place, Places, sandboxPlace } from '../namespaces/place.ts'
+import {
+  type NetnsHandle,
+  NetnsHandles,
+  ownNetns,
+  sandboxNetns,
+} from '../namespaces/netns-handle.ts'
+import { NetnsPool } from '../namespaces/netns-pool.ts'
 import { obstacles } from '../obstacles/obstacles.ts'
 import { isAlive } from '../ours.ts'
 import { OpenListeners } from '../ports/open-listeners.ts'
@@ -64,9 +69,9 @@ import { toWire } from './wire-error.ts'
 const INHERITED_MS = 10_000
 
 /** The door's work, on the kernel thread: everything synchronous, everything from the host's namespace. */
-export class KernelSide implements Operations {
+export class KernelWorker implements Operations {
   readonly #namespaces: Namespaces
-  readonly #host: Place
+  readonly #host: NetnsHandle
   readonly #options: ThreadOptions
   readonly #machinery: Machinery
   readonly #files: OwnMount | undefined
@@ -82,9 +87,9 @@ export class KernelSide implements Operations {
     onProblem: (message: string) => void,
   ) {
     this.#options = options
-    const outside = ownPlace()
+    const outside = ownNetns()
     this.#namespaces = new Namespaces(options.host)
-    this.#host = ownPlace()
+    this.#host = ownNetns()
     this.#hostCookies = new Set([cookieOf(outside), cookieOf(this.#host)])
     outside.close()
     const keeper = options.keeper && new Keeper(options.keeper)
@@ -92,7 +97,7 @@ export class KernelSide implements Operations {
     const cookie = cookieOf(this.#host)
     this.#machinery = {
       namespaces: this.#namespaces,
-      stock: new NamespaceStock(this.#namespaces),
+      pool: new NetnsPool(this.#namespaces),
       host: this.#host,
       ruleset: new Ruleset(options, new RulesetPort(options.rulesetPort), keeper?.link),
       reservations: new PortReservations(cookie, options, keeper?.link),
@@ -110,24 +115,24 @@ export class KernelSide implements Operations {
   }
 
   ready(): Ready {
-    const condemned = listLinks(this.#host.socket).filter((link) => !isAlive(link))
-    return { condemned: condemned.map(({ index }) => index) }
+    const retired = listLinks(this.#host.socket).filter((link) => !isAlive(link))
+    return { retired: retired.map(({ index }) => index) }
   }
 
   apply(change: Change): Applied {
-    const { doomed, late, error } = apply(this.#machinery, change)
+    const { retired, late, error } = apply(this.#machinery, change)
     const missed = this.#machinery.ruleset.listener.takeMissed()
     const { keeper, hindrances } = this.#machinery
     const problems = [...(keeper?.takeProblems() ?? []), ...hindrances.take()]
     const owes = keeper?.owes ?? false
     const wire = error === undefined ? undefined : toWire(error)
-    return { doomed, late, owes, problems, missed, error: wire }
+    return { retired, late, owes, problems, missed, error: wire }
   }
 
   /** Told when an operation has been answered: nobody waits for what is done now. */
   prepare(): void {
     this.#machinery.keeper?.flush()
-    this.#machinery.stock.restock()
+    this.#machinery.pool.refill()
   }
 
   compare(resources: readonly Resource[]): Difference[] {
@@ -195,12 +200,12 @@ export class KernelSide implements Operations {
   }
 
   identify(namespace: NamespaceRef): string | undefined {
-    const places = new Places(this.#namespaces, this.#host)
+    const handles = new NetnsHandles(this.#namespaces, this.#host)
     try {
-      const place = places.find(namespace)
-      return place && identityOf(fstatSync(place.fd))
+      const netns = handles.find(namespace)
+      return netns && identityOf(fstatSync(netns.fd))
     } finally {
-      places.close()
+      handles.close()
     }
   }
 
@@ -222,7 +227,7 @@ export class KernelSide implements Operations {
 
   armFault(k: number): void {
     // What is made in advance would be counted at any time.
-    this.#machinery.stock.close()
+    this.#machinery.pool.close()
     this.#machinery.reservations.unloadIfIdle()
     armFault(k)
   }
@@ -239,7 +244,7 @@ export class KernelSide implements Operations {
     clearTimeout(this.#givesUp)
     this.#programs.close()
     this.#files?.close()
-    this.#machinery.stock.close()
+    this.#machinery.pool.close()
     this.#machinery.announcer.close()
     this.#machinery.ruleset.close()
     this.#machinery.reservations.close()
@@ -252,14 +257,14 @@ export class KernelSide implements Operations {
   #adopt(fd: number, path: string): AdoptedNamespace {
     try {
       return this.#namespaces.enter(fd, () => {
-        const place = sandboxPlace()
+        const netns = sandboxNetns()
         try {
-          const cookie = cookieOf(place)
+          const cookie = cookieOf(netns)
           if (this.#hostCookies.has(cookie)) throw hostNamespace(path)
-          const links = listLinks(place.socket).map(({ name }) => name)
-          return { namespace: { path, cookie }, links, gateways: gatewaysOf(place) }
+          const links = listLinks(netns.socket).map(({ name }) => name)
+          return { namespace: { path, cookie }, links, gateways: gatewaysOf(netns) }
         } finally {
-          place.close()
+          netns.close()
         }
       })
     } finally {
@@ -268,17 +273,17 @@ export class KernelSide implements Operations {
   }
 
   #inside<T>(ref: NamespaceRef, work: () => T extends PromiseLike<unknown> ? never : T): T {
-    const places = new Places(this.#namespaces, this.#host)
+    const handles = new NetnsHandles(this.#namespaces, this.#host)
     try {
-      return this.#namespaces.enter<T>(places.at(ref).fd, work)
+      return this.#namespaces.enter<T>(handles.at(ref).fd, work)
     } finally {
-      places.close()
+      handles.close()
     }
   }
 }
 
 /** Who has more routes than are read is a router, and has a default route of its own. */
-function gatewaysOf({ socket }: Place): (4 | 6)[] {
+function gatewaysOf({ socket }: NetnsHandle): (4 | 6)[] {
   return ([4, 6] as const).filter((family) => {
     const routes = listRoutes(socket, { family })
     const all = family === 4 ? '0.0.0.0/0' : '::/0'
@@ -289,7 +294,7 @@ function gatewaysOf({ socket }: Place): (4 | 6)[] {
   })
 }
 
-function cookieOf({ socket }: Place): string {
+function cookieOf({ socket }: NetnsHandle): string {
   return socket.namespaceCookie()
 }
 

@@ -3,11 +3,11 @@ import type { HostRoute, LinkStatistics, Obstacle, PortHolder, SharedTable } fro
 import { holdsOneOf } from '../port-conflict.ts'
 import type { NamespaceRef } from '../resource.ts'
 import { addressKey, readSysctl } from './kinds/addressing.ts'
-import { removeLink, removePlace } from './kinds/links.ts'
-import { type Machine, type Place, processPath } from './machine.ts'
+import { removeLink, removeNetns } from './kinds/links.ts'
+import { type Machine, type Netns, processPath } from './machine.ts'
 
 /** What somebody else does to the machine. */
-export interface OthersHands {
+export interface HostActions {
   /** `/proc/<pid>/ns/net` is that of a process. */
   addNamespace(path: string): void
   removeNamespace(path: string): void
@@ -15,7 +15,7 @@ export interface OthersHands {
   addProcess(pid: number, namespace?: NamespaceRef): void
   /** It ends. */
   removeProcess(pid: number): void
-  addLink(link: OthersLink): void
+  addLink(link: ForeignLink): void
   addAddress(link: string, address: Cidr): void
   /** Any link, ours too. */
   removeLink(name: string, namespace?: NamespaceRef): void
@@ -39,7 +39,7 @@ export interface OthersHands {
 }
 
 /** It is up. */
-export interface OthersLink {
+export interface ForeignLink {
   readonly name: string
   /** `device` if absent. */
   readonly type?: string
@@ -50,11 +50,11 @@ export interface OthersLink {
   readonly namespace?: NamespaceRef
 }
 
-export function othersHands(machine: Machine, transact: (work: () => void) => void): OthersHands {
+export function hostActions(machine: Machine, transact: (work: () => void) => void): HostActions {
   return {
-    addNamespace: (path) => transact(() => machine.addPlace(path, false)),
+    addNamespace: (path) => transact(() => machine.addNetns(path, false)),
 
-    removeNamespace: (path) => transact(() => removePlace(machine, machine.enter({ path }))),
+    removeNamespace: (path) => transact(() => removeNetns(machine, machine.enter({ path }))),
 
     addProcess: (pid, namespace) =>
       transact(() => machine.set(machine.processes, processPath(pid), machine.enter(namespace))),
@@ -108,31 +108,31 @@ export function othersHands(machine: Machine, transact: (work: () => void) => vo
   }
 }
 
-function addLink(machine: Machine, link: OthersLink): void {
+function addLink(machine: Machine, link: ForeignLink): void {
   const { name, type = 'device', mtu = 1500, mac, addresses = [], namespace } = link
-  const place = machine.enter(namespace)
-  machine.set(place.links, name, { name, type, mtu, mac, ipv6: true })
-  if (place === machine.host) machine.note({ type: 'link', change: 'set', name })
-  for (const address of addresses) addAddress(machine, place, name, address)
+  const netns = machine.enter(namespace)
+  machine.set(netns.links, name, { name, type, mtu, mac, ipv6: true })
+  if (netns === machine.host) machine.note({ type: 'link', change: 'set', name })
+  for (const address of addresses) addAddress(machine, netns, name, address)
 }
 
 function noteFilter(machine: Machine, family: 'ip' | 'ip6'): void {
   machine.note({ type: 'ruleset', table: `${family} filter`, process: 'iptables', pid: undefined })
 }
 
-function writeSysctl(machine: Machine, place: Place, name: string, value: string): void {
-  machine.set(place.sysctls, name, value)
-  if (place !== machine.host) return
+function writeSysctl(machine: Machine, netns: Netns, name: string, value: string): void {
+  machine.set(netns.sysctls, name, value)
+  if (netns !== machine.host) return
   const change = /^net\/ipv([46])\/conf\/([^/]+)\/(?:force_)?forwarding$/.exec(name)
-  const link = place.links.get(change?.[2] ?? '')
+  const link = netns.links.get(change?.[2] ?? '')
   const on = value !== '0'
   if (link === undefined || (on && link.resource !== undefined)) return
   machine.note({ type: 'forwarding', link: link.name, family: change?.[1] === '4' ? 4 : 6, on })
 }
 
-function addAddress(machine: Machine, place: Place, link: string, address: Cidr): void {
-  machine.set(place.addresses, addressKey(link, address), { link, address })
-  if (place === machine.host) machine.note({ type: 'address', change: 'set', link, address })
+function addAddress(machine: Machine, netns: Netns, link: string, address: Cidr): void {
+  machine.set(netns.addresses, addressKey(link, address), { link, address })
+  if (netns === machine.host) machine.note({ type: 'address', change: 'set', link, address })
 }
 
 function bindPort(machine: Machine, holder: PortHolder): void {

@@ -18,9 +18,9 @@ export const MOST_LISTED = 10_000
 
 /**
  * A network namespace at hand: its descriptor and a netlink socket made inside it, which works from
- * anywhere. Both keep the namespace alive, so a place is never kept for longer than an operation.
+ * anywhere. Both keep the namespace alive, so a handle is never kept for longer than an operation.
  */
-export class Place {
+export class NetnsHandle {
   readonly fd: number
   readonly socket: NetlinkSocket
 
@@ -59,29 +59,29 @@ export class Place {
   }
 }
 
-/** The places of one operation: each is opened once, when it is needed, and all are closed at its end. */
-export class Places {
-  readonly host: Place
+/** The handles of one operation: each is opened once, when it is needed, and all are closed at its end. */
+export class NetnsHandles {
+  readonly host: NetnsHandle
   readonly #namespaces: Namespaces
-  readonly #open = new Map<string, Place>()
+  readonly #open = new Map<string, NetnsHandle>()
 
-  constructor(namespaces: Namespaces, host: Place) {
+  constructor(namespaces: Namespaces, host: NetnsHandle) {
     this.#namespaces = namespaces
     this.host = host
   }
 
   /** Errors: NAMESPACE_NOT_FOUND, MISSING_CAPABILITY. */
-  at(ref: NamespaceRef | undefined): Place {
+  at(ref: NamespaceRef | undefined): NetnsHandle {
     if (ref === undefined) return this.host
     const known = this.#open.get(ref.path)
     if (known !== undefined) return known
-    const place = this.#enter(ref)
-    this.#open.set(ref.path, place)
-    return place
+    const netns = this.#enter(ref)
+    this.#open.set(ref.path, netns)
+    return netns
   }
 
   /** undefined: there is no such namespace, or no longer, and nothing of what was in it. */
-  find(ref: NamespaceRef | undefined): Place | undefined {
+  find(ref: NamespaceRef | undefined): NetnsHandle | undefined {
     try {
       return this.at(ref)
     } catch (error) {
@@ -90,24 +90,24 @@ export class Places {
     }
   }
 
-  /** Takes over a place that has just been made. */
-  add(path: string, place: Place): void {
-    this.#open.set(path, place)
+  /** Takes over a handle of a namespace that has just been made. */
+  add(path: string, netns: NetnsHandle): void {
+    this.#open.set(path, netns)
   }
 
   close(): void {
-    for (const place of this.#open.values()) place.close()
+    for (const netns of this.#open.values()) netns.close()
     this.#open.clear()
   }
 
-  #enter(ref: NamespaceRef): Place {
+  #enter(ref: NamespaceRef): NetnsHandle {
     const fd = openNamespace(ref)
     let socket: NetlinkSocket | undefined
     try {
       const reopen = () => this.#namespaces.enter<number>(fd, () => routeSocket().fd)
       socket = this.#namespaces.enter(fd, () => routeSocket({ most: MOST_LISTED, reopen }))
       if (ref.cookie !== undefined) checkCookie(ref, socket.namespaceCookie())
-      return new Place(fd, socket)
+      return new NetnsHandle(fd, socket)
     } catch (error) {
       socket?.close()
       close(fd)
@@ -117,13 +117,13 @@ export class Places {
 }
 
 /** The namespace the calling thread is in just now, the host's. */
-export function ownPlace(): Place {
-  return placeHere(() => routeSocket())
+export function ownNetns(): NetnsHandle {
+  return netnsHere(() => routeSocket())
 }
 
 /** The same where it is a sandbox's: as long as the thread stays in it. */
-export function sandboxPlace(): Place {
-  return placeHere(() => sandboxSocket(NETLINK_ROUTE))
+export function sandboxNetns(): NetnsHandle {
+  return netnsHere(() => sandboxSocket(NETLINK_ROUTE))
 }
 
 /** A socket of a sandbox's namespace, the one the calling thread is in, and stays in as long as it is used. */
@@ -134,10 +134,10 @@ export function sandboxSocket(
   return new NetlinkSocket(protocol, { most: MOST_LISTED, reopen })
 }
 
-function placeHere(makeSocket: () => NetlinkSocket): Place {
+function netnsHere(makeSocket: () => NetlinkSocket): NetnsHandle {
   const fd = open(OWN_NAMESPACE, O_RDONLY)
   try {
-    return new Place(fd, makeSocket())
+    return new NetnsHandle(fd, makeSocket())
   } catch (error) {
     close(fd)
     throw error
