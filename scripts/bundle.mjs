@@ -18,10 +18,11 @@ const wholes = [
   'kernel/linux/thread/thread-worker',
   'kernel/linux/programs/program-worker',
   'kernel/linux/background/background-worker',
+  'store/local/lmdb-child',
 ]
 
 /** They have native code, which can't be in a bundle. */
-const external = [/^node:/, 'koffi']
+const external = [/^node:/, 'koffi', 'lmdb']
 
 /** What fastify loads for schemas and for tests only: half of all that the daemon would have to read. */
 const unused = [
@@ -36,16 +37,6 @@ const leaveOut = {
   load(id) {
     if (!unused.includes(id.slice(1))) return null
     return `throw new Error('${id.slice(1)} was left out of the bundle: nothing should ask for it')`
-  },
-}
-
-/** Its CommonJS is read in two thirds of the time: one file, and nothing to be found out about it. */
-const requireLmdb = {
-  name: 'require-lmdb',
-  resolveId: (id) => (id === 'lmdb' ? '\0lmdb' : null),
-  load(id) {
-    if (id !== '\0lmdb') return null
-    return "import { createRequire } from 'node:module'; export const { open } = createRequire(import.meta.url)('lmdb')"
   },
 }
 
@@ -68,7 +59,7 @@ async function bundle(entry, folder, output) {
     external,
     platform: 'node',
     transform: { target: 'node20.19' },
-    plugins: [leaveOut, requireLmdb, keepPlace(folder)],
+    plugins: [leaveOut, keepPlace(folder)],
   })
   const written = await made.write({ dir: dist, entryFileNames: '[name].js', ...output })
   await made.close()

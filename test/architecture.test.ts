@@ -125,6 +125,7 @@ describe('package.json', () => {
     exports: Record<string, string>
     bin: Record<string, string>
     dependencies: Record<string, string>
+    optionalDependencies: Record<string, string>
     peerDependencies: Record<string, string>
   }
   const targets = Object.entries({ ...manifest.exports, ...manifest.bin }).filter(
@@ -148,7 +149,12 @@ describe('package.json', () => {
     const loaded = packages.filter((name) => !(name in manifest.peerDependencies))
     // Of typebox, types are in our declarations.
     const wanted = new Set([...loaded, 'typebox'])
-    expect(Object.keys(manifest.dependencies).sort()).toEqual([...wanted].sort())
+    const { dependencies, optionalDependencies } = manifest
+    expect(Object.keys({ ...dependencies, ...optionalDependencies }).sort()).toEqual(
+      [...wanted].sort(),
+    )
+    // Only a process of its own needs it, and only after another version.
+    expect(Object.keys(optionalDependencies)).toEqual(['lmdb'])
   })
 
   it('bundles every file that is run as a thread or a process', () => {

@@ -7,8 +7,10 @@ import { type Config, type ConfigSources, milliseconds, readConfig } from '../da
 import type { Daemon, Front, Listener, Log } from '../daemon/daemon.ts'
 import { inheritedSockets } from '../daemon/inherited-sockets.ts'
 import type { DockerApi } from '../front/docker/docker.ts'
-import { peerCredentials, prepareKernel, sendDatagram } from '../kernel/linux/index.ts'
+import { lockFile, peerCredentials, prepareKernel, sendDatagram } from '../kernel/linux/index.ts'
 import type { Controller, EngineOptions, LinuxPluginOptions } from './library.ts'
+import { holdFolders } from '../store/local/engine-folders.ts'
+import { handBackRecords, requireLmdb } from '../store/local/hand-over.ts'
 
 export type { ConfigSources } from '../daemon/config.ts'
 
@@ -67,7 +69,8 @@ function ended(failure: CnmError): CnmError {
 
 /**
  * Takes the host over, and prepares it for the release before this one: `cnm daemon --hand-back`. Errors: those
- * of `createController`; INVALID_ARGUMENT (the configuration).
+ * of `createController`; INVALID_ARGUMENT (the configuration); STORE_UNAVAILABLE (lmdb is not there: nothing has been
+ * changed).
  */
 export async function runHandBack(sources: ConfigSources = {}): Promise<void> {
   prepareKernel()
@@ -76,14 +79,22 @@ export async function runHandBack(sources: ConfigSources = {}): Promise<void> {
     import('./library.ts'),
     import('pino'),
   ])
+  // Before anything is changed.
+  await requireLmdb()
   const log = pino({ level: config.logLevel ?? 'info', base: null }, pino.destination(2))
   const controller = await createController(engineOptions(config, log))
   try {
     await controller.handBack()
-    log.info({}, 'handed back')
   } finally {
     await controller.close()
   }
+  const held = await holdFolders(folders(config), lockFile)
+  try {
+    await handBackRecords(folders(config).runDir)
+  } finally {
+    held.release()
+  }
+  log.info({}, 'handed back')
 }
 
 function engineOptions(config: Config, log: Log): EngineOptions {

@@ -122,7 +122,10 @@ const lightDoors: readonly (readonly [areas: RegExp, file: string])[] = [
 /** Where each package may be imported; a package that is not listed is for tests only. */
 const packages: Readonly<Record<string, { readonly areas: RegExp; readonly why: string }>> = {
   koffi: { areas: /^kernel\/linux\/ffi$/, why: 'one folder holds all foreign calls' },
-  lmdb: { areas: /^store\/local$/, why: 'only the local store knows what its records are kept in' },
+  lmdb: {
+    areas: /^store\/local$/,
+    why: 'only the local store reads what releases with LMDB have left, and in a child process',
+  },
   fastify: {
     areas: /^(daemon|front)$/,
     why: 'only the daemon and the fronts speak HTTP as servers',
@@ -148,8 +151,8 @@ const doors: readonly {
 }[] = [
   {
     modules: /^node:child_process$/,
-    areas: /^(kernel\/linux|cli|front)(\/|$)/,
-    why: 'programs are started by the kernel door, the command line and the fronts',
+    areas: /^(kernel\/linux|store\/local|cli|front)(\/|$)/,
+    why: 'programs are started by the kernel door, the local store (for lmdb), the command line and the fronts',
   },
   {
     modules: /^node:(fs|fs\/promises|net|dgram|http|http2|https|tls|worker_threads|os|cluster)$/,

@@ -1,5 +1,5 @@
 // A process of its own around the local store, for tests in which it dies or its disk fails.
-// Usage: node store-child.mjs use|write|fill|network STATE RUN
+// Usage: node store-child.mjs use|write|fill|empty|network STATE RUN
 import { rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { local } from '#dist/store/local/local.js'
@@ -44,6 +44,31 @@ const modes = {
     rmSync(join(runDir, 'room'))
     for (let n = 0; n < 20; n++) await store.commit([endpoint(`later${n}`, 'x'.repeat(900))])
     say('went on')
+  },
+
+  /** Commits until the disk is full, deletes all of it there, and can commit again. */
+  async empty() {
+    await store.load()
+    let count = 0
+    const value = 'x'.repeat(900)
+    try {
+      for (; count < 10_000; count++) await store.commit([endpoint(`a${count}`, value)])
+    } catch (error) {
+      say({ count, ...refusal(error) })
+    }
+    for (let n = 0; n < count; n++) {
+      await store.commit([endpoint(`a${n}`, null)])
+      // What is still refused is refused as a whole.
+      if (n === 3)
+        await store
+          .commit([endpoint('more', 'x'.repeat(5000))])
+          .catch((error) => say(refusal(error)))
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    for (let n = 0; n < 50; n++) await store.commit([endpoint(`later${n}`, value)])
+    say('went on')
+    await store.close()
+    say((await local({ stateDir, runDir }).load()).records.length)
   },
 
   /** Writes a network and an endpoint. */

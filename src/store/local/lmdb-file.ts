@@ -3,9 +3,7 @@ import { crc32 } from 'node:zlib'
 import { open, type RootDatabase } from 'lmdb'
 import { type Json, type Kind, recordKey, type StoredRecord } from '../store.ts'
 
-export type Environment = RootDatabase<string, string>
-
-export interface Salvage {
+export interface LmdbContents {
   readonly records: readonly StoredRecord[]
   /** A sentence for everything that could not be read. */
   readonly wrong: readonly string[]
@@ -15,10 +13,7 @@ export interface Salvage {
 const countKey = 'count'
 
 /** Opens an LMDB file that nobody else has open, or makes it. Throws where the disk is full. */
-export async function openEnvironment(
-  path: string,
-  options: { readonly readOnly?: boolean } = {},
-): Promise<Environment> {
+async function openFile(path: string, options: { readonly readOnly?: boolean } = {}) {
   // Without space for its first pages lmdb 3.5 ends in a SIGSEGV, not in an error.
   await writeFile(`${path}-room`, Buffer.alloc(64 * 1024))
   await rm(`${path}-room`)
@@ -27,34 +22,41 @@ export async function openEnvironment(
   const lock = `${path}-lock`
   await rm(lock, { force: true })
   await writeFile(lock, Buffer.alloc(16 * 1024), { mode: 0o600 })
-  return open({ path, noSubdir: true, noSync: true, encoding: 'string', ...options })
-}
-
-/** Writes and deletes (version 0), all or nothing; `count` is the number of records afterwards. */
-export function writeRecords(
-  environment: Environment,
-  writes: readonly StoredRecord[],
-  count: number,
-): void {
-  environment.transactionSync(() => {
-    for (const { kind, id, version, value } of writes) {
-      const key = recordKey(kind, id)
-      if (version === 0) environment.removeSync(key)
-      else environment.putSync(key, seal(key, JSON.stringify([version, value])))
-    }
-    environment.putSync(countKey, seal(countKey, `${count}`))
+  return open<string, string>({
+    path,
+    noSubdir: true,
+    noSync: true,
+    encoding: 'string',
+    ...options,
   })
 }
 
+/** Makes a file with these records. May kill the process. */
+export async function writeLmdb(path: string, records: readonly StoredRecord[]): Promise<void> {
+  const file = await openFile(path)
+  file.transactionSync(() => {
+    for (const { kind, id, version, value } of records) {
+      const key = recordKey(kind, id)
+      file.putSync(key, seal(key, JSON.stringify([version, value])))
+    }
+    file.putSync(countKey, seal(countKey, `${records.length}`))
+  })
+  // Its first page may be that of the last commit or of the one before, so each has everything.
+  file.putSync(countKey, seal(countKey, `${records.length}`))
+  // Closing before what was written is flushed hangs for ever (lmdb 3.5).
+  await file.flushed
+  await file.close()
+}
+
 /** Everything in a file that may be damaged. May kill the process; throws only what the disk refuses. */
-export async function salvage(path: string): Promise<Salvage> {
+export async function readLmdb(path: string): Promise<LmdbContents> {
   const records: StoredRecord[] = []
   const wrong: string[] = []
-  let environment: Environment | undefined
+  let file: RootDatabase<string, string> | undefined
   try {
-    environment = await openEnvironment(path, { readOnly: true })
+    file = await openFile(path, { readOnly: true })
     let count: number | undefined
-    for (const [key, text] of sealedEntries(environment)) {
+    for (const [key, text] of sealedEntries(file)) {
       if (text === undefined) wrong.push(`the record ${key} is damaged and was dropped`)
       else if (key === countKey) count = Number(text)
       else records.push(recordOf(key, text))
@@ -67,14 +69,16 @@ export async function salvage(path: string): Promise<Salvage> {
     if (typeof (error as { readonly code?: unknown }).code === 'string') throw error
     wrong.push(`the file is damaged: ${(error as Error).message}`)
   } finally {
-    await environment?.close()
+    await file?.close()
   }
   return { records, wrong }
 }
 
-function* sealedEntries(environment: Environment): Generator<[string, string | undefined]> {
+function* sealedEntries(
+  file: RootDatabase<string, string>,
+): Generator<[string, string | undefined]> {
   let last = ''
-  for (const { key, value } of environment.getRange()) {
+  for (const { key, value } of file.getRange()) {
     // A damaged tree can lead round in circles.
     if (key <= last) throw new Error('its keys are out of order')
     last = key

@@ -1,0 +1,96 @@
+import { mkdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { CnmError } from '../../base/errors.ts'
+import type { SetAside } from '../store.ts'
+import { askLmdb } from './lmdb-process.ts'
+import { exists, moveAside } from './move-aside.ts'
+import { onDisk } from './unavailable.ts'
+
+/** The last format that was in LMDB; those before 2 have no file that says it. */
+export const LMDB_FORMAT = 2
+
+/** What releases with LMDB had, the incomplete one first. Only the last of those that are there counts. */
+const lmdbFiles = ['records.mdb', 'previous.mdb'] as const
+
+/**
+ * Makes a journal of the records that a release with LMDB has left in that folder. What it can't have read is set
+ * aside; then what there is on the host is recognised by the kernel's state. Until `forbidLmdb` they are what counts.
+ */
+export async function takeOverLmdb(folder: string): Promise<readonly SetAside[]> {
+  let from: string | undefined
+  for (const name of lmdbFiles) if (await isFile(join(folder, name))) from = join(folder, name)
+  if (from === undefined) return []
+  const next = join(folder, 'next.journal')
+  const { wrong, failure } = await askLmdb(['read', from, next])
+  const reasons =
+    failure === undefined ? wrong : [`${failure}, so none of its records could be read`]
+  const journal = join(folder, 'records.journal')
+  // What a hand-over that was broken off has left is older.
+  if (failure === undefined) await rename(next, journal)
+  else await rm(journal, { force: true })
+  if (reasons.length === 0) return []
+  const path = await moveAside(from)
+  return reasons.map((reason) => ({ path, reason }))
+}
+
+/**
+ * Removes what a release with LMDB had. Folders take its place: the release before, which doesn't look at formats,
+ * can't remove them at its start, and refuses that before it has changed anything.
+ */
+export async function forbidLmdb(folder: string): Promise<void> {
+  for (const name of lmdbFiles) {
+    const path = join(folder, name)
+    if (await isFile(path)) await rm(path)
+    await rm(`${path}-lock`, { force: true })
+    await mkdir(path).catch((error: unknown) => {
+      if ((error as { readonly code?: string }).code !== 'EEXIST') throw error
+    })
+  }
+  await rm(join(folder, 'opening'), { force: true })
+}
+
+/** Errors: STORE_UNAVAILABLE (`handBackRecords` could not do its work). Changes nothing. */
+export async function requireLmdb(): Promise<void> {
+  const { failure } = await askLmdb(['is-there'])
+  if (failure !== undefined) throw cannot(failure)
+}
+
+/**
+ * Writes the records of this boot as a release with LMDB has them. The caller holds the run folder, and no store is
+ * open on it. Errors: STORE_UNAVAILABLE; they are still ours then.
+ */
+export async function handBackRecords(runDir: string): Promise<void> {
+  const folder = join(runDir, 'records')
+  const journal = join(folder, 'records.journal')
+  const written = join(folder, 'written.mdb')
+  await onDisk(folder, async () => {
+    if (!(await exists(journal))) return
+    await rm(written, { force: true })
+    const { failure } = await askLmdb(['write', journal, written])
+    if (failure !== undefined) throw cannot(failure)
+    await rm(`${written}-lock`, { force: true })
+    for (const name of lmdbFiles) {
+      const path = join(folder, name)
+      await ((await isFile(path)) ? rm(path) : rmdir(path).catch(() => {}))
+    }
+    // From here on LMDB's file counts, if there is one.
+    await writeFile(join(folder, 'format'), `${LMDB_FORMAT}\n`)
+    await rename(written, join(folder, lmdbFiles[0]))
+    for (const name of ['records.journal', 'reserve']) await rm(join(folder, name), { force: true })
+  })
+}
+
+function cannot(failure: string): CnmError {
+  return new CnmError(
+    'STORE_UNAVAILABLE',
+    `the records can't be written for the release before: ${failure}`,
+    { hint: 'install the package "lmdb" beside libcnm (`npm install lmdb`) and repeat' },
+  )
+}
+
+export async function isFile(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  )
+}

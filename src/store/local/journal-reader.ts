@@ -1,0 +1,106 @@
+import { readSync } from 'node:fs'
+import { crc32 } from 'node:zlib'
+import { firstLine, HEADER_BYTES, type Header, headerOf, isCutHeader } from './journal-entry.ts'
+
+const WINDOW_BYTES = 256 * 1024
+
+/**
+ * Goes through a journal that may be damaged anywhere, with a window on it that is as large as its largest
+ * entry. What it is given is verified before it is believed.
+ */
+export class JournalReader {
+  readonly #fd: number
+  #window: Buffer = Buffer.allocUnsafe(WINDOW_BYTES)
+  /** Where in the file the window begins, and how much of it has been read. */
+  #start = 0
+  #filled = 0
+  #position = 0
+
+  /** Of a file that somebody else may append to meanwhile. */
+  constructor(fd: number) {
+    this.#fd = fd
+  }
+
+  /** Where the next entry begins, or should. */
+  get position(): number {
+    return this.#position
+  }
+
+  /** Goes past the first line. false: it is another one, and nobody knows what follows. */
+  skipFirstLine(): boolean {
+    const isIt =
+      this.#view(0, firstLine.length).toString('latin1', 0, firstLine.length) === firstLine
+    if (isIt) this.#position = firstLine.length
+    return isIt
+  }
+
+  /** The next entry with its header; undefined: there is none that is sound. Valid until the next call. */
+  next(end: number): Buffer | undefined {
+    const entry = this.#entryAt(this.#position, end)
+    if (entry !== undefined) this.#position += entry.length
+    return entry
+  }
+
+  /** Whether what is left is the beginning of an entry, as a crash or a full disk leaves it. */
+  isTorn(end: number): boolean {
+    const left = end - this.#position
+    const bytes = this.#view(this.#position, Math.min(left, HEADER_BYTES))
+    if (left < HEADER_BYTES) return isCutHeader(bytes.subarray(0, left))
+    const header = headerOf(bytes)
+    return header !== undefined && left < HEADER_BYTES + header.length
+  }
+
+  /** Goes on to the next sound entry, or to the end. */
+  skipDamage(end: number): void {
+    let at = this.#position + 1
+    while (at < end) {
+      const bytes = this.#view(at, Math.min(HEADER_BYTES, end - at))
+      const found = bytes.indexOf('@ ')
+      // The last byte may be the first of two.
+      at += found < 0 ? Math.max(1, bytes.length - 1) : found
+      if (found >= 0 && this.#entryAt(at, end) !== undefined) break
+      if (found >= 0) at += 1
+    }
+    this.#position = Math.min(at, end)
+  }
+
+  /** A piece of what has been verified. */
+  text(at: number, length: number): string {
+    return this.#view(at, length).toString('latin1', 0, length)
+  }
+
+  /** What is there, in pieces that overlap by so much that no key is in two halves. */
+  *texts(from: number, to: number): Generator<string> {
+    const overlap = 512
+    for (let at = from; at < to; at += WINDOW_BYTES - overlap) {
+      const length = Math.min(WINDOW_BYTES, to - at)
+      yield this.text(at, length)
+    }
+  }
+
+  #entryAt(at: number, end: number): Buffer | undefined {
+    const header: Header | undefined = headerOf(this.#view(at, Math.min(HEADER_BYTES, end - at)))
+    const length = HEADER_BYTES + (header?.length ?? 0)
+    if (header === undefined || length > end - at) return undefined
+    const entry = this.#view(at, length).subarray(0, length)
+    return crc32(entry.subarray(HEADER_BYTES)) === header.checksum ? entry : undefined
+  }
+
+  /** The window from there on, at least so many bytes of it if the file has them. */
+  #view(at: number, least: number): Buffer {
+    const offset = at - this.#start
+    if (offset < 0 || offset + least > this.#filled) this.#read(at, least)
+    return this.#window.subarray(at - this.#start, this.#filled)
+  }
+
+  #read(at: number, least: number): void {
+    if (least > this.#window.length) this.#window = Buffer.allocUnsafe(least)
+    this.#start = at
+    this.#filled = 0
+    const { length } = this.#window
+    for (let read = -1; read !== 0 && this.#filled < length; this.#filled += read) {
+      const to = this.#filled
+      read = readSync(this.#fd, this.#window, to, length - to, at + to)
+    }
+  }
+}

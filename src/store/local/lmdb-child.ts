@@ -1,0 +1,38 @@
+// A process of its own around lmdb, of which a damaged file can be the end: `lmdb-process.ts` starts it.
+// Usage: node lmdb-child.js is-there | read MDB JOURNAL | write JOURNAL MDB
+import { writeSync } from 'node:fs'
+import { recordKey } from '../store.ts'
+import { Journal } from './journal.ts'
+import { lineOf } from './journal-entry.ts'
+import { readLmdb, writeLmdb } from './lmdb-file.ts'
+import type { LmdbAnswer } from './lmdb-process.ts'
+import { readJournal } from './read-journal.ts'
+
+const [, , verb, from = '', to = ''] = process.argv
+const parent = process.ppid
+
+async function answer(): Promise<LmdbAnswer> {
+  if (verb === 'is-there') return { wrong: [] }
+  if (verb === 'write') {
+    const { records, damage } = readJournal(from)
+    await writeLmdb(to, records)
+    return { wrong: damage === undefined ? [] : [damage] }
+  }
+  const { records, wrong } = await readLmdb(from)
+  const lines = records.map(({ kind, id, version, value }) => {
+    return lineOf(recordKey(kind, id), version, value)
+  })
+  // Another engine may be at it by now.
+  if (process.ppid !== parent) process.exit(1)
+  Journal.create(to, lines).close()
+  // More than a few sentences help nobody.
+  return { wrong: wrong.length > 10 ? [...wrong.slice(0, 9), `${wrong.length - 9} more`] : wrong }
+}
+
+function refusal(error: unknown): LmdbAnswer {
+  const { syscall, code, message } = error as NodeJS.ErrnoException
+  if (syscall === undefined || code === undefined) throw error
+  return { wrong: [], refused: { code, message } }
+}
+
+writeSync(1, JSON.stringify(await answer().catch(refusal)))

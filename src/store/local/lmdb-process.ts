@@ -1,0 +1,81 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+const MOST_OUTPUT_BYTES = 64 * 1024
+
+/** What came of it. */
+export interface LmdbAnswer {
+  /** A sentence for everything that could not be read. */
+  readonly wrong: readonly string[]
+  /** Why nothing came of it. */
+  readonly failure?: string
+  /** The disk was why. */
+  readonly refused?: { readonly code: string; readonly message: string }
+}
+
+type Task =
+  | readonly ['is-there']
+  | readonly ['read', mdb: string, journal: string]
+  | readonly ['write', journal: string, mdb: string]
+
+interface Options {
+  readonly program?: string
+  /** Reading all that a host can have takes a second. */
+  readonly timeoutMs?: number
+}
+
+/** Has lmdb do something, in a process that may die of it. Throws only what the disk says. */
+export async function askLmdb(
+  task: Task,
+  { program = ownProgram(), timeoutMs = 30_000 }: Options = {},
+): Promise<LmdbAnswer> {
+  const answer = await new Promise<LmdbAnswer>((resolve) => {
+    const limits = {
+      timeout: timeoutMs,
+      killSignal: 'SIGKILL',
+      maxBuffer: MOST_OUTPUT_BYTES,
+    } as const
+    execFile(process.execPath, [program, ...task], limits, (error, output, complaint) => {
+      if (error === null) resolve(parse(output))
+      else resolve({ wrong: [], failure: failureOf(error, complaint, timeoutMs) })
+    })
+  })
+  const { refused } = answer
+  if (refused === undefined) return answer
+  throw Object.assign(new Error(refused.message), { code: refused.code })
+}
+
+function ownProgram(): string {
+  return fileURLToPath(new URL('./lmdb-child.js', import.meta.url))
+}
+
+function parse(output: string): LmdbAnswer {
+  try {
+    const answer = JSON.parse(output) as LmdbAnswer | null
+    if (Array.isArray(answer?.wrong)) return answer
+  } catch {
+    // It is told below.
+  }
+  return { wrong: [], failure: 'the process for it said nothing that makes sense' }
+}
+
+type Failure = Error & {
+  readonly code?: unknown
+  readonly killed?: boolean
+  readonly signal?: string | null
+}
+
+function failureOf(error: Failure, complaint: string, timeoutMs: number): string {
+  if (/ERR_MODULE_NOT_FOUND/.test(complaint) && /package 'lmdb'/.test(complaint)) {
+    return 'the optional package "lmdb", which is needed for it, is not installed'
+  }
+  if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') {
+    return `the process for it failed: ${error.message}`
+  }
+  if (error.killed) {
+    return `the process for it was ended, since it took longer than ${timeoutMs / 1000} s`
+  }
+  if (error.signal) return `the process for it died of it (${error.signal})`
+  const [said] = /^.*Error.*$/m.exec(complaint) ?? []
+  return `the process for it failed: ${said ?? error.message}`
+}
