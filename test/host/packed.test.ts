@@ -150,4 +150,9 @@ it('is a command', async () => {
   const listed = await run([cnm, 'network', 'ls', '--quiet'], { env }).finally(() => daemon.stop())
   expect(listed.trim().split('\n')).toHaveLength(2)
   expect(await daemon.ended).toBe(0)
+  // Without its optional package it can't, and says so before anything else.
+  const handing = new DaemonProcess(host, ['--hand-back'], { program: cnm })
+  expect(await handing.ended).toBe(6)
+  expect(handing.said).toContain('the optional package "lmdb"')
+  expect(handing.said).toContain('npm install lmdb')
 })

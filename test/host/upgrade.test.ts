@@ -107,6 +107,26 @@ it.skipIf(!hasLastRelease || !hasDocker)("takes over Docker's containers, too", 
 })
 
 it.skipIf(!hasLastRelease)(
+  'is not followed by the last release unless it hands the host back, and nothing is lost',
+  async () => {
+    await using world = await UpgradeWorld.start()
+    await world.populate()
+    await world.work()
+    const before = await world.seen()
+    await world.end('SIGTERM')
+    const refused = new DaemonProcess(world.host, [], { program: lastRelease() })
+    expect(await refused.ended).not.toBe(0)
+    expect(refused.said).toMatch(/the store can't use .*records.mdb/)
+    await world.goOn()
+    await world.follow()
+    await world.goOn()
+    expect(await world.seen()).toEqual(before)
+    expect(await world.daemon.ask('POST /v1/doctor', {})).toEqual([])
+    expect(await world.losses()).toEqual([])
+  },
+)
+
+it.skipIf(!hasLastRelease)(
   'hands the host back to the last release, and nothing is lost',
   async () => {
     await using world = await UpgradeWorld.start(lastRelease())

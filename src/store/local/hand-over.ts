@@ -84,11 +84,13 @@ function cannot(failure: string): CnmError {
   return new CnmError(
     'STORE_UNAVAILABLE',
     `the records can't be written for the release before: ${failure}`,
-    { hint: 'install the package "lmdb" beside libcnm (`npm install lmdb`) and repeat' },
+    failure.includes('not installed')
+      ? { hint: 'install it beside libcnm (`npm install lmdb`) and repeat' }
+      : {},
   )
 }
 
-export async function isFile(path: string): Promise<boolean> {
+async function isFile(path: string): Promise<boolean> {
   return stat(path).then(
     (found) => found.isFile(),
     () => false,

@@ -16,7 +16,6 @@ export class JournalReader {
   #filled = 0
   #position = 0
 
-  /** Of a file that somebody else may append to meanwhile. */
   constructor(fd: number) {
     this.#fd = fd
   }
@@ -26,10 +25,9 @@ export class JournalReader {
     return this.#position
   }
 
-  /** Goes past the first line. false: it is another one, and nobody knows what follows. */
+  /** Goes past the first line. false: it is not the one it should be. */
   skipFirstLine(): boolean {
-    const isIt =
-      this.#view(0, firstLine.length).toString('latin1', 0, firstLine.length) === firstLine
+    const isIt = this.text(0, firstLine.length) === firstLine
     if (isIt) this.#position = firstLine.length
     return isIt
   }
@@ -64,12 +62,12 @@ export class JournalReader {
     this.#position = Math.min(at, end)
   }
 
-  /** A piece of what has been verified. */
+  /** What is there, verified or not. */
   text(at: number, length: number): string {
     return this.#view(at, length).toString('latin1', 0, length)
   }
 
-  /** What is there, in pieces that overlap by so much that no key is in two halves. */
+  /** Likewise, in pieces that overlap by so much that no key is cut in each of them. */
   *texts(from: number, to: number): Generator<string> {
     const overlap = 512
     for (let at = from; at < to; at += WINDOW_BYTES - overlap) {

@@ -243,7 +243,7 @@ describe('writing the journal anew', () => {
   it('that can’t take the place of the other one is broken off', async () => {
     bench.fill()
     const content = readFileSync(file('records.journal'))
-    // Somebody is at the folder.
+    // By other hands.
     rmSync(file('records.journal'))
     mkdirSync(file('records.journal'))
     while (existsSync(file('next.journal'))) await turn()

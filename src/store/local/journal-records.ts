@@ -1,7 +1,13 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CnmError } from '../../base/errors.ts'
-import { type CheckedWrite, type Loaded, recordKey, type SetAside } from '../store.ts'
+import {
+  type CheckedWrite,
+  type Loaded,
+  recordKey,
+  type SetAside,
+  type StoredRecord,
+} from '../store.ts'
 import { Compaction } from './compaction.ts'
 import { Journal } from './journal.ts'
 import { entryOf, type FoundLine, HEADER_BYTES, lineOf } from './journal-entry.ts'
@@ -53,10 +59,7 @@ export class JournalRecords {
     const setAside: SetAside[] = []
     if (isThere && damage === undefined) this.#journal = Journal.open(this.#path, size)
     else {
-      const next = Journal.create(
-        this.#nextPath,
-        records.map(({ kind, id, version, value }) => lineOf(recordKey(kind, id), version, value)),
-      )
+      const next = Journal.create(this.#nextPath, linesOf(records))
       this.#journal = next
       if (damage !== undefined) {
         setAside.push({ path: await keepAside(this.#path), reason: damage })
@@ -173,6 +176,12 @@ export class JournalRecords {
     this.#compaction?.abandon()
     this.#compaction = undefined
     this.#failed = { journal: this.#journal?.size ?? 0, current: this.#currentBytes }
+  }
+}
+
+function* linesOf(records: readonly StoredRecord[]): Generator<string> {
+  for (const { kind, id, version, value } of records) {
+    yield lineOf(recordKey(kind, id), version, value)
   }
 }
 

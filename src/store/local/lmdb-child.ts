@@ -25,7 +25,7 @@ async function answer(): Promise<LmdbAnswer> {
   // Another engine may be at it by now.
   if (process.ppid !== parent) process.exit(1)
   Journal.create(to, lines).close()
-  // More than a few sentences help nobody.
+  // More than a few sentences don't help.
   return { wrong: wrong.length > 10 ? [...wrong.slice(0, 9), `${wrong.length - 9} more`] : wrong }
 }
 

@@ -12,7 +12,7 @@ export interface LmdbContents {
 /** Records can get lost with a damaged page without any error, so their number is kept too. */
 const countKey = 'count'
 
-/** Opens an LMDB file that nobody else has open, or makes it. Throws where the disk is full. */
+/** Opens an LMDB file that no other process has open, or makes it. Throws where the disk is full. */
 async function openFile(path: string, options: { readonly readOnly?: boolean } = {}) {
   // Without space for its first pages lmdb 3.5 ends in a SIGSEGV, not in an error.
   await writeFile(`${path}-room`, Buffer.alloc(64 * 1024))

@@ -25,7 +25,7 @@ describe('the process that has lmdb', () => {
     expect(await ask(code)).toEqual({ wrong: ['read', 'from', 'to'] })
   })
 
-  it('may die, and nobody else does', async () => {
+  it('may die, and no other does', async () => {
     const code = "process.kill(process.pid, 'SIGSEGV'); setTimeout(() => {}, 10_000)"
     expect((await ask(code)).failure).toBe('the process for it died of it (SIGSEGV)')
   })
@@ -34,6 +34,14 @@ describe('the process that has lmdb', () => {
     const { failure } = await ask('for (;;);', 500)
     expect(failure).toBe('the process for it was ended, since it took longer than 0.5 s')
   })
+
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'])(
+    'has read nothing if it was told to end: %s',
+    async (signal) => {
+      const code = `process.kill(process.pid, '${signal}'); setTimeout(() => {}, 10_000)`
+      await expect(ask(code)).rejects.toMatchObject({ code: 'EINTR' })
+    },
+  )
 
   it('is ended if it says too much', async () => {
     const { failure } = await ask("for (;;) process.stdout.write('x'.repeat(1000))")

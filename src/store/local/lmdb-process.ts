@@ -18,6 +18,13 @@ type Task =
   | readonly ['read', mdb: string, journal: string]
   | readonly ['write', journal: string, mdb: string]
 
+/** Signals that are for this process as well, as from a terminal: the file has nothing to do with it. */
+const told = ['SIGHUP', 'SIGINT', 'SIGTERM']
+const interrupted = {
+  code: 'EINTR',
+  message: 'the process that was to read or write it was told to end',
+}
+
 interface Options {
   readonly program?: string
   /** Reading all that a host can have takes a second. */
@@ -31,12 +38,15 @@ export async function askLmdb(
 ): Promise<LmdbAnswer> {
   const answer = await new Promise<LmdbAnswer>((resolve) => {
     const limits = {
+      // What this process was started with is not meant for that one.
+      env: { ...process.env, NODE_OPTIONS: '' },
       timeout: timeoutMs,
       killSignal: 'SIGKILL',
       maxBuffer: MOST_OUTPUT_BYTES,
     } as const
     execFile(process.execPath, [program, ...task], limits, (error, output, complaint) => {
       if (error === null) resolve(parse(output))
+      else if (told.includes(error.signal ?? '')) resolve({ wrong: [], refused: interrupted })
       else resolve({ wrong: [], failure: failureOf(error, complaint, timeoutMs) })
     })
   })

@@ -1,4 +1,5 @@
 import { access, link, rename } from 'node:fs/promises'
+import { isErrno } from './unavailable.ts'
 
 /** Renames what can't be read to `<path>.unreadable-<first free number>`; answers with that name. */
 export async function moveAside(path: string): Promise<string> {
@@ -10,7 +11,11 @@ export async function moveAside(path: string): Promise<string> {
 /** Likewise, but it stays in its place as well, until something is renamed to that. */
 export async function keepAside(path: string): Promise<string> {
   const aside = await freeName(path)
-  await link(path, aside)
+  await link(path, aside).catch((error: unknown) => {
+    // Not every file system can do that.
+    if (isErrno(error, 'EPERM', 'ENOSYS', 'EOPNOTSUPP')) return rename(path, aside)
+    throw error
+  })
   return aside
 }
 

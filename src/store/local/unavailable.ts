@@ -12,16 +12,6 @@ const hints: Readonly<Record<string, string>> = {
   EIO: 'the disk is full or broken: see `df` and `dmesg`',
 }
 
-/** LMDB passes on what the system said as a number; a full disk is EIO there. */
-const lmdbErrnos: Readonly<Record<number, string>> = {
-  1: 'EPERM',
-  5: 'EIO',
-  13: 'EACCES',
-  28: 'ENOSPC',
-  30: 'EROFS',
-  122: 'EDQUOT',
-}
-
 /** What is thrown when the disk refuses: STORE_UNAVAILABLE, naming the place and the way out. */
 export function unavailable(error: unknown, path: string): CnmError {
   const errno = errnoOf(error)
@@ -40,7 +30,7 @@ export function unavailable(error: unknown, path: string): CnmError {
 function errnoOf(error: unknown): string | undefined {
   if (isKernelError(error)) return error.errno
   const { code } = error as { readonly code?: unknown }
-  return typeof code === 'number' ? lmdbErrnos[code] : typeof code === 'string' ? code : undefined
+  return typeof code === 'string' ? code : undefined
 }
 
 /** Runs work on the disk; what it refuses becomes STORE_UNAVAILABLE. */
