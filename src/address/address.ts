@@ -12,7 +12,8 @@ export type IpAddress = string & { readonly [brand]: 'IpAddress' }
 export type Prefix = string & { readonly [brand]: 'Prefix' }
 /** `10.7.0.2/24`: an address of an interface with the length of the prefix it is in. */
 export type Cidr = string & { readonly [brand]: 'Cidr' }
-export type { MacAddress } from './mac.ts'
+/** `02:0a:1b:2c:3d:4e`: of a link; lower case with colons. */
+export type MacAddress = string & { readonly [brand]: 'MacAddress' }
 
 declare const brand: unique symbol
 

@@ -1,10 +1,8 @@
 import { hash } from 'node:crypto'
 import { CnmError } from '../base/errors.ts'
-import type { IpAddress } from './address.ts'
+import type { IpAddress, MacAddress } from './address.ts'
 
-/** `02:0a:1b:2c:3d:4e`: lower case with colons, so two are the same exactly if they are ===. */
-export type MacAddress = string & { readonly [brand]: 'MacAddress' }
-declare const brand: unique symbol
+export type { MacAddress } from './address.ts'
 
 /**
  * An address for a link: six bytes with colons or dashes. Errors: INVALID_ADDRESS (not such text,

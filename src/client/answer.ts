@@ -2,7 +2,7 @@ import { errorFrom } from '../api/problem.ts'
 import type { AnswerOf, Route } from '../api/route.ts'
 import type { CnmError } from '../base/errors.ts'
 import { parser } from '../base/parse.ts'
-import type { Reply } from './exchange.ts'
+import type { Reply } from './question.ts'
 import { stranger } from './unreachable.ts'
 
 /** Made when they are first needed: a command needs one or two. */

@@ -9,7 +9,8 @@ import {
 } from '../api/route.ts'
 import { CnmError, type ErrorCode } from '../base/errors.ts'
 import { answerOf, problemOf } from './answer.ts'
-import { exchange, linesOf, type Question, type Reply, textOf, Unread } from './exchange.ts'
+import { exchange, linesOf, textOf, Unread } from './exchange.ts'
+import type { Question, Reply } from './question.ts'
 
 /** What a route wants: parameters, body and query where it has them. */
 export type Given<R extends Route> = {

@@ -1,23 +1,7 @@
-import { type Agent, type IncomingMessage, type OutgoingHttpHeaders, request } from 'node:http'
+import { type IncomingMessage, type OutgoingHttpHeaders, request } from 'node:http'
 import { cancelled } from '../base/errors.ts'
+import type { Question } from './question.ts'
 import { ended, lost, unreachable } from './unreachable.ts'
-
-export interface Question {
-  readonly socket: string
-  /** false: a connection of its own. */
-  readonly agent: Agent | false
-  readonly method: string
-  readonly path: string
-  readonly body?: string
-  readonly signal?: AbortSignal
-}
-
-/** What came back. */
-export interface Reply {
-  readonly socket: string
-  readonly status: number
-  readonly text: string
-}
 
 /** Nothing of it was done, since the daemon had ended the connection before it read the question. */
 export class Unread extends Error {}

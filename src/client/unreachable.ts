@@ -1,5 +1,5 @@
 import { CnmError } from '../base/errors.ts'
-import type { Reply } from './exchange.ts'
+import type { Reply } from './question.ts'
 
 /** Nobody answers there, or not everybody may ask. */
 export function unreachable(socket: string, cause: NodeJS.ErrnoException): CnmError {

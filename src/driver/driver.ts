@@ -1,9 +1,10 @@
 import type { Cidr, IpAddress, MacAddress, Prefix } from '../address/address.ts'
-import type { PortRange, Protocol } from '../address/port.ts'
-import type { EndpointId, NetworkId } from '../base/id.ts'
 import type { HostView } from '../kernel/kernel.ts'
 import type { Resource } from '../kernel/resource.ts'
-import type { DriverHooks, ExposedPorts, Told } from './hooks.ts'
+import type { DriverHooks } from './hooks.ts'
+import type { DriverOptions, EndpointSpec, NetworkSpec, PublishedPort, Subnet } from './specs.ts'
+
+export type * from './specs.ts'
 
 /**
  * A driver provides networks. It never touches the machine: it answers with the resources it wants to
@@ -80,7 +81,6 @@ export interface DriverCapabilities {
 }
 
 export type RawOptions = Readonly<Record<string, string | number | boolean>>
-export type DriverOptions = Readonly<Record<string, string | number | boolean>>
 
 export interface ParsedOptions {
   readonly options: DriverOptions
@@ -103,17 +103,6 @@ export interface NetworkPlan {
   readonly auxAddresses: Readonly<Record<string, IpAddress>>
 }
 
-/** A network as its driver sees it. */
-export interface NetworkSpec {
-  readonly id: NetworkId
-  readonly name: string
-  readonly internal: boolean
-  /** Absent: the network has no addresses of that family. */
-  readonly ipv4?: Subnet
-  readonly ipv6?: Subnet
-  readonly options: DriverOptions
-}
-
 /** What of the host's own addresses and routes a network may overlap with. */
 export interface SharedWithHost {
   /** A link of the host's that is the network's: what is on it isn't taken away from anybody. */
@@ -124,66 +113,6 @@ export interface SharedWithHost {
   readonly everything: boolean
 }
 
-export interface Subnet {
-  readonly subnet: Prefix
-  /** Absent where the driver or the user wants none. */
-  readonly gateway?: IpAddress
-  /** Addresses that no endpoint gets, by name. */
-  readonly auxAddresses?: Readonly<Record<string, IpAddress>>
-}
-
-/** A joined endpoint as its driver sees it. */
-export interface EndpointSpec {
-  readonly id: EndpointId
-  readonly name: string
-  readonly ipv4?: IpAddress
-  readonly ipv6?: IpAddress
-  /** Given by the user; without one the driver derives it from network and address. */
-  readonly mac?: MacAddress
-  /** Further addresses of the endpoint's link. */
-  readonly linkLocal: readonly Cidr[]
-  /** What it may send from besides its own addresses and MAC. Absent: nothing. */
-  readonly addresses?: readonly IpAddress[] | 'any'
-  readonly macs?: readonly MacAddress[] | 'any'
-  /** What is published now: not while the sandbox's default route of that family leads elsewhere. */
-  readonly ports: readonly PortBinding[]
-  /** Endpoints of the same network with which it may talk though others may not. */
-  readonly links: readonly LinkedEndpoint[]
-  readonly rate?: Rate
-  /** One of its addresses was another MAC's before, so neighbours have to be told. */
-  readonly moved?: boolean
-  /** Ports that its programs listen on, published or not. */
-  readonly exposed?: readonly ExposedPorts[]
-  /** What the driver's own hooks have answered. */
-  readonly told?: Told
-}
-
-export interface LinkedEndpoint {
-  readonly id: EndpointId
-  readonly ipv4?: IpAddress
-  readonly ipv6?: IpAddress
-}
-
-/** Bits per second; an absent direction is not limited. */
-export interface Rate {
-  readonly toSandbox?: number
-  readonly fromSandbox?: number
-}
-
-/** Ports of a sandbox as the user wants them published: `-p 127.0.0.1:8080-8090:80-90/udp`. */
-export interface PublishedPort {
-  readonly protocol: Protocol
-  /** Inside. */
-  readonly ports: PortRange
-  /** Absent: the network's default, usually all addresses. */
-  readonly hostAddress?: IpAddress
-  /**
-   * As many as `ports`, one to one; or more, of which the first free ones are taken. Absent: any free
-   * ones.
-   */
-  readonly hostPorts?: PortRange
-}
-
 export interface HostAddress {
   /** `0.0.0.0` and `::` are all addresses of the host. */
   readonly address: IpAddress
@@ -191,16 +120,6 @@ export interface HostAddress {
   readonly family: 4 | 6
   /** The sandbox is reached at its own address and port (routed); no port of the host is used. */
   readonly direct: boolean
-}
-
-/** Published ports as they are: as many host ports as ports, one to one. */
-export interface PortBinding {
-  readonly protocol: Protocol
-  readonly ports: PortRange
-  readonly family: 4 | 6
-  readonly hostAddress: IpAddress
-  /** Absent: reached directly. */
-  readonly hostPorts?: PortRange
 }
 
 export interface Attachment {

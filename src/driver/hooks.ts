@@ -1,6 +1,12 @@
-import type { Cidr, IpAddress, MacAddress, Prefix } from '../address/address.ts'
-import type { PortRange, Protocol } from '../address/port.ts'
-import type { DriverOptions, EndpointSpec, NetworkSpec } from './driver.ts'
+import type {
+  ChosenInterface,
+  DriverOptions,
+  EndpointSpec,
+  JoinAnswer,
+  NetworkSpec,
+} from './specs.ts'
+
+export type { ChosenInterface, ExposedPorts, JoinAnswer, LinkAnswer, Told } from './specs.ts'
 
 /**
  * For drivers that have side effects of their own: those of plugins, and of whoever asks another service.
@@ -49,37 +55,4 @@ export interface DriverHooks {
 
 export interface EndpointRef {
   readonly id: EndpointSpec['id']
-}
-
-export interface ChosenInterface {
-  readonly ipv4?: Cidr
-  readonly ipv6?: Cidr
-  readonly mac?: MacAddress
-}
-
-export interface JoinAnswer {
-  /** Absent: nothing is added to the sandbox. */
-  readonly link?: LinkAnswer
-  readonly gateway4?: IpAddress
-  readonly gateway6?: IpAddress
-  readonly routes: readonly { readonly destination: Prefix; readonly gateway?: IpAddress }[]
-}
-
-export interface LinkAnswer {
-  /** What the host calls it. */
-  readonly hostName: string
-  /** Inside: this name, or the prefix and the lowest free number. */
-  readonly name?: string
-  readonly prefix: string
-}
-
-/** What the hooks have answered about an endpoint. */
-export interface Told {
-  readonly chosen: ChosenInterface
-  readonly join?: JoinAnswer
-}
-
-export interface ExposedPorts {
-  readonly protocol: Protocol
-  readonly ports: PortRange
 }

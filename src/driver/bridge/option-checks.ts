@@ -1,8 +1,8 @@
 import type { HostView } from '../../kernel/kernel.ts'
 import type { NetworkPlan } from '../driver.ts'
 import { auxGatewayNames } from './gateways.ts'
+import type { GivenOptions } from './given-options.ts'
 import { invalid } from './option-values.ts'
-import type { GivenOptions } from './options.ts'
 
 /** What makes no sense together, or on this host. */
 export function checkOptions(given: GivenOptions, network: NetworkPlan, view: HostView): void {
