@@ -23,7 +23,7 @@ async function api(daemon: DaemonProcess): Promise<Attaching> {
       }),
     detach: async (count) => ({ each: await timed(count, () => sandboxes.pop()!.delete()) }),
     async close() {
-      await (await cnm.network('attach')).delete()
+      await cnm.network('attach').delete()
       await cnm.close()
     },
   }

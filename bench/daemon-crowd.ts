@@ -19,9 +19,9 @@ export async function crowdRows(daemon: DaemonProcess, full: () => void): Promis
   })
   full()
   const detached = await perSecond(connected, async (cnm, number) => {
-    await (await cnm.sandbox(`box${number}`)).delete()
+    await cnm.sandbox(`box${number}`).delete()
   })
-  for (let i = 0; i < networks; i++) await (await first.network(`crowd${i}`)).delete()
+  for (let i = 0; i < networks; i++) await first.network(`crowd${i}`).delete()
   for (const cnm of connected) await cnm.close()
   return [
     [`${sandboxes.toLocaleString('en')} sandboxes, ${clients} clients`, 'a second'],

@@ -51,7 +51,7 @@ async function fill({ socketPath }: DaemonProcess): Promise<string> {
     const publish = i === 0 ? [`8080:${SERVED}`, `${IPERF}:${IPERF}`] : [`${9000 + i}:${SERVED}`]
     await cnm.createSandbox({ name: `box${i}`, connect: [{ network: 'restart', publish }] })
   }
-  const { namespace } = await (await cnm.sandbox('box0')).inspect()
+  const { namespace } = await cnm.sandbox('box0').inspect()
   await cnm.close()
   return namespace!.path
 }

@@ -1,4 +1,4 @@
-import { createController, type Sandbox } from 'libcnm/linux'
+import { createController, type LocalSandbox } from 'libcnm/linux'
 
 /**
  * An engine in a process of its own: does what its parent tells it, one after the other, and sends one
@@ -24,7 +24,7 @@ const cnm = await createController({ stateDir: stateDir!, runDir: runDir! })
 for (let i = 0; i < NETWORKS; i++) {
   await cnm.createNetwork({ name: `names${i}`, subnets: [`10.${100 + i}.0.0/16`] })
 }
-let boxes: Sandbox[] = []
+let boxes: LocalSandbox[] = []
 
 async function obey(order: EngineOrder): Promise<readonly number[]> {
   switch (order.op) {
@@ -44,7 +44,7 @@ async function obey(order: EngineOrder): Promise<readonly number[]> {
   }
 }
 
-function attach(number: number): Promise<Sandbox> {
+function attach(number: number): Promise<LocalSandbox> {
   const network = `names${number % NETWORKS}`
   return cnm.createSandbox({ name: `box${number}`, connect: [{ network }] })
 }
@@ -62,7 +62,7 @@ async function churn(count: number, resolver: boolean): Promise<readonly number[
 
 process.on('message', async (order: EngineOrder) => {
   const times = await obey(order)
-  const namespace = boxes[0]?.inspect().namespace?.path ?? ''
+  const namespace = (await boxes[0]?.inspect())?.namespace?.path ?? ''
   process.send!({ times, namespace } satisfies EngineAnswer)
   if (order.op === 'close') process.disconnect()
 })

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { type Controller, createController } from 'libcnm/linux'
+import { createController, type LocalController } from 'libcnm/linux'
 import { finish, head, inTurns, nothing, prepared, row, session, start } from './session.ts'
 import { median, ms, quantile, table } from './statistics.ts'
 
@@ -78,7 +78,7 @@ async function publishing(folder: string): Promise<{ rows: string[][]; rules: st
   return { rows, rules: `rules: ${rulesBefore} without a port, ${rulesMeanwhile} with 10,000` }
 }
 
-async function attachOnce(cnm: Controller, publish?: string): Promise<number> {
+async function attachOnce(cnm: LocalController, publish?: string): Promise<number> {
   const begin = performance.now()
   const wanted = { network: 'bench', publish: publish === undefined ? [] : [publish] }
   const box = await cnm.createSandbox({ connect: [wanted] })
@@ -87,9 +87,9 @@ async function attachOnce(cnm: Controller, publish?: string): Promise<number> {
   return time
 }
 
-async function publishOnce(cnm: Controller, publish: string, cost: Cost): Promise<number> {
+async function publishOnce(cnm: LocalController, publish: string, cost: Cost): Promise<number> {
   await using box = await cnm.createSandbox({ connect: [{ network: 'bench' }] })
-  const [endpoint] = box.endpoints()
+  const [endpoint] = await box.endpoints()
   const begin = performance.now()
   await endpoint!.publish([publish])
   cost.publish.push(performance.now() - begin)

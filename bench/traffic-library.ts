@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createController, type Sandbox } from 'libcnm/linux'
+import { createController, type LocalSandbox } from 'libcnm/linux'
 import { prepared } from './session.ts'
 import {
   IPERF,
@@ -25,7 +25,7 @@ export async function published(folder: string): Promise<TrafficSubject> {
   const publish = [`8080:${SERVED}`, `${IPERF}:${IPERF}`]
   const box = await cnm.createSandbox({ connect: [{ network: 'bench', publish }] })
   const neighbour = await cnm.createSandbox({ connect: [{ network: 'bench' }] })
-  const endpoint = box.endpoints()[0]!
+  const endpoint = (await box.endpoints())[0]!
   const programs = [await started(box, serving.connections), await started(box, serving.iperf)]
   return {
     name: 'cnm, published port',
@@ -33,8 +33,8 @@ export async function published(folder: string): Promise<TrafficSubject> {
     connections: { address: '192.0.2.1', port: 8080 },
     iperf: { address: '192.0.2.1', port: IPERF },
     neighbour: {
-      namespace: neighbour.inspect().namespace!.path,
-      address: endpoint.inspect().ipv4!,
+      namespace: (await neighbour.inspect()).namespace!.path,
+      address: (await endpoint.inspect()).ipv4!,
     },
     async crowd(on) {
       if (on) await endpoint.publish([further])
@@ -54,7 +54,7 @@ export async function published(folder: string): Promise<TrafficSubject> {
   }
 }
 
-async function started(box: Sandbox, argv: readonly [string, ...string[]]) {
+async function started(box: LocalSandbox, argv: readonly [string, ...string[]]) {
   const program = await box.spawn(argv)
   await once(program.stdout!, 'data')
   program.stdout!.resume()

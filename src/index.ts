@@ -13,6 +13,16 @@ export * from './address/address.ts'
 export { macFor, parseMac } from './address/mac.ts'
 export type { PortRange, Protocol } from './address/port.ts'
 export type {
+  Controller,
+  Endpoint,
+  EndpointFilter,
+  KnownEndpoint,
+  KnownNetwork,
+  KnownSandbox,
+  Network,
+  Sandbox,
+} from './api/controller.ts'
+export type {
   ConnectOptions,
   EndpointOptions,
   PublishOptions,
@@ -22,6 +32,10 @@ export type {
 } from './api/endpoint-options.ts'
 export type { Cancellable } from './api/option-fields.ts'
 export type { NetworkOptions, SandboxOptions, SubnetOptions } from './api/options.ts'
+export type { ExecOptions, ExecResult } from './api/programs.ts'
+export type { CnmEvent, DnsQuery, Finding, PluginInfo, Statistics, Traffic } from './api/reports.ts'
+export type { EndpointInfo, NetworkInfo, PublishedBinding, SandboxInfo } from './api/shapes.ts'
+export type { EventStream, EventsOptions, Stream } from './api/streams.ts'
 export {
   CnmError,
   type ErrorCode,
@@ -39,15 +53,17 @@ export type * from './kernel/kept-resource.ts'
 export type * from './kernel/kernel.ts'
 export type * from './kernel/resource.ts'
 export type * from './kernel/ruleset.ts'
-export { Controller, type ControllerOptions, createController } from './model/controller.ts'
-export { Endpoint, type EndpointInfo, type PublishedBinding } from './model/endpoint/endpoint.ts'
+export {
+  type ControllerOptions,
+  createController,
+  type LocalController,
+} from './model/controller.ts'
+export type { KnownLocalEndpoint, LocalEndpoint } from './model/endpoint/endpoint.ts'
+export type { LocalBinding, LocalEndpointInfo } from './model/endpoint/endpoint-info.ts'
 export type { DnsOptions } from './model/engine-dns.ts'
-export type { CnmEvent, ListenOptions } from './model/event-bus.ts'
-export { Network } from './model/network/network.ts'
-export type { PluginInfo } from './model/plugins/plugin-infos.ts'
+export type { KnownLocalNetwork, LocalNetwork, LocalNetworkInfo } from './model/network/network.ts'
 export type { ExposedPort } from './model/ports/port-spec.ts'
 export type { NameSettings, NetworkRecord, PoolRecord } from './model/records.ts'
-export type { Finding } from './model/recovery/finding.ts'
 export type {
   HeldPool,
   LinkToMove,
@@ -55,20 +71,10 @@ export type {
   WantedAddress,
   WantedPool,
 } from './model/runtime.ts'
-export type { DnsQuery } from './model/sandbox/dns-queries.ts'
 export type { ExtraHost } from './model/sandbox/name-options.ts'
-export {
-  type ExecOptions,
-  type ExecResult,
-  Sandbox,
-  type SandboxInfo,
-  type SpawnOptions,
-} from './model/sandbox/sandbox.ts'
+export type { SpawnOptions } from './model/sandbox/program-options.ts'
+export type { KnownLocalSandbox, LocalSandbox } from './model/sandbox/sandbox.ts'
+export type { LocalSandboxInfo } from './model/sandbox/sandbox-info.ts'
 export type { SandboxFiles } from './model/sandbox/sandbox-names.ts'
-export type {
-  EndpointStatistics,
-  NetworkStatistics,
-  Statistics,
-  Traffic,
-} from './model/statistics.ts'
+export type { Snapshot } from './model/snapshot.ts'
 export type * from './store/store.ts'

@@ -1,4 +1,5 @@
 import { type Static, Type } from '../base/schema.ts'
+import type { Frozen } from './frozen.ts'
 
 /** What the engine tells about itself and the machine. */
 
@@ -68,16 +69,16 @@ const Counters = Type.Object({
   errors: Type.Integer(),
 })
 
-/** From the point of view of whoever has it. */
 const traffic = { received: Counters, sent: Counters }
+const TrafficShape = Type.Object(traffic)
 
 export const StatisticsShape = Type.Object({
   networks: Type.Array(
     Type.Object({
       id: Type.String(),
       name: Type.String(),
-      endpoints: Type.Object(traffic),
-      bridge: Type.Optional(Type.Object(traffic)),
+      endpoints: TrafficShape,
+      bridge: Type.Optional(TrafficShape),
     }),
   ),
   endpoints: Type.Array(
@@ -111,11 +112,17 @@ export const ExecShape = Type.Object({
   stderr: Type.String(),
 })
 
-export type EventInfo = Static<typeof EventShape>
-export type QueryInfo = Static<typeof QueryShape>
-export type FindingInfo = Static<typeof FindingShape>
-export type PluginInfo = Static<typeof PluginShape>
-export type StatusInfo = Static<typeof StatusShape>
-export type StatisticsInfo = Static<typeof StatisticsShape>
-export type ExecRequest = Static<typeof ExecBody>
-export type ExecAnswer = Static<typeof ExecShape>
+/** Something that happened to a network, endpoint or sandbox; told after it is true and recorded. */
+export type CnmEvent = Frozen<Static<typeof EventShape>>
+/** A query of a sandbox, when it has been answered. */
+export type DnsQuery = Frozen<Static<typeof QueryShape>>
+/** One way in which the machine is not as the records say, or doesn't let them come true. */
+export type Finding = Frozen<Static<typeof FindingShape>>
+/** A network driver or IPAM that is another program, and what depends on it. */
+export type PluginInfo = Frozen<Static<typeof PluginShape>>
+/** The daemon itself. */
+export type StatusInfo = Frozen<Static<typeof StatusShape>>
+/** From the point of view of who has it: `received` by the sandbox, `sent` by the network. */
+export type Traffic = Frozen<Static<typeof TrafficShape>>
+/** What has passed through links of ours since each was made. */
+export type Statistics = Frozen<Static<typeof StatisticsShape>>

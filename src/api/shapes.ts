@@ -1,4 +1,5 @@
 import { type Static, Type } from '../base/schema.ts'
+import type { Frozen } from './frozen.ts'
 
 /**
  * What networks, endpoints and sandboxes look like to whoever asks: in the library's `inspect`, on the wire, and
@@ -169,7 +170,8 @@ export const SandboxShape = Type.Object({
   names: Type.Optional(Type.Object({ counters: Type.Optional(Counters) })),
 })
 
-export type NetworkInfo = Static<typeof NetworkShape>
-export type EndpointInfo = Static<typeof EndpointShape>
-export type BindingInfo = Static<typeof BindingShape>
-export type SandboxInfo = Static<typeof SandboxShape>
+export type NetworkInfo = Frozen<Static<typeof NetworkShape>>
+export type EndpointInfo = Frozen<Static<typeof EndpointShape>>
+/** A published port of a joined endpoint. */
+export type PublishedBinding = Frozen<Static<typeof BindingShape>>
+export type SandboxInfo = Frozen<Static<typeof SandboxShape>>

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import type { FindingInfo } from '../api/reports.ts'
+import type { Finding } from '../api/reports.ts'
 import { type ClientFlags, withClientOptions, withDaemon } from './client.ts'
 import { guarded } from './output/fail.ts'
 import { printJson, printLine } from './output/output.ts'
@@ -33,7 +33,7 @@ async function doctor(flags: ClientFlags & { readonly fix?: boolean }): Promise<
   })
 }
 
-function findingText({ kind, detail, mended, remedy }: FindingInfo): string {
+function findingText({ kind, detail, mended, remedy }: Finding): string {
   const tail = remedy === undefined ? '' : `\n  mend it with: ${remedy}`
   return `${kind}${mended ? ' (mended)' : ''}: ${detail}${tail}`
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { Command, InvalidArgumentError } from 'commander'
-import type { EventInfo } from '../api/reports.ts'
+import type { CnmEvent } from '../api/reports.ts'
 import { shortId } from '../base/id.ts'
 import { type Filters, filterOf } from './arguments/filters.ts'
 import { collect } from './arguments/option-values.ts'
@@ -40,7 +40,7 @@ function sequence(text: string): number {
   throw new InvalidArgumentError('It is no number of an event.')
 }
 
-const filters: Filters<EventInfo> = {
+const filters: Filters<CnmEvent> = {
   type: ({ type }, text) => type === text,
   action: ({ action }, text) => action === text,
   name: ({ name }, text) => name === text,
@@ -77,7 +77,7 @@ async function write(line: string, signal: AbortSignal): Promise<void> {
   })
 }
 
-function eventText({ time, type, action, id, name, attributes }: EventInfo): string {
+function eventText({ time, type, action, id, name, attributes }: CnmEvent): string {
   const more = Object.entries(attributes).map(([key, value]) => `${key}=${value}`)
   const words = [dim(time), type, action, name, dim(shortId(id)), ...more]
   return words.join(' ')

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Command } from 'commander'
 import type { StatusInfo } from '../api/reports.ts'
-import type { RemoteController } from '../client/remote-controller.ts'
+import type { Controller } from '../client/client.ts'
 import { type ClientFlags, withClientOptions, withDaemon } from './client.ts'
 import { guarded } from './output/fail.ts'
 import { endpointInfos, networkInfos, sandboxInfos } from './output/infos.ts'
@@ -47,7 +47,7 @@ async function status(flags: Flags): Promise<number> {
   })
 }
 
-async function measured(cnm: RemoteController): Promise<Traffic> {
+async function measured(cnm: Controller): Promise<Traffic> {
   const [before, begin] = [await cnm.statistics(), performance.now()]
   await delay(SAMPLE_MS)
   const after = await cnm.statistics()

@@ -38,7 +38,7 @@ describe('a call', () => {
     expect(server.asked.at(-1)).toMatchObject({ query: { ensure: 'true' } })
     expect(server.asked.at(-1)?.body).toEqual({ name: 'web', internal: false })
     expect([made.id, made.name, made.info]).toEqual([network.id, 'web', network])
-    await cnm.network('a/../ü ?%2f#')
+    await cnm.network('a/../ü ?%2f#').inspect()
     expect(server.asked.at(-1)?.parameters).toEqual({ network: 'a/../ü ?%2f#' })
     await made.delete({ force: true })
     expect(server.asked.at(-1)).toMatchObject({
@@ -73,13 +73,15 @@ describe('a call', () => {
 
   it('has a path for no name that is none', async () => {
     const before = server.asked.length
-    await expect(cnm.network('')).rejects.toMatchObject({
+    await expect(cnm.network('').inspect()).rejects.toMatchObject({
       code: 'NETWORK_NOT_FOUND',
       message: 'there is no network ""',
       details: { network: '' },
     })
-    await expect(cnm.sandbox('\ud800')).rejects.toMatchObject({ code: 'SANDBOX_NOT_FOUND' })
-    await expect(cnm.endpoint(undefined as never)).rejects.toMatchObject({
+    await expect(cnm.sandbox('\ud800').inspect()).rejects.toMatchObject({
+      code: 'SANDBOX_NOT_FOUND',
+    })
+    await expect(cnm.endpoint(undefined as never).delete()).rejects.toMatchObject({
       code: 'ENDPOINT_NOT_FOUND',
     })
     await expect(cnm.endpoints({ network: cnm as never })).rejects.toMatchObject({

@@ -11,6 +11,20 @@ import { Connection } from './connection.ts'
 import { RemoteController } from './remote-controller.ts'
 import { socketPath } from './socket-path.ts'
 
+/** What these were called before 0.3. */
+export type {
+  Controller,
+  Endpoint,
+  EndpointFilter,
+  KnownEndpoint,
+  KnownEndpoint as RemoteEndpoint,
+  KnownNetwork,
+  KnownNetwork as RemoteNetwork,
+  KnownSandbox,
+  KnownSandbox as RemoteSandbox,
+  Network,
+  Sandbox,
+} from '../api/controller.ts'
 export type {
   ConnectOptions,
   EndpointOptions,
@@ -21,22 +35,31 @@ export type {
 } from '../api/endpoint-options.ts'
 export type { Cancellable } from '../api/option-fields.ts'
 export type { NetworkOptions, SandboxOptions, SubnetOptions } from '../api/options.ts'
+export type { ExecOptions, ExecResult, ExecResult as ExecAnswer } from '../api/programs.ts'
 export type {
-  EventInfo,
-  ExecAnswer,
-  FindingInfo,
-  QueryInfo,
-  StatisticsInfo,
+  CnmEvent,
+  CnmEvent as EventInfo,
+  DnsQuery,
+  DnsQuery as QueryInfo,
+  Finding,
+  Finding as FindingInfo,
+  PluginInfo,
+  Statistics,
+  Statistics as StatisticsInfo,
   StatusInfo,
+  Traffic,
 } from '../api/reports.ts'
-export type { BindingInfo, EndpointInfo, NetworkInfo, SandboxInfo } from '../api/shapes.ts'
+export type {
+  EndpointInfo,
+  NetworkInfo,
+  PublishedBinding,
+  PublishedBinding as BindingInfo,
+  SandboxInfo,
+} from '../api/shapes.ts'
+export type { EventStream, EventsOptions, Stream, Stream as RemoteStream } from '../api/streams.ts'
 export { CnmError, type ErrorCode, type ErrorKind, isCnmError } from '../base/errors.ts'
 export { shortId } from '../base/id.ts'
-export { RemoteController } from './remote-controller.ts'
-export { RemoteEndpoint } from './remote-endpoint.ts'
-export { RemoteNetwork } from './remote-network.ts'
-export { type ExecOptions, RemoteSandbox } from './remote-sandbox.ts'
-export type { EventStream, EventsOptions, RemoteStream } from './remote-stream.ts'
+export type { RemoteController } from './remote-controller.ts'
 
 export interface ClientOptions extends Cancellable {
   /** The daemon's socket: a path, or `unix://` and a path. Default: what CNM_HOST says, else `/run/cnm/cnm.sock`. */

@@ -1,36 +1,35 @@
+import type { KnownNetwork, Network } from '../api/controller.ts'
 import type { StandaloneEndpointOptions } from '../api/endpoint-options.ts'
 import { type Cancellable, withoutSignal } from '../api/option-fields.ts'
 import { routes } from '../api/routes.ts'
 import type { NetworkInfo } from '../api/shapes.ts'
+import type { Connection } from './connection.ts'
 import { Remote } from './remote.ts'
-import { RemoteEndpoint } from './remote-endpoint.ts'
+import { KnownRemoteEndpoint } from './remote-endpoint.ts'
 
-/** A network: a group of endpoints that can talk to each other and to nobody else. */
-export class RemoteNetwork extends Remote<NetworkInfo> {
+/** A network of a daemon. */
+export class RemoteNetwork extends Remote implements Network {
   readonly kind = 'network'
 
-  /** All that is known of it. Errors: NETWORK_NOT_FOUND once it is deleted. */
   async inspect({ signal }: Cancellable = {}): Promise<NetworkInfo> {
     const { parameters } = this
-    return this.renew(await this.connection.call(routes.inspectNetwork, { parameters, signal }))
+    return this.connection.call(routes.inspectNetwork, { parameters, signal })
   }
 
-  async endpoints({ signal }: Cancellable = {}): Promise<RemoteEndpoint[]> {
+  async endpoints({ signal }: Cancellable = {}): Promise<KnownRemoteEndpoint[]> {
     const { parameters } = this
     const all = await this.connection.call(routes.listEndpointsOf, { parameters, signal })
-    return all.map((info) => new RemoteEndpoint(this.connection, info))
+    return all.map((info) => new KnownRemoteEndpoint(this.connection, info))
   }
 
-  /** An endpoint that no sandbox has joined yet. It is collected after a while if none does. */
-  async createEndpoint(options: StandaloneEndpointOptions): Promise<RemoteEndpoint> {
+  async createEndpoint(options: StandaloneEndpointOptions): Promise<KnownRemoteEndpoint> {
     const { parameters } = this
     const body = withoutSignal(options)
     const signal = options?.signal
     const info = await this.connection.call(routes.createEndpoint, { parameters, body, signal })
-    return new RemoteEndpoint(this.connection, info)
+    return new KnownRemoteEndpoint(this.connection, info)
   }
 
-  /** With `force` its endpoints leave and go first. Errors: NETWORK_IN_USE, naming the endpoints. */
   async delete(options: Cancellable & { readonly force?: boolean } = {}): Promise<void> {
     const { parameters } = this
     const { force, signal } = options
@@ -38,6 +37,24 @@ export class RemoteNetwork extends Remote<NetworkInfo> {
   }
 
   private get parameters() {
-    return { network: this.id }
+    return { network: this.ref }
+  }
+}
+
+/** That one, as it was then. */
+export class KnownRemoteNetwork extends RemoteNetwork implements KnownNetwork {
+  readonly info: NetworkInfo
+
+  constructor(connection: Connection, info: NetworkInfo) {
+    super(connection, info.id)
+    this.info = info
+  }
+
+  get id(): string {
+    return this.info.id
+  }
+
+  get name(): string {
+    return this.info.name
   }
 }

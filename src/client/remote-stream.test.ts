@@ -2,14 +2,14 @@ import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { RouteServer } from '../../test/support/route-server.ts'
-import type { EventInfo } from '../api/reports.ts'
+import type { CnmEvent } from '../api/reports.ts'
 import { CnmError } from '../base/errors.ts'
 import { connectController } from './client.ts'
 import { Connection } from './connection.ts'
 import type { RemoteController } from './remote-controller.ts'
 import { openEvents } from './remote-stream.ts'
 
-const event = (sequence: number, name = `n${sequence}`): EventInfo => ({
+const event = (sequence: number, name = `n${sequence}`): CnmEvent => ({
   sequence,
   time: '2026-01-01T00:00:00.000Z',
   type: 'network',

@@ -1,27 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Cancellable } from '../api/option-fields.ts'
-import type { EventInfo, QueryInfo } from '../api/reports.ts'
+import type { CnmEvent, DnsQuery } from '../api/reports.ts'
 import { routes } from '../api/routes.ts'
+import type { EventStream, EventsOptions, Stream } from '../api/streams.ts'
 import { CnmError, isCnmError } from '../base/errors.ts'
 import type { Connection } from './connection.ts'
-
-/** It ends on abort, and when the client is closed; disposing ends it without reading it to the end. */
-export interface RemoteStream<Each> extends AsyncIterable<Each>, AsyncDisposable {}
-
-export interface EventStream extends RemoteStream<EventInfo> {
-  /** The number of the last event before these. */
-  readonly since: number
-  /** The start of the daemon that counts them. With the number of an event it says where to go on. */
-  readonly instance: string
-}
-
-export interface EventsOptions extends Cancellable {
-  /** The number of the last event that is known. Default: that of the newest one. */
-  readonly since?: number
-  /** Whose number that is. Default: the daemon's that answers. */
-  readonly instance?: string
-}
 
 /** How often a lost stream is asked for again before it is given up, and how long it waits in between. */
 export interface Patience {
@@ -49,7 +33,7 @@ export async function openEvents(
     life.end()
     if (!over) throw error
     const { since = 0, instance = '' } = options
-    return { ...life.stream(nothing<EventInfo>()), since, instance }
+    return { ...life.stream(nothing<CnmEvent>()), since, instance }
   }
 }
 
@@ -76,13 +60,13 @@ function placeOf(headers: IncomingHttpHeaders): {
 export async function openQueries(
   connection: Connection,
   options: Cancellable,
-): Promise<RemoteStream<QueryInfo>> {
+): Promise<Stream<DnsQuery>> {
   const life = new Life(connection, options.signal)
   try {
     const { values } = await connection.stream(routes.queries, { signal: life.signal })
     return life.stream(values)
   } catch (error) {
-    if (life.over) return life.stream(nothing<QueryInfo>())
+    if (life.over) return life.stream(nothing<DnsQuery>())
     throw error
   }
 }
@@ -108,7 +92,7 @@ class Life {
     this.#end.abort()
   }
 
-  stream<Each>(values: AsyncGenerator<Each, void, undefined>): RemoteStream<Each> {
+  stream<Each>(values: AsyncGenerator<Each, void, undefined>): Stream<Each> {
     const { signal } = this
     const end = () => this.end()
     async function* quietly(): AsyncGenerator<Each, void, undefined> {
@@ -130,7 +114,7 @@ class Life {
 
 async function* nothing<Each>(): AsyncGenerator<Each, void, undefined> {}
 
-type Events = AsyncGenerator<EventInfo, void, undefined>
+type Events = AsyncGenerator<CnmEvent, void, undefined>
 
 async function* following(
   first: Events,

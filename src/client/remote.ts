@@ -1,41 +1,23 @@
-import { CnmError } from '../base/errors.ts'
+import { notA } from '../api/not-a-handle.ts'
 import type { Connection } from './connection.ts'
 
 export type Kind = 'network' | 'endpoint' | 'sandbox'
 
-/** Something that the daemon has, as this program knows it. */
-export abstract class Remote<Info extends { readonly id: string; readonly name: string }> {
+/** It names something that the daemon has; making one asks nothing. */
+export abstract class Remote {
   abstract readonly kind: Kind
-  readonly id: string
+  readonly ref: string
   protected readonly connection: Connection
-  #info: Info
 
-  constructor(connection: Connection, info: Info) {
+  constructor(connection: Connection, ref: string) {
     this.connection = connection
-    this.id = info.id
-    this.#info = info
-  }
-
-  get name(): string {
-    return this.#info.name
-  }
-
-  /** As it was when the daemon last told of it. `inspect` asks again. */
-  get info(): Info {
-    return this.#info
-  }
-
-  protected renew(info: Info): Info {
-    this.#info = info
-    return info
+    this.ref = ref
   }
 }
 
 /** A name or id, or what the client's own verbs returned. */
-export function idOf(kind: Kind, value: string | Remote<{ id: string; name: string }>): string {
+export function refOf(kind: 'network' | 'sandbox', value: unknown): string {
   if (typeof value === 'string') return value
-  if (value instanceof Remote && value.kind === kind) return value.id
-  throw new CnmError('INVALID_ARGUMENT', `${String(value)} is no ${kind} of a daemon`, {
-    hint: `give its name or id, or what the client's ${kind}(name) returns`,
-  })
+  if (value instanceof Remote && value.kind === kind) return value.ref
+  throw notA(kind, value)
 }

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { DaemonRig } from '../../test/support/daemon-rig.ts'
 import { MemoryRig } from '../../test/support/memory-rig.ts'
-import { type Verbs, verbStory } from '../../test/support/verb-story.ts'
+import { verbStory } from '../../test/support/verb-story.ts'
+import type { Controller, KnownNetwork } from '../api/controller.ts'
 import { isCnmError } from '../base/errors.ts'
 import { connectController } from './client.ts'
 
@@ -16,7 +17,7 @@ interface Outcome {
   readonly answer: unknown
 }
 
-async function course(cnm: Verbs): Promise<Course> {
+async function course(cnm: Controller): Promise<Course> {
   const names = new Aliases()
   const events: unknown[] = []
   const stream = await cnm.events()
@@ -44,9 +45,10 @@ function toldOf(code: string, error: unknown): unknown {
 /** Objects as what they are known as. */
 async function seen(value: unknown): Promise<unknown> {
   if (Array.isArray(value)) return Promise.all(value.map(seen))
-  const thing = value as { id?: unknown; name?: unknown; inspect?: () => unknown } | undefined
+  const thing = value as Partial<KnownNetwork> | undefined
   if (typeof thing?.inspect !== 'function') return value
-  return { id: thing.id, name: thing.name, ...((await thing.inspect()) as object) }
+  const { id, name, info } = thing
+  return { id, name, info, now: await thing.inspect() }
 }
 
 /** What is random, or of the moment, by when it was first seen. */

@@ -3,7 +3,7 @@ import { DaemonRig } from '../../test/support/daemon-rig.ts'
 import { MemoryRig } from '../../test/support/memory-rig.ts'
 import { type Daemon, startDaemon } from '../daemon/daemon.ts'
 import { memoryKernel } from '../kernel/memory/index.ts'
-import type { Controller } from '../model/controller.ts'
+import type { LocalController } from '../model/controller.ts'
 import { connectController } from './client.ts'
 import type { RemoteController } from './remote-controller.ts'
 
@@ -37,7 +37,7 @@ afterEach(async () => {
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 
 /** Another daemon at the same socket. */
-function daemonOf(controller: Controller): Promise<Daemon> {
+function daemonOf(controller: LocalController): Promise<Daemon> {
   const about = { version: '1.2.3', stateDir: '/state', runDir: '/run' }
   const listeners = [{ path: rig.socket }]
   return startDaemon({ controller, listeners, log: silent, about })

@@ -2,9 +2,7 @@ import { refuseBadNames } from '../api/option-fields.ts'
 import { withoutReserved } from '../api/reserved-label.ts'
 import type { BodyOf, ParametersOf, QueryOf, Route } from '../api/route.ts'
 import { type RouteName, routes } from '../api/routes.ts'
-import { isCnmError } from '../base/errors.ts'
-import type { Controller } from '../model/controller.ts'
-import type { Endpoint } from '../model/endpoint/endpoint.ts'
+import type { LocalController } from '../model/controller.ts'
 import type { NetworkRecord } from '../model/records.ts'
 import { given, taker } from './bodies.ts'
 
@@ -36,7 +34,7 @@ export type Answers = {
 }
 
 /** What is answered to each route that isn't a stream. */
-export function answers(controller: Controller, about: About): Answers {
+export function answers(controller: LocalController, about: About): Answers {
   return {
     ...networkAnswers(controller),
     ...endpointAnswers(controller),
@@ -46,100 +44,96 @@ export function answers(controller: Controller, about: About): Answers {
   }
 }
 
-function networkAnswers(cnm: Controller) {
+function networkAnswers(cnm: LocalController) {
   return {
-    listNetworks: async () => seen(cnm.networks()).map(shown),
+    listNetworks: async () => cnm.now.networks().map(({ info }) => shown(info)),
     createNetwork: async ({ query, body, signal }) => {
       const options = given(body, signal)
       const make = query.ensure ? cnm.ensureNetwork(options) : cnm.createNetwork(options)
-      return shown((await make).inspect())
+      return shown((await make).info)
     },
-    inspectNetwork: async ({ parameters }) => shown(cnm.network(parameters.network).inspect()),
+    inspectNetwork: async ({ parameters }) => shown(cnm.now.network(parameters.network).info),
     deleteNetwork: async ({ parameters, query, signal }) => {
-      await cnm.network(parameters.network).delete({ force: query.force ?? false, signal })
+      await cnm.now.network(parameters.network).delete({ force: query.force ?? false, signal })
     },
     pruneNetworks: async ({ signal }) => cnm.prune({ signal }),
   } satisfies Partial<Answers>
 }
 
-function endpointAnswers(cnm: Controller) {
+function endpointAnswers(cnm: LocalController) {
   const takeJoin = taker(routes.joinSandbox.body)
   return {
-    listEndpoints: async ({ query }) => seen(listed(cnm, query)),
-    listEndpointsOf: async ({ parameters }) => seen(cnm.network(parameters.network).endpoints()),
+    listEndpoints: async ({ query }) => infosOf(await cnm.endpoints(query)),
+    listEndpointsOf: async ({ parameters }) => infosOf(await cnm.endpoints(parameters)),
     createEndpoint: async ({ parameters, body, signal }) => {
-      const network = cnm.network(parameters.network)
-      return (await network.createEndpoint(given(body, signal))).inspect()
+      const network = cnm.now.network(parameters.network)
+      return (await network.createEndpoint(given(body, signal))).info
     },
-    inspectEndpoint: async ({ parameters }) => cnm.endpoint(parameters.endpoint).inspect(),
+    inspectEndpoint: async ({ parameters }) => cnm.now.endpoint(parameters.endpoint).info,
     updateEndpoint: async ({ parameters, body, signal }) => {
-      const endpoint = cnm.endpoint(parameters.endpoint)
-      await endpoint.update(given(body, signal))
-      return endpoint.inspect()
+      return cnm.now.endpoint(parameters.endpoint).update(given(body, signal))
     },
     deleteEndpoint: async ({ parameters, signal }) => {
-      await cnm.endpoint(parameters.endpoint).delete({ signal })
+      await cnm.now.endpoint(parameters.endpoint).delete({ signal })
     },
     joinSandbox: async ({ parameters, body, signal }) => {
-      const endpoint = cnm.endpoint(parameters.endpoint)
-      await endpoint.join(cnm.sandbox(takeJoin(body).sandbox), { signal })
-      return endpoint.inspect()
+      return cnm.now.endpoint(parameters.endpoint).join(takeJoin(body).sandbox, { signal })
     },
     leaveSandbox: async ({ parameters, signal }) => {
-      await cnm.endpoint(parameters.endpoint).leave({ signal })
+      await cnm.now.endpoint(parameters.endpoint).leave({ signal })
     },
   } satisfies Partial<Answers>
 }
 
-function portAnswers(cnm: Controller) {
+function portAnswers(cnm: LocalController) {
   const takePublish = taker(routes.publishPorts.body, 'ports to publish')
   const takeUnpublish = taker(routes.unpublishPorts.body, 'ports to unpublish')
   return {
     publishPorts: async ({ parameters, body, signal }) => {
       const { ports } = takePublish(body)
-      return cnm.endpoint(parameters.endpoint).publish(ports, { signal })
+      return cnm.now.endpoint(parameters.endpoint).publish(ports, { signal })
     },
     unpublishPorts: async ({ parameters, body, signal }) => {
       const { ports } = takeUnpublish(body)
       // What has a family and a state is what `inspect` tells: it is as precise as a wish.
-      await cnm.endpoint(parameters.endpoint).unpublish(ports, { signal })
+      await cnm.now.endpoint(parameters.endpoint).unpublish(ports, { signal })
     },
   } satisfies Partial<Answers>
 }
 
-function sandboxAnswers(cnm: Controller) {
+function sandboxAnswers(cnm: LocalController) {
   const takeConnect = taker(routes.connectSandbox.body, 'endpoint options')
   const takeExec = taker(routes.execInSandbox.body, 'program options')
   const takeProgram = taker(routes.bindProgram.body)
   return {
-    listSandboxes: async () => seen(cnm.sandboxes()),
+    listSandboxes: async () => infosOf(cnm.now.sandboxes()),
     createSandbox: async ({ body, signal }) => {
-      return (await cnm.createSandbox(given(body, signal))).inspect()
+      return (await cnm.createSandbox(given(body, signal))).info
     },
-    inspectSandbox: async ({ parameters }) => cnm.sandbox(parameters.sandbox).inspect(),
+    inspectSandbox: async ({ parameters }) => cnm.now.sandbox(parameters.sandbox).info,
     deleteSandbox: async ({ parameters, signal }) => {
-      await cnm.sandbox(parameters.sandbox).delete({ signal })
+      await cnm.now.sandbox(parameters.sandbox).delete({ signal })
     },
     connectSandbox: async ({ parameters, body, signal }) => {
-      const sandbox = cnm.sandbox(parameters.sandbox)
+      const sandbox = cnm.now.sandbox(parameters.sandbox)
       refuseBadNames(body)
       const { network, ...options } = takeConnect(body)
-      return (await sandbox.connect(cnm.network(network), { ...options, signal })).inspect()
+      return (await sandbox.connect(network, { ...options, signal })).info
     },
     execInSandbox: async ({ parameters, body, signal }) => {
       const { argv, ...options } = takeExec(body)
       const [program = '', ...rest] = argv
-      const sandbox = cnm.sandbox(parameters.sandbox)
+      const sandbox = cnm.now.sandbox(parameters.sandbox)
       const defaults = { env: plainEnvironment(), maxOutputBytes }
       return sandbox.exec([program, ...rest], { ...defaults, ...options, signal })
     },
     bindProgram: async ({ parameters, body, signal }) => {
-      await cnm.sandbox(parameters.sandbox).bindProgram(takeProgram(body).pid, { signal })
+      await cnm.now.sandbox(parameters.sandbox).bindProgram(takeProgram(body).pid, { signal })
     },
   } satisfies Partial<Answers>
 }
 
-function engineAnswers(cnm: Controller, about: About) {
+function engineAnswers(cnm: LocalController, about: About) {
   const takeDoctor = taker(routes.doctor.body, 'doctor options')
   const started = new Date().toISOString()
   return {
@@ -148,9 +142,9 @@ function engineAnswers(cnm: Controller, about: About) {
       pid: process.pid,
       instance: cnm.instance,
       started,
-      networks: cnm.networks().length,
-      endpoints: cnm.endpoints().length,
-      sandboxes: cnm.sandboxes().length,
+      networks: cnm.now.networks().length,
+      endpoints: cnm.now.endpoints().length,
+      sandboxes: cnm.now.sandboxes().length,
       sequence: cnm.sequence,
     }),
     listPlugins: async ({ signal }) => cnm.plugins({ signal }),
@@ -166,27 +160,8 @@ function shown(network: NetworkRecord): NetworkRecord {
   return { ...network, labels: withoutReserved(network.labels) }
 }
 
-/** What is gone by the time that it is looked at was there when it was asked for, and is left out. */
-function seen<T>(all: readonly { inspect(): T }[]): T[] {
-  return all.flatMap((each) => {
-    try {
-      return [each.inspect()]
-    } catch (error) {
-      if (isCnmError(error) && error.kind === 'not-found') return []
-      throw error
-    }
-  })
-}
-
-function listed(
-  cnm: Controller,
-  query: { readonly network?: string; readonly sandbox?: string },
-): Endpoint[] {
-  const inSandbox = query.sandbox === undefined ? undefined : cnm.sandbox(query.sandbox).endpoints()
-  if (query.network === undefined) return inSandbox ?? cnm.endpoints()
-  const { id } = cnm.network(query.network)
-  if (inSandbox === undefined) return cnm.network(id).endpoints()
-  return inSandbox.filter((endpoint) => endpoint.inspect().network === id)
+function infosOf<T>(all: readonly { readonly info: T }[]): T[] {
+  return all.map(({ info }) => info)
 }
 
 /** The daemon's own is nobody's business. */

@@ -53,8 +53,8 @@ describe('the routes', () => {
       else parser(route.answer, name)(answer.body)
       if (name === 'createEndpoint') id = (answer.body as { id: string }).id
     }
-    expect(rig.controller.networks().map(({ name }) => name)).toEqual(['host', 'none'])
-    expect(rig.controller.sandboxes()).toEqual([])
+    expect((await rig.controller.networks()).map(({ name }) => name)).toEqual(['host', 'none'])
+    expect(await rig.controller.sandboxes()).toEqual([])
   })
 
   it('tell neither labels nor options of networks that nobody has given', async () => {

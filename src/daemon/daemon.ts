@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { CnmError } from '../base/errors.ts'
-import type { Controller } from '../model/controller.ts'
+import type { LocalController } from '../model/controller.ts'
 import { Activity } from './activity.ts'
 import type { About } from './answers.ts'
 import type { Listener } from './listener.ts'
@@ -16,11 +16,11 @@ export type { Peer } from './service.ts'
 
 export interface DaemonOptions {
   /** It is not closed with the daemon. What can be done without it is done while it still starts. */
-  readonly controller: Controller | Promise<Controller>
+  readonly controller: LocalController | Promise<LocalController>
   /** Of the native API. */
   readonly listeners: readonly Listener[]
   /** Other APIs on the same engine. */
-  readonly fronts?: (controller: Controller) => readonly Front[]
+  readonly fronts?: (controller: LocalController) => readonly Front[]
   readonly log: Log
   readonly about: About
   /** Who is at the other end of a connection. */
@@ -68,7 +68,7 @@ class RunningDaemon implements Daemon {
   readonly #activity: Activity
   readonly #stopping = new AbortController()
   readonly #services: Service[] = []
-  #controller: Controller | undefined
+  #controller: LocalController | undefined
   #api: NativeApi | undefined
   #fronts: readonly Front[] = []
   #closing: Promise<void> | undefined
@@ -82,7 +82,7 @@ class RunningDaemon implements Daemon {
     })
     this.#activity = new Activity({
       ...(idleExitMs === undefined ? {} : { idleMs: idleExitMs }),
-      isBusy: () => (this.#controller?.sandboxes().length ?? 0) > 0,
+      isBusy: () => (this.#controller?.now.sandboxes().length ?? 0) > 0,
       onIdle: () => {
         log.info({ idleExitMs }, 'nothing is going on any more')
         this.close().catch((error: unknown) => log.error({ err: error }, 'closing'))
@@ -149,12 +149,12 @@ class RunningDaemon implements Daemon {
   }
 
   /** The last one that goes may be what this waits for. */
-  #watchSandboxes(controller: Controller): void {
+  #watchSandboxes(controller: LocalController): void {
     const { log, idleExitMs } = this.#options
     if (idleExitMs === undefined) return
     const { signal } = this.#stopping
     const follow = async () => {
-      for await (const { type, action } of controller.events({ signal })) {
+      for await (const { type, action } of await controller.events({ signal })) {
         if (type === 'sandbox' && action === 'delete') this.#activity.touch()
       }
     }

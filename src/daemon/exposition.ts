@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import type { Controller } from '../model/controller.ts'
+import type { LocalController } from '../model/controller.ts'
 import type { About } from './answers.ts'
 
 /** A request that has come to its end. */
@@ -18,7 +18,7 @@ export class Exposition {
   readonly #registry = new Registry()
   readonly #operations: Histogram<'route' | 'code'>
 
-  constructor(controller: Controller, about: About) {
+  constructor(controller: LocalController, about: About) {
     const registers = [this.#registry]
     collectDefaultMetrics({ register: this.#registry })
     new Gauge({
@@ -55,11 +55,11 @@ export class Exposition {
   }
 }
 
-function countObjects(cnm: Controller, registers: Registry[]): void {
+function countObjects(cnm: LocalController, registers: Registry[]): void {
   const counts = {
-    networks: () => cnm.networks().length,
-    endpoints: () => cnm.endpoints().length,
-    sandboxes: () => cnm.sandboxes().length,
+    networks: () => cnm.now.networks().length,
+    endpoints: () => cnm.now.endpoints().length,
+    sandboxes: () => cnm.now.sandboxes().length,
   }
   for (const [name, count] of Object.entries(counts)) {
     new Gauge({
@@ -82,10 +82,10 @@ function countObjects(cnm: Controller, registers: Registry[]): void {
   })
 }
 
-function countNames(cnm: Controller, registers: Registry[]): void {
+function countNames(cnm: LocalController, registers: Registry[]): void {
   const countersOf = () =>
-    cnm.sandboxes().flatMap((sandbox) => {
-      const { name, names } = sandbox.inspect()
+    cnm.now.sandboxes().flatMap((sandbox) => {
+      const { name, names } = sandbox.info
       return names?.counters === undefined ? [] : [{ sandbox: name, ...names.counters }]
     })
   new Counter({

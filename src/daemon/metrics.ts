@@ -1,4 +1,4 @@
-import type { Controller } from '../model/controller.ts'
+import type { LocalController } from '../model/controller.ts'
 import type { About } from './answers.ts'
 import type { Exposition, Operation } from './exposition.ts'
 import type { Log } from './log.ts'
@@ -17,14 +17,14 @@ export interface MetricsText {
  * most of what a daemon does when it starts, and many are never asked.
  */
 export class Metrics {
-  readonly #controller: Controller
+  readonly #controller: LocalController
   readonly #about: About
   readonly #log: Log
   #waiting: Operation[] = []
   #exposition: Exposition | undefined
   #loading: Promise<Exposition> | undefined
 
-  constructor(controller: Controller, about: About, log: Log) {
+  constructor(controller: LocalController, about: About, log: Log) {
     this.#controller = controller
     this.#about = about
     this.#log = log

@@ -10,7 +10,7 @@ import { type Route, statusOf } from '../api/route.ts'
 import { type RouteName, routes } from '../api/routes.ts'
 import { isCnmError } from '../base/errors.ts'
 import { Type } from '../base/schema.ts'
-import type { Controller } from '../model/controller.ts'
+import type { LocalController } from '../model/controller.ts'
 import { type About, type Answers, answers } from './answers.ts'
 import { taker } from './bodies.ts'
 import { Gate } from './gate.ts'
@@ -45,7 +45,7 @@ const Nothing = Type.Object({}, { additionalProperties: false })
 
 /** What there is to be asked. */
 interface Asking {
-  readonly controller: Controller
+  readonly controller: LocalController
   readonly all: Answers
   readonly metrics: Metrics
 }
@@ -80,7 +80,7 @@ export class NativeApi {
     return api
   }
 
-  answerFor(controller: Controller): void {
+  answerFor(controller: LocalController): void {
     const { about, log } = this.#options
     const metrics = new Metrics(controller, about, log)
     this.#asking = { controller, all: answers(controller, about), metrics }
@@ -184,8 +184,10 @@ export class NativeApi {
     const { stopping, stallMs, log } = this.#options
     const { controller } = this.#asking!
     const options = { ...query, signal: AbortSignal.any([signal, stopping]) }
-    const values = name === 'events' ? controller.events(options) : controller.queries(options)
     const { instance, sequence } = controller
+    const values = await (name === 'events'
+      ? controller.events(options)
+      : controller.queries(options))
     const headers = { 'cnm-instance': instance, 'cnm-sequence': String(query.since ?? sequence) }
     reply.hijack()
     await sendLines(reply.raw, values, headers, stallMs).catch((error: unknown) => {

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { type AskOptions, DaemonRig } from '../../test/support/daemon-rig.ts'
 import { problemStatus } from '../api/problem.ts'
 import { CnmError, type ErrorCode, errorCodes } from '../base/errors.ts'
-import type { Controller } from '../model/controller.ts'
+import type { LocalController } from '../model/controller.ts'
 import { bodyLimit } from './refusal.ts'
 
 const cases: readonly (readonly [string, AskOptions, number, ErrorCode, string])[] = [
@@ -131,7 +131,7 @@ describe('every error', () => {
   })
 })
 
-function failing(error: unknown): Controller {
+function failing(error: unknown): LocalController {
   const controller = {
     createNetwork: async () => {
       throw error
@@ -139,5 +139,5 @@ function failing(error: unknown): Controller {
     sandboxes: () => [],
     close: async () => {},
   }
-  return controller as unknown as Controller
+  return controller as unknown as LocalController
 }

@@ -8,9 +8,9 @@ import type { Daemon, Front, Listener, Log } from '../daemon/daemon.ts'
 import { inheritedSockets } from '../daemon/inherited-sockets.ts'
 import type { DockerApi } from '../front/docker/docker.ts'
 import { lockFile, peerCredentials, prepareKernel, sendDatagram } from '../kernel/linux/index.ts'
-import type { Controller, EngineOptions, LinuxPluginOptions } from './library.ts'
 import { holdFolders } from '../store/local/engine-folders.ts'
 import { handBackRecords, requireLmdb } from '../store/local/hand-over.ts'
+import type { EngineOptions, LinuxPluginOptions, LocalController } from './library.ts'
 
 export type { ConfigSources } from '../daemon/config.ts'
 
@@ -122,7 +122,7 @@ function pluginOptions(plugins: NonNullable<Config['plugins']>): LinuxPluginOpti
 
 interface Served {
   readonly config: Config
-  readonly controller: Promise<Controller>
+  readonly controller: Promise<LocalController>
   readonly sockets: ReadonlyMap<string, readonly number[]>
   readonly log: Log
 }
@@ -144,7 +144,7 @@ async function serve({ config, controller, sockets, log }: Served): Promise<Daem
   const plugin = await pluginListeners(config, sockets)
   const { dockerPlugin } =
     plugin.length === 0 ? {} : await import('../front/docker-plugin/docker-plugin.ts')
-  const front = (cnm: Controller) => {
+  const front = (cnm: LocalController) => {
     const onProblem = (problem: unknown) => log.warn({ err: asError(problem) }, 'docker')
     const api = dockerApi({ controller: cnm, version, onProblem })
     return dockerFront(api, at('docker.sock'), onProblem)

@@ -12,7 +12,7 @@ import type { Ipam } from '../ipam/ipam.ts'
 import { local as localIpam } from '../ipam/local/local.ts'
 import { nullIpam } from '../ipam/null/null.ts'
 import { type KeeperProgram, linuxKernel, lockFile } from '../kernel/linux/index.ts'
-import { type Controller, createController as createOn } from '../model/controller.ts'
+import { createController as createOn, type LocalController } from '../model/controller.ts'
 import { type DnsOptions, parseDns } from '../model/engine-dns.ts'
 import { holdFolders } from '../store/local/engine-folders.ts'
 import { local as localStore } from '../store/local/local.ts'
@@ -67,7 +67,7 @@ export interface LinuxDnsOptions extends DnsOptions {
  * Errors: ENGINE_RUNNING (one engine for each state folder, run folder and host), MISSING_CAPABILITY,
  * STORE_UNAVAILABLE, INVALID_ARGUMENT.
  */
-export async function createController(options: EngineOptions = {}): Promise<Controller> {
+export async function createController(options: EngineOptions = {}): Promise<LocalController> {
   const {
     stateDir = '/var/lib/cnm',
     runDir = '/run/cnm',

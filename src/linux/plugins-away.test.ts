@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { answering, FakePlugin, faults } from '../../test/support/fake-plugin.ts'
 import { Life } from '../../test/support/memory-rig.ts'
-import type { Controller } from '../model/controller.ts'
+import type { LocalController } from '../model/controller.ts'
 
 let fake: FakePlugin
-let cnm: Controller
+let cnm: LocalController
 
 beforeEach(async () => {
   fake = await FakePlugin.start()
@@ -49,12 +49,12 @@ describe('a plugin that is away', () => {
     const endpoint = await box.connect(network)
     const before = fake.rig.snapshot()
     await fake.stop()
-    await expect.poll(() => endpoint.inspect().plugin, fast).toBe('degraded')
+    await expect.poll(async () => (await endpoint.inspect()).plugin, fast).toBe('degraded')
     expect(await cnm.plugin('fake')).toMatchObject({ state: 'unavailable', degraded: 1 })
     expect(fake.rig.snapshot()).toEqual(before)
     fake.calls.length = 0
     await fake.listen()
-    await expect.poll(() => endpoint.inspect().plugin, fast).toBe('ready')
+    await expect.poll(async () => (await endpoint.inspect()).plugin, fast).toBe('ready')
     expect(fake.calls).toContain('EndpointOperInfo')
     expect(fake.calls).not.toContain('CreateEndpoint')
     expect(fake.rig.snapshot()).toEqual(before)
@@ -68,10 +68,10 @@ describe('a plugin that is away', () => {
     const before = fake.state()
     await fake.stop()
     fake.forget()
-    fake.rig.kernel.removeLink('eth0', box.inspect().namespace)
+    fake.rig.kernel.removeLink('eth0', (await box.inspect()).namespace)
     await fake.listen()
     await expect.poll(() => fake.endpoints.size, fast).toBe(1)
-    await expect.poll(() => endpoint.inspect().plugin, fast).toBe('ready')
+    await expect.poll(async () => (await endpoint.inspect()).plugin, fast).toBe('ready')
     expect(fake.state()).toEqual(before)
   })
 
@@ -83,10 +83,13 @@ describe('a plugin that is away', () => {
     await fake.stop()
     cnm = await fake.engine()
     const again = cnm.sandbox('box')
-    expect(again.endpoints()[0]?.inspect()).toMatchObject({ plugin: 'degraded', state: 'ready' })
+    expect(await (await again.endpoints())[0]?.inspect()).toMatchObject({
+      plugin: 'degraded',
+      state: 'ready',
+    })
     await again.connect(await cnm.createNetwork({ name: 'other' }))
     await again.delete()
-    expect(cnm.sandboxes()).toEqual([])
+    expect(await cnm.sandboxes()).toEqual([])
   })
 
   it.each(['ProgramExternalConnectivity', 'DeleteNetwork'])(
@@ -117,7 +120,7 @@ describe('a plugin that is away', () => {
     const box = await cnm.createSandbox({ name: 'box' })
     const endpoint = await box.connect(network)
     await fake.stop()
-    await expect.poll(() => endpoint.inspect().plugin, fast).toBe('degraded')
+    await expect.poll(async () => (await endpoint.inspect()).plugin, fast).toBe('degraded')
     fake.calls.length = 0
     let answer = () => {}
     fake.faults.set('GetCapabilities', (_, response) => {
@@ -129,7 +132,7 @@ describe('a plugin that is away', () => {
     const found = cnm.doctor()
     answer()
     expect(await found).toEqual([])
-    await expect.poll(() => endpoint.inspect().plugin, fast).toBe('ready')
+    await expect.poll(async () => (await endpoint.inspect()).plugin, fast).toBe('ready')
   })
 
   it('that leaves a call unanswered is told again, though it never went', async () => {
@@ -151,7 +154,7 @@ describe('a plugin that is away', () => {
     fake.faults.set('Activate', faults.hangs)
     await endpoint.leave()
     const next = await box.connect(network)
-    expect(next.inspect().ipv4).toBe('10.66.0.2')
+    expect((await next.inspect()).ipv4).toBe('10.66.0.2')
     fake.calls.length = 0
     await expect.poll(() => fake.calls, fast).toContain('EndpointOperInfo')
     expect(fake.addresses.has('10.66.0.2')).toBe(true)
@@ -162,10 +165,10 @@ describe('a plugin that is away', () => {
     const box = await cnm.createSandbox({ name: 'box' })
     const endpoint = await box.connect(network)
     await fake.stop()
-    await expect.poll(() => endpoint.inspect().plugin, fast).toBe('degraded')
+    await expect.poll(async () => (await endpoint.inspect()).plugin, fast).toBe('degraded')
     fake.faults.set('EndpointOperInfo', faults.hangs)
     await fake.listen()
-    await expect.poll(() => endpoint.inspect().plugin, fast).toBe('ready')
+    await expect.poll(async () => (await endpoint.inspect()).plugin, fast).toBe('ready')
   })
 
   it('whose new link can’t be put in its place is not taken for whole', async () => {
@@ -175,14 +178,14 @@ describe('a plugin that is away', () => {
     const before = fake.rig.snapshot()
     await fake.stop()
     fake.forget()
-    fake.rig.kernel.removeLink('eth0', box.inspect().namespace)
+    fake.rig.kernel.removeLink('eth0', (await box.inspect()).namespace)
     fake.faults.set('Join', answering({ InterfaceName: { SrcName: 'nowhere' } }))
     await fake.listen()
     await expect.poll(() => fake.rig.problems.length, fast).toBeGreaterThan(0)
-    expect(endpoint.inspect().plugin).toBe('degraded')
+    expect((await endpoint.inspect()).plugin).toBe('degraded')
     await fake.stop()
     await fake.listen()
-    await expect.poll(() => endpoint.inspect().plugin, fast).toBe('ready')
+    await expect.poll(async () => (await endpoint.inspect()).plugin, fast).toBe('ready')
     expect(fake.rig.snapshot()).toEqual(before)
   })
 

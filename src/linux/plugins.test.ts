@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { answering, FakePlugin, faults } from '../../test/support/fake-plugin.ts'
 import type { Cidr } from '../address/address.ts'
-import type { Controller } from '../model/controller.ts'
+import type { LocalController } from '../model/controller.ts'
 
 let fake: FakePlugin
-let cnm: Controller
+let cnm: LocalController
 
 beforeEach(async () => {
   fake = await FakePlugin.start()
@@ -24,7 +24,7 @@ it('tells a driver what comes and goes, in order', async () => {
   const before = fake.state()
   fake.calls.length = 0
   const endpoint = await box.connect(network, { publish: ['8080:80'] })
-  expect(endpoint.inspect()).toMatchObject({ ipv4: '10.66.0.2', plugin: 'ready' })
+  expect(await endpoint.inspect()).toMatchObject({ ipv4: '10.66.0.2', plugin: 'ready' })
   expect(fake.calls.filter((call) => !/^(Activate|GetCapabilities)$/.test(call))).toEqual([
     'RequestAddress',
     'CreateEndpoint',
@@ -67,7 +67,7 @@ describe('when a plugin', () => {
         fake.faults.set(method, happens)
         await expectFailure(method, box.connect(network, { publish: ['80:80'] }), fault)
         expect(fake.state()).toEqual(before)
-        expect(box.endpoints()).toEqual([])
+        expect(await box.endpoints()).toEqual([])
         await box.connect(network, { publish: ['80:80'] })
       },
     )
@@ -79,7 +79,7 @@ describe('when a plugin', () => {
       fake.faults.set('Leave', happens)
       fake.faults.set('DeleteEndpoint', happens)
       await endpoint.leave()
-      expect(box.endpoints()).toEqual([])
+      expect(await box.endpoints()).toEqual([])
       expect(fake.rig.kernel.lines().join('\n')).not.toContain('eth0')
     })
   })
@@ -202,7 +202,7 @@ it('hangs up nobody else while it hangs', async () => {
   await expect.poll(() => fake.calls).toContain('CreateNetwork')
   const other = await cnm.createNetwork({ name: 'other' })
   const box = await cnm.createSandbox({ connect: [{ network: other.name }] })
-  expect(box.endpoints()).toHaveLength(1)
+  expect(await box.endpoints()).toHaveLength(1)
   await expect(cnm.createNetwork({ name: 'web' })).rejects.toMatchObject({ code: 'NETWORK_EXISTS' })
   await expect(slow).rejects.toMatchObject({ code: 'PLUGIN_UNAVAILABLE' })
 })
@@ -242,7 +242,7 @@ describe('a driver that chooses addresses itself', () => {
     const InterfaceName = { SrcName: 'chosen', DstPrefix: 'net' }
     fake.faults.set('Join', answering({ InterfaceName, Gateway: '10.66.0.1' }))
     const endpoint = await box.connect(network)
-    expect(endpoint.inspect()).toMatchObject({ ipv4: '10.66.0.7', mac: '02:00:00:00:00:07' })
+    expect(await endpoint.inspect()).toMatchObject({ ipv4: '10.66.0.7', mac: '02:00:00:00:00:07' })
     const lines = fake.rig.kernel.lines().join('\n')
     expect(lines).toContain('address add 10.66.0.7/24 dev net0')
     expect(lines).toContain('route replace default via 10.66.0.1 dev net0')
@@ -288,7 +288,7 @@ describe('a driver that chooses addresses itself', () => {
     fake.faults.set('CreateEndpoint', choosing({ Address: '10.66.0.7/24' }))
     await expect(b.connect(network)).rejects.toThrow('10.66.0.7, which endpoint "a" has')
     answer?.()
-    expect((await first).inspect()).toMatchObject({ ipv4: '10.66.0.7' })
+    expect(await (await first).inspect()).toMatchObject({ ipv4: '10.66.0.7' })
   })
 })
 
@@ -325,7 +325,7 @@ it('makes no sandbox whose network can’t be had', async () => {
   })
   expect(fake.state()).toEqual(before)
   const box = await cnm.createSandbox({ name: 'box', connect })
-  expect(box.endpoints()).toHaveLength(2)
+  expect(await box.endpoints()).toHaveLength(2)
 })
 
 it('tells a plugin’s driver when its endpoint becomes the way out, and when it is none any more', async () => {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { MemoryRig } from '../../test/support/memory-rig.ts'
-import type { CnmEvent } from './event-bus.ts'
+import type { CnmEvent } from '../api/reports.ts'
 
 const subnets = ['10.7.0.0/24']
 
@@ -11,7 +11,7 @@ it('connects sandboxes and takes everything back', async () => {
   const web = await cnm.createNetwork({ name: 'web', subnets })
   const box = await cnm.createSandbox({ name: 'api' })
   const endpoint = await box.connect(web, { aliases: ['backend'] })
-  expect(endpoint.inspect()).toMatchObject({
+  expect(await endpoint.inspect()).toMatchObject({
     name: 'api',
     ipv4: '10.7.0.2',
     aliases: ['backend'],
@@ -34,7 +34,7 @@ it('makes a sandbox and its connections in one step', async () => {
   await cnm.createNetwork({ name: 'a' })
   await cnm.createNetwork({ name: 'b' })
   const box = await cnm.createSandbox({ connect: [{ network: 'b' }, { network: 'a' }] })
-  expect(box.endpoints().map((each) => each.inspect().joined?.link)).toEqual(['eth0', 'eth1'])
+  expect((await box.endpoints()).map((each) => each.info.joined?.link)).toEqual(['eth0', 'eth1'])
 })
 
 it('gives the default route to the right endpoint, and moves it', async () => {
@@ -78,8 +78,8 @@ it('lets an endpoint of its own join, leave and join another sandbox', async () 
   await expect(endpoint.leave()).rejects.toMatchObject({ code: 'ENDPOINT_NOT_JOINED' })
   await endpoint.join(two)
   await two.delete()
-  expect(endpoint.inspect()).toMatchObject({ ipv4: '10.7.0.9', state: 'ready' })
-  expect(endpoint.inspect().joined).toBeUndefined()
+  expect(await endpoint.inspect()).toMatchObject({ ipv4: '10.7.0.9', state: 'ready' })
+  expect((await endpoint.inspect()).joined).toBeUndefined()
   expect(await cnm.doctor()).toEqual([])
 })
 
@@ -87,11 +87,11 @@ it('collects an endpoint that nobody joins, but no persistent one', async () => 
   const rig = new MemoryRig()
   await using cnm = await rig.start(undefined, 5)
   const web = await cnm.createNetwork({ name: 'web' })
-  const gone = nextEvent(cnm.events(), 'delete')
+  const gone = nextEvent(await cnm.events(), 'delete')
   const kept = await web.createEndpoint({ name: 'kept', persistent: true })
   await web.createEndpoint({ name: 'idle' })
   expect((await gone).name).toBe('idle')
-  expect(web.endpoints().map(({ name }) => name)).toEqual(['kept'])
+  expect((await web.endpoints()).map(({ name }) => name)).toEqual(['kept'])
   await kept.delete()
 })
 
@@ -102,19 +102,19 @@ it('collects an ephemeral network with its last endpoint', async () => {
   const box = await cnm.createSandbox({ connect: [{ network: 'brief' }] })
   const other = await cnm.createSandbox({ connect: [{ network: 'brief' }] })
   await box.delete()
-  expect(cnm.networks().map(({ name }) => name)).toContain('brief')
+  expect((await cnm.networks()).map(({ name }) => name)).toContain('brief')
   await other.delete()
-  expect(cnm.networks().map(({ name }) => name)).not.toContain('brief')
+  expect((await cnm.networks()).map(({ name }) => name)).not.toContain('brief')
 })
 
 it('collects an ephemeral network that nobody connects to', async () => {
   const rig = new MemoryRig()
   await using cnm = await rig.start(undefined, 5)
   await cnm.createNetwork({ name: 'kept' })
-  const gone = nextEvent(cnm.events(), 'delete')
+  const gone = nextEvent(await cnm.events(), 'delete')
   await cnm.createNetwork({ name: 'unused', ephemeral: true })
   expect((await gone).name).toBe('unused')
-  expect(cnm.networks().map(({ name }) => name)).toContain('kept')
+  expect((await cnm.networks()).map(({ name }) => name)).toContain('kept')
 })
 
 it('collects an adopted sandbox whose namespace is gone', async () => {
@@ -124,10 +124,10 @@ it('collects an adopted sandbox whose namespace is gone', async () => {
   const web = await cnm.createNetwork({ name: 'web' })
   const box = await cnm.createSandbox({ name: 'theirs', netns: '/run/netns/theirs' })
   await box.connect(web)
-  const gone = nextEvent(cnm.events(), 'delete', 'sandbox')
+  const gone = nextEvent(await cnm.events(), 'delete', 'sandbox')
   rig.kernel.removeNamespace('/run/netns/theirs')
   expect((await gone).name).toBe('theirs')
-  expect(web.endpoints()).toEqual([])
+  expect(await web.endpoints()).toEqual([])
   expect(await cnm.doctor()).toEqual([])
   expect(rig.problems).toEqual([])
 })
@@ -139,7 +139,7 @@ it('avoids the names of links that an adopted namespace has already', async () =
   await using cnm = await rig.start()
   await cnm.createNetwork({ name: 'web' })
   const box = await cnm.createSandbox({ netns: '/run/netns/theirs', connect: [{ network: 'web' }] })
-  expect(box.endpoints()[0]?.inspect().joined?.link).toBe('eth1')
+  expect((await (await box.endpoints())[0]?.inspect())?.joined?.link).toBe('eth1')
   await box.delete()
   expect(rig.kernel.lines().join('\n')).toContain('link add eth0')
 })
@@ -176,11 +176,11 @@ it('adopts a bridge with its subnet and leaves it as it was', async () => {
   const before = rig.snapshot()
   await using cnm = await rig.start()
   const net = await cnm.createNetwork({ name: 'lan', options: { bridge: 'lan' } })
-  expect(net.inspect()).toMatchObject({
+  expect(await net.inspect()).toMatchObject({
     ipv4: { subnet: '10.9.0.0/16', gateway: '10.9.0.1' },
     options: { bridge: 'lan', mtu: 9000 },
   })
-  expect(net.inspect().options).not.toHaveProperty('own')
+  expect((await net.inspect()).options).not.toHaveProperty('own')
   await expect(
     cnm.createNetwork({ name: 'lan2', options: { bridge: 'lan' } }),
   ).rejects.toMatchObject({ code: 'POOL_OVERLAP' })
@@ -196,7 +196,7 @@ it('reports what happened, in order, and only what is true', async () => {
   const abort = new AbortController()
   const seen: CnmEvent[] = []
   const listening = (async () => {
-    for await (const event of cnm.events({ signal: abort.signal })) seen.push(event)
+    for await (const event of await cnm.events({ signal: abort.signal })) seen.push(event)
   })()
   const web = await cnm.createNetwork({ name: 'web' })
   const box = await cnm.createSandbox({ name: 'api' })

@@ -1,20 +1,23 @@
+import type { Controller, EndpointFilter } from '../api/controller.ts'
 import type { Cancellable } from '../api/option-fields.ts'
 import type { NetworkOptions, SandboxOptions } from '../api/options.ts'
-import { CnmError, isCnmError, throwIfAborted } from '../base/errors.ts'
+import type { EventStream, EventsOptions, Stream } from '../api/streams.ts'
+import { type CnmError, isCnmError, throwIfAborted } from '../base/errors.ts'
 import type { NetworkDriver } from '../driver/driver.ts'
 import type { PluginSource } from '../driver/plugin-source.ts'
 import type { Ipam } from '../ipam/ipam.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import type { Store } from '../store/store.ts'
 import { collect } from './collect.ts'
-import { Endpoint } from './endpoint/endpoint.ts'
+import { endpointsOf, type KnownLocalEndpoint, LocalEndpoint } from './endpoint/endpoint.ts'
 import { Engine } from './engine.ts'
 import { type DnsOptions, parseDns } from './engine-dns.ts'
-import type { CnmEvent, ListenOptions } from './event-bus.ts'
 import { explain } from './explain.ts'
 import { followFlowLimits } from './flow-limits.ts'
-import { Network, refuseOther } from './network/network.ts'
+import { networkIdOf, open, sandboxIdOf } from './handle.ts'
+import { KnownLocalNetwork, LocalNetwork } from './network/network.ts'
 import { createNetwork } from './network/networks.ts'
+import { refuseOther } from './network/same-network.ts'
 import { followPlugins } from './plugins/follow-plugins.ts'
 import { inspectPlugin, listPlugins, type PluginInfo } from './plugins/plugin-infos.ts'
 import { tellPlugins } from './plugins/tell-plugins.ts'
@@ -27,8 +30,9 @@ import { start } from './recovery/start.ts'
 import { followLinks } from './relink.ts'
 import { Runtime } from './runtime.ts'
 import { type DnsQuery, dnsQueries } from './sandbox/dns-queries.ts'
-import { Sandbox } from './sandbox/sandbox.ts'
+import { KnownLocalSandbox, LocalSandbox } from './sandbox/sandbox.ts'
 import { createSandbox } from './sandbox/sandboxes.ts'
+import { Snapshot } from './snapshot.ts'
 import { readStatistics, type Statistics } from './statistics.ts'
 import { pruneNetworks, tearDown } from './tear-down.ts'
 
@@ -61,7 +65,7 @@ export interface ControllerOptions {
 }
 
 /** Starts an engine on the given parts. `libcnm/linux` puts the usual ones together. */
-export async function createController(options: ControllerOptions): Promise<Controller> {
+export async function createController(options: ControllerOptions): Promise<LocalController> {
   const { onClose = async () => {}, idleMs = 60_000, onProblem = warn, ...rest } = options
   const dns = parseDns(options.dns)
   const tell = (problem: unknown) => {
@@ -78,7 +82,7 @@ export async function createController(options: ControllerOptions): Promise<Cont
     for (const detail of losses.all()) onProblem(detail)
     followHost(engine)
     followFlowLimits(engine)
-    return new Controller(engine, losses, onClose)
+    return new LocalController(engine, losses, onClose)
   } catch (error) {
     await shut(engine, onClose)
     throw explain(error, 'starting the engine')
@@ -101,8 +105,8 @@ async function shut(engine: Engine, onClose: () => Promise<void>): Promise<void>
   }
 }
 
-/** The Container Network Model of one host: its networks, sandboxes and endpoints. */
-export class Controller implements AsyncDisposable {
+/** The engine in this process. What it has besides the verbs of every controller only its own process can use. */
+export class LocalController implements Controller {
   readonly #engine: Engine
   readonly #losses: Losses
   readonly #onClose: () => Promise<void>
@@ -113,22 +117,24 @@ export class Controller implements AsyncDisposable {
    * controller with these folders takes them over.
    */
   readonly failed: Promise<CnmError>
+  /** What there is at this instant, without waiting. */
+  readonly now: Snapshot
 
   constructor(engine: Engine, losses: Losses, onClose: () => Promise<void>) {
     this.#engine = engine
     this.#losses = losses
     this.#onClose = onClose
+    this.now = new Snapshot(engine)
     this.failed = engine.kernel.failed.then((failure) => this.#fail(failure))
   }
 
-  /** Errors: NETWORK_EXISTS, POOL_OVERLAP, LINK_EXISTS, UNKNOWN_DRIVER, INVALID_… */
-  async createNetwork(options: NetworkOptions): Promise<Network> {
-    const { id } = await createNetwork(this.#open(), options)
-    return new Network(this.#engine, id)
+  async createNetwork(options: NetworkOptions): Promise<KnownLocalNetwork> {
+    const engine = open(this.#engine)
+    const { id } = await createNetwork(engine, options)
+    return new KnownLocalNetwork(engine, engine.state.networks.need(id))
   }
 
-  /** The network of that name, made if it isn't there. Errors: NETWORK_EXISTS if it is another one. */
-  async ensureNetwork(options: NetworkOptions): Promise<Network> {
+  async ensureNetwork(options: NetworkOptions): Promise<KnownLocalNetwork> {
     try {
       return await this.createNetwork(options)
     } catch (error) {
@@ -136,63 +142,59 @@ export class Controller implements AsyncDisposable {
       const there = this.#engine.state.networks.named(options.name)
       if (there?.state !== 'ready') throw error
       refuseOther(this.#engine, there.record, options, await this.#engine.view())
-      return new Network(this.#engine, there.record.id)
+      return new KnownLocalNetwork(this.#engine, there)
     }
   }
 
-  /** By id, name, or the beginning of an id. Errors: NETWORK_NOT_FOUND, AMBIGUOUS_NAME. */
-  network(name: string): Network {
-    return new Network(this.#open(), this.#engine.state.networks.find(name).record.id)
+  network(name: string): LocalNetwork {
+    return new LocalNetwork(this.#engine, name)
   }
 
-  networks(): Network[] {
-    return this.#open()
-      .state.networks.all()
-      .filter(({ state }) => state !== 'creating')
-      .map(({ record }) => new Network(this.#engine, record.id))
+  async networks({ signal }: Cancellable = {}): Promise<KnownLocalNetwork[]> {
+    throwIfAborted(signal, 'listing networks')
+    return this.now.networks()
   }
 
-  /** Errors: SANDBOX_EXISTS, NAMESPACE_NOT_FOUND, HOST_NAMESPACE, and those of `connect`. */
-  async createSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
-    const { id } = await createSandbox(this.#open(), options)
-    return new Sandbox(this.#engine, id)
+  async createSandbox(options: SandboxOptions = {}): Promise<KnownLocalSandbox> {
+    const engine = open(this.#engine)
+    return new KnownLocalSandbox(engine, await createSandbox(engine, options))
   }
 
-  sandbox(name: string): Sandbox {
-    return new Sandbox(this.#open(), this.#engine.state.sandboxes.find(name).id)
+  sandbox(name: string): LocalSandbox {
+    return new LocalSandbox(this.#engine, name)
   }
 
-  sandboxes(): Sandbox[] {
-    return this.#open()
-      .state.sandboxes.all()
-      .filter(({ state }) => state !== 'creating')
-      .map(({ id }) => new Sandbox(this.#engine, id))
+  async sandboxes({ signal }: Cancellable = {}): Promise<KnownLocalSandbox[]> {
+    throwIfAborted(signal, 'listing sandboxes')
+    return this.now.sandboxes()
+  }
+
+  endpoint(id: string): LocalEndpoint {
+    return new LocalEndpoint(this.#engine, id)
+  }
+
+  async endpoints({
+    network,
+    sandbox,
+    signal,
+  }: EndpointFilter = {}): Promise<KnownLocalEndpoint[]> {
+    const engine = open(this.#engine)
+    throwIfAborted(signal, 'listing endpoints')
+    return endpointsOf(engine, {
+      ...(network === undefined ? {} : { network: networkIdOf(engine, network) }),
+      ...(sandbox === undefined ? {} : { sandbox: sandboxIdOf(engine, sandbox) }),
+    })
   }
 
   /** For a front of another engine, to be called once for each. */
   runtime(name: string): Runtime {
-    return new Runtime(this.#open(), name)
+    return new Runtime(open(this.#engine), name)
   }
 
-  /** By id or the beginning of an id (names are unique on their network only). */
-  endpoint(id: string): Endpoint {
-    return new Endpoint(this.#open(), this.#engine.state.endpoints.find(id).id)
-  }
-
-  endpoints(): Endpoint[] {
-    return this.#open()
-      .state.endpoints.all()
-      .filter(({ state }) => state !== 'creating')
-      .map(({ id }) => new Endpoint(this.#engine, id))
-  }
-
-  /**
-   * What happens from now on, or after the event of the number `since`, until the signal fires or the
-   * controller closes. Errors: EVENTS_LOST (not all since then is known any more, or `instance` says that
-   * the number is another controller's), also for who reads so slowly that events would have to be left out.
-   */
-  events(options: ListenOptions = {}): AsyncIterable<CnmEvent> & AsyncDisposable {
-    return this.#open().events.listen(options)
+  async events(options: EventsOptions = {}): Promise<EventStream> {
+    const { events } = open(this.#engine)
+    const { since = events.sequence, instance = events.instance } = options
+    return { ...events.listen(options), since, instance }
   }
 
   /** Another one for each controller: numbers of events begin anew. */
@@ -205,50 +207,40 @@ export class Controller implements AsyncDisposable {
     return this.#engine.events.sequence
   }
 
-  /**
-   * What sandboxes' resolvers are asked from now on, each query when it has been answered, until the
-   * signal fires or the controller closes. At most 1,000 a second; `skipped` counts the others.
-   */
-  queries(options: Cancellable = {}): AsyncIterable<DnsQuery> {
-    return dnsQueries(this.#open(), options.signal)
+  async queries({ signal }: Cancellable = {}): Promise<Stream<DnsQuery>> {
+    const end = new AbortController()
+    const ends = signal === undefined ? end.signal : AbortSignal.any([signal, end.signal])
+    const queries = dnsQueries(open(this.#engine), ends)
+    return {
+      [Symbol.asyncIterator]: () => queries[Symbol.asyncIterator](),
+      [Symbol.asyncDispose]: async () => end.abort(),
+    }
   }
 
-  /**
-   * Bytes, packets, drops and errors of all endpoints and networks since their links were made. One
-   * question to the kernel, however many there are.
-   */
   async statistics(options: Cancellable = {}): Promise<Statistics> {
     throwIfAborted(options.signal, 'reading statistics')
-    return readStatistics(this.#open())
+    return readStatistics(open(this.#engine))
   }
 
-  /** Network drivers and IPAMs that are other programs, and how they are. */
   async plugins(options: Cancellable = {}): Promise<PluginInfo[]> {
-    return listPlugins(this.#open(), options.signal)
+    return listPlugins(open(this.#engine), options.signal)
   }
 
-  /** By its whole name. Errors: PLUGIN_NOT_FOUND. */
   async plugin(name: string, options: Cancellable = {}): Promise<PluginInfo> {
-    return inspectPlugin(this.#open(), name, options.signal)
+    return inspectPlugin(open(this.#engine), name, options.signal)
   }
 
-  /** How the machine differs from the records; with `fix` the difference is mended. */
   async doctor(options: Cancellable & { readonly fix?: boolean } = {}): Promise<Finding[]> {
     throwIfAborted(options.signal, 'doctor')
-    return doctor(this.#open(), this.#losses, options.fix ?? false)
+    return doctor(open(this.#engine), this.#losses, options.fix ?? false)
   }
 
-  /** Deletes all networks without endpoints. Answers with their names. */
   async prune(options: Cancellable = {}): Promise<string[]> {
-    return pruneNetworks(this.#open(), options.signal)
+    return pruneNetworks(open(this.#engine), options.signal)
   }
 
-  /**
-   * Deletes all sandboxes, endpoints and networks. Resolves when they are really gone; an error names
-   * everything that couldn't be deleted.
-   */
   async down(options: Cancellable = {}): Promise<void> {
-    await tearDown(this.#open(), options.signal)
+    await tearDown(open(this.#engine), options.signal)
   }
 
   /**
@@ -256,16 +248,15 @@ export class Controller implements AsyncDisposable {
    * Sandboxes go on. The engine is closed by that.
    */
   async handBack(): Promise<void> {
-    await handBack(this.#open())
+    await handBack(open(this.#engine))
     await this.close()
   }
 
   /** Resolves when everything deleted so far is really gone from the kernel. */
   async settled(): Promise<void> {
-    await this.#open().kernel.settled()
+    await open(this.#engine).kernel.settled()
   }
 
-  /** Ends the engine; networks and sandboxes stay as they are. Idempotent. */
   async close(): Promise<void> {
     this.#closed ??= shut(this.#engine, this.#onClose)
     await this.#closed
@@ -282,12 +273,5 @@ export class Controller implements AsyncDisposable {
     // What can't be closed properly after that is no news.
     this.close().catch(() => {})
     return failure
-  }
-
-  #open(): Engine {
-    if (this.#engine.changes.transactions.failure !== undefined)
-      throw this.#engine.changes.transactions.failure
-    if (this.#closed === undefined) return this.#engine
-    throw new CnmError('CLOSED', 'the controller is closed')
   }
 }

@@ -13,11 +13,11 @@ it('tells who begins more flows than it may, once, and doctor as long as it is s
     expect(await cnm.doctor()).toEqual([])
     const lines = rig.kernel.lines().filter((it) => it.includes('element inet cnm flow_limits {'))
     expect(lines).toHaveLength(2)
-    const id = cnm.sandbox('busy').endpoints()[0]?.id ?? ''
+    const id = (await cnm.sandbox('busy').endpoints())[0]?.id ?? ''
     const line = lines.find((it) => it.includes(id)) ?? ''
     expect(line).toContain('limit rate over 7/second burst 35 packets')
     const [, bridge = '', mac = ''] = /{ (\S+) \. (\S+) /.exec(line) ?? []
-    const events = cnm.events()[Symbol.asyncIterator]()
+    const events = (await cnm.events())[Symbol.asyncIterator]()
     const told = events.next()
     rig.kernel.sendIntoSet('inet cnm flows_limited', [bridge, mac])
     await vi.waitFor(() => {
@@ -43,7 +43,7 @@ it('tells of those that share the limit of their network', async () => {
     const lines = rig.kernel.lines().filter((it) => /element inet cnm flow_limits/.test(it))
     expect(lines).toEqual([expect.stringContaining('flow_limits_rest')])
     const [, bridge = ''] = /{ (\S+) /.exec(lines[0] ?? '') ?? []
-    const told = cnm.events()[Symbol.asyncIterator]().next()
+    const told = (await cnm.events())[Symbol.asyncIterator]().next()
     rig.kernel.sendIntoSet('inet cnm flows_limited_rest', [bridge])
     expect(await cnm.doctor()).toMatchObject([
       { kind: 'limited', detail: expect.stringContaining('network "vms"'), mended: false },

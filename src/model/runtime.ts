@@ -6,13 +6,13 @@ import { CnmError, isCnmError } from '../base/errors.ts'
 import { type EndpointId, idFromPrefix, type NetworkId, type SandboxId } from '../base/id.ts'
 import { KeyedQueue } from '../base/keyed-queue.ts'
 import type { Attachment } from '../driver/driver.ts'
-import { Endpoint } from './endpoint/endpoint.ts'
+import { KnownLocalEndpoint } from './endpoint/endpoint.ts'
 import { createEndpoint, deleteEndpoint, leave } from './endpoint/endpoints.ts'
 import { planOf } from './endpoint/members.ts'
 import { nameToMove } from './endpoint/plan.ts'
 import type { Engine } from './engine.ts'
 import { type HeldPool, Holdings, type WantedAddress, type WantedPool } from './holdings.ts'
-import { Network } from './network/network.ts'
+import { KnownLocalNetwork } from './network/network.ts'
 import { createNetwork, deleteNetwork } from './network/networks.ts'
 import { mergePublished, parsePublished, publishedText } from './ports/port-spec.ts'
 import { publish, unpublish } from './ports/publish.ts'
@@ -74,7 +74,7 @@ export class Runtime {
   }
 
   /** Errors: those of `Controller.createNetwork`. One with that id that is there already is it. */
-  async createNetwork(id: NetworkId, given: NetworkOptions): Promise<Network> {
+  async createNetwork(id: NetworkId, given: NetworkOptions): Promise<KnownLocalNetwork> {
     const subnets = (given.subnets ?? []).map((entry) => {
       const options = typeof entry === 'string' ? { subnet: entry } : entry
       const range = this.#holdings.rangeOf(options.subnet as Prefix)
@@ -86,7 +86,7 @@ export class Runtime {
       beforehand: () => this.#holdings.handOver(subnets.map(({ subnet }) => subnet as Prefix)),
     }
     await createNetwork(this.#engine, { ...given, subnets }, made)
-    return new Network(this.#engine, id)
+    return new KnownLocalNetwork(this.#engine, this.#engine.state.networks.need(id))
   }
 
   /** With those of this engine's endpoints that are left over. Errors: NETWORK_IN_USE, by others. */
@@ -104,7 +104,7 @@ export class Runtime {
     id: EndpointId,
     network: NetworkId,
     options: StandaloneEndpointOptions,
-  ): Promise<Endpoint> {
+  ): Promise<KnownLocalEndpoint> {
     const isThere = () => this.#engine.state.endpoints.get(id) !== undefined
     // Before it is this one's turn: theirs is waited for.
     for (const address of [options.ip, options.ip6]) {
@@ -117,7 +117,7 @@ export class Runtime {
       const made = { id, runtime: this.#name, takeHeld }
       await createEndpoint(this.#engine, network, options, made)
     })
-    return new Endpoint(this.#engine, id)
+    return new KnownLocalEndpoint(this.#engine, this.#engine.state.endpoints.need(id))
   }
 
   /** What it is to have inside, joined or not. Errors: ENDPOINT_NOT_FOUND. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { MemoryRig } from '../../test/support/memory-rig.ts'
 import { shortId } from '../base/id.ts'
-import type { Endpoint } from './endpoint/endpoint.ts'
+import type { KnownLocalEndpoint } from './endpoint/endpoint.ts'
 
 const none = { bytes: 0, packets: 0, dropped: 0, errors: 0 }
 const count = (bytes: number) => ({ bytes, packets: bytes / 10, dropped: 1, errors: 2 })
@@ -15,7 +15,7 @@ describe('statistics', () => {
     const db = await cnm.createSandbox({ name: 'db' })
     const first = await api.connect(web)
     const second = await db.connect(web, { name: 'store' })
-    const port = ({ id }: Endpoint) => `veth${shortId(id, 10)}`
+    const port = ({ id }: KnownLocalEndpoint) => `veth${shortId(id, 10)}`
     rig.kernel.countTraffic(port(first), { received: count(100), sent: count(2000) })
     rig.kernel.countTraffic(port(second), { received: count(30) })
     rig.kernel.countTraffic('br-web', { sent: count(500) })

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
 import { MemoryRig } from '../../test/support/memory-rig.ts'
-import type { Controller } from './controller.ts'
+import type { LocalController } from './controller.ts'
 
-async function world(cnm: Controller) {
+async function world(cnm: LocalController) {
   const web = await cnm.createNetwork({ name: 'web' })
   const db = await cnm.createNetwork({ name: 'db' })
   await cnm.createNetwork({ name: 'unused' })
@@ -18,7 +18,7 @@ const names = (all: readonly { readonly name: string }[]) => all.map(({ name }) 
 it('lists the endpoints of all networks', async () => {
   await using cnm = await new MemoryRig().start()
   await world(cnm)
-  expect(names(cnm.endpoints())).toEqual(['box', 'box', 'kept'])
+  expect(names(await cnm.endpoints())).toEqual(['box', 'box', 'kept'])
 })
 
 it('deletes a network by force, with endpoints that are used and that are not', async () => {
@@ -26,21 +26,21 @@ it('deletes a network by force, with endpoints that are used and that are not', 
   const { web, box } = await world(cnm)
   await expect(web.delete()).rejects.toMatchObject({ code: 'NETWORK_IN_USE' })
   await web.delete({ force: true })
-  expect(names(cnm.networks())).toEqual(['host', 'none', 'db', 'unused'])
-  expect(box.endpoints().map((endpoint) => endpoint.inspect().ports)).toEqual([[]])
+  expect(names(await cnm.networks())).toEqual(['host', 'none', 'db', 'unused'])
+  expect((await box.endpoints()).map((endpoint) => endpoint.info.ports)).toEqual([[]])
 })
 
 it('deletes a network by force although the next default route can’t be made', async () => {
   const rig = new MemoryRig()
   await using cnm = await rig.start()
   const { db, web, box } = await world(cnm)
-  const { namespace } = box.inspect()
+  const { namespace } = await box.inspect()
   // The name decides between equals.
-  const members = box.endpoints().map((endpoint) => endpoint.inspect())
+  const members = (await box.endpoints()).map((endpoint) => endpoint.info)
   const link = members.find(({ network }) => network === web.id)?.joined?.link
   rig.kernel.removeLink(link!, namespace)
   await db.delete({ force: true })
-  expect(names(cnm.networks())).not.toContain('db')
+  expect(names(await cnm.networks())).not.toContain('db')
   expect(rig.problems).toEqual([expect.objectContaining({ code: 'KERNEL' })])
   expect((await cnm.doctor()).map(({ kind }) => kind)).toContain('missing')
   await cnm.doctor({ fix: true })
@@ -54,7 +54,7 @@ it('deletes an ephemeral network by force, which goes with its last endpoint', a
   const box = await cnm.createSandbox()
   await box.connect(web)
   await web.delete({ force: true })
-  expect(names(cnm.networks())).toEqual(['host', 'none'])
+  expect(names(await cnm.networks())).toEqual(['host', 'none'])
 })
 
 it('never deletes a network that is always there, nor its endpoints', async () => {
@@ -63,7 +63,7 @@ it('never deletes a network that is always there, nor its endpoints', async () =
   await box.connect(cnm.network('host'))
   const deleting = cnm.network('host').delete({ force: true })
   await expect(deleting).rejects.toMatchObject({ code: 'NOT_ALLOWED' })
-  expect(cnm.endpoints()).toHaveLength(1)
+  expect(await cnm.endpoints()).toHaveLength(1)
 })
 
 it('prunes what nobody uses', async () => {
@@ -72,7 +72,7 @@ it('prunes what nobody uses', async () => {
   await cnm.createNetwork({ name: 'idle' })
   expect((await cnm.prune()).sort()).toEqual(['idle', 'unused'])
   expect(await cnm.prune()).toEqual([])
-  expect(names(cnm.networks())).toEqual(['host', 'none', 'web', 'db'])
+  expect(names(await cnm.networks())).toEqual(['host', 'none', 'web', 'db'])
 })
 
 it('takes everything down, and the machine is as before', async () => {
@@ -82,7 +82,7 @@ it('takes everything down, and the machine is as before', async () => {
   const atStart = rig.snapshot()
   await world(cnm)
   await cnm.down()
-  expect([names(cnm.networks()), cnm.sandboxes(), cnm.endpoints()]).toEqual([
+  expect([names(await cnm.networks()), await cnm.sandboxes(), await cnm.endpoints()]).toEqual([
     ['host', 'none'],
     [],
     [],
@@ -103,10 +103,10 @@ it('goes on past what fails, and tells of it', async () => {
     code: 'KERNEL',
     message: expect.stringMatching(/^deleting sandbox "/),
   })
-  expect(names(cnm.networks())).toEqual(['host', 'none'])
-  expect(cnm.sandboxes()).toHaveLength(1)
+  expect(names(await cnm.networks())).toEqual(['host', 'none'])
+  expect(await cnm.sandboxes()).toHaveLength(1)
   await cnm.down()
-  expect(cnm.sandboxes()).toEqual([])
+  expect(await cnm.sandboxes()).toEqual([])
 })
 
 it('does not begin when it is cancelled', async () => {
@@ -114,5 +114,5 @@ it('does not begin when it is cancelled', async () => {
   await world(cnm)
   const down = cnm.down({ signal: AbortSignal.abort() })
   await expect(down).rejects.toMatchObject({ code: 'CANCELLED' })
-  expect(cnm.sandboxes()).toHaveLength(1)
+  expect(await cnm.sandboxes()).toHaveLength(1)
 })

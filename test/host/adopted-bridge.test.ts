@@ -76,7 +76,7 @@ it('its host believes routers on the wire, and no sandbox', async () => {
     const addresses = { from: '02:66:66:66:66:66', to: '33:33:00:00:00:01' }
     sendFrames(path, link, [{ ...router, ...addresses }])
   }
-  advertise(box.inspect().namespace!.path, 'eth0', '2001:db8:66::')
+  advertise((await box.inspect()).namespace!.path, 'eth0', '2001:db8:66::')
   advertise(wire, 'out', '2001:db8:7::')
   const believed = () => host.sh('ip -6 route show proto ra dev br0; ip -6 -o addr show dev br0')
   await expect.poll(believed).toContain('2001:db8:7:')

@@ -20,10 +20,10 @@ it('carries no IPv6 on an IPv4 network behind VLAN tags either', async () => {
     return Number(/packets (\d+)/.exec(rules)?.[1])
   }
   const all = [[0x8100], [0x8100, 0x8100], [0x88a8], [0x88a8, 0x8100]]
-  for (const tags of all) sendTagged(a.inspect().namespace?.path ?? '', 'eth0', tags)
+  for (const tags of all) sendTagged((await a.inspect()).namespace?.path ?? '', 'eth0', tags)
   await expect.poll(() => counted('before')).toBe(all.length)
   expect(await counted('behind')).toBe(0)
-  expect(await reaches(a, addressOf(b))).toBe(true)
+  expect(await reaches(a, await addressOf(b))).toBe(true)
 })
 
 it.each([0, 1])(

@@ -1,5 +1,5 @@
 import { expect, it, vi } from 'vitest'
-import type { Controller, EngineOptions } from '#dist/linux/library.js'
+import type { EngineOptions, LocalController } from '#dist/linux/library.js'
 import { ask, startEcho } from '../support/echo.ts'
 import { addressOf, type EngineRig, engineRig, reaches } from '../support/engine-rig.ts'
 import { type ThrowAwayHost, uplink } from '../support/host.ts'
@@ -32,13 +32,13 @@ async function scene(rig: EngineRig, options: EngineOptions = {}) {
   const [a, b] = [await make([]), await make(['7777:7777'])]
   /** With each other, with the internet, and the internet with a published port. */
   const talks = async () => {
-    await using _ = await startEcho(b.inspect().namespace!.path)
+    await using _ = await startEcho((await b.inspect()).namespace!.path)
     const published = async (address: string) =>
       (await ask(rig.host.internet, 'tcp', address)) !== undefined
     // All at once: that nothing comes back takes its time.
     return await Promise.all([
-      reaches(a, addressOf(b)),
-      reaches(a, addressOf(b, 'ipv6')),
+      reaches(a, await addressOf(b)),
+      reaches(a, await addressOf(b, 'ipv6')),
       reaches(a, uplink.gateway4),
       reaches(a, uplink.gateway6),
       published(uplink.address4),
@@ -48,7 +48,7 @@ async function scene(rig: EngineRig, options: EngineOptions = {}) {
   return { cnm, a, b, talks }
 }
 
-async function blocked(cnm: Controller) {
+async function blocked(cnm: LocalController) {
   return (await cnm.doctor()).filter(({ kind }) => kind === 'blocked')
 }
 
@@ -67,7 +67,7 @@ it('passes with a rule in DOCKER-USER, one in each family', async () => {
   const second = await cnm.createNetwork({ name: 'second' })
   expect(await filter(rig.host, 'iptables-nft -S DOCKER-USER | grep -c cnm')).toBe('1\n')
   await second.delete()
-  for (const box of cnm.sandboxes()) await box.delete()
+  for (const box of await cnm.sandboxes()) await box.delete()
   await cnm.network('web').delete()
   for (const command of ['iptables-nft', 'ip6tables-nft']) {
     expect(await filter(rig.host, `${command} -S DOCKER-USER`)).toBe(
@@ -104,7 +104,7 @@ it('puts its rule back when others flush', async () => {
   for (const flush of ['iptables-nft -F; iptables-nft -X DOCKER-USER', 'nft flush ruleset']) {
     await filter(rig.host, flush + docker('iptables-nft'))
     await vi.waitFor(async () => expect(await isThere()).toContain(rule), 5000)
-    expect(await reaches(a, addressOf(b))).toBe(true)
+    expect(await reaches(a, await addressOf(b))).toBe(true)
     expect(await reaches(a, uplink.gateway4)).toBe(true)
   }
   expect(await cnm.doctor()).toEqual([])
@@ -226,7 +226,7 @@ END`,
 it.each(programs)('doctor knows $name', async ({ script, remedy, effect }) => {
   await using rig = await engineRig({ internet: true })
   const { cnm, a } = await scene(rig)
-  const name = `br-${cnm.network('web').id.slice(0, 10)}`
+  const name = `br-${cnm.now.network('web').id.slice(0, 10)}`
   expect(await reaches(a, uplink.gateway4)).toBe(true)
   await filter(rig.host, script)
   expect(await reaches(a, uplink.gateway4)).toBe(false)

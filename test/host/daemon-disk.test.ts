@@ -1,10 +1,6 @@
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { expect, it } from 'vitest'
-import {
-  connectController,
-  type RemoteController,
-  type RemoteSandbox,
-} from '#dist/client/client.js'
+import { connectController, type KnownSandbox, type RemoteController } from '#dist/client/client.js'
 import { namespaceOf } from '../support/chaos-promises.ts'
 import { type CliHost, cliHost } from '../support/cli-host.ts'
 import { DaemonProcess } from '../support/daemon-process.ts'
@@ -14,8 +10,8 @@ const refused = { code: 'STORE_UNAVAILABLE', hint: expect.any(String) }
 
 interface World {
   readonly client: RemoteController
-  readonly a: RemoteSandbox
-  readonly b: RemoteSandbox
+  readonly a: KnownSandbox
+  readonly b: KnownSandbox
 }
 
 async function world(cnm: CliHost): Promise<World> {

@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { dockerApi } from '#dist/front/docker/docker.js'
-import type { Controller } from '#dist/linux/library.js'
+import type { LocalController } from '#dist/linux/library.js'
 import { compare, type Difference } from '../support/docker-compare.ts'
 import { DockerDaemon, hasDocker } from '../support/docker-daemon.ts'
 import { engineRig } from '../support/engine-rig.ts'
@@ -164,7 +164,7 @@ const found = await finish(['sh', '-c', 'which -a docker | xargs -r realpath | s
 const clients = found.stdout.split('\n').filter((path) => path !== '')
 
 interface Served extends AsyncDisposable {
-  readonly cnm: Controller
+  readonly cnm: LocalController
   readonly socket: string
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
-import { type Controller, createController, type Sandbox } from '#dist/linux/library.js'
+import { createController, type LocalController, type LocalSandbox } from '#dist/linux/library.js'
 import { hasDocker } from '../support/docker-daemon.ts'
 import { type DockerNetworks, realDocker, recordedDocker } from '../support/docker-networks.ts'
 import { recordedIptables, recordedNftables } from '../support/docker-recordings.ts'
@@ -45,9 +45,9 @@ const connects = (run: Run, address: string, port: number) =>
 
 interface Scene extends AsyncDisposable {
   readonly docker: DockerNetworks
-  readonly cnm: Controller
-  readonly a: Sandbox
-  readonly b: Sandbox
+  readonly cnm: LocalController
+  readonly a: LocalSandbox
+  readonly b: LocalSandbox
 }
 
 async function scene(docker: DockerNetworks): Promise<Scene> {
@@ -63,7 +63,7 @@ async function scene(docker: DockerNetworks): Promise<Scene> {
     await cnm.createNetwork({ name: 'web', subnets: ['10.7.0.0/24', 'fd00:7::/64'] })
     const box = (publish: string[]) => cnm.createSandbox({ connect: [{ network: 'web', publish }] })
     const [a, b] = [await box([]), await box([`${ours}:7777`])]
-    things.push(await startEcho(b.inspect().namespace!.path))
+    things.push(await startEcho((await b.inspect()).namespace!.path))
     return { docker, cnm, a, b, [Symbol.asyncDispose]: dispose }
   } catch (error) {
     await dispose()
@@ -73,7 +73,7 @@ async function scene(docker: DockerNetworks): Promise<Scene> {
 
 function ways({ docker, a, b }: Scene): Ways {
   const { host, containers, published, routes } = docker
-  const from: Run = (argv) => host.inside(a.inspect().namespace!.path, argv)
+  const from: Run = async (argv) => host.inside((await a.inspect()).namespace!.path, argv)
   const outside: Run = (argv) => host.inside(host.internet, argv)
   const [plain] = containers.filter(({ network }) => network === 'bridge')
   return families.flatMap((family) => [
@@ -87,9 +87,13 @@ function ways({ docker, a, b }: Scene): Ways {
     }),
     [`${family}: Docker's port`, true, () => connects(from, addresses[family], published)],
     [`${family}: the internet`, true, () => pings(from, gateways[family])],
-    [`${family}: a neighbour`, true, () => pings(from, addressOf(b, family))],
+    [`${family}: a neighbour`, true, async () => pings(from, await addressOf(b, family))],
     [`${family}: our port`, true, () => connects(outside, addresses[family], ours)],
-    [`${family}: our sandbox from Docker`, false, () => pings(plain!.run, addressOf(b, family))],
+    [
+      `${family}: our sandbox from Docker`,
+      false,
+      async () => pings(plain!.run, await addressOf(b, family)),
+    ],
     [`${family}: our port from Docker`, true, () => connects(plain!.run, addresses[family], ours)],
   ])
 }

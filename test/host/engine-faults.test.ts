@@ -1,12 +1,12 @@
 import { it } from 'vitest'
-import type { Controller } from '#dist/index.js'
+import type { LocalController } from '#dist/index.js'
 import { type FaultStory, survivesFaults } from '../support/fault-story.ts'
 import type { ThrowAwayHost } from '../support/host.ts'
 
 const web = { name: 'web', subnets: ['10.7.0.0/24', 'fd00:7::/64'] }
 const back = { name: 'back', internal: true, options: { icc: false } }
 
-async function hostWithSandbox(cnm: Controller): Promise<void> {
+async function hostWithSandbox(cnm: LocalController): Promise<void> {
   await cnm.createNetwork(web)
   await cnm.createNetwork(back)
   await cnm.createSandbox({ name: 'api', connect: [{ network: 'back' }] })
@@ -41,7 +41,7 @@ const stories: readonly FaultStory[] = [
     name: 'a second connection, with the default route',
     prepare: hostWithSandbox,
     act: (cnm) => cnm.sandbox('api').connect(cnm.network('web')),
-    undo: async (cnm) => cnm.sandbox('api').endpoints()[1]?.leave(),
+    undo: async (cnm) => (await cnm.sandbox('api').endpoints())[1]?.leave(),
   },
   {
     name: 'a disconnection',
@@ -49,7 +49,7 @@ const stories: readonly FaultStory[] = [
       await hostWithSandbox(cnm)
       await cnm.sandbox('api').connect(cnm.network('web'))
     },
-    act: async (cnm) => cnm.sandbox('api').endpoints()[1]?.leave(),
+    act: async (cnm) => (await cnm.sandbox('api').endpoints())[1]?.leave(),
     undo: (cnm) => cnm.sandbox('api').connect(cnm.network('web')),
   },
   {
@@ -58,8 +58,8 @@ const stories: readonly FaultStory[] = [
       await hostWithSandbox(cnm)
       await cnm.network('web').createEndpoint({ name: 'db', persistent: true })
     },
-    act: async (cnm) => cnm.network('web').endpoints()[0]?.join(cnm.sandbox('api')),
-    undo: async (cnm) => cnm.network('web').endpoints()[0]?.leave(),
+    act: async (cnm) => (await cnm.network('web').endpoints())[0]?.join(cnm.sandbox('api')),
+    undo: async (cnm) => (await cnm.network('web').endpoints())[0]?.leave(),
   },
   {
     name: 'an adopted sandbox',
@@ -88,7 +88,7 @@ const stories: readonly FaultStory[] = [
   },
 ]
 
-async function breakBridge(_: Controller, host: ThrowAwayHost): Promise<void> {
+async function breakBridge(_: LocalController, host: ThrowAwayHost): Promise<void> {
   await host.ip('link del web0')
 }
 

@@ -43,9 +43,9 @@ it(`${kills} times killed at random, nothing is lost and nothing is left over`, 
   }
   const cnm = await rig.start()
   expect(await cnm.doctor()).toEqual([])
-  for (const box of cnm.sandboxes()) await box.delete()
+  for (const box of await cnm.sandboxes()) await box.delete()
   for (const name of ['one', 'two']) await cnm.network(name).delete()
-  for (const network of cnm.networks().filter(({ name }) => name.startsWith('extra')))
+  for (const network of (await cnm.networks()).filter(({ name }) => name.startsWith('extra')))
     await network.delete()
   await cnm.settled()
   await expectPublished(rig.host, [], pool)

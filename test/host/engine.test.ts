@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile, stat } from 'node:fs/promises'
 import { expect, it, vi } from 'vitest'
-import type { Controller } from '#dist/linux/library.js'
+import type { LocalController } from '#dist/linux/library.js'
 import { addressOf, engineRig, expectReached, reaches, type Way } from '../support/engine-rig.ts'
 import { uplink } from '../support/host.ts'
 
@@ -32,7 +32,7 @@ it('lets one network talk, in both families, and keeps networks apart', async ()
       [a, addressOf(joined, family, 1), false],
     ]),
   )
-  await a.endpoints()[0]?.leave()
+  await (await a.endpoints())[0]?.leave()
   await cnm.settled()
   expect((await a.exec(['ip', '-o', 'link'])).stdout.trim().split('\n')).toHaveLength(1)
 })
@@ -46,7 +46,7 @@ it('an IPv6 address answers at once, the first of its network too', async () => 
     await box.exec(['ip', '-6', '-o', 'addr', 'show', 'scope', 'global'])
   ).stdout.split('global')
   expect(state).not.toContain('tentative')
-  const gateway = cnm.network('six').inspect().ipv6?.gateway
+  const gateway = (await cnm.network('six').inspect()).ipv6?.gateway
   expect(await reaches(box, gateway)).toBe(true)
 })
 
@@ -69,7 +69,7 @@ it.each([0, 1])(
       const { code } = await box.exec(['ip', 'addr', 'add', address, 'dev', 'eth0', 'nodad'])
       expect(code).toBe(0)
     }
-    await expectReached([a, 'fd00::b', false], [a, addressOf(b), true])
+    await expectReached([a, 'fd00::b', false], [a, await addressOf(b), true])
   },
 )
 
@@ -82,11 +82,11 @@ it('takes sandboxes outside behind the host address, and lets nobody in', async 
   expect(await reaches(box, uplink.gateway4)).toBe(true)
   expect(await reaches(box, uplink.gateway6)).toBe(true)
   const inside = (argv: string) => rig.host.inside(rig.host.internet, argv.split(' ') as [string])
-  await inside(`ip route add ${web.inspect().ipv4?.subnet} via ${uplink.address4}`)
-  await inside(`ip route add ${web.inspect().ipv6?.subnet} via ${uplink.address6}`)
+  await inside(`ip route add ${(await web.inspect()).ipv4?.subnet} via ${uplink.address4}`)
+  await inside(`ip route add ${(await web.inspect()).ipv6?.subnet} via ${uplink.address6}`)
   await Promise.all(
-    families.map((family) =>
-      expect(inside(`ping -c1 -W1 ${addressOf(box, family)}`)).rejects.toThrow(),
+    families.map(async (family) =>
+      expect(inside(`ping -c1 -W1 ${await addressOf(box, family)}`)).rejects.toThrow(),
     ),
   )
 })
@@ -193,13 +193,13 @@ it.each([0, 1])(
         [a, addressOf(c, family), false],
         [c, addressOf(a, family), false],
         [c, addressOf(d, family), false],
-        [a, inner.inspect()[family]?.gateway, false],
+        [a, inner.info[family]?.gateway, false],
       ]),
       [a, uplink.gateway4, false],
       [c, uplink.gateway4, true],
-      [c, cnm.network('apart').inspect().ipv4?.gateway, true],
+      [c, (await cnm.network('apart').inspect()).ipv4?.gateway, true],
     )
-    for (const family of families) await rig.host.sh(`ping -c1 -W1 ${addressOf(a, family)}`)
+    for (const family of families) await rig.host.sh(`ping -c1 -W1 ${await addressOf(a, family)}`)
   },
 )
 
@@ -230,20 +230,15 @@ it('adopts the namespace of a process, and collects it when the process ends', a
     connect: [{ network: 'web' }],
   })
   const peer = await cnm.createSandbox({ name: 'peer', connect: [{ network: 'web' }] })
-  expect(await reaches(peer, addressOf(box))).toBe(true)
+  expect(await reaches(peer, await addressOf(box))).toBe(true)
   const gone = (async () => {
-    for await (const event of cnm.events({ signal: AbortSignal.timeout(10_000) })) {
+    for await (const event of await cnm.events({ signal: AbortSignal.timeout(10_000) })) {
       if (event.type === 'sandbox' && event.action === 'delete') return event.name
     }
   })()
   guest.kill('SIGKILL')
   expect(await gone).toBe('guest')
-  expect(
-    cnm
-      .network('web')
-      .endpoints()
-      .map(({ name }) => name),
-  ).toEqual(['peer'])
+  expect((await cnm.network('web').endpoints()).map(({ name }) => name)).toEqual(['peer'])
   expect(rig.problems).toEqual([])
 })
 
@@ -271,7 +266,7 @@ it("refuses the host's own namespace, and one that is none", async () => {
   await expect(cnm.createSandbox({ pid: 2 ** 22 + 7 })).rejects.toMatchObject({
     code: 'NAMESPACE_NOT_FOUND',
   })
-  expect(cnm.sandboxes()).toEqual([])
+  expect(await cnm.sandboxes()).toEqual([])
 })
 
 it('refuses a second engine, and lets go of its host at the end', async () => {
@@ -293,7 +288,7 @@ it('refuses a second engine with another state folder on the same host', async (
   const options = { stateDir: `${folder}/state2`, runDir: `${folder}/run2` }
   await expect(
     (async () => {
-      await using second: Controller = await rig.start(options)
+      await using second: LocalController = await rig.start(options)
       await second.createNetwork({ name: 'other' })
     })(),
   ).rejects.toMatchObject({ code: 'ENGINE_RUNNING' })
@@ -305,7 +300,7 @@ it('adopts running sandboxes when the records of this boot are lost', async () =
   await first.createNetwork({ name: 'web', ...both })
   const a = await first.createSandbox({ name: 'a', connect: [{ network: 'web' }] })
   const b = await first.createSandbox({ name: 'b', connect: [{ network: 'web' }] })
-  const [address, id] = [addressOf(b), a.id.slice(0, 12)]
+  const [address, id] = [await addressOf(b), a.id.slice(0, 12)]
   await first.close()
   await rig.host.sh(`rm -r ${rig.host.folder}/run/records`)
   const second = await rig.start()
@@ -327,13 +322,13 @@ it('finds and mends what others did', async () => {
   const b = await cnm.createSandbox({ name: 'b', connect: [{ network: 'web' }] })
   await rig.host.ip('link del web0')
   await b.exec(['ip', 'link', 'del', 'eth0'])
-  expect(await reaches(a, addressOf(b))).toBe(false)
+  expect(await reaches(a, await addressOf(b))).toBe(false)
   const found = await cnm.doctor({ fix: true })
   expect(found.map(({ detail }) => detail).join('\n')).toContain('web0')
   expect(await cnm.doctor()).toEqual([])
   // Its kernel still looks for b, whom it has missed: it asks again once a second.
   const again = { timeout: 10_000 }
-  await expect.poll(() => reaches(a, addressOf(b)), again).toBe(true)
+  await expect.poll(async () => reaches(a, await addressOf(b)), again).toBe(true)
 })
 
 it('runs programs inside, with exactly the descriptors 0, 1 and 2', async () => {

@@ -1,12 +1,12 @@
 import { expect, it } from 'vitest'
-import type { Sandbox } from '#dist/linux/library.js'
+import type { LocalSandbox } from '#dist/linux/library.js'
 import { addressOf, type EngineRig, engineRig, reaches } from '../support/engine-rig.ts'
 
 const most = 20
 const burst = 5 * most
 
 /** One datagram to each of so many ports: each is a flow. */
-async function flood(from: Sandbox, to: string, count = 600): Promise<void> {
+async function flood(from: LocalSandbox, to: string, count = 600): Promise<void> {
   const script = `for ((i = 1; i <= ${count}; i++)); do echo > /dev/udp/${to}/$((2000 + i)); done 2>/dev/null`
   await from.exec(['bash', '-c', script])
 }
@@ -20,8 +20,8 @@ async function twoOn(rig: EngineRig, newFlowsPerSecond: number) {
   const options = { newFlowsPerSecond }
   const web = await cnm.createNetwork({ name: 'web', ipv6: true, options })
   const make = () => cnm.createSandbox({ connect: [{ network: 'web' }] })
-  const gateway = web.inspect().ipv4?.gateway ?? ''
-  const gateway6 = web.inspect().ipv6?.gateway ?? ''
+  const gateway = (await web.inspect()).ipv4?.gateway ?? ''
+  const gateway6 = (await web.inspect()).ipv6?.gateway ?? ''
   return { cnm, a: await make(), b: await make(), gateway, gateway6 }
 }
 
@@ -33,7 +33,7 @@ it.each([0, 1])('lets no sandbox begin more flows than it may (call-iptables %i)
   const began = performance.now()
   const before = await tracked(rig)
   // To the host, and to a neighbour, where the machine tracks that as well.
-  for (const to of [gateway, gateway6, addressOf(b)]) await flood(a, to)
+  for (const to of [gateway, gateway6, await addressOf(b)]) await flood(a, to)
   const seconds = (performance.now() - began) / 1000
   expect((await tracked(rig)) - before).toBeLessThanOrEqual(burst + most * (seconds + 1))
   const shown = await rig.host.nft('list set inet cnm flows_limited')
@@ -50,7 +50,7 @@ it('tells of those whose MACs nobody knows, and that share a limit', async () =>
   const cnm = await rig.start()
   const web = await cnm.createNetwork({ name: 'web', options: { newFlowsPerSecond: most } })
   const a = await cnm.createSandbox({ connect: [{ network: 'web', macs: 'any' }] })
-  await flood(a, web.inspect().ipv4?.gateway ?? '')
+  await flood(a, (await web.inspect()).ipv4?.gateway ?? '')
   expect(await rig.host.nft('list set inet cnm flows_limited_rest')).toContain('elements')
   expect(await cnm.doctor()).toMatchObject([
     { kind: 'limited', detail: expect.stringContaining('network "web"') },

@@ -3,7 +3,7 @@ import { expect, it, vi } from 'vitest'
 import { bridge } from '#dist/driver/bridge/bridge.js'
 import { local } from '#dist/ipam/local/local.js'
 import { linuxKernel } from '#dist/kernel/linux/index.js'
-import { type Controller, createController } from '#dist/model/controller.js'
+import { createController, type LocalController } from '#dist/model/controller.js'
 import { memory } from '#dist/store/memory/memory.js'
 import { pings } from '../support/echo.ts'
 import { reaches } from '../support/engine-rig.ts'
@@ -16,7 +16,7 @@ const modes = [{ forceForwarding: true }, { forceForwarding: false }]
 
 interface Scene extends AsyncDisposable {
   readonly host: ThrowAwayHost
-  readonly cnm: Controller
+  readonly cnm: LocalController
   readonly problems: unknown[]
 }
 
@@ -72,12 +72,12 @@ async function addLanAddresses(host: ThrowAwayHost): Promise<void> {
   await host.ip('addr add 2001:db8:1::1/64 dev lan nodad')
 }
 
-async function addBox(cnm: Controller) {
+async function addBox(cnm: LocalController) {
   await cnm.createNetwork({ name: 'web', ipv6: true })
   return cnm.createSandbox({ name: 'box', connect: [{ network: 'web' }] })
 }
 
-const bridgeOf = (cnm: Controller) => `br-${cnm.network('web').id.slice(0, 10)}`
+const bridgeOf = (cnm: LocalController) => `br-${cnm.now.network('web').id.slice(0, 10)}`
 
 async function sysctl(host: ThrowAwayHost, name: string): Promise<string> {
   return (await host.sh(`cat /proc/sys/net/${name}`)).trim()

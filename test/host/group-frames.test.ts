@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { addressBytes, parseAddress } from '#dist/address/address.js'
 import { macBytes, parseMac } from '#dist/address/mac.js'
 import { RETIRED_GROUP } from '#dist/kernel/link-groups.js'
-import type { Controller } from '#dist/linux/library.js'
+import type { LocalController } from '#dist/linux/library.js'
 import { type EngineRig, engineRig } from '../support/engine-rig.ts'
 import {
   arp,
@@ -149,9 +149,9 @@ describe.each([0, 1])('from a sandbox (call-iptables %i)', (call) => {
     for (const [at, [name, options]] of Object.entries(networks).entries()) {
       await cnm.createNetwork({ name: name.replace('IPv4', 'v4'), ...options })
       const box = await cnm.createSandbox({ connect: [{ network: name.replace('IPv4', 'v4') }] })
-      const [endpoint] = box.endpoints()
-      const { ipv4, ipv6 } = endpoint!.inspect()
-      const path = box.inspect().namespace!.path
+      const [endpoint] = await box.endpoints()
+      const { ipv4, ipv6 } = await endpoint!.inspect()
+      const path = (await box.inspect()).namespace!.path
       const hostEnd = `veth${endpoint!.id.slice(0, 10)}`
       attackers.set(name, await attackerAt(host, path, hostEnd, ipv4, ipv6, `10.${7 + at}.0.1`))
     }
@@ -220,7 +220,7 @@ async function attackerAt(
 }
 
 /** Its link is moved by another engine, as Docker does. */
-async function container({ host }: EngineRig, cnm: Controller): Promise<Attacker> {
+async function container({ host }: EngineRig, cnm: LocalController): Promise<Attacker> {
   const docker = cnm.runtime('docker')
   const [net, end] = ['d', 'e'].map((digit) => digit.repeat(64)) as [never, never]
   const subnet = '10.12.0.0/24' as never

@@ -50,7 +50,7 @@ it('a network goes on where the host has got such an address, and the next engin
   await expect.poll(() => cnm.doctor()).toEqual([overlap])
   await cnm.close()
   const next = await rig.start()
-  expect(next.sandbox('box').inspect()).toMatchObject({ state: 'ready' })
+  expect(await next.sandbox('box').inspect()).toMatchObject({ state: 'ready' })
   expect(await next.doctor()).toEqual([overlap])
   expect(rig.problems).toEqual([])
   await next.down()
@@ -67,7 +67,7 @@ it('adopts the bridge that is the uplink itself', async () => {
   await host.ip(`route add default via ${uplink.gateway4}`)
   await using cnm = await rig.start()
   const lan = await cnm.createNetwork({ name: 'lan', options: { bridge: 'br0' } })
-  expect(lan.inspect().ipv4?.subnet).toBe('198.51.100.0/24')
+  expect((await lan.inspect()).ipv4?.subnet).toBe('198.51.100.0/24')
   expect(await cnm.doctor()).toEqual([])
 })
 

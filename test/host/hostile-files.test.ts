@@ -90,7 +90,7 @@ describe('a file of a sandbox that', () => {
     async (name) => {
       const path = await rig.file()
       await attacks[name]!(path)
-      await (await rig.evil()).connect('back')
+      rig.evil().connect('back')
       await rig.survive()
       await expect(stat(dirname(path))).rejects.toMatchObject({ code: 'ENOENT' })
       expect(await rig.left()).toEqual([])
@@ -137,7 +137,7 @@ describe('a file of a sandbox that', () => {
 describe('a program in a sandbox', () => {
   it('does so by what it sees in /etc', async () => {
     const deed = 'truncate -s 3G /etc/hosts && truncate -s 3G /etc/resolv.conf && ls -l /etc'
-    expect((await (await rig.evil()).exec(['sh', '-c', deed])).code).toBe(0)
+    expect((await rig.evil().exec(['sh', '-c', deed])).code).toBe(0)
     expect((await stat(await rig.file())).size).toBe(3 * 2 ** 30)
     await rig.survive()
   }, 60_000)
@@ -147,7 +147,7 @@ describe('what keeps a file from being written', () => {
   it('is told, and the line comes when it is over', async () => {
     const path = await rig.file()
     await run(['chattr', '+i', path])
-    await (await rig.evil()).connect('back')
+    rig.evil().connect('back')
     const told = () =>
       rig.daemon.log.find(({ err }) =>
         String((err as { message?: string })?.message).includes(path),

@@ -117,7 +117,7 @@ describe('a sandbox with', () => {
   }, 120_000)
 
   it('an endpoint that leaves a sandbox which has taken its next name stops nothing', async () => {
-    const box = await rig.evil()
+    const box = rig.evil()
     const endpoint = await box.connect('back')
     const taken = 'ip link add name gone$(ip -o link show eth1 | cut -d: -f1) type bridge'
     await inside(await rig.namespace(), taken)

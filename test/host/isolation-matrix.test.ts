@@ -28,14 +28,14 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
     await network(world, 'web', { trustedInterfaces: lan.link })
     const api = await boxOn(world, 'api', 'web', { publish: ['8080:80'] })
     for (const family of families) {
-      const to = addressOf(api, family)
+      const to = await addressOf(api, family)
       expect(await world.told('lan', to, 80)).toBe(`api ${remoteAddress[family]}`)
       await routeThere(world, 'internet', to)
       const unheard = [world.silent('lan', to, 81), world.silent('internet', to, 80)]
       expect(await Promise.all(unheard)).toEqual([true, true])
     }
-    await api.endpoints()[0]?.unpublish(['8080:80'])
-    expect(await world.silent('lan', addressOf(api), 80)).toBe(true)
+    await (await api.endpoints())[0]?.unpublish(['8080:80'])
+    expect(await world.silent('lan', await addressOf(api), 80)).toBe(true)
   })
 
   it('keeps endpoints without ICC apart, but for those that are linked', async () => {
@@ -46,10 +46,10 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
     const app = await make('app', { links: ['db'] })
     const other = await make('other')
     for (const family of families) {
-      const [to, published] = [addressOf(db, family), hostAddress[family]]
-      const gateway = world.engine.network('apart').inspect()[family]?.gateway
-      expect(await world.told(app, to, 80)).toBe(`db ${addressOf(app, family)}`)
-      expect(await world.told(db, addressOf(app, family), 81)).toBe(`app ${to}`)
+      const [to, published] = [await addressOf(db, family), hostAddress[family]]
+      const gateway = (await world.engine.network('apart').inspect())[family]?.gateway
+      expect(await world.told(app, to, 80)).toBe(`db ${await addressOf(app, family)}`)
+      expect(await world.told(db, await addressOf(app, family), 81)).toBe(`app ${to}`)
       expect(await world.told(app, published, 8080)).toBe(`db ${gateway}`)
       expect(await world.told(db, published, 8080)).toBe(`db ${gateway}`)
       expect(await world.told('lan', published, 8080)).toBe(`db ${remoteAddress[family]}`)
@@ -57,8 +57,8 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
       const unheard = [
         world.silent(other, to, 80),
         world.silent(other, published, 8080),
-        world.silent(other, addressOf(app, family), 80),
-        world.silent(db, addressOf(other, family), 80),
+        world.silent(other, await addressOf(app, family), 80),
+        world.silent(db, await addressOf(other, family), 80),
       ]
       expect(await Promise.all(unheard)).toEqual([true, true, true, true])
     }
@@ -69,15 +69,22 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
     const [one, two] = [await boxOn(world, 'one', 'inner'), await boxOn(world, 'two', 'inner')]
     await network(world, 'open', { gatewayMode4: 'nat-unprotected', gatewayMode6: 'routed' })
     const open = await boxOn(world, 'open', 'open', { publish: ['8080:80'] })
-    const refused = one.endpoints()[0]?.publish(['8081:80']) ?? Promise.resolve()
+    const refused = (await one.endpoints())[0]?.publish(['8081:80']) ?? Promise.resolve()
     await expect(refused).rejects.toSatisfy((error) => isCnmError(error, 'NOT_ALLOWED'))
     for (const family of families) {
-      const gateway = world.engine.network('inner').inspect()[family]?.gateway ?? ''
-      const [inner, outer] = [addressOf(one, family), addressOf(open, family)]
-      expect(await world.told(two, inner, 80)).toBe(`one ${addressOf(two, family)}`)
+      const gateway = (await world.engine.network('inner').inspect())[family]?.gateway ?? ''
+      const [inner, outer] = [await addressOf(one, family), await addressOf(open, family)]
+      expect(await world.told(two, inner, 80)).toBe(`one ${await addressOf(two, family)}`)
       expect(await world.told('host', inner, 80)).toBe(`one ${gateway}`)
       // Whatever root in there tries: everybody knows the way back to him.
-      await world.host.inside(world.path(one), ['ip', 'route', 'add', 'default', 'via', gateway])
+      await world.host.inside(await world.path(one), [
+        'ip',
+        'route',
+        'add',
+        'default',
+        'via',
+        gateway,
+      ])
       await routeThere(world, 'internet', inner)
       const seen = await countFrom(world, inner)
       const there = [gateway, hostAddress[family], internetAddress[family], outer]
@@ -99,15 +106,15 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
   it("lets no sandbox ask for 127.0.0.1 and get the host's", async () => {
     await network(world, 'web')
     const box = await boxOn(world, 'box', 'web', { publish: ['8080:80'] })
-    await using _ = world.serve('host')
-    const via = world.engine.network('web').inspect().ipv4?.gateway ?? ''
-    const inside = (argv: string) =>
-      world.host.inside(world.path(box), argv.split(' ') as [string, ...string[]])
+    await using _ = await world.serve('host')
+    const via = (await world.engine.network('web').inspect()).ipv4?.gateway ?? ''
+    const inside = async (argv: string) =>
+      world.host.inside(await world.path(box), argv.split(' ') as [string, ...string[]])
     await inside('sysctl -qw net.ipv4.conf.all.route_localnet=1')
     await inside('ip addr del 127.0.0.1/8 dev lo')
     await inside(`ip route add 127.0.0.0/8 via ${via}`)
     // The host is there, and so is the way.
-    expect(await world.told(box, via, 80)).toBe(`host ${addressOf(box)}`)
+    expect(await world.told(box, via, 80)).toBe(`host ${await addressOf(box)}`)
     const unheard = [80, 8080].map((port) => world.silent(box, '127.0.0.1', port))
     expect(await Promise.all(unheard)).toEqual([true, true])
   })
@@ -115,9 +122,9 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
   it('hides nobody where masquerade is off', async () => {
     await network(world, 'plain', { masquerade: false })
     const box = await boxOn(world, 'box', 'plain')
-    await using _ = world.serve('lan')
+    await using _ = await world.serve('lan')
     for (const family of families) {
-      const own = addressOf(box, family)
+      const own = await addressOf(box, family)
       expect(await world.told(box, remoteAddress[family], 80)).toBe(`lan ${own}`)
     }
   })
@@ -127,7 +134,7 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
     const box = await boxOn(world, 'box', 'nat')
     await network(world, 'usual')
     const usual = await boxOn(world, 'usual', 'usual')
-    await using _ = world.serve('internet')
+    await using _ = await world.serve('internet')
     for (const family of families) {
       await routeThere(world, 'internet', hostAddress[family])
       const to = internetAddress[family]
@@ -144,27 +151,41 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
     expect((await box.exec(['ip', 'route', 'show', 'default'])).stdout).toContain('via 10.9.0.9')
     // A router is that address, and passes on what others send.
     const router = await boxOn(world, 'router', 'aux', { addresses: 'any' })
-    await world.host.inside(world.path(router), ['ip', 'addr', 'add', '10.9.0.9/24', 'dev', 'eth0'])
-    await world.host.inside(world.path(router), ['ip', 'addr', 'add', '192.0.2.1/32', 'dev', 'lo'])
-    expect(await world.told(box, '192.0.2.1', 80)).toBe(`router ${addressOf(box)}`)
+    await world.host.inside(await world.path(router), [
+      'ip',
+      'addr',
+      'add',
+      '10.9.0.9/24',
+      'dev',
+      'eth0',
+    ])
+    await world.host.inside(await world.path(router), [
+      'ip',
+      'addr',
+      'add',
+      '192.0.2.1/32',
+      'dev',
+      'lo',
+    ])
+    expect(await world.told(box, '192.0.2.1', 80)).toBe(`router ${await addressOf(box)}`)
   })
 
   it('leaves the gateway address of IPv4 to somebody else', async () => {
     await network(world, 'theirs', { inhibit4: true })
     const [one, two] = [await boxOn(world, 'one', 'theirs'), await boxOn(world, 'two', 'theirs')]
-    expect(await world.told(two, addressOf(one), 80)).toBe(`one ${addressOf(two)}`)
-    expect(await world.silent('host', addressOf(one), 80)).toBe(true)
-    const gateway = world.engine.network('theirs').inspect().ipv4?.gateway ?? ''
+    expect(await world.told(two, await addressOf(one), 80)).toBe(`one ${await addressOf(two)}`)
+    expect(await world.silent('host', await addressOf(one), 80)).toBe(true)
+    const gateway = (await world.engine.network('theirs').inspect()).ipv4?.gateway ?? ''
     expect(await world.silent(one, gateway, 80, 'ping')).toBe(true)
     // Of IPv6 nothing was said.
-    expect((await world.told('host', addressOf(one, 'ipv6'), 80)).split(' ')[0]).toBe('one')
+    expect((await world.told('host', await addressOf(one, 'ipv6'), 80)).split(' ')[0]).toBe('one')
   })
 
   it('carries IPv6 alone: out, in by published ports, and nothing of IPv4', async () => {
     await network(world, 'six', {}, { ipv4: false })
     const box = await boxOn(world, 'box', 'six', { publish: ['8080:80', '8080:81/udp'] })
-    await using _ = world.serve('internet')
-    const gateway = world.engine.network('six').inspect().ipv6?.gateway
+    await using _ = await world.serve('internet')
+    const gateway = (await world.engine.network('six').inspect()).ipv6?.gateway
     expect(await world.told(box, uplink.gateway6, 80)).toBe(`internet ${uplink.address6}`)
     expect(await world.told('lan', lan.address6, 8080)).toBe(`box ${lan.remote6}`)
     expect(await world.told('lan', lan.address6, 8080, 'udp')).toBe(`box ${lan.remote6}`)
@@ -178,13 +199,13 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
     await network(world, 'mixed', { gatewayMode4: 'nat', gatewayMode6: 'routed' })
     const box = await boxOn(world, 'box', 'mixed', { publish: ['8080:80'] })
     expect(await world.told('lan', lan.address4, 8080)).toBe(`box ${lan.remote4}`)
-    expect(await world.told('lan', addressOf(box, 'ipv6'), 80)).toBe(`box ${lan.remote6}`)
-    expect(await world.silent('lan', addressOf(box), 80)).toBe(true)
+    expect(await world.told('lan', await addressOf(box, 'ipv6'), 80)).toBe(`box ${lan.remote6}`)
+    expect(await world.silent('lan', await addressOf(box), 80)).toBe(true)
     expect(await world.silent('lan', lan.address6, 8080)).toBe(true)
-    await using _ = world.serve('lan')
+    await using _ = await world.serve('lan')
     // What is routed keeps its address.
     expect(await world.told(box, lan.remote4, 80)).toBe(`lan ${lan.address4}`)
-    expect(await world.told(box, lan.remote6, 80)).toBe(`lan ${addressOf(box, 'ipv6')}`)
+    expect(await world.told(box, lan.remote6, 80)).toBe(`lan ${await addressOf(box, 'ipv6')}`)
   })
 })
 
@@ -210,7 +231,7 @@ function boxOn(
 /** Makes a place know the way to what is behind the host. */
 async function routeThere(world: PacketWorld, place: 'internet', to: string): Promise<void> {
   const via = to.includes(':') ? uplink.address6 : uplink.address4
-  await world.host.inside(world.path(place), ['ip', 'route', 'replace', to, 'via', via])
+  await world.host.inside(await world.path(place), ['ip', 'route', 'replace', to, 'via', via])
 }
 
 /** Counts what comes to `lan` from an address. */
@@ -221,8 +242,8 @@ async function countFrom(world: PacketWorld, address: string): Promise<() => Pro
     table inet seen {
       chain in { type filter hook input priority 0; ${match} counter; }
     }`
-  const inLan = (argv: readonly [string, ...string[]], options = {}) =>
-    world.host.inside(world.path('lan'), argv, options)
+  const inLan = async (argv: readonly [string, ...string[]], options = {}) =>
+    world.host.inside(await world.path('lan'), argv, options)
   await inLan(['nft', '-f', '-'], { input })
   return async () =>
     Number(/packets (\d+)/.exec(await inLan(['nft', 'list', 'table', 'inet', 'seen']))?.[1])

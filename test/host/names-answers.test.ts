@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Sandbox } from '#dist/linux/library.js'
+import type { KnownLocalSandbox } from '#dist/linux/library.js'
 import { dig, digAt } from '../support/dig.ts'
 import { addressOf } from '../support/engine-rig.ts'
 import { NamesWorld } from '../support/names-world.ts'
@@ -9,7 +9,10 @@ const MANY = 40
 
 let world: NamesWorld
 /** All on `web`, except `lone` on `back`, `six` on an IPv6 network, `in` on an internal one. */
-const boxes = {} as Record<'api' | 'second' | 'asker' | 'lone' | 'both' | 'six' | 'inner', Sandbox>
+const boxes = {} as Record<
+  'api' | 'second' | 'asker' | 'lone' | 'both' | 'six' | 'inner',
+  KnownLocalSandbox
+>
 
 beforeAll(async () => {
   world = await NamesWorld.start()
@@ -50,14 +53,14 @@ describe('a sandbox', () => {
     const { api, asker } = boxes
     const short = api.id.slice(0, 12)
     for (const name of ['api', 'shop', 'api-host', short, 'api.web', 'shop.web', `${short}.web`]) {
-      expect((await dig(asker, name)).answer, name).toEqual([`A ${addressOf(api)}`])
+      expect((await dig(asker, name)).answer, name).toEqual([`A ${await addressOf(api)}`])
       const six = await dig(asker, name, 'AAAA')
-      expect(six.answer, name).toEqual([`AAAA ${addressOf(api, 'ipv6')}`])
+      expect(six.answer, name).toEqual([`AAAA ${await addressOf(api, 'ipv6')}`])
     }
   })
 
   it('finds itself, too', async () => {
-    expect((await dig(boxes.api, 'api')).answer).toEqual([`A ${addressOf(boxes.api)}`])
+    expect((await dig(boxes.api, 'api')).answer).toEqual([`A ${await addressOf(boxes.api)}`])
   })
 
   it('is told so by one who is sure, and for a second at most', async () => {
@@ -71,7 +74,9 @@ describe('a sandbox', () => {
   it('finds names of addresses', async () => {
     const { api, asker } = boxes
     for (const family of ['ipv4', 'ipv6'] as const)
-      expect((await dig(asker, '-x', addressOf(api, family))).answer).toEqual(['PTR api.web.'])
+      expect((await dig(asker, '-x', await addressOf(api, family))).answer).toEqual([
+        'PTR api.web.',
+      ])
     const free = await dig(asker, '-x', '10.7.0.250')
     expect([free.status, free.answer]).toEqual(['NXDOMAIN', []])
   })
@@ -87,13 +92,13 @@ describe('a sandbox', () => {
       const { answer, additional } = await dig(asker, name, 'SRV')
       expect(answer, name).toHaveLength(1)
       expect(answer[0], name).toMatch(new RegExp(`^SRV \\d+ \\d+ ${port} api\\.web\\.$`))
-      expect(additional, name).toContain(`api.web. A ${addressOf(api)}`)
+      expect(additional, name).toContain(`api.web. A ${await addressOf(api)}`)
     }
   })
 
   it('gets the addresses of a common alias in changing order', async () => {
     const { api, second, asker } = boxes
-    const both = [`A ${addressOf(api)}`, `A ${addressOf(second)}`].sort()
+    const both = [`A ${await addressOf(api)}`, `A ${await addressOf(second)}`].sort()
     const first = new Set<string | undefined>()
     for (let i = 0; i < 100 && first.size < 2; i += 1) {
       const { answer } = await dig(asker, 'app')
@@ -126,8 +131,8 @@ describe('a sandbox', () => {
 
   it('finds what is on its own networks, and no other', async () => {
     const { api, lone, both, asker } = boxes
-    expect((await dig(both, 'api')).answer).toEqual([`A ${addressOf(api)}`])
-    expect((await dig(both, 'lone')).answer).toEqual([`A ${addressOf(lone)}`])
+    expect((await dig(both, 'api')).answer).toEqual([`A ${await addressOf(api)}`])
+    expect((await dig(both, 'lone')).answer).toEqual([`A ${await addressOf(lone)}`])
     for (const name of ['lone', 'lone.back', 'database']) {
       expect((await dig(asker, name)).status, name).toBe('NXDOMAIN')
       // Nobody here has it, so it was asked for outside.
@@ -137,22 +142,26 @@ describe('a sandbox', () => {
 
   it('calls its links as it likes', async () => {
     const { answer } = await dig(boxes.second, 'database')
-    expect(answer).toEqual([`A ${addressOf(boxes.api)}`])
+    expect(answer).toEqual([`A ${await addressOf(boxes.api)}`])
   })
 
   it('on an IPv6 network finds addresses of that family', async () => {
     const { six } = boxes
     const seven = world.cnm.sandbox('seven')
-    expect((await dig(six, 'seven', 'AAAA')).answer).toEqual([`AAAA ${addressOf(seven, 'ipv6')}`])
+    expect((await dig(six, 'seven', 'AAAA')).answer).toEqual([
+      `AAAA ${await addressOf(seven, 'ipv6')}`,
+    ])
     const four = await dig(six, 'seven', 'A')
     expect([four.status, four.answer]).toEqual(['NOERROR', []])
-    expect((await dig(six, '-x', addressOf(seven, 'ipv6'))).answer).toEqual(['PTR seven.sixes.'])
+    expect((await dig(six, '-x', await addressOf(seven, 'ipv6'))).answer).toEqual([
+      'PTR seven.sixes.',
+    ])
   })
 
   it('on an internal network finds its peers, and nobody is asked for the rest', async () => {
     const { inner } = boxes
     const other = world.cnm.sandbox('other')
-    expect((await dig(inner, 'other')).answer).toEqual([`A ${addressOf(other)}`])
+    expect((await dig(inner, 'other')).answer).toEqual([`A ${await addressOf(other)}`])
     const outside = await dig(inner, 'www.example.test')
     expect([outside.status, outside.answer]).toEqual(['REFUSED', []])
     expect(outside.errors.join()).toMatch(/^18 \(Prohibited\)/)
@@ -163,7 +172,7 @@ describe('a sandbox', () => {
     const { asker } = boxes
     expect((await dig(asker, 'localhost')).answer).toEqual(['A 127.0.0.1'])
     expect((await dig(asker, 'a.localhost', 'AAAA')).answer).toEqual(['AAAA ::1'])
-    const { ipv4, ipv6 } = world.cnm.network('web').inspect()
+    const { ipv4, ipv6 } = await world.cnm.network('web').inspect()
     expect((await dig(asker, 'host.internal')).answer).toEqual([`A ${ipv4?.gateway}`])
     expect((await dig(asker, 'host.internal', 'AAAA')).answer).toEqual([`AAAA ${ipv6?.gateway}`])
   })
@@ -190,8 +199,8 @@ describe('an answer', () => {
   it('comes over TCP, one after the other on one connection', async () => {
     const { asker, api, second } = boxes
     const { text } = await dig(asker, '+tcp', '+keepopen', 'api', 'second')
-    expect(text).toContain(addressOf(api))
-    expect(text).toContain(addressOf(second))
+    expect(text).toContain(await addressOf(api))
+    expect(text).toContain(await addressOf(second))
     expect(text.match(/status: NOERROR/g)).toHaveLength(2)
   })
 
@@ -214,11 +223,13 @@ describe('the host', () => {
 
   it('finds all endpoints below the zone, over UDP and TCP', async () => {
     const { api, lone } = boxes
-    expect((await ask('api.web.cnm.internal')).answer).toEqual([`A ${addressOf(api)}`])
-    expect((await ask('+tcp', 'lone.back.cnm.internal')).answer).toEqual([`A ${addressOf(lone)}`])
+    expect((await ask('api.web.cnm.internal')).answer).toEqual([`A ${await addressOf(api)}`])
+    expect((await ask('+tcp', 'lone.back.cnm.internal')).answer).toEqual([
+      `A ${await addressOf(lone)}`,
+    ])
     const six = await ask('shop.web.cnm.internal', 'AAAA')
-    expect(six.answer).toEqual([`AAAA ${addressOf(api, 'ipv6')}`])
-    expect((await ask('-x', addressOf(lone))).answer.join()).toMatch(/^PTR lone\.back\./)
+    expect(six.answer).toEqual([`AAAA ${await addressOf(api, 'ipv6')}`])
+    expect((await ask('-x', await addressOf(lone))).answer.join()).toMatch(/^PTR lone\.back\./)
   })
 
   it('is refused everything else', async () => {
@@ -229,7 +240,7 @@ describe('the host', () => {
 
   it('has the names of the zone in common with sandboxes, as far as these may know', async () => {
     const { api, asker } = boxes
-    expect((await dig(asker, 'api.web.cnm.internal')).answer).toEqual([`A ${addressOf(api)}`])
+    expect((await dig(asker, 'api.web.cnm.internal')).answer).toEqual([`A ${await addressOf(api)}`])
     expect((await dig(asker, 'lone.back.cnm.internal')).status).toBe('NXDOMAIN')
     expect(world.upstream.times('lone.back.cnm.internal A')).toBe(0)
   })

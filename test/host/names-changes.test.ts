@@ -14,11 +14,11 @@ it('a name is there before connect returns, and gone before leave and delete ret
   const { cnm } = world
   // An internal network: what is not known here is asked of nobody, so there is nothing to wait for.
   const web = await cnm.createNetwork({ name: 'web', internal: true })
-  await using asker = await Asker.open(namespaceOf(await world.box('asker', 'web')))
+  await using asker = await Asker.open(await namespaceOf(await world.box('asker', 'web')))
   const box = await cnm.createSandbox({ name: 'coming' })
   for (let round = 0; round < 25; round += 1) {
     const endpoint = await box.connect(web, { aliases: [`alias${round % 2}`] })
-    const { ipv4 } = endpoint.inspect()
+    const { ipv4 } = await endpoint.inspect()
     expect(await asker.addresses('coming')).toEqual([ipv4])
     expect(await asker.addresses(`alias${round % 2}`)).toEqual([ipv4])
     expect(await asker.addresses(`alias${(round + 1) % 2}`)).toBe(NO_SUCH_NAME)
@@ -27,7 +27,7 @@ it('a name is there before connect returns, and gone before leave and delete ret
   }
   for (let round = 0; round < 25; round += 1) {
     const other = await world.box(`box${round}`, 'web')
-    expect(await asker.addresses(`box${round}`)).toEqual([addressOf(other)])
+    expect(await asker.addresses(`box${round}`)).toEqual([await addressOf(other)])
     await other.delete()
     expect(await asker.addresses(`box${round}.web`)).toBe(NO_SUCH_NAME)
   }
@@ -41,8 +41,8 @@ it('a new sandbox can ask at once', async () => {
   const peer = await world.box('peer', 'web')
   for (let round = 0; round < 20; round += 1) {
     const box = await world.box(`box${round}`, 'web')
-    await using asker = await Asker.open(namespaceOf(box))
-    expect(await asker.addresses('peer')).toEqual([addressOf(peer)])
+    await using asker = await Asker.open(await namespaceOf(box))
+    expect(await asker.addresses('peer')).toEqual([await addressOf(peer)])
   }
 })
 
@@ -51,27 +51,27 @@ it('a name that moves is followed at once, and nobody loses a query meanwhile', 
   const { cnm } = world
   const web = await cnm.createNetwork({ name: 'web', internal: true })
   const still = await world.box('still', 'web')
-  await using asker = await Asker.open(namespaceOf(await world.box('asker', 'web')))
-  const again = asker.again('still', [addressOf(still)])
+  await using asker = await Asker.open(await namespaceOf(await world.box('asker', 'web')))
+  const again = asker.again('still', [await addressOf(still)])
   // Forty at once on the same network, half of which go again; the alias goes from one to the next.
   const come = async (number: number) => {
     const box = await world.box(`box${number}`, 'web')
-    await using own = await Asker.open(namespaceOf(box))
-    expect(await own.addresses(`box${number}`)).toEqual([addressOf(box)])
-    expect(await own.addresses('still')).toEqual([addressOf(still)])
+    await using own = await Asker.open(await namespaceOf(box))
+    expect(await own.addresses(`box${number}`)).toEqual([await addressOf(box)])
+    expect(await own.addresses('still')).toEqual([await addressOf(still)])
     return box
   }
   const boxes = await Promise.all(Array.from({ length: 40 }, (_, number) => come(number)))
   await Promise.all(boxes.slice(0, 20).map((box) => box.delete()))
   for (const box of boxes.slice(20, 30)) {
-    const before = box.endpoints()[0]!
+    const before = (await box.endpoints())[0]!
     await before.leave()
     const endpoint = await box.connect(web, { aliases: ['moving'] })
-    expect(await asker.addresses('moving')).toEqual([endpoint.inspect().ipv4])
+    expect(await asker.addresses('moving')).toEqual([(await endpoint.inspect()).ipv4])
     await endpoint.leave()
   }
   expect(await asker.addresses('box7')).toBe(NO_SUCH_NAME)
-  expect(await asker.addresses('box35')).toEqual([addressOf(boxes[35]!)])
+  expect(await asker.addresses('box35')).toEqual([await addressOf(boxes[35]!)])
   await again.stop()
   expect(again.asked).toBeGreaterThan(100)
   expect(again.wrong).toEqual([])
@@ -82,7 +82,7 @@ it('rubbish is counted and stops nobody', async () => {
   await using world = await NamesWorld.start()
   await world.cnm.createNetwork({ name: 'web' })
   const box = await world.box('box', 'web')
-  const [path, address] = [namespaceOf(box), addressOf(box)]
+  const [path, address] = [await namespaceOf(box), await addressOf(box)]
   const asker = await Asker.open(path)
   for (let round = 0; round < 20; round += 1) {
     for (let i = 0; i < 100; i += 1) asker.send(rubbish())
@@ -96,7 +96,7 @@ it('rubbish is counted and stops nobody', async () => {
     client.destroy()
   }
   await asker[Symbol.asyncDispose]()
-  await eventually(() => (box.inspect().names?.counters?.answered.malformed ?? 0) > 0)
+  await eventually(async () => ((await box.inspect()).names?.counters?.answered.malformed ?? 0) > 0)
   expect(world.rig.problems).toEqual([])
 })
 
@@ -122,12 +122,12 @@ it('queries are counted, and told to whoever wants to know', async () => {
   const { cnm } = world
   await cnm.createNetwork({ name: 'web' })
   const box = await world.box('box', 'web')
-  await using asker = await Asker.open(namespaceOf(box))
+  await using asker = await Asker.open(await namespaceOf(box))
   world.upstream.names['www.example.test'] = ['192.0.2.80']
   const stop = new AbortController()
   const told: string[] = []
   const listening = (async () => {
-    for await (const { sandboxName, name, type, source, code, transport } of cnm.queries({
+    for await (const { sandboxName, name, type, source, code, transport } of await cnm.queries({
       signal: stop.signal,
     }))
       told.push([sandboxName, name, type, source, code, transport].join(' '))
@@ -137,7 +137,7 @@ it('queries are counted, and told to whoever wants to know', async () => {
     await asker.addresses('box')
     return told.length > 0
   })
-  expect(await asker.addresses('box')).toEqual([addressOf(box)])
+  expect(await asker.addresses('box')).toEqual([await addressOf(box)])
   expect(await asker.addresses('www.example.test')).toEqual(['192.0.2.80'])
   expect(await asker.addresses('www.example.test')).toEqual(['192.0.2.80'])
   const expected = [
@@ -151,8 +151,8 @@ it('queries are counted, and told to whoever wants to know', async () => {
   await eventually(() => told.includes('box box. AAAA local NOERROR tcp'))
   stop.abort()
   await listening.catch(() => {})
-  await eventually(() => (box.inspect().names?.counters?.answered.cache ?? 0) > 0)
-  const { asked, answered, latency } = box.inspect().names!.counters!
+  await eventually(async () => ((await box.inspect()).names?.counters?.answered.cache ?? 0) > 0)
+  const { asked, answered, latency } = (await box.inspect()).names!.counters!
   expect(answered).toMatchObject({
     upstream: expect.any(Number),
     cache: expect.any(Number),

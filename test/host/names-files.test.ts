@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Sandbox } from '#dist/linux/library.js'
+import type { LocalSandbox } from '#dist/linux/library.js'
 import { addressOf } from '../support/engine-rig.ts'
 import { NamesWorld } from '../support/names-world.ts'
 import { run } from '../support/run.ts'
@@ -20,7 +20,7 @@ afterAll(async () => {
   await world[Symbol.asyncDispose]()
 })
 
-async function output(box: Sandbox, ...argv: [string, ...string[]]): Promise<string> {
+async function output(box: LocalSandbox, ...argv: [string, ...string[]]): Promise<string> {
   const { stdout, stderr, code } = await box.exec(argv)
   if (code !== 0) throw new Error(`${argv.join(' ')}: ${code} ${stdout}${stderr}`)
   return stdout
@@ -37,15 +37,15 @@ describe('programs in a sandbox', () => {
     const found = new Set(
       words(await output(box, 'getent', 'ahosts', 'api')).map((line) => line.split(' ')[0]),
     )
-    expect([...found].sort()).toEqual([addressOf(api), addressOf(api, 'ipv6')].sort())
-    expect(await output(box, 'getent', 'hosts', addressOf(api))).toContain('api.web')
+    expect([...found].sort()).toEqual([await addressOf(api), await addressOf(api, 'ipv6')].sort())
+    expect(await output(box, 'getent', 'hosts', await addressOf(api))).toContain('api.web')
     expect((await box.exec(['getent', 'ahosts', 'nobody'])).code).toBe(2)
-    expect(await output(box, 'ping', '-4', '-c1', '-W2', 'api.web')).toContain(addressOf(api))
+    expect(await output(box, 'ping', '-4', '-c1', '-W2', 'api.web')).toContain(await addressOf(api))
   })
 
   it('of BusyBox do, too', async () => {
     const box = await world.box('busybox', 'web')
-    const api = addressOf(world.cnm.sandbox('api'))
+    const api = await addressOf(world.cnm.sandbox('api'))
     expect(await output(box, 'busybox', 'nslookup', 'api')).toContain(`Address: ${api}`)
     expect(await output(box, 'busybox', 'ping', '-4', '-c1', '-W2', 'api')).toContain(`(${api})`)
   })
@@ -57,7 +57,7 @@ describe('programs in a sandbox', () => {
     try {
       const program = await muslResolver(folder)
       const found = lines(await output(box, program, 'api'))
-      expect(found.sort()).toEqual([addressOf(api), addressOf(api, 'ipv6')].sort())
+      expect(found.sort()).toEqual([await addressOf(api), await addressOf(api, 'ipv6')].sort())
       expect(lines(await output(box, program, 'api.web'))).toHaveLength(2)
       expect((await box.exec([program, 'nobody'])).code).toBe(1)
     } finally {
@@ -77,7 +77,7 @@ describe('programs in a sandbox', () => {
     expect(await output(box, 'getent', 'ahosts', 'www')).toContain('192.0.2.80')
     expect(await output(box, 'getent', 'ahosts', 'a.b')).toContain('192.0.2.81')
     expect(await output(box, 'getent', 'ahosts', 'api')).toContain(
-      addressOf(world.cnm.sandbox('api')),
+      await addressOf(world.cnm.sandbox('api')),
     )
     const text = await output(box, 'cat', '/etc/resolv.conf')
     expect(lines(text)).toEqual(['nameserver 127.0.0.11', 'search example.test', 'options ndots:2'])
@@ -93,15 +93,15 @@ describe('the files of a sandbox', () => {
       extraHosts: ['db:192.0.2.9', 'six=2001:db8::9', 'gate:host-gateway'],
       connect: [{ network: 'web' }],
     })
-    const { ipv4, ipv6 } = world.cnm.network('web').inspect()
+    const { ipv4, ipv6 } = await world.cnm.network('web').inspect()
     const hosts = words(await output(box, 'cat', '/etc/hosts'))
     expect(hosts).toEqual(
       expect.arrayContaining([
         '127.0.0.1 localhost',
         '192.0.2.9 db',
         '2001:db8::9 six',
-        `${addressOf(box)} one.example.test one`,
-        `${addressOf(box, 'ipv6')} one.example.test one`,
+        `${await addressOf(box)} one.example.test one`,
+        `${await addressOf(box, 'ipv6')} one.example.test one`,
         `${ipv4?.gateway} host.internal gate`,
         `${ipv6?.gateway} host.internal gate`,
       ]),
@@ -117,7 +117,7 @@ describe('the files of a sandbox', () => {
     const theirs = await readFile('/etc/hosts', 'utf8')
     const { stdout } = await box.exec(['cat', '/etc/hosts'], { mountEtc: false })
     expect(stdout).toBe(theirs)
-    const { files } = box.inspect()
+    const { files } = await box.inspect()
     expect(await readFile(files!.hosts, 'utf8')).toBe(await output(box, 'cat', '/etc/hosts'))
     expect(await readFile(files!.resolvConf!, 'utf8')).toContain('nameserver 127.0.0.11')
     expect(await readFile(files!.hostname, 'utf8')).toBe('runtime\n')
@@ -127,10 +127,10 @@ describe('the files of a sandbox', () => {
 
   it('follow its networks, around what a user has written', async () => {
     const box = await world.box('edited', 'web')
-    const first = addressOf(box)
+    const first = await addressOf(box)
     await output(box, 'sh', '-c', 'echo "192.0.2.7 mine # by hand" >> /etc/hosts')
     const second = await box.connect(world.cnm.network('back'))
-    const { ipv4 } = second.inspect()
+    const { ipv4 } = await second.inspect()
     const both = await output(box, 'cat', '/etc/hosts')
     expect(both).toContain('192.0.2.7 mine # by hand\n')
     expect(words(both)).toEqual(expect.arrayContaining([`${first} edited`, `${ipv4} edited`]))
@@ -146,7 +146,7 @@ describe('the files of a sandbox', () => {
     const box = await world.box('running', 'web')
     const script = 'read line; cat /etc/hosts'
     const program = await box.spawn(['sh', '-c', script])
-    const { ipv4 } = (await box.connect(world.cnm.network('back'))).inspect()
+    const { ipv4 } = await (await box.connect(world.cnm.network('back'))).inspect()
     program.stdin!.end('now\n')
     const chunks: Buffer[] = []
     for await (const chunk of program.stdout!) chunks.push(chunk as Buffer)
@@ -156,14 +156,17 @@ describe('the files of a sandbox', () => {
 
   it('go with it', async () => {
     const box = await world.box('going', 'web')
-    const { files } = box.inspect()
+    const { files } = await box.inspect()
     await box.delete()
     await expect(readFile(files!.hosts)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
   it('are without a resolver where a runtime has its own', async () => {
     const box = await world.cnm.createSandbox({ resolver: false, connect: [{ network: 'web' }] })
-    expect(box.inspect().files).toEqual({ hosts: expect.any(String), hostname: expect.any(String) })
+    expect((await box.inspect()).files).toEqual({
+      hosts: expect.any(String),
+      hostname: expect.any(String),
+    })
     const { code } = await box.exec(['dig', '@127.0.0.11', '+tries=1', '+time=1', 'api'])
     expect(code).not.toBe(0)
   })

@@ -1,6 +1,6 @@
 import { rename, writeFile } from 'node:fs/promises'
 import { expect, it } from 'vitest'
-import type { Sandbox } from '#dist/linux/library.js'
+import type { LocalSandbox } from '#dist/linux/library.js'
 import { dig } from '../support/dig.ts'
 import { addressOf } from '../support/engine-rig.ts'
 import { uplink } from '../support/host.ts'
@@ -10,7 +10,7 @@ import { Upstream } from '../support/upstream.ts'
 
 const SERVER_FAILURE = 2
 
-async function worldWithBox(): Promise<{ world: NamesWorld; box: Sandbox }> {
+async function worldWithBox(): Promise<{ world: NamesWorld; box: LocalSandbox }> {
   const world = await NamesWorld.start()
   await world.cnm.createNetwork({ name: 'web', subnets: ['10.7.0.0/24'] })
   return { world, box: await world.box('box', 'web') }
@@ -161,8 +161,8 @@ it('asks the servers of endpoint, network and sandbox from inside', async () => 
   const server = await world.box('server', 'web')
   const names = { 'a.example.test': ['192.0.2.1'] }
   // It listens at port 53 of the sandbox's own address, and the resolver goes on beside it.
-  await using inside = await Upstream.start(namespaceOf(server), '0.0.0.0', names)
-  const at = addressOf(server)
+  await using inside = await Upstream.start(await namespaceOf(server), '0.0.0.0', names)
+  const at = await addressOf(server)
   expect((await dig(server, 'box')).status).toBe('NOERROR')
   await cnm.createNetwork({ name: 'own', subnets: ['10.8.0.0/24'], dns: [at] })
   const boxes = [
@@ -171,7 +171,7 @@ it('asks the servers of endpoint, network and sandbox from inside', async () => 
   ]
   for (const box of boxes) {
     expect((await dig(box, 'a.example.test')).answer).toEqual(['A 192.0.2.1'])
-    expect(inside.asked.at(-1)?.from).toBe(addressOf(box))
+    expect(inside.asked.at(-1)?.from).toBe(await addressOf(box))
   }
   // Another network's server is beyond the sandbox's reach: that is asked from inside, too.
   const apart = await cnm.createSandbox({ connect: [{ network: 'own' }] })
@@ -186,10 +186,10 @@ it('of two networks the one that leads outside counts', async () => {
   const alone = await world.box('alone', 'inner')
   world.upstream.names['www.example.test'] = ['192.0.2.80']
   expect((await dig(alone, 'www.example.test')).status).toBe('REFUSED')
-  const [web] = box.endpoints()
+  const [web] = await box.endpoints()
   await box.connect(inner)
   expect((await dig(box, 'www.example.test')).answer).toEqual(['A 192.0.2.80'])
-  expect((await dig(box, 'alone')).answer).toEqual([`A ${addressOf(alone)}`])
+  expect((await dig(box, 'alone')).answer).toEqual([`A ${await addressOf(alone)}`])
   await web?.leave()
   expect((await dig(box, 'www.example.test')).status).toBe('REFUSED')
 })

@@ -85,11 +85,11 @@ it('without an engine names, isolation and relays go on, and the next one takes 
   await eventually(async () => (await asking.ask('guest'))?.addresses.length === 0)
 
   const cnm = await rig.start({ dns: { resolvConf } })
-  expect(cnm.sandboxes().map(({ name }) => name)).toEqual(['api', 'asker', 'lone'])
+  expect((await cnm.sandboxes()).map(({ name }) => name)).toEqual(['api', 'asker', 'lone'])
   expect(await cnm.doctor()).toEqual([])
   await expectBothAt53()
   const late = await cnm.createSandbox({ name: 'late', connect: [{ network: 'web' }] })
-  expect(await asking.addresses('late')).toEqual([addressOf(late)])
+  expect(await asking.addresses('late')).toEqual([await addressOf(late)])
   expect(await ask(host.netns, 'tcp', '::1')).toBeDefined()
   await again.stop()
   expect(again.asked).toBeGreaterThan(100)
@@ -105,16 +105,16 @@ it('a keeper that dies is followed by one that knows the same', async () => {
     name: 'api',
     connect: [{ network: 'web', publish: ['[::1]:7777:7777'] }],
   })
-  await using asker = await Asker.open(namespaceOf(await world.box('asker', 'web')))
-  await using _echo = await startEcho(namespaceOf(api))
-  expect(await asker.addresses('api')).toEqual([addressOf(api)])
+  await using asker = await Asker.open(await namespaceOf(await world.box('asker', 'web')))
+  await using _echo = await startEcho(await namespaceOf(api))
+  expect(await asker.addresses('api')).toEqual([await addressOf(api)])
   for (let round = 0; round < 2; round += 1) {
     await killKeeper(rig)
-    await eventually(async () => (await asker.ask('api'))?.addresses[0] === addressOf(api))
+    await eventually(async () => (await asker.ask('api'))?.addresses[0] === (await addressOf(api)))
     await eventually(async () => (await ask(rig.host.netns, 'tcp', '::1')) !== undefined)
-    await eventually(() => api.endpoints()[0]?.inspect().dns === 'ready')
+    await eventually(async () => (await (await api.endpoints())[0]?.inspect())?.dns === 'ready')
     const next = await world.box(`next${round}`, 'web')
-    expect(await asker.addresses(`next${round}`)).toEqual([addressOf(next)])
+    expect(await asker.addresses(`next${round}`)).toEqual([await addressOf(next)])
     expect(await cnm.doctor()).toEqual([])
   }
   // It is told, and not over and over.
@@ -127,8 +127,8 @@ it('the keeper ends with its engine, unless it is to stay', async () => {
   const { cnm, rig, resolvConf } = world
   await cnm.createNetwork({ name: 'web' })
   const api = await world.box('api', 'web')
-  const address = addressOf(api)
-  await using asker = await Asker.open(namespaceOf(api))
+  const address = await addressOf(api)
+  await using asker = await Asker.open(await namespaceOf(api))
   expect(await keeperOf(rig)).toBeDefined()
   await cnm.close()
   expect(await keeperOf(rig)).toBeUndefined()
@@ -158,9 +158,9 @@ it('beside whoever has port 53 of the host, the zone answers, and comes back aft
   const box = await cnm.createSandbox({ name: 'box', connect: [{ network: 'web' }] })
   const answer = async () =>
     (await digAt(host, host.netns, '127.0.0.153', 'box.web.cnm.internal')).answer
-  expect(await answer()).toEqual([`A ${addressOf(box)}`])
+  expect(await answer()).toEqual([`A ${await addressOf(box)}`])
   await killKeeper(rig)
-  await eventually(async () => (await answer())[0] === `A ${addressOf(box)}`)
+  await eventually(async () => (await answer())[0] === `A ${await addressOf(box)}`)
   expect(await cnm.doctor()).toEqual([])
   await box.delete()
   await web.delete()

@@ -33,15 +33,18 @@ async function askOver(socket: Socket, name: string): Promise<readonly string[] 
 it('over TCP, too, names are there before connect returns and gone before leave returns', async () => {
   await using world = await NamesWorld.start()
   const web = await world.cnm.createNetwork({ name: 'web', internal: true })
-  const path = namespaceOf(await world.box('asker', 'web'))
+  const path = await namespaceOf(await world.box('asker', 'web'))
   await using asker = await Asker.open(path)
   const tcp = await connectIn(path, RESOLVER, 53)
-  const again = asker.again('asker', [addressOf(world.cnm.sandbox('asker'))])
+  const again = asker.again('asker', [await addressOf(world.cnm.sandbox('asker'))])
   const box = await world.cnm.createSandbox({ name: 'coming' })
   for (let round = 0; round < 40; round += 1) {
     const endpoint = await box.connect(web)
     const there = [askOver(tcp, 'coming'), asker.addresses('coming')]
-    expect(await Promise.all(there)).toEqual([[endpoint.inspect().ipv4], [endpoint.inspect().ipv4]])
+    expect(await Promise.all(there)).toEqual([
+      [(await endpoint.inspect()).ipv4],
+      [(await endpoint.inspect()).ipv4],
+    ])
     await endpoint.leave()
     const gone = [askOver(tcp, 'coming'), asker.addresses('coming')]
     expect(await Promise.all(gone)).toEqual([NO_SUCH_NAME, NO_SUCH_NAME])
@@ -58,12 +61,12 @@ it('a sandbox that asks for more than it may is refused, and others are not', as
   await cnm.createNetwork({ name: 'web' })
   const [greedy, modest] = [await world.box('greedy', 'web'), await world.box('modest', 'web')]
   upstream.names['known.test'] = ['192.0.2.1']
-  await using asking = await Asker.open(namespaceOf(modest))
+  await using asking = await Asker.open(await namespaceOf(modest))
   expect(await asking.addresses('known.test')).toEqual(['192.0.2.1'])
   // From now on nobody outside says a word: whatever is asked waits.
   upstream.mood = 'silent'
-  await using flooding = await Asker.open(namespaceOf(greedy))
-  const refused = () => greedy.inspect().names?.counters?.answered.refused ?? 0
+  await using flooding = await Asker.open(await namespaceOf(greedy))
+  const refused = async () => (await greedy.inspect()).names?.counters?.answered.refused ?? 0
   let number = 0
   const flood = () => {
     for (const end = number + 500; number < end; number += 1)
@@ -72,17 +75,17 @@ it('a sandbox that asks for more than it may is refused, and others are not', as
   await eventually(async () => {
     flood()
     expect(await asking.addresses('known.test')).toEqual(['192.0.2.1'])
-    expect(await asking.addresses('greedy')).toEqual([addressOf(greedy)])
-    return refused() > 1000
+    expect(await asking.addresses('greedy')).toEqual([await addressOf(greedy)])
+    return (await refused()) > 1000
   })
   await eventually(async () => {
     flood()
     const { status, errors } = await dig(greedy, `more${number}.example.test`)
     return status === 'REFUSED' && errors.join().includes('too many queries')
   })
-  expect(await flooding.addresses('modest')).toEqual([addressOf(modest)])
+  expect(await flooding.addresses('modest')).toEqual([await addressOf(modest)])
   // The others' share is untouched.
-  expect(modest.inspect().names?.counters?.answered.refused ?? 0).toBe(0)
+  expect((await modest.inspect()).names?.counters?.answered.refused ?? 0).toBe(0)
   expect(world.rig.problems).toEqual([])
 })
 
@@ -90,7 +93,7 @@ it('a sandbox with more connections than it may have is cut off, and others are 
   await using world = await NamesWorld.start()
   await world.cnm.createNetwork({ name: 'web' })
   const [greedy, modest] = [await world.box('greedy', 'web'), await world.box('modest', 'web')]
-  const path = namespaceOf(greedy)
+  const path = await namespaceOf(greedy)
   const open: Socket[] = []
   const isClosed = (socket: Socket) => socket.destroyed || socket.readableEnded
   for (let i = 0; i < MOST_CONNECTIONS; i += 1) {
@@ -104,7 +107,7 @@ it('a sandbox with more connections than it may have is cut off, and others are 
   await eventually(() => isClosed(further))
   expect(open.some(isClosed)).toBe(false)
   const keeper = await keeperOf(world.rig)
-  expect((await dig(modest, '+tcp', 'greedy')).answer).toEqual([`A ${addressOf(greedy)}`])
+  expect((await dig(modest, '+tcp', 'greedy')).answer).toEqual([`A ${await addressOf(greedy)}`])
   // As soon as one of them is closed there is room for another one.
   open[0]!.destroy()
   await eventually(async () => (await dig(greedy, '+tcp', 'modest')).answer.length === 1)

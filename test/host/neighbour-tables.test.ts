@@ -1,6 +1,6 @@
 import { release } from 'node:os'
 import { expect, it } from 'vitest'
-import type { Sandbox } from '#dist/linux/library.js'
+import type { LocalSandbox } from '#dist/linux/library.js'
 import { addressOf, type EngineRig, engineRig, reaches } from '../support/engine-rig.ts'
 import { arpFrom, sendFrames } from '../support/raw-frames.ts'
 
@@ -32,11 +32,11 @@ async function setCallIptables({ host }: EngineRig, call: number): Promise<void>
   await host.sh(`echo ${call} | tee ${sysctls}tables ${sysctls}6tables`)
 }
 
-function pathOf(box: Sandbox): string {
-  return box.inspect().namespace?.path ?? ''
+async function pathOf(box: LocalSandbox): Promise<string> {
+  return (await box.inspect()).namespace?.path ?? ''
 }
 
-async function macOf(box: Sandbox): Promise<string> {
+async function macOf(box: LocalSandbox): Promise<string> {
   const { stdout } = await box.exec(['ip', '-j', 'link', 'show', 'eth0'])
   return (JSON.parse(stdout) as { readonly address: string }[])[0]?.address ?? ''
 }
@@ -59,14 +59,14 @@ it('knows an endpoint’s addresses and MAC for good, and forgets them with it',
   const { cnm, a, b } = await twoOn(rig)
   const mac = await macOf(a)
   const known = await permanent(rig)
-  for (const address of [addressOf(a), addressOf(a, 'ipv6')]) {
+  for (const address of [await addressOf(a), await addressOf(a, 'ipv6')]) {
     expect(known).toContainEqual(
       expect.objectContaining({ dst: address, lladdr: mac, protocol: '211' }),
     )
   }
   const entries = (await forwarding(rig)).filter((it) => it.mac === mac)
   expect(entries).toMatchObject([{ state: 'static', flags: ['sticky'] }])
-  const gone = [addressOf(a), addressOf(a, 'ipv6')]
+  const gone = [await addressOf(a), await addressOf(a, 'ipv6')]
   await a.delete()
   expect((await permanent(rig)).filter(({ dst }) => gone.includes(dst))).toEqual([])
   await cnm.settled()
@@ -80,12 +80,12 @@ it.each([0, 1])('learns nothing from a flood of MACs (call-iptables %i)', async 
   await setCallIptables(rig, call)
   const { a, b } = await twoOn(rig)
   const before = await forwarding(rig)
-  sendFrames(pathOf(a), 'eth0', flood)
+  sendFrames(await pathOf(a), 'eth0', flood)
   const after = await forwarding(rig)
   expect(after.filter(({ mac }) => mac.startsWith('02:aa:'))).toEqual([])
   expect(after.length).toBe(before.length)
-  expect(await reaches(a, addressOf(b))).toBe(true)
-  expect(await reaches(b, addressOf(a, 'ipv6'))).toBe(true)
+  expect(await reaches(a, await addressOf(b))).toBe(true)
+  expect(await reaches(b, await addressOf(a, 'ipv6'))).toBe(true)
 })
 
 it('learns so many MACs at most where any may send, if the kernel can', async () => {
@@ -95,14 +95,14 @@ it('learns so many MACs at most where any may send, if the kernel can', async ()
   const any = { macs: 'any', addresses: 'any' } as const
   const a = await cnm.createSandbox({ connect: [{ network: 'vms', ...any }] })
   const b = await cnm.createSandbox({ connect: [{ network: 'vms' }] })
-  sendFrames(pathOf(a), 'eth0', flood)
+  sendFrames(await pathOf(a), 'eth0', flood)
   const learned = (await forwarding(rig)).filter(({ mac }) => mac.startsWith('02:aa:')).length
   const [major = 0, minor = 0] = release().split('.').map(Number)
   const canBound = major > 6 || (major === 6 && minor >= 7)
   expect(learned).toBeGreaterThan(4000)
   if (canBound) expect(learned).toBeLessThanOrEqual(4096)
   // Who is known for good has its place.
-  expect(await reaches(a, addressOf(b))).toBe(true)
+  expect(await reaches(a, await addressOf(b))).toBe(true)
   expect(await cnm.doctor()).toEqual([])
 })
 
@@ -114,15 +114,15 @@ it.each([0, 1])('lets nobody take a neighbour’s place (call-iptables %i)', asy
   const before = await forwarding(rig)
   const victim = Buffer.from(mac.replaceAll(':', ''), 'hex')
   const thief = Buffer.from((await macOf(b)).replaceAll(':', ''), 'hex')
-  const address = addressOf(a).split('.').map(Number)
+  const address = (await addressOf(a)).split('.').map(Number)
   // In the victim's name, and with its address at one's own.
-  sendFrames(pathOf(b), 'eth0', [arpFrom(victim, address), arpFrom(thief, address)])
+  sendFrames(await pathOf(b), 'eth0', [arpFrom(victim, address), arpFrom(thief, address)])
   expect(await forwarding(rig)).toEqual(before)
   expect(await permanent(rig)).toContainEqual(
-    expect.objectContaining({ dst: addressOf(a), lladdr: mac }),
+    expect.objectContaining({ dst: await addressOf(a), lladdr: mac }),
   )
   const { host } = rig
-  await host.inside(host.netns, ['ping', '-c1', '-W2', addressOf(a)])
+  await host.inside(host.netns, ['ping', '-c1', '-W2', await addressOf(a)])
 })
 
 it('makes ports that learned what they should be, and removes what belongs to nobody', async () => {
@@ -130,11 +130,11 @@ it('makes ports that learned what they should be, and removes what belongs to no
   const { cnm, a } = await twoOn(rig)
   const mac = await macOf(a)
   const port = (await forwarding(rig)).find((it) => it.mac === mac)?.ifname ?? ''
-  const bridge = cnm.network('web').inspect().id.slice(0, 10)
+  const bridge = (await cnm.network('web').inspect()).id.slice(0, 10)
   await rig.host.sh(`
     ip link set ${port} type bridge_slave learning on
     bridge fdb del ${mac} dev ${port} master
-    ip neigh del ${addressOf(a)} dev br-${bridge}
+    ip neigh del ${await addressOf(a)} dev br-${bridge}
     ip neigh add 10.254.254.254 lladdr ${mac} dev br-${bridge} nud permanent protocol 211
     ip neigh add 10.254.254.253 lladdr ${mac} dev br-${bridge} nud permanent`)
   const found = await cnm.doctor()
@@ -142,7 +142,7 @@ it('makes ports that learned what they should be, and removes what belongs to no
     expect.arrayContaining([
       ['different', expect.stringContaining(`${port} has learning on`)],
       ['missing', expect.stringContaining(`no fixed entry for ${mac} at ${port}`)],
-      ['missing', expect.stringContaining(`no permanent neighbour ${addressOf(a)}`)],
+      ['missing', expect.stringContaining(`no permanent neighbour ${await addressOf(a)}`)],
       ['orphan', expect.stringContaining('neighbour 10.254.254.254')],
     ]),
   )
@@ -163,15 +163,17 @@ it('counts neighbours of sandboxes for the whole machine, but none that is perma
     const text = await rig.host.inside(path, 'ip -s ntable show name arp_cache'.split(' ') as never)
     return Number(/ entries (\d+)/.exec(text)?.[1])
   }
-  const add = (how: string) => {
+  const add = async (how: string) => {
     const lines = Array.from({ length: count }, (_, index) => {
       return `neigh replace 10.100.200.${index + 1} lladdr 02:00:00:00:00:01 dev eth0 nud ${how}`
     })
-    return rig.host.inside(pathOf(a), ['ip', '-batch', '-'], { input: lines.join('\n') })
+    return rig.host.inside(await pathOf(a), ['ip', '-batch', '-'], { input: lines.join('\n') })
   }
   const before = await counted(rig.host.netns)
   await add('stale')
   // Others come and go meanwhile, but not as many.
   expect(await counted(rig.host.netns)).toBeGreaterThan(before + count / 2)
-  expect(Math.abs((await counted(rig.host.netns)) - (await counted(pathOf(a))))).toBeLessThan(20)
+  expect(Math.abs((await counted(rig.host.netns)) - (await counted(await pathOf(a))))).toBeLessThan(
+    20,
+  )
 })

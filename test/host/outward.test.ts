@@ -52,10 +52,10 @@ it('leaves a link without a default route to others, and doctor names it with th
   expect(await toWorld()).toEqual([true, true])
   expect(await toLan()).toEqual([false, false])
   // Who asks from there is answered.
-  await using _ = await startEcho(box.inspect().namespace!.path)
+  await using _ = await startEcho((await box.inspect()).namespace!.path)
   expect(await ask(path, 'tcp', lan.host4)).toBe(lan.peer4)
   expect(await ask(path, 'tcp', lan.host6)).toBe(lan.peer6)
-  const bridge = `br-${cnm.network('web').id.slice(0, 10)}`
+  const bridge = `br-${cnm.now.network('web').id.slice(0, 10)}`
   const found = await blocked()
   expect(found.map(({ detail }) => detail)).toEqual([
     `chain ip filter FORWARD drops what goes from ${bridge} to lan: no default route leads there, so that is for others to decide`,

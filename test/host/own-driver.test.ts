@@ -56,7 +56,7 @@ it('a driver of one’s own, in this process, makes its links itself', async () 
   const [a, b] = [await cnm.createSandbox({ name: 'a' }), await cnm.createSandbox({ name: 'b' })]
   await a.connect(lan)
   const end = await b.connect(lan)
-  await expectReached([a, addressOf(b), true], [b, lan.inspect().ipv4?.gateway, true])
+  await expectReached([a, await addressOf(b), true], [b, (await lan.inspect()).ipv4?.gateway, true])
   expect(await cnm.doctor()).toEqual([])
   await end.leave()
   // It has its link back, under its old name.
@@ -97,6 +97,6 @@ it('a driver of one’s own that tells the firewall nothing has its links to its
   ]
   const [a, b] = [await cnm.createSandbox({ name: 'a' }), await cnm.createSandbox({ name: 'b' })]
   for (const box of [a, b]) for (const network of [lan, web]) await box.connect(network)
-  await expectReached([a, addressOf(b), true], [a, addressOf(b, 'ipv4', 1), true])
+  await expectReached([a, await addressOf(b), true], [a, await addressOf(b, 'ipv4', 1), true])
   expect(await cnm.doctor()).toEqual([])
 })

@@ -13,17 +13,17 @@ it.each(['ipv4', 'ipv6'] as const)(
     const box = await world.createSandbox('box')
     const gateway = await box.connect(more, { gwPriority: 1 })
     const endpoint = await box.connect(web, { publish: ['90:90/udp'] })
-    const stateNow = () => endpoint.inspect().ports.map(({ state }) => state)
-    expect(stateNow()).toEqual(['pending', 'pending'])
+    const stateNow = async () => (await endpoint.inspect()).ports.map(({ state }) => state)
+    expect(await stateNow()).toEqual(['pending', 'pending'])
     using guests = new Guests()
     const talk = { protocol: 'udp', family, port: 90 } as const
-    const server = guests.welcome({ ...talk, path: world.path(box), name: 'server' })
+    const server = guests.welcome({ ...talk, path: await world.path(box), name: 'server' })
     const to = hostAddress[family]
-    const caller = guests.welcome({ ...talk, path: world.path('lan'), name: 'caller', to })
+    const caller = guests.welcome({ ...talk, path: await world.path('lan'), name: 'caller', to })
     await vi.waitFor(() => expect(caller.said).toBeGreaterThan(100), patience)
     expect(server.heard).toEqual([])
     await gateway.leave()
-    expect(stateNow()).toEqual(['active', 'active'])
+    expect(await stateNow()).toEqual(['active', 'active'])
     await vi.waitFor(() => expect(caller.heard.length).toBeGreaterThan(0), patience)
   },
 )

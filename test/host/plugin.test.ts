@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
-import type { Controller, EngineOptions } from '#dist/linux/library.js'
+import type { EngineOptions, LocalController } from '#dist/linux/library.js'
 import { cliHost, until } from '../support/cli-host.ts'
 import { DaemonProcess } from '../support/daemon-process.ts'
 import { addressOf, type EngineRig, engineRig, expectReached } from '../support/engine-rig.ts'
@@ -41,13 +41,19 @@ function stop(child: ChildProcess): Promise<void> {
   return samples.kill(child)
 }
 
-function start(options: EngineOptions = {}): Promise<Controller> {
+function start(options: EngineOptions = {}): Promise<LocalController> {
   return rig.start({ plugins: { sockets: [sockets], specs: [] }, ...options })
 }
 
 /** Waits until an endpoint has become so. */
-async function becomes(cnm: Controller, id: string, plugin: 'ready' | 'degraded'): Promise<void> {
-  await expect.poll(() => cnm.endpoint(id).inspect().plugin, { timeout: 20_000 }).toBe(plugin)
+async function becomes(
+  cnm: LocalController,
+  id: string,
+  plugin: 'ready' | 'degraded',
+): Promise<void> {
+  await expect
+    .poll(async () => (await cnm.endpoint(id).inspect()).plugin, { timeout: 20_000 })
+    .toBe(plugin)
 }
 
 it('networks of a sample driver with a sample IPAM', async () => {
@@ -57,7 +63,7 @@ it('networks of a sample driver with a sample IPAM', async () => {
   const before = await rig.host.ip('link')
   const web = await cnm.createNetwork({ name: 'web', driver: 'sample', ipam: 'sample-ipam' })
   const other = await cnm.createNetwork({ name: 'other', driver: 'sample', ipam: 'sample-ipam' })
-  expect(web.inspect().ipv4?.subnet).toMatch(/^10\.201\./)
+  expect((await web.inspect()).ipv4?.subnet).toMatch(/^10\.201\./)
   const a = await cnm.createSandbox({ name: 'a', connect: [{ network: 'web' }] })
   const b = await cnm.createSandbox({ name: 'b' })
   await b.connect(web)
@@ -66,10 +72,10 @@ it('networks of a sample driver with a sample IPAM', async () => {
     connect: [{ network: 'other' }, { network: 'web' }],
   })
   await expectReached(
-    [a, addressOf(b), true],
-    [b, addressOf(a), true],
-    [c, addressOf(a), true],
-    [c, other.inspect().ipv4?.gateway, true],
+    [a, await addressOf(b), true],
+    [b, await addressOf(a), true],
+    [c, await addressOf(a), true],
+    [c, (await other.inspect()).ipv4?.gateway, true],
   )
   expect(await cnm.doctor()).toEqual([])
   expect(await cnm.plugins()).toMatchObject([
@@ -88,16 +94,16 @@ it('what a plugin forgets when it is started anew is made again', async () => {
   const web = await cnm.createNetwork({ name: 'web', driver: 'sample' })
   const [a, b] = [await cnm.createSandbox({ name: 'a' }), await cnm.createSandbox({ name: 'b' })]
   const [end] = [await a.connect(web), await b.connect(web)]
-  const before = end.inspect()
+  const before = await end.inspect()
   await stop(plugin)
   await becomes(cnm, end.id, 'degraded')
   // What there is goes on.
-  await expectReached([a, addressOf(b), true])
+  await expectReached([a, await addressOf(b), true])
   plugin = await startSample('network-driver', 'sample')
   await becomes(cnm, end.id, 'ready')
-  await becomes(cnm, b.endpoints()[0]!.id, 'ready')
-  expect(end.inspect()).toEqual(before)
-  await expectReached([a, addressOf(b), true], [b, addressOf(a), true])
+  await becomes(cnm, (await b.endpoints())[0]!.id, 'ready')
+  expect(await end.inspect()).toEqual(before)
+  await expectReached([a, await addressOf(b), true], [b, await addressOf(a), true])
   expect(await cnm.doctor()).toEqual([])
 })
 
@@ -106,22 +112,22 @@ it('starts without its plugin, and meets it later', async () => {
   const cnm = await start({ keeper: { stay: true } })
   const web = await cnm.createNetwork({ name: 'web', driver: 'sample' })
   const a = await cnm.createSandbox({ name: 'a', connect: [{ network: web.name }] })
-  const { id } = a.endpoints()[0]!
+  const { id } = (await a.endpoints())[0]!
   await cnm.close()
   await stop(plugin)
   const begun = Date.now()
   const again = await start()
   expect(Date.now() - begun).toBeLessThan(5_000)
-  expect(again.endpoint(id).inspect().plugin).toBe('degraded')
+  expect((await again.endpoint(id).inspect()).plugin).toBe('degraded')
   const b = await again.createSandbox({ name: 'b' })
   await expect(b.connect(again.network('web'))).rejects.toMatchObject({
     code: 'PLUGIN_UNAVAILABLE',
   })
-  expect(b.endpoints()).toEqual([])
+  expect(await b.endpoints()).toEqual([])
   await startSample('network-driver', 'sample')
   await becomes(again, id, 'ready')
   await b.connect(again.network('web'))
-  await expectReached([b, addressOf(again.sandbox('a')), true])
+  await expectReached([b, await addressOf(again.sandbox('a')), true])
   await again.down()
 })
 

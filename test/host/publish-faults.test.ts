@@ -1,5 +1,5 @@
 import { it } from 'vitest'
-import type { Controller, Endpoint } from '#dist/index.js'
+import type { KnownLocalEndpoint, LocalController } from '#dist/index.js'
 import { type FaultStory, survivesFaults } from '../support/fault-story.ts'
 import { type ThrowAwayHost, uplink } from '../support/host.ts'
 
@@ -8,29 +8,29 @@ const published = ['8000-8009:8000-8009', '7000:80/udp', '9000-9001:90-91']
 const ports = { host: [7000, 8000, 8004, 9000, 9001], inside: [80, 90, 91, 8000, 8004] }
 
 /** Sandbox `api` on an internal network, and one to publish at. */
-async function prepared(cnm: Controller): Promise<void> {
+async function prepared(cnm: LocalController): Promise<void> {
   await cnm.createNetwork({ name: 'web', subnets: ['10.7.0.0/24', 'fd00:7::/64'] })
   await cnm.createNetwork({ name: 'back', internal: true, options: { icc: false } })
   await cnm.createNetwork({ name: 'more', ipv6: true })
   await cnm.createSandbox({ name: 'api', connect: [{ network: 'back' }] })
 }
 
-async function publishing(cnm: Controller): Promise<void> {
+async function publishing(cnm: LocalController): Promise<void> {
   await prepared(cnm)
   await connectWeb(cnm)
 }
 
-function connectWeb(cnm: Controller): Promise<Endpoint> {
+function connectWeb(cnm: LocalController): Promise<KnownLocalEndpoint> {
   return cnm.sandbox('api').connect(cnm.network('web'), { publish: published })
 }
 
-function on(cnm: Controller, network: string): Endpoint {
-  const { id } = cnm.network(network)
-  const endpoints = cnm.sandbox('api').endpoints()
-  return endpoints.find((each) => each.inspect().network === id)!
+async function on(cnm: LocalController, network: string): Promise<KnownLocalEndpoint> {
+  const { id } = cnm.now.network(network)
+  const endpoints = await cnm.sandbox('api').endpoints()
+  return endpoints.find((each) => each.info.network === id)!
 }
 
-function connectMore(cnm: Controller): Promise<Endpoint> {
+function connectMore(cnm: LocalController): Promise<KnownLocalEndpoint> {
   return cnm.sandbox('api').connect(cnm.network('more'), {
     gwPriority: 1,
     publish: ['7001:80', '7002:80/udp', '8010-8011:8000-8001'],
@@ -60,13 +60,13 @@ const stories: readonly FaultStory[] = [
     prepare: prepared,
     ports,
     act: connectWeb,
-    undo: (cnm) => on(cnm, 'web').leave(),
+    undo: async (cnm) => (await on(cnm, 'web')).leave(),
   },
   {
     name: 'a disconnection with ports',
     prepare: publishing,
     ports,
-    act: (cnm) => on(cnm, 'web').leave(),
+    act: async (cnm) => (await on(cnm, 'web')).leave(),
     undo: connectWeb,
   },
   {
@@ -81,17 +81,18 @@ const stories: readonly FaultStory[] = [
     name: 'ports published',
     prepare: publishing,
     ports: { host: [1000, 1001, 1002, 2000, 2009, 3001, 8000], inside: [80, 90, 91, 2000, 2009] },
-    act: (cnm) => on(cnm, 'web').publish(more),
-    undo: (cnm) => on(cnm, 'web').unpublish(more),
+    act: async (cnm) => (await on(cnm, 'web')).publish(more),
+    undo: async (cnm) => (await on(cnm, 'web')).unpublish(more),
   },
   {
     name: 'a part of published ports unpublished',
     prepare: publishing,
     ports: { host: [8000, 8003, 8004, 8005, 9000, 9001], inside: [...ports.inside, 8003, 8005] },
-    act: (cnm) => on(cnm, 'web').unpublish(['8004-8005:8004-8005', '0.0.0.0:9000:90']),
+    act: async (cnm) =>
+      (await on(cnm, 'web')).unpublish(['8004-8005:8004-8005', '0.0.0.0:9000:90']),
     undo: async (cnm) => {
-      await on(cnm, 'web').unpublish(on(cnm, 'web').inspect().ports)
-      await on(cnm, 'web').publish(published)
+      await (await on(cnm, 'web')).unpublish((await (await on(cnm, 'web')).inspect()).ports)
+      await (await on(cnm, 'web')).publish(published)
     },
   },
   {
@@ -99,7 +100,7 @@ const stories: readonly FaultStory[] = [
     prepare: publishing,
     ports: morePorts,
     act: connectMore,
-    undo: (cnm) => on(cnm, 'more').leave(),
+    undo: async (cnm) => (await on(cnm, 'more')).leave(),
   },
   {
     name: 'pending ports that become active',
@@ -108,7 +109,7 @@ const stories: readonly FaultStory[] = [
       await connectMore(cnm)
     },
     ports: morePorts,
-    act: (cnm) => on(cnm, 'more').leave(),
+    act: async (cnm) => (await on(cnm, 'more')).leave(),
     undo: connectMore,
   },
   {
@@ -117,8 +118,9 @@ const stories: readonly FaultStory[] = [
       await prepared(cnm)
       await cnm.sandbox('api').connect(cnm.network('web'), { rate: { toSandbox: '80mbit' } })
     },
-    act: (cnm) => on(cnm, 'web').update({ rate: { toSandbox: '10mbit', fromSandbox: '20mbit' } }),
-    undo: (cnm) => on(cnm, 'web').update({ rate: { toSandbox: '80mbit' } }),
+    act: async (cnm) =>
+      (await on(cnm, 'web')).update({ rate: { toSandbox: '10mbit', fromSandbox: '20mbit' } }),
+    undo: async (cnm) => (await on(cnm, 'web')).update({ rate: { toSandbox: '80mbit' } }),
   },
   {
     name: 'a rate taken away',
@@ -127,8 +129,9 @@ const stories: readonly FaultStory[] = [
       await prepared(cnm)
       await cnm.sandbox('api').connect(cnm.network('web'), { rate })
     },
-    act: (cnm) => on(cnm, 'web').update({ rate: {} }),
-    undo: (cnm) => on(cnm, 'web').update({ rate: { toSandbox: '80mbit', fromSandbox: 1e6 } }),
+    act: async (cnm) => (await on(cnm, 'web')).update({ rate: {} }),
+    undo: async (cnm) =>
+      (await on(cnm, 'web')).update({ rate: { toSandbox: '80mbit', fromSandbox: 1e6 } }),
   },
   {
     name: 'a connection linked to others that are kept apart',
@@ -145,7 +148,7 @@ const stories: readonly FaultStory[] = [
         linkLocal: ['169.254.7.7'],
         sysctls: { 'net.ipv4.conf.IFNAME.log_martians': '1' },
       }),
-    undo: (cnm) => on(cnm, 'apart').leave(),
+    undo: async (cnm) => (await on(cnm, 'apart')).leave(),
   },
   {
     name: 'a routed network, with whom it trusts',
@@ -180,8 +183,8 @@ const stories: readonly FaultStory[] = [
       }
     },
     ports: { host: [7000, 8000], inside: [80, 8000], direct: ownPorts },
-    act: (cnm) => on(cnm, 'open').publish(['7000:80', '8000-8001:8000-8001/udp']),
-    undo: (cnm) => on(cnm, 'open').unpublish(['80', '8000-8001/udp']),
+    act: async (cnm) => (await on(cnm, 'open')).publish(['7000:80', '8000-8001:8000-8001/udp']),
+    undo: async (cnm) => (await on(cnm, 'open')).unpublish(['80', '8000-8001/udp']),
   },
 ]
 

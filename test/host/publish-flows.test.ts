@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { expect, it, vi } from 'vitest'
-import type { Endpoint, NetworkOptions, Sandbox } from '#dist/linux/library.js'
+import type { KnownLocalEndpoint, LocalSandbox, NetworkOptions } from '#dist/linux/library.js'
 import { addressOf } from '../support/engine-rig.ts'
 import { Guests, type Party, type PartyOptions } from '../support/packet-streams.ts'
 import { hostAddress, lan, packetWorld } from '../support/packet-world.ts'
@@ -16,7 +16,10 @@ const ports = ['90:90/tcp', '90:90/udp']
 const families = ['ipv4', 'ipv6'] as const
 const program = fileURLToPath(new URL('../support/publish-child.mjs', import.meta.url))
 
-const ends: readonly (readonly [string, (first: Endpoint, box: Sandbox) => Promise<void>])[] = [
+const ends: readonly (readonly [
+  string,
+  (first: KnownLocalEndpoint, box: LocalSandbox) => Promise<void>,
+])[] = [
   ['unpublish', (first) => first.unpublish(ports)],
   ['leave', (first) => first.leave()],
   ['delete', (_, box) => box.delete()],
@@ -38,19 +41,21 @@ it.each(cases)(
     await world.engine.createNetwork({ name: 'web', ipv6: true })
     const make = (name: string) => world.createSandbox(name, { connect: [{ network: 'web' }] })
     const [old, next] = [await make('old'), await make('next')]
-    const [first, second] = [old.endpoints()[0]!, next.endpoints()[0]!]
+    const [first, second] = [(await old.endpoints())[0]!, (await next.endpoints())[0]!]
     await first.publish(ports)
     using guests = new Guests()
+    const [oldPath, nextPath] = [await world.path(old), await world.path(next)]
+    const [lanPath, to] = [await world.path('lan'), hostAddress[family]]
     const all = protocols.map((protocol) => {
       const wait = { protocol, family, port: 90 } as const
       const join = (options: Pick<PartyOptions, 'path' | 'name' | 'to'>) =>
         guests.welcome({ ...wait, ...options })
-      const call = () => join({ path: world.path('lan'), name: 'caller', to: hostAddress[family] })
+      const call = () => join({ path: lanPath, name: 'caller', to })
       return {
         protocol,
         call,
-        oldServer: join({ path: world.path(old), name: 'old' }),
-        nextServer: join({ path: world.path(next), name: 'next' }),
+        oldServer: join({ path: oldPath, name: 'old' }),
+        nextServer: join({ path: nextPath, name: 'next' }),
         caller: call(),
       }
     })
@@ -87,13 +92,15 @@ it.each(direct.flatMap(([name, options]) => families.map((it) => [name, it, opti
     await using world = await packetWorld()
     await world.engine.createNetwork({ name: 'web', ipv6: true, options: options ?? {} })
     const box = await world.createSandbox('box', { connect: [{ network: 'web' }] })
-    const endpoint = box.endpoints()[0]!
+    const endpoint = (await box.endpoints())[0]!
     await endpoint.publish(ports)
     using guests = new Guests()
+    const [lanPath, boxPath] = [await world.path('lan'), await world.path(box)]
+    const to = await addressOf(box, family)
     const all = protocols.map((protocol) => {
-      const [wait, to] = [{ protocol, family, port: 90 } as const, addressOf(box, family)]
-      const call = () => guests.welcome({ ...wait, path: world.path('lan'), name: 'caller', to })
-      const server = guests.welcome({ ...wait, path: world.path(box), name: 'server' })
+      const wait = { protocol, family, port: 90 } as const
+      const call = () => guests.welcome({ ...wait, path: lanPath, name: 'caller', to })
+      const server = guests.welcome({ ...wait, path: boxPath, name: 'server' })
       return { protocol, server, call, caller: call() }
     })
     const talk = all.flatMap(({ caller, server }) => [
@@ -127,8 +134,8 @@ it('is published on when the engine is killed, and by the next engine', async ()
   if (ready === undefined) throw new Error(await errors)
   const [name] = await readdir(`${folder}/run/netns`)
   await using _ = serve(`${folder}/run/netns/${name}`, 'api', [80])
-  const whoAnswers = (from: 'lan' | 'host', to: string) =>
-    world.ask({ from, to, what: 'tcp', port: 8080, expected: true }).then((answer) => answer?.who)
+  const whoAnswers = async (from: 'lan' | 'host', to: string) =>
+    (await world.ask({ from, to, what: 'tcp', port: 8080, expected: true }))?.who
   const everywhere = () =>
     Promise.all([
       whoAnswers('lan', hostAddress.ipv4),
@@ -143,7 +150,7 @@ it('is published on when the engine is killed, and by the next engine', async ()
   expect(await everywhere()).toEqual(['api', 'api', 'api'])
   // What the kernel can't forward is passed on by the engine itself.
   expect(await whoAnswers('host', '::1')).toBe('api')
-  await world.engine.sandbox('api').endpoints()[0]?.unpublish(['8080:80'])
+  await (await world.engine.sandbox('api').endpoints())[0]?.unpublish(['8080:80'])
   const asked = { what: 'tcp', port: 8080, expected: false } as const
   expect(await world.ask({ ...asked, from: 'lan', to: hostAddress.ipv4 })).toBeUndefined()
   expect(await world.ask({ ...asked, from: 'host', to: '::1' })).toBeUndefined()

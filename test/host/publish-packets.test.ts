@@ -3,7 +3,12 @@ import { once } from 'node:events'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { close } from '#dist/kernel/linux/ffi/file.js'
 import { openBoundSocket } from '#dist/kernel/linux/ports/sockets.js'
-import { type Endpoint, isCnmError, parseAddress, type Sandbox } from '#dist/linux/library.js'
+import {
+  isCnmError,
+  type KnownLocalEndpoint,
+  type LocalSandbox,
+  parseAddress,
+} from '#dist/linux/library.js'
 import { inNamespace } from '../support/echo.ts'
 import { addressOf } from '../support/engine-rig.ts'
 import { uplink } from '../support/host.ts'
@@ -26,9 +31,9 @@ const loopback = { ipv4: '127.0.0.1', ipv6: '::1' } as const
 describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables) => {
   let world: PacketWorld
   /** `api` and `peer` are on network `web`, `far` on network `other`. */
-  let api: Sandbox
-  let peer: Sandbox
-  let far: Sandbox
+  let api: LocalSandbox
+  let peer: LocalSandbox
+  let far: LocalSandbox
 
   beforeAll(async () => {
     world = await packetWorld({ callIptables })
@@ -45,19 +50,19 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
 
   afterEach(() => world.clear())
 
-  const gateway = (family: 'ipv4' | 'ipv6') =>
-    world.engine.network('web').inspect()[family]?.gateway
+  const gateway = async (family: 'ipv4' | 'ipv6') =>
+    (await world.engine.network('web').inspect())[family]?.gateway
 
   it.each(families)('is not shadowed by who sends from that port (%s)', async (family) => {
-    await endpoint(api).publish(['8080:80/udp'])
+    await (await endpoint(api)).publish(['8080:80/udp'])
     const number = family === 'ipv4' ? 4 : 6
     const open = (path: string, port: number) => {
       const socket = createSocket(`udp${number}`)
       socket.bind({ fd: openIn(path, 'udp', number, port) })
       return socket
     }
-    const thief = open(world.path(far), 8080)
-    const client = open(world.path('lan'), 5000)
+    const thief = open(await world.path(far), 8080)
+    const client = open(await world.path('lan'), 5000)
     try {
       const seen = once(client, 'message')
       thief.send('mine', 5000, remoteAddress[family])
@@ -74,7 +79,7 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
   })
 
   it.each(families)('reaches a published port from everywhere (%s)', async (family) => {
-    await endpoint(api).publish(['8080:80', '8080:80/udp'])
+    await (await endpoint(api)).publish(['8080:80', '8080:80/udp'])
     for (const what of ['tcp', 'udp'] as const) {
       const by = hostAddress[family]
       expect(
@@ -93,19 +98,19 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
         `api ${remoteAddress[family]}`,
         `api ${remoteAddress[family]}`,
         `api ${internetAddress[family]}`,
-        `api ${addressOf(far, family)}`,
-        `api ${addressOf(far, family)}`,
+        `api ${await addressOf(far, family)}`,
+        `api ${await addressOf(far, family)}`,
         `api ${by}`,
-        `api ${gateway(family)}`,
-        `api ${gateway(family)}`,
-        `api ${gateway(family)}`,
+        `api ${await gateway(family)}`,
+        `api ${await gateway(family)}`,
+        `api ${await gateway(family)}`,
       ])
     }
   })
 
   it('chooses a free port, the same one for both families', async () => {
-    await endpoint(api).publish(['80', '81/udp'])
-    const ports = endpoint(api).inspect().ports
+    await (await endpoint(api)).publish(['80', '81/udp'])
+    const ports = (await (await endpoint(api)).inspect()).ports
     expect(ports.map(({ family, protocol }) => [family, protocol])).toEqual(
       expect.arrayContaining([
         [4, 'tcp'],
@@ -128,7 +133,7 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
   })
 
   it('publishes at one address of the host and at no other', async () => {
-    await endpoint(api).publish([
+    await (await endpoint(api)).publish([
       `${lan.address4}:9000:80`,
       `${uplink.address4}:9001:80`,
       '127.0.0.1:9002:80',
@@ -160,8 +165,8 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
   })
 
   it('keeps a range of 10,000 ports as one element, shifted ones as one for each', async () => {
-    await using _ = serve(world.path(api), 'api', [20_000, 25_000, 29_999])
-    await endpoint(api).publish(['20000-29999:20000-29999', '9000-9002:80-82/udp'])
+    await using _ = serve(await world.path(api), 'api', [20_000, 25_000, 29_999])
+    await (await endpoint(api)).publish(['20000-29999:20000-29999', '9000-9002:80-82/udp'])
     const elements = await world.host.nft<NftList>('-j list map inet cnm published4_ranges')
     expect(elements.nftables.flatMap((one) => one.map?.elem ?? [])).toHaveLength(1)
     for (const port of [20_000, 25_000, 29_999]) {
@@ -171,7 +176,7 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
       )
     }
     expect(await world.told('lan', lan.address4, 9002, 'udp')).toBe(`api ${remoteAddress.ipv4}`)
-    await endpoint(api).unpublish(['25000:25000', '9001:81/udp'])
+    await (await endpoint(api)).unpublish(['25000:25000', '9001:81/udp'])
     const gone = [
       world.silent('lan', lan.address4, 25_000),
       world.silent('host', '127.0.0.1', 25_000),
@@ -183,23 +188,23 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
   })
 
   it('translates SCTP, too', async () => {
-    await endpoint(api).publish(['8080:80/sctp'])
-    const inside = world.path(api)
+    await (await endpoint(api)).publish(['8080:80/sctp'])
+    const inside = await world.path(api)
     await world.host.inside(inside, ['nft', '-f', '-'], { input: sctpCounter })
-    for (const to of [lan.address4, lan.address6]) sendInit(world.path('lan'), to, 8080)
+    for (const to of [lan.address4, lan.address6]) sendInit(await world.path('lan'), to, 8080)
     await vi.waitFor(async () => {
       expect(await world.host.inside(inside, ['nft', 'list', 'counters'])).toContain('packets 2')
     })
   })
 
   it('says who holds a port, and changes nothing', async () => {
-    await endpoint(api).publish(['8080:80'])
+    await (await endpoint(api)).publish(['8080:80'])
     const socket = { family: 4, type: 'udp', address: parseAddress('0.0.0.0'), port: 53 } as const
     const fd = inNamespace(world.host.netns, () => openBoundSocket(socket))
     try {
-      const taken = await failure(endpoint(peer).publish(['8081:80', '8080:80']))
+      const taken = await failure((await endpoint(peer)).publish(['8081:80', '8080:80']))
       expect(taken.message).toBe('port 8080/tcp is published by endpoint "api" of network "web"')
-      const held = await failure(endpoint(peer).publish(['8081:80', '53:53/udp']))
+      const held = await failure((await endpoint(peer)).publish(['8081:80', '53:53/udp']))
       expect(held.message).toContain('port 53/udp')
       expect(held.message).toContain(`(pid ${process.pid})`)
     } finally {
@@ -207,32 +212,33 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
     }
     expect(await world.silent('lan', lan.address4, 8081)).toBe(true)
     expect(await world.told('lan', lan.address4, 8080)).toBe(`api ${remoteAddress.ipv4}`)
-    await endpoint(peer).publish(['8081:80', '53:81/udp'])
+    await (await endpoint(peer)).publish(['8081:80', '53:81/udp'])
     expect(await world.told('lan', lan.address4, 53, 'udp')).toBe(`peer ${remoteAddress.ipv4}`)
   })
 
   it('waits with a port until its endpoint is the way out of the sandbox', async () => {
     const other = world.engine.network('other')
-    await endpoint(api).publish(['8080:80'])
+    await (await endpoint(api)).publish(['8080:80'])
     const second = await api.connect(other, { gwPriority: 1, publish: ['8081:80'] })
-    const states = () => api.endpoints().map((one) => one.inspect().ports.map((p) => p.state))
-    expect(states()).toEqual([
+    const states = async () =>
+      (await api.endpoints()).map((one) => one.info.ports.map((p) => p.state))
+    expect(await states()).toEqual([
       ['pending', 'pending'],
       ['active', 'active'],
     ])
     expect(await world.silent('lan', lan.address4, 8080)).toBe(true)
     expect(await world.told('lan', lan.address4, 8081)).toBe(`api ${remoteAddress.ipv4}`)
-    const refused = await failure(endpoint(peer).publish(['8080:80']))
+    const refused = await failure((await endpoint(peer)).publish(['8080:80']))
     expect(isCnmError(refused, 'PORT_IN_USE')).toBe(true)
     await second.leave()
-    expect(states()).toEqual([['active', 'active']])
+    expect(await states()).toEqual([['active', 'active']])
     expect(await world.told('lan', lan.address4, 8080)).toBe(`api ${remoteAddress.ipv4}`)
     expect(await world.told('internet', uplink.address6, 8080)).toBe(`api ${internetAddress.ipv6}`)
     expect(await world.silent('lan', lan.address4, 8081)).toBe(true)
   })
 
   it('goes on when others flush their rules, and when the engine starts again', async () => {
-    await endpoint(api).publish(['8080:80'])
+    await (await endpoint(api)).publish(['8080:80'])
     const everywhere = async () => [
       await world.told('lan', lan.address4, 8080),
       await world.told('lan', lan.address6, 8080),
@@ -242,7 +248,7 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
     expect(before).toEqual([
       `api ${remoteAddress.ipv4}`,
       `api ${remoteAddress.ipv6}`,
-      `api ${gateway('ipv4')}`,
+      `api ${await gateway('ipv4')}`,
     ])
     await world.host.sh('nft flush ruleset; iptables -F; iptables -t nat -F; ip6tables -F')
     expect(await everywhere()).toEqual(before)
@@ -251,8 +257,8 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
     await world.start()
     expect(await world.engine.doctor()).toEqual([])
     expect(await everywhere()).toEqual(before)
-    expect(await world.told('host', '::1', 8080)).toBe(`api ${gateway('ipv6')}`)
-    const again = world.engine.sandbox('api').endpoints()[0]
+    expect(await world.told('host', '::1', 8080)).toBe(`api ${await gateway('ipv6')}`)
+    const again = (await world.engine.sandbox('api').endpoints())[0]
     await again?.unpublish(['8080:80'])
     expect(await world.silent('lan', lan.address4, 8080)).toBe(true)
     expect(await world.silent('host', '::1', 8080)).toBe(true)
@@ -268,9 +274,9 @@ interface NftList {
   readonly nftables: readonly { readonly map?: { readonly elem?: readonly unknown[] } }[]
 }
 
-function endpoint(box: Sandbox): Endpoint {
-  const [first] = box.endpoints()
-  if (first === undefined) throw new Error(`${box.name} has no endpoint`)
+async function endpoint(box: LocalSandbox): Promise<KnownLocalEndpoint> {
+  const [first] = await box.endpoints()
+  if (first === undefined) throw new Error(`${box.ref} has no endpoint`)
   return first
 }
 

@@ -1,16 +1,24 @@
 import { expect, it } from 'vitest'
 import { close } from '#dist/kernel/linux/ffi/file.js'
-import { type Controller, type Endpoint, type IpAddress, isCnmError } from '#dist/linux/library.js'
+import {
+  type IpAddress,
+  isCnmError,
+  type KnownLocalEndpoint,
+  type LocalController,
+} from '#dist/linux/library.js'
 import { cliHost } from '../support/cli-host.ts'
 import { type EngineRig, engineRig } from '../support/engine-rig.ts'
 import { bindPort, canReservePorts, ownName } from '../support/ports.ts'
 
 const reserving = canReservePorts()
 
-async function onWeb(cnm: Controller, publish: readonly string[] = []): Promise<Endpoint> {
+async function onWeb(
+  cnm: LocalController,
+  publish: readonly string[] = [],
+): Promise<KnownLocalEndpoint> {
   await cnm.ensureNetwork({ name: 'web', subnets: ['10.7.0.0/24', 'fd00:7::/64'] })
   const box = await cnm.createSandbox({ connect: [{ network: 'web', publish }] })
-  return box.endpoints()[0]!
+  return (await box.endpoints())[0]!
 }
 
 /** Whether a process of the host can have that port. */
@@ -51,15 +59,15 @@ it.skipIf(!reserving)(
     const cnm = await rig.start()
     const endpoint = await onWeb(cnm, ['8080:80'])
     const back = await cnm.createNetwork({ name: 'back', ipv6: true })
-    const box = cnm.sandbox(endpoint.inspect().joined!.sandbox)
-    const states = () => endpoint.inspect().ports.map(({ state }) => state)
+    const box = cnm.sandbox((await endpoint.inspect()).joined!.sandbox)
+    const states = async () => (await endpoint.inspect()).ports.map(({ state }) => state)
     const second = await box.connect(back, { gwPriority: 1, publish: ['9090:90'] })
-    expect(states()).toEqual(['pending', 'pending'])
+    expect(await states()).toEqual(['pending', 'pending'])
     expect(canBind(rig, 8080)).toBe(false)
     expect(await elements(rig, 'published4')).toMatch(/9090.*: .* 90/)
     expect(await elements(rig, 'published4')).not.toContain('8080')
     await second.leave()
-    expect(states()).toEqual(['active', 'active'])
+    expect(await states()).toEqual(['active', 'active'])
     expect(await elements(rig, 'published4')).toMatch(/8080.*: .* 80/)
     expect(canBind(rig, 8080)).toBe(false)
   },
@@ -77,9 +85,9 @@ it('names the process that has a port, or takes another where it may', async () 
     expect(isCnmError(failure, 'PORT_IN_USE')).toBe(true)
     const who = `${ownName()} (pid ${process.pid})`
     expect(String(failure)).toContain(`of network "web": port 8080/tcp is held by ${who}`)
-    expect(cnm.sandboxes()).toEqual([])
+    expect(await cnm.sandboxes()).toEqual([])
     const endpoint = await onWeb(cnm, ['8080-8081:80', '81'])
-    const [ranged, , any] = endpoint.inspect().ports.map(({ hostPorts }) => hostPorts?.from)
+    const [ranged, , any] = (await endpoint.inspect()).ports.map(({ hostPorts }) => hostPorts?.from)
     expect(ranged).toBe(8081)
     expect(any).toBeGreaterThan(32769)
   } finally {
@@ -91,14 +99,14 @@ it('leaves nothing on the machine, and finds the ports again after a restart', a
   await using rig = await engineRig()
   const first = await rig.start()
   const endpoint = await onWeb(first, ['20000-29999:20000-29999', '8000-8001:80-81', '53/udp'])
-  const ports = endpoint.inspect().ports
+  const ports = (await endpoint.inspect()).ports
   const { stdout } = { stdout: await rig.host.nft('list table inet cnm') }
   await first.close()
   const second = await rig.start()
   expect(await second.doctor()).toEqual([])
-  expect(second.endpoint(endpoint.id).inspect().ports).toEqual(ports)
+  expect((await second.endpoint(endpoint.id).inspect()).ports).toEqual(ports)
   expect(await rig.host.nft('list table inet cnm')).toBe(stdout)
-  for (const box of second.sandboxes()) await box.delete()
+  for (const box of await second.sandboxes()) await box.delete()
   await second.network('web').delete()
   await second.settled()
   expect((await rig.host.nft('list ruleset')).trim()).toBe('')

@@ -22,22 +22,22 @@ it('ends a port though a sandbox has filled the set of those that fall silent', 
   await engine.createNetwork({ name: 'web', options: { newFlowsPerSecond: 0 } })
   const [busy, api] = [await boxOn('busy'), await boxOn('api')]
   const [many, one] = [['127.0.0.1:1-65535:1-65535/udp'], ['8080:80/udp']]
-  await busy.endpoints()[0]!.publish(many)
-  await busy.endpoints()[0]!.unpublish(many)
-  const endpoint = api.endpoints()[0]!
+  await (await busy.endpoints())[0]!.publish(many)
+  await (await busy.endpoints())[0]!.unpublish(many)
+  const endpoint = (await api.endpoints())[0]!
   await endpoint.publish(one)
   expect(await world.told('lan', hostAddress.ipv4, 8080, 'udp')).toBe(`api ${lan.remote4}`)
   const from = (text: string, address: string) => text.split(`${address} . udp . `).length - 1
   await vi.waitFor(async () => {
-    sendFromAll(world.path(busy), lan.remote4)
+    sendFromAll(await world.path(busy), lan.remote4)
     const exact = await host.nft('list set inet cnm quiet4')
-    expect(from(exact, addressOf(busy))).toBe(65_535)
+    expect(from(exact, await addressOf(busy))).toBe(65_535)
   }, patience)
   await endpoint.unpublish(one)
-  expect(from(await host.nft('list set inet cnm quiet_ranges4'), addressOf(api))).toBe(1)
+  expect(from(await host.nft('list set inet cnm quiet_ranges4'), await addressOf(api))).toBe(1)
   expect(await world.silent('lan', hostAddress.ipv4, 8080, 'udp')).toBe(true)
   await endpoint.publish(one)
-  expect(from(await host.nft('list set inet cnm quiet_ranges4'), addressOf(api))).toBe(0)
+  expect(from(await host.nft('list set inet cnm quiet_ranges4'), await addressOf(api))).toBe(0)
   expect(await world.told('lan', hostAddress.ipv4, 8080, 'udp')).toBe(`api ${lan.remote4}`)
 
   function boxOn(name: string) {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ConnectOptions, Sandbox } from '#dist/linux/library.js'
+import type { ConnectOptions, LocalSandbox } from '#dist/linux/library.js'
 import { addressOf } from '../support/engine-rig.ts'
 import {
   hostAddress,
@@ -34,7 +34,8 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
   beforeAll(async () => {
     world = await packetWorld({ callIptables, forwards: true })
     const box = await makeBoxes(world)
-    tries = new Map(rows.map((row) => [row, triesOf(world, box, row)]))
+    tries = new Map()
+    for (const row of rows) tries.set(row, await triesOf(world, box, row))
     const all = [...tries.values()].flat()
     answers = new Map(
       await Promise.all(all.map(async (one) => [one, await world.ask(one.wish)] as const)),
@@ -53,7 +54,7 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
 })
 
 /** The sandboxes by their names: `nat`, `nat-neighbour`, `other-nat` … */
-type Box = (name: string) => Sandbox
+type Box = (name: string) => LocalSandbox
 
 async function makeBoxes(world: PacketWorld): Promise<Box> {
   const make = (name: string, options: ConnectOptions) =>
@@ -77,8 +78,8 @@ async function makeBoxes(world: PacketWorld): Promise<Box> {
 /** So that answers would find back, if questions got in. */
 async function addDefaultRoutes(world: PacketWorld, name: string): Promise<void> {
   for (const family of families) {
-    const via = world.engine.network(name).inspect()[family]?.gateway ?? ''
-    const box = world.path(world.engine.sandbox(name))
+    const via = (await world.engine.network(name).inspect())[family]?.gateway ?? ''
+    const box = await world.path(world.engine.sandbox(name))
     await world.host.inside(box, ['ip', 'route', 'add', 'default', 'via', via])
   }
 }
@@ -90,15 +91,17 @@ function makeNetwork(world: PacketWorld, name: string, mode: Mode) {
   return world.engine.createNetwork({ name, ipv6: true, internal, ...options })
 }
 
-function triesOf(world: PacketWorld, box: Box, row: Row): Try[] {
+async function triesOf(world: PacketWorld, box: Box, row: Row): Promise<Try[]> {
   const { mode, cells } = row
-  return families.flatMap((family) =>
-    (Object.keys(cells) as Way[]).flatMap((way): Try[] => {
+  const ways = Object.keys(cells) as Way[]
+  const all = families.flatMap((family) =>
+    ways.map(async (way): Promise<Try[]> => {
       const cell = cells[way]
       if (cell === 'nothing') return []
-      const seen = seenAs(world, box, row, way, family)
+      const seen = await seenAs(world, box, row, way, family)
+      const inside = await addressOf(box(mode), family)
       return (way === 'ping' ? (['ping'] as const) : protocols).map((what) => {
-        const to = way === 'hostAddress' ? hostAddress[family] : addressOf(box(mode), family)
+        const to = way === 'hostAddress' ? hostAddress[family] : inside
         const port = way === 'hostAddress' ? hostPort(mode) : way === 'unpublished' ? 81 : 80
         const answer = what === 'ping' ? { who: to, seen: '' } : { who: mode, seen }
         return {
@@ -109,6 +112,7 @@ function triesOf(world: PacketWorld, box: Box, row: Row): Try[] {
       })
     }),
   )
+  return (await Promise.all(all)).flat()
 }
 
 function asker({ client, mode }: Row, box: Box): Wish['from'] {
@@ -127,13 +131,19 @@ function asker({ client, mode }: Row, box: Box): Wish['from'] {
   }
 }
 
-function seenAs(world: PacketWorld, box: Box, row: Row, way: Way, family: Family): string {
+async function seenAs(
+  world: PacketWorld,
+  box: Box,
+  row: Row,
+  way: Way,
+  family: Family,
+): Promise<string> {
   const from = asker(row, box)
-  const gateway = world.engine.network(row.mode).inspect()[family]?.gateway ?? ''
+  const gateway = (await world.engine.network(row.mode).inspect())[family]?.gateway ?? ''
   if (row.cells[way] === 'gateway') return gateway
   if (from === 'lan') return remoteAddress[family]
   // Of its own addresses the host takes the one it asks for, or the one on the network.
   if (from === 'host') return way === 'hostAddress' ? hostAddress[family] : gateway
   if (typeof from === 'string') throw new Error(`nobody says as whom ${from} is seen`)
-  return addressOf(from, family)
+  return await addressOf(from, family)
 }

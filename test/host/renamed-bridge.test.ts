@@ -40,13 +40,13 @@ it.each([0, 1])('a renamed bridge lets nothing through (call-iptables %i)', asyn
   // Root inside tries it all the same.
   await inner.exec(['ip', 'route', 'add', 'default', 'via', '10.8.0.1'])
   await inner.exec(['ip', 'route', 'add', 'default', 'via', 'fd00:8::1'])
-  await using _ = serve(routed.inspect().namespace!.path, 'routed', [80])
+  await using _ = serve((await routed.inspect()).namespace!.path, 'routed', [80])
   const published = () =>
     ask({ from: host.internet, what: 'tcp', to: uplink.address4, port: 8080 }, 3)
   expect(await published()).toMatchObject({ who: 'routed' })
 
   const bridges = Object.fromEntries(
-    [7, 8, 9].map((n) => [n, `br-${cnm.network(`n${n}`).id.slice(0, 10)}`]),
+    [7, 8, 9].map((n) => [n, `br-${cnm.now.network(`n${n}`).id.slice(0, 10)}`]),
   )
   for (const n of [8, 9]) await host.ip(`link set ${bridges[n]} name y${n}`)
   const tries = await Promise.all(
@@ -56,8 +56,8 @@ it.each([0, 1])('a renamed bridge lets nothing through (call-iptables %i)', asyn
       return [inner, routed].flatMap((box) => [
         reaches(box, outside),
         reaches(box, ofHost),
-        reaches(box, addressOf(other, family)),
-        reaches(other, addressOf(box, family)),
+        addressOf(other, family).then((address) => reaches(box, address)),
+        addressOf(box, family).then((address) => reaches(other, address)),
       ])
     }),
   )
@@ -68,7 +68,7 @@ it.each([0, 1])('a renamed bridge lets nothing through (call-iptables %i)', asyn
     'table inet t { chain c { type filter hook postrouting priority 300; oifname { "y8", "y9" } meta iifname != "lo" counter; }; }'
   await host.inside(host.netns, ['nft', '-f', '-'], { input: count })
   for (const n of [8, 9]) {
-    const ping = ['ping', '-c2', '-i0.2', '-W1', addressOf(n === 8 ? inner : routed)] as const
+    const ping = ['ping', '-c2', '-i0.2', '-W1', await addressOf(n === 8 ? inner : routed)] as const
     await host.inside(host.internet, [...ping]).catch(() => {})
   }
   expect(await host.nft('list table inet t')).toContain('packets 0')

@@ -86,7 +86,7 @@ async function rowsOf(callIptables: 0 | 1): Promise<Row[]> {
   await api.connect(web, { publish: ['9000:90/udp'] })
   const peer = await engine.createSandbox({ name: 'peer' })
   await peer.connect(web)
-  await using _served = await echoBack(world.path(api), '0.0.0.0', 90)
+  await using _served = await echoBack(await world.path(api), '0.0.0.0', 90)
   await using _outside = await echoBack(host.internet, '0.0.0.0', 91)
   const flow = async (what: string, path: string, to: string, port: number): Promise<Row[]> => {
     const { first, later } = await traced(world, path, to, port)
@@ -97,14 +97,14 @@ async function rowsOf(callIptables: 0 | 1): Promise<Row[]> {
   }
   const neighbours = await flow(
     `between neighbours, \`call-iptables\` ${callIptables}`,
-    world.path(peer),
+    await world.path(peer),
     '10.7.0.2',
     90,
   )
   if (callIptables === 1) return neighbours
   return [
     ...(await flow('to a published port', host.internet, uplink.address4, 9000)),
-    ...(await flow('from a sandbox outwards', world.path(peer), uplink.gateway4, 91)),
+    ...(await flow('from a sandbox outwards', await world.path(peer), uplink.gateway4, 91)),
     ...neighbours,
   ]
 }

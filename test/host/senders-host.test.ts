@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { Sandbox } from '#dist/linux/library.js'
+import type { LocalSandbox } from '#dist/linux/library.js'
 import { addressOf, reaches } from '../support/engine-rig.ts'
 import { type Content, sendFrames, udp4, udp6 } from '../support/frames.ts'
 import { lan, type PacketWorld, type Place, packetWorld } from '../support/packet-world.ts'
@@ -22,7 +22,7 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
   afterAll(() => world?.[Symbol.asyncDispose]())
 
   /** How many of these packets come to the host, and how many pass our rules. */
-  async function passing(from: Sandbox | Place, link: string, contents: readonly Content[]) {
+  async function passing(from: LocalSandbox | Place, link: string, contents: readonly Content[]) {
     const chain = (name: string, priority: number) =>
       `chain ${name} { type filter hook prerouting priority ${priority}; udp dport 9 counter; }`
     const input = `table inet t {\n${chain('before', -302)}\n${chain('behind', -298)}\n}`
@@ -31,7 +31,7 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
       Number(/packets (\d+)/.exec(await world.host.nft(`list chain inet t ${name}`))?.[1])
     try {
       const sent = contents.map((content) => ({ from: '02:00:00:00:00:09', ...content }))
-      sendFrames(world.path(from), link, sent)
+      sendFrames(await world.path(from), link, sent)
       await expect.poll(() => counted('before')).toBe(contents.length)
       return await counted('behind')
     } finally {
@@ -90,10 +90,10 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
     await network()
     const box = await world.createSandbox('box', { connect: [{ network: 'web' }] })
     const forged = [
-      udp4(addressOf(box), lan.address4),
+      udp4(await addressOf(box), lan.address4),
       udp4('10.7.0.1', lan.address4),
-      udp4('10.7.0.9', addressOf(box)),
-      udp6(addressOf(box, 'ipv6'), lan.address6),
+      udp4('10.7.0.9', await addressOf(box)),
+      udp6(await addressOf(box, 'ipv6'), lan.address6),
     ]
     expect(await passing('lan', 'eth0', forged)).toBe(0)
     const others = [udp4('10.8.0.9', lan.address4), udp6('2001:db8:1::9', lan.address6)]
@@ -135,9 +135,11 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
     const connect = { network: 'web', addresses: ['10.7.0.100'] }
     const box = await world.createSandbox('box', { connect: [connect] })
     const other = await world.createSandbox('other', { connect: [{ network: 'web' }] })
-    const [own, their] = [box, other].map((each) => each.endpoints()[0]!.inspect())
+    const [own, their] = [box, other].map(
+      (each) => world.engine.now.endpoints({ sandbox: each.id })[0]!.info,
+    )
     const link = JSON.parse((await other.exec(['ip', '-j', 'link', 'show', 'eth0'])).stdout)[0]
-    const [path, id] = [world.path(box), box.endpoints()[0]!.id]
+    const [path, id] = [await world.path(box), (await box.endpoints())[0]!.id]
     const inside = (args: string) => world.host.inside(path, ['ip', ...args.split(' ')])
     await inside(`link set eth0 address ${link.address}`)
     await inside('addr flush dev eth0 scope global')
@@ -145,17 +147,18 @@ describe.each([0, 1] as const)('with bridge-nf-call-iptables=%i', (callIptables)
     await world.engine.close()
     await world.host.sh(`rm -rf ${world.rig.options.runDir}/records`)
     await world.start()
-    const found = world.engine.endpoint(id).inspect()
+    const found = await world.engine.endpoint(id).inspect()
     expect(found).toMatchObject({ ipv4: own!.ipv4, ipv6: own!.ipv6, addresses: ['10.7.0.100'] })
     expect(found.mac).not.toBe(link.address)
-    expect(world.engine.endpoint(their!.id).inspect()).toMatchObject({ ipv4: their!.ipv4 })
+    expect(await world.engine.endpoint(their!.id).inspect()).toMatchObject({ ipv4: their!.ipv4 })
   })
 
   it('a sandbox whose MAC or address was changed inside falls silent, and is mended', async () => {
     await network()
     const box = await world.createSandbox('box', { connect: [{ network: 'web' }] })
     await world.createSandbox('other', { connect: [{ network: 'web' }] })
-    const inside = (args: string) => world.host.inside(world.path(box), ['ip', ...args.split(' ')])
+    const inside = async (args: string) =>
+      world.host.inside(await world.path(box), ['ip', ...args.split(' ')])
     expect(await reaches(box, '10.7.0.1')).toBe(true)
     for (const [change, detail] of [
       ['link set eth0 address 02:00:00:00:00:77', 'eth0 in'],

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { linkLocalOf } from '#dist/address/link-local.js'
 import { parseMac } from '#dist/address/mac.js'
-import type { ConnectOptions, Controller, Sandbox } from '#dist/linux/library.js'
+import type { ConnectOptions, LocalController, LocalSandbox } from '#dist/linux/library.js'
 import { addressOf, type EngineRig, engineRig } from '../support/engine-rig.ts'
 import {
   advertisement,
@@ -37,17 +37,17 @@ interface Party {
 const everybody4 = '255.255.255.255'
 const everybody6 = 'ff02::1'
 
-async function macOf(box: Sandbox): Promise<string> {
+async function macOf(box: LocalSandbox): Promise<string> {
   const { stdout } = await box.exec(['ip', '-j', 'link', 'show', 'eth0'])
   return JSON.parse(stdout)[0].address
 }
 
-async function partyOf(box: Sandbox): Promise<Party> {
+async function partyOf(box: LocalSandbox): Promise<Party> {
   const mac = await macOf(box)
   return {
     mac,
-    ip4: addressOf(box),
-    ip6: addressOf(box, 'ipv6'),
+    ip4: await addressOf(box),
+    ip6: await addressOf(box, 'ipv6'),
     link6: linkLocalOf(parseMac(mac)),
   }
 }
@@ -198,13 +198,14 @@ const withTags = (contents: Record<string, Content>, all: readonly (readonly num
     ),
   )
 
-const bridgeOf = (cnm: Controller, network: string) => `br-${cnm.network(network).id.slice(0, 10)}`
+const bridgeOf = (cnm: LocalController, network: string) =>
+  `br-${cnm.now.network(network).id.slice(0, 10)}`
 
 let numbers = 0x1000
 
 /** Which of these frames come to that link, sent by a sandbox. The last one, which may always, tells when. */
 async function arriving(
-  box: Sandbox,
+  box: LocalSandbox,
   me: Party,
   frames: Record<string, Omit<Frame, 'from'> & { readonly from?: string }>,
   watch: FrameWatch,
@@ -213,7 +214,7 @@ async function arriving(
   const entries = Object.entries({ ...frames, 'the last': arp(me.ip4, me.mac) })
   numbers += entries.length
   const all = entries.map(([, frame]): Frame => ({ from: me.mac, ...frame }))
-  sendFrames(box.inspect().namespace?.path ?? '', 'eth0', all, first)
+  sendFrames((await box.inspect()).namespace?.path ?? '', 'eth0', all, first)
   await expect.poll(() => watch.numbers().has(first + entries.length - 1)).toBe(true)
   const seen = watch.numbers()
   return entries.slice(0, -1).flatMap(([name], index) => (seen.has(first + index) ? [name] : []))
@@ -228,10 +229,10 @@ const cases = [
 
 describe.each(cases)('with icc $icc and call-iptables $callIptables', (world) => {
   let rig: EngineRig
-  let cnm: Controller
+  let cnm: LocalController
   let watch: FrameWatch
-  let mallory: readonly [Sandbox, Party]
-  let victim: readonly [Sandbox, Party]
+  let mallory: readonly [LocalSandbox, Party]
+  let victim: readonly [LocalSandbox, Party]
 
   async function make(name: string, options: Omit<ConnectOptions, 'network'> = {}) {
     const box = await cnm.createSandbox({ name, connect: [{ network: 'web', ...options }] })
@@ -303,7 +304,7 @@ describe.each(cases)('with icc $icc and call-iptables $callIptables', (world) =>
     const frames = { ...truths(me), ...withTags(truths(me), onceTagged) }
     expect(await arriving(box, me, frames, watch)).toEqual(Object.keys(frames))
     if (!world.icc) return
-    const path = victim[0].inspect().namespace?.path ?? ''
+    const path = (await victim[0].inspect()).namespace?.path ?? ''
     using neighbour = new FrameWatch(path, 'eth0')
     expect(await arriving(box, me, truths(me), neighbour)).toEqual(Object.keys(truths(me)))
   })
@@ -383,7 +384,7 @@ it('an endpoint without IPv6 sends none', async () => {
   const connect = { network: 'four', addresses: 'any', macs: 'any' } as const
   const box = await cnm.createSandbox({ connect: [connect] })
   const mac = await macOf(box)
-  const me = { mac, ip4: addressOf(box), ip6: 'fd00:7::2', link6: linkLocalOf(parseMac(mac)) }
+  const me = { mac, ip4: await addressOf(box), ip6: 'fd00:7::2', link6: linkLocalOf(parseMac(mac)) }
   using watch = new FrameWatch(rig.host.netns, bridgeOf(cnm, 'four'))
   const six = Object.entries(truths(me)).filter(([, { type }]) => type === 0x86dd)
   expect(six.length).toBeGreaterThan(5)

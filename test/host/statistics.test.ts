@@ -1,7 +1,12 @@
 import { isDeepStrictEqual } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { shortId } from '#dist/base/id.js'
-import type { Controller, Endpoint, LinkStatistics, Traffic } from '#dist/linux/library.js'
+import type {
+  KnownLocalEndpoint,
+  LinkStatistics,
+  LocalController,
+  Traffic,
+} from '#dist/linux/library.js'
 import { addressOf, type EngineRig, engineRig, reaches } from '../support/engine-rig.ts'
 
 interface Counters {
@@ -30,10 +35,10 @@ function seenFromInside(links: ReadonlyMap<string, LinkStatistics>, name: string
   return { received: sent, sent: received }
 }
 
-const portOf = ({ id }: Endpoint) => `veth${shortId(id, 10)}`
+const portOf = ({ id }: KnownLocalEndpoint) => `veth${shortId(id, 10)}`
 
 /** What both say of one moment: nothing has passed while they were asked. */
-async function both(rig: EngineRig, cnm: Controller) {
+async function both(rig: EngineRig, cnm: LocalController) {
   for (;;) {
     const before = await cnm.statistics()
     const links = await oracle(rig)
@@ -59,9 +64,13 @@ describe('statistics', () => {
     const db = await cnm.createSandbox({ name: 'db' })
     const endpoints = [await api.connect(web), await db.connect(web)]
     const before = await cnm.statistics()
-    expect(await reaches(api, addressOf(db))).toBe(true)
+    expect(await reaches(api, await addressOf(db))).toBe(true)
     // Nobody listens there: what comes back is shorter, so that directions can't be mixed up.
-    await rig.host.inside(rig.host.netns, [process.execPath, '-e', sendsThrice(addressOf(db))])
+    await rig.host.inside(rig.host.netns, [
+      process.execPath,
+      '-e',
+      sendsThrice(await addressOf(db)),
+    ])
 
     const { now, links } = await both(rig, cnm)
     expect(now.endpoints.map(({ name }) => name)).toEqual(['api', 'db'])
@@ -91,7 +100,7 @@ describe('statistics', () => {
     const endpoint = await web.createEndpoint({ name: 'api', persistent: true })
     await db.connect(web)
     await endpoint.join(api)
-    expect(await reaches(api, addressOf(db))).toBe(true)
+    expect(await reaches(api, await addressOf(db))).toBe(true)
     await endpoint.leave()
     expect((await cnm.statistics()).endpoints.map(({ name }) => name)).toEqual(['db'])
     await endpoint.join(api)

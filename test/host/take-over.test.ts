@@ -3,9 +3,9 @@ import { expect, it } from 'vitest'
 import { bridge } from '#dist/driver/bridge/bridge.js'
 import type {
   ElementResource,
+  KnownLocalSandbox,
   NetworkDriver,
   Resource,
-  Sandbox,
   TableDefinition,
   TableResource,
 } from '#dist/index.js'
@@ -60,7 +60,7 @@ function later(): NetworkDriver {
 }
 
 /** Thousands of pings, two milliseconds apart; how many came back. */
-async function flood({ host }: EngineRig, from: Sandbox, to: string): Promise<string> {
+async function flood({ host }: EngineRig, from: KnownLocalSandbox, to: string): Promise<string> {
   const netns = join(host.folder, 'run', 'netns', from.id.slice(0, 12))
   const argv = ['ping', '-q', '-i', '0.002', '-c', '4000', '-W', '20', to] as const
   const said = await host.inside(netns, argv, { timeoutMs: 90_000 })
@@ -84,10 +84,10 @@ it.each([0, 1])(
         await (await first.createSandbox({ name: `${name}-${box}` })).connect(network)
       }
     }
-    const box = (name: string) => first.sandbox(name)
+    const box = (name: string) => first.now.sandbox(name)
     const floods = [
-      flood(rig, box('web-a'), addressOf(box('web-b'))),
-      flood(rig, box('back-a'), addressOf(box('back-b'))),
+      flood(rig, box('web-a'), await addressOf(box('web-b'))),
+      flood(rig, box('back-a'), await addressOf(box('back-b'))),
       flood(rig, box('web-a'), '198.51.100.1'),
       flood(rig, box('back-b'), '198.51.100.1'),
     ]

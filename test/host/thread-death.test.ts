@@ -41,7 +41,7 @@ describe.each(threads)('a controller of which the thread "%s" ends by %s', (name
     expect(failure).toMatchObject({ code: 'CLOSED', message: expect.stringMatching(died) })
     await soon('closing', cnm.close())
     expect(rig.problems).toEqual([failure])
-    expect(() => cnm.networks()).toThrow(failure)
+    await expect(cnm.networks()).rejects.toBe(failure)
     await expect(
       soon(
         'doctor',
@@ -52,7 +52,7 @@ describe.each(threads)('a controller of which the thread "%s" ends by %s', (name
 
     rig.problems.length = 0
     const next = await rig.start()
-    expect(next.sandbox('box').inspect()).toMatchObject({ state: 'ready' })
+    expect(await next.sandbox('box').inspect()).toMatchObject({ state: 'ready' })
     expect(await next.doctor()).toEqual([])
     await next.down()
     expect(rig.problems).toEqual([])
@@ -66,7 +66,7 @@ describe.each(threads)('a controller of which the thread "%s" ends by %s', (name
     const endpoints = await Promise.all(
       boxes.map((box, index) => box.connect(web, { publish: [`${8080 + index}:80`] })),
     )
-    const events = cnm.events()[Symbol.asyncIterator]()
+    const events = (await cnm.events())[Symbol.asyncIterator]()
     const calls = [
       ...endpoints.map((endpoint, index) => endpoint.unpublish([`${8080 + index}:80`])),
       // They end with the host's folder.

@@ -222,13 +222,13 @@ it('a sandbox can have port 53 of the host published, and the zone keeps its add
   const web = await cnm.createNetwork({ name: 'web', subnets: ['10.7.0.0/24'] })
   const publish = ['53:7777', '53:7777/udp', `${USUAL_PORT}:7777/udp`]
   const box = await cnm.createSandbox({ name: 'api', connect: [{ network: 'web', publish }] })
-  await using _echo = await startEcho(namespaceOf(box))
+  await using _echo = await startEcho(await namespaceOf(box))
   const expectBoth = async () => {
     for (const protocol of ['tcp', 'udp'] as const) {
       const over = `+${protocol === 'tcp' ? '' : 'no'}tcp`
       const at = ['127.0.0.153', over, 'api.web.cnm.internal'] as const
       const { answer } = await digAt(host, host.netns, ...at)
-      expect([protocol, answer]).toEqual([protocol, [`A ${addressOf(box)}`]])
+      expect([protocol, answer]).toEqual([protocol, [`A ${await addressOf(box)}`]])
       expect(await ask(host.netns, protocol, '127.0.0.1', 53)).toBe('10.7.0.1')
       expect(await ask(host.internet, protocol, uplink.address4, 53)).toBeDefined()
     }

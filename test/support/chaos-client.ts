@@ -3,10 +3,10 @@ import {
   CnmError,
   connectController,
   type ErrorKind,
+  type KnownEndpoint,
+  type KnownNetwork,
+  type KnownSandbox,
   type RemoteController,
-  type RemoteEndpoint,
-  type RemoteNetwork,
-  type RemoteSandbox,
 } from '#dist/client/client.js'
 import { Chance } from './chance.ts'
 import type { Promises } from './chaos-promises.ts'
@@ -218,18 +218,24 @@ export class ChaosClient {
     ])
   }
 
-  async #network(cnm: RemoteController): Promise<RemoteNetwork> {
+  async #network(cnm: RemoteController): Promise<KnownNetwork> {
     const networks = (await cnm.networks()).filter(({ info }) => info.driver === 'bridge')
-    return networks[this.#chance.below(networks.length)] ?? cnm.network('none of these')
+    const found = networks[this.#chance.below(networks.length)]
+    if (found === undefined) await cnm.network('none of these').inspect()
+    return found!
   }
 
-  async #sandbox(cnm: RemoteController): Promise<RemoteSandbox> {
+  async #sandbox(cnm: RemoteController): Promise<KnownSandbox> {
     const boxes = await cnm.sandboxes()
-    return boxes[this.#chance.below(boxes.length)] ?? cnm.sandbox('none of these')
+    const found = boxes[this.#chance.below(boxes.length)]
+    if (found === undefined) await cnm.sandbox('none of these').inspect()
+    return found!
   }
 
-  async #endpoint(cnm: RemoteController): Promise<RemoteEndpoint> {
+  async #endpoint(cnm: RemoteController): Promise<KnownEndpoint> {
     const endpoints = await cnm.endpoints()
-    return endpoints[this.#chance.below(endpoints.length)] ?? cnm.endpoint('none of these')
+    const found = endpoints[this.#chance.below(endpoints.length)]
+    if (found === undefined) await cnm.endpoint('none of these').inspect()
+    return found!
   }
 }

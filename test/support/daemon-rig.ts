@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { type Daemon, type DaemonOptions, type Log, startDaemon } from '../../src/daemon/daemon.ts'
-import type { Controller } from '../../src/model/controller.ts'
+import type { LocalController } from '../../src/model/controller.ts'
 import { MemoryRig } from './memory-rig.ts'
 
 export interface Answer {
@@ -24,7 +24,7 @@ export interface AskOptions {
 export class DaemonRig implements AsyncDisposable {
   readonly folder: string
   readonly memory: MemoryRig
-  readonly controller: Controller
+  readonly controller: LocalController
   readonly daemon: Daemon
   readonly logged: { readonly level: string; readonly facts: object; readonly message: string }[]
   readonly #agent = new Agent({ keepAlive: true })

@@ -1,4 +1,4 @@
-import type { Sandbox } from '#dist/linux/library.js'
+import type { LocalSandbox } from '#dist/linux/library.js'
 import type { ThrowAwayHost } from './host.ts'
 
 /** What dig says. */
@@ -22,7 +22,7 @@ export interface Dug {
 const once = ['+tries=1', '+time=3', '+nocookie', '+noidnin', '+noidnout']
 
 /** Asks the resolver of a sandbox, from inside it. */
-export async function dig(box: Sandbox, ...question: readonly string[]): Promise<Dug> {
+export async function dig(box: LocalSandbox, ...question: readonly string[]): Promise<Dug> {
   const { stdout } = await box.exec(['dig', '@127.0.0.11', ...once, ...question])
   return read(stdout)
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { type DockerApi, dockerApi } from '../../src/front/docker/docker.ts'
-import type { Controller } from '../../src/model/controller.ts'
+import type { LocalController } from '../../src/model/controller.ts'
 import { MemoryRig } from './memory-rig.ts'
 
 export interface Reply {
@@ -21,7 +21,7 @@ export class DockerApiRig implements AsyncDisposable {
   readonly problems: unknown[] = []
   readonly #folder: string
   readonly #machine = new MemoryRig()
-  #engine: Controller | undefined
+  #engine: LocalController | undefined
   #api: DockerApi | undefined
   #server: Server | undefined
 
@@ -35,7 +35,7 @@ export class DockerApiRig implements AsyncDisposable {
     return rig
   }
 
-  get cnm(): Controller {
+  get cnm(): LocalController {
     return this.#engine!
   }
 

@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import {
-  type Controller,
   createController,
   type EngineOptions,
-  type Sandbox,
+  type LocalController,
+  type LocalSandbox,
 } from '#dist/linux/library.js'
 import { type ThrowAwayHost, type ThrowAwayHostOptions, throwAwayHost } from './host.ts'
 
@@ -12,7 +12,7 @@ import { type ThrowAwayHost, type ThrowAwayHostOptions, throwAwayHost } from './
 export class EngineRig implements AsyncDisposable {
   readonly host: ThrowAwayHost
   readonly problems: unknown[] = []
-  #engine: Controller | undefined
+  #engine: LocalController | undefined
 
   constructor(host: ThrowAwayHost) {
     this.host = host
@@ -27,7 +27,7 @@ export class EngineRig implements AsyncDisposable {
     }
   }
 
-  async start(options: EngineOptions = {}): Promise<Controller> {
+  async start(options: EngineOptions = {}): Promise<LocalController> {
     this.#engine = await createController({ ...this.options, ...options })
     return this.#engine
   }
@@ -46,25 +46,34 @@ export async function engineRig(options: ThrowAwayHostOptions = {}): Promise<Eng
  * Whether an address answers a ping from inside a sandbox. Within two seconds, because a neighbour that
  * missed the first question is asked again only after one.
  */
-export async function reaches(from: Sandbox, address: string | undefined): Promise<boolean> {
+export async function reaches(from: LocalSandbox, address: string | undefined): Promise<boolean> {
   const { code, stderr } = await from.exec(['ping', '-c1', '-W5', String(address)])
   // 1: no answer. Anything else is a mistake of the test, or no route at all.
   if (code === 0 || code === 1 || stderr.includes('unreachable')) return code === 0
   throw new Error(`ping ${address}: ${stderr}`)
 }
 
-export type Way = readonly [from: Sandbox, to: string | undefined, expected: boolean]
+export type Way = readonly [
+  from: LocalSandbox,
+  to: string | Promise<string> | undefined,
+  expected: boolean,
+]
 
 /** All are tried at once: that nothing comes back takes its time. */
 export async function expectReached(...ways: readonly Way[]): Promise<void> {
   const tries = ways.map(async ([from, to, expected]) => {
-    expect(await reaches(from, to), `${from.name} to ${to}`).toBe(expected)
+    const address = await to
+    expect(await reaches(from, address), `${from.ref} to ${address}`).toBe(expected)
   })
   await Promise.all(tries)
 }
 
-export function addressOf(box: Sandbox, family: 'ipv4' | 'ipv6' = 'ipv4', index = 0): string {
-  const address = box.endpoints()[index]?.inspect()[family]
-  if (address === undefined) throw new Error(`${box.name} has no ${family} address`)
+export async function addressOf(
+  box: LocalSandbox,
+  family: 'ipv4' | 'ipv6' = 'ipv4',
+  index = 0,
+): Promise<string> {
+  const address = (await (await box.endpoints())[index]?.inspect())?.[family]
+  if (address === undefined) throw new Error(`${box.ref} has no ${family} address`)
   return address
 }

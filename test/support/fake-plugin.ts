@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pluginSource } from '../../src/linux/plugins.ts'
-import { type Controller, createController } from '../../src/model/controller.ts'
+import { createController, type LocalController } from '../../src/model/controller.ts'
 import { type PluginHandlers, pluginListener } from '../../src/plugin/server.ts'
 import { Life, MemoryRig } from './memory-rig.ts'
 
@@ -44,7 +44,7 @@ export class FakePlugin implements AsyncDisposable {
   folder = ''
   requiresReplay = false
   #server: Server | undefined
-  #controller: Controller | undefined
+  #controller: LocalController | undefined
   #life = new Life()
 
   static async start(): Promise<FakePlugin> {
@@ -83,7 +83,7 @@ export class FakePlugin implements AsyncDisposable {
     this.addresses.clear()
   }
 
-  async engine(life = new Life(), timeoutMs = 1_000): Promise<Controller> {
+  async engine(life = new Life(), timeoutMs = 1_000): Promise<LocalController> {
     this.#life = life
     const parts = this.rig.parts(life)
     const folders = { sockets: [this.folder], specs: [] }

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { bridge } from '#dist/driver/bridge/bridge.js'
-import { type Controller, createController } from '#dist/index.js'
+import { createController, type LocalController } from '#dist/index.js'
 import { local as localIpam } from '#dist/ipam/local/local.js'
 import { type LinuxKernel, linuxKernel } from '#dist/kernel/linux/index.js'
 import { local as localStore } from '#dist/store/local/local.js'
@@ -15,10 +15,10 @@ import { portsSeen, type Question, refuseAtOnce, type Seen, servePorts } from '.
 /** What a user may do, on a real host where `prepare` was done before. */
 export interface FaultStory {
   readonly name: string
-  prepare?(cnm: Controller, host: ThrowAwayHost): Promise<unknown>
-  act(cnm: Controller, host: ThrowAwayHost): Promise<unknown>
+  prepare?(cnm: LocalController, host: ThrowAwayHost): Promise<unknown>
+  act(cnm: LocalController, host: ThrowAwayHost): Promise<unknown>
   /** Takes it back, so that it can be done again. */
-  undo(cnm: Controller, host: ThrowAwayHost): Promise<unknown>
+  undo(cnm: LocalController, host: ThrowAwayHost): Promise<unknown>
   /** What is there before counts as a finding, too. */
   readonly broken?: boolean
   /** What is asked before and after. */
@@ -85,7 +85,7 @@ async function openEngine(
   host: ThrowAwayHost,
   kernel: LinuxKernel,
   store: Store,
-): Promise<Controller> {
+): Promise<LocalController> {
   const namespaceDir = join(host.folder, 'run/netns')
   await mkdir(namespaceDir, { recursive: true })
   const ipams = [localIpam({ seed: 'test' })]
@@ -93,8 +93,8 @@ async function openEngine(
   return createController({ kernel, store, drivers: [bridge()], ipams, namespaceDir, sandboxDir })
 }
 
-function serveStory({ ports }: FaultStory, cnm: Controller): Promise<AsyncDisposable> {
-  const path = ports && cnm.sandbox('api').inspect().namespace?.path
+async function serveStory({ ports }: FaultStory, cnm: LocalController): Promise<AsyncDisposable> {
+  const path = ports && (await cnm.sandbox('api').inspect()).namespace?.path
   return servePorts(path ?? '', ports?.inside ?? [])
 }
 

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { connectController, type RemoteController } from '#dist/client/client.js'
-import type { RemoteSandbox } from '#dist/client/remote-sandbox.js'
+import { connectController, type KnownSandbox, type RemoteController } from '#dist/client/client.js'
 import { type CliHost, cliHost, until } from './cli-host.ts'
 import type { DaemonProcess } from './daemon-process.ts'
 
@@ -49,12 +48,12 @@ export class HostileRig implements AsyncDisposable {
     return this.#client
   }
 
-  evil(): Promise<RemoteSandbox> {
+  evil(): ReturnType<RemoteController['sandbox']> {
     return this.#client.sandbox('evil')
   }
 
   /** With nothing left of the one before. */
-  async newEvil(): Promise<RemoteSandbox> {
+  async newEvil(): Promise<KnownSandbox> {
     for (const box of await this.#client.sandboxes()) {
       if (box.name !== 'neighbour') await box.delete()
     }
@@ -67,12 +66,12 @@ export class HostileRig implements AsyncDisposable {
 
   /** The namespace of a sandbox, as a path. */
   async namespace(name = 'evil'): Promise<string> {
-    const { namespace } = await (await this.#client.sandbox(name)).inspect()
+    const { namespace } = await this.#client.sandbox(name).inspect()
     return namespace!.path
   }
 
   async file(name: 'hosts' | 'resolvConf' | 'hostname' = 'hosts', box = 'evil'): Promise<string> {
-    const { files } = await (await this.#client.sandbox(box)).inspect()
+    const { files } = await this.#client.sandbox(box).inspect()
     return files![name]!
   }
 
@@ -81,7 +80,7 @@ export class HostileRig implements AsyncDisposable {
     const name = `other${this.#others++}`
     await timely('attaching', async () => {
       await this.#client.createSandbox({ name, connect: [{ network: 'web' }] })
-      const neighbour = await this.#client.sandbox('neighbour')
+      const neighbour = this.#client.sandbox('neighbour')
       const endpoint = await neighbour.connect('back')
       await endpoint.leave()
     })

@@ -28,7 +28,7 @@ for (const line of existsSync(journal) ? readFileSync(journal, 'utf8').split('\n
   if (line[0] === '-') must.set(name, 'either')
   if (line[0] === '!') must.set(name, 'gone')
 }
-const names = new Set(cnm.sandboxes().map((box) => box.name))
+const names = new Set(cnm.now.sandboxes().map((box) => box.name))
 for (const [name, what] of must) {
   if (what === 'there' && !names.has(name)) throw new Error(`sandbox ${name} is lost`)
   if (what === 'gone' && names.has(name)) throw new Error(`sandbox ${name} has come back`)
@@ -36,10 +36,10 @@ for (const [name, what] of must) {
 const findings = await cnm.doctor()
 if (findings.length > 0) throw new Error(JSON.stringify(findings, null, 2))
 for (const name of ['one', 'two']) await cnm.ensureNetwork({ name, ipv6: name === 'two' })
-const recorded = cnm.sandboxes().flatMap((box) =>
-  box.endpoints().map((endpoint) => {
-    const { id: name, ipv4, ipv6, ports } = endpoint.inspect()
-    return { name, path: box.inspect().namespace.path, ipv4, ipv6, ports }
+const recorded = cnm.now.sandboxes().flatMap((box) =>
+  cnm.now.endpoints({ sandbox: box.id }).map((endpoint) => {
+    const { id: name, ipv4, ipv6, ports } = endpoint.info
+    return { name, path: box.info.namespace.path, ipv4, ipv6, ports }
   }),
 )
 process.stdout.write(`${JSON.stringify(recorded)}\n`)
@@ -55,7 +55,7 @@ const wishes = [
 
 /** Of what is published a part goes; something else comes. */
 async function republish(endpoint) {
-  const [first] = endpoint.inspect().ports
+  const [first] = endpoint.info.ports
   if (first === undefined || random(3) === 0) {
     await endpoint.publish(random(2) ? ['90', '91-95/udp'] : ['7007:90', '7008-7009:7008-7009'])
   } else {
@@ -75,7 +75,7 @@ async function unlessTaken(work) {
 }
 
 for (let number = 0; ; number += 1) {
-  const boxes = cnm.sandboxes()
+  const boxes = cnm.now.sandboxes()
   if (boxes.length < 12 && random(2) === 0) {
     const name = `s${process.pid}-${number}`
     const publish = wishes[random(wishes.length)]
@@ -85,7 +85,7 @@ for (let number = 0; ; number += 1) {
     if (await unlessTaken(() => cnm.createSandbox({ name, connect }))) promise(`+${name}`)
   } else if (boxes.length > 0) {
     const box = boxes[random(boxes.length)]
-    const endpoints = box.endpoints()
+    const endpoints = cnm.now.endpoints({ sandbox: box.id })
     const endpoint = endpoints[random(endpoints.length)]
     const what = endpoint === undefined ? 7 : random(8)
     if (what < 2) {

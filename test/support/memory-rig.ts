@@ -8,9 +8,9 @@ import { nullIpam } from '../../src/ipam/null/null.ts'
 import type { Kernel } from '../../src/kernel/kernel.ts'
 import { type MemoryKernel, memoryKernel } from '../../src/kernel/memory/index.ts'
 import {
-  type Controller,
   type ControllerOptions,
   createController,
+  type LocalController,
 } from '../../src/model/controller.ts'
 import type { DnsOptions } from '../../src/model/engine-dns.ts'
 import { type MemoryContents, memory } from '../../src/store/memory/memory.ts'
@@ -43,7 +43,7 @@ export class MemoryRig {
     life: Life = new Life(),
     idleMs = 60_000,
     coexist: 'auto' | 'off' = 'auto',
-  ): Promise<Controller> {
+  ): Promise<LocalController> {
     return createController({ ...this.parts(life), idleMs, coexist })
   }
 

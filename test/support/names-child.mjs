@@ -22,8 +22,8 @@ const wishes = [
 const places = {}
 for (const wish of wishes) {
   const box = await cnm.createSandbox(wish)
-  const { ipv4 } = box.endpoints()[0].inspect()
-  places[wish.name] = { path: box.inspect().namespace.path, address: ipv4 }
+  const { ipv4 } = cnm.now.endpoints({ sandbox: box.id })[0].info
+  places[wish.name] = { path: box.info.namespace.path, address: ipv4 }
 }
 process.stdout.write(`${JSON.stringify(places)}\n`)
 setInterval(() => {}, 2 ** 30)

@@ -1,6 +1,11 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Controller, EngineOptions, Sandbox } from '#dist/linux/library.js'
+import type {
+  EngineOptions,
+  KnownLocalSandbox,
+  LocalController,
+  LocalSandbox,
+} from '#dist/linux/library.js'
 import { type EngineRig, engineRig } from './engine-rig.ts'
 import { uplink } from './host.ts'
 import { Upstream } from './upstream.ts'
@@ -10,10 +15,15 @@ export class NamesWorld implements AsyncDisposable {
   readonly rig: EngineRig
   readonly upstream: Upstream
   readonly resolvConf: string
-  cnm: Controller
+  cnm: LocalController
   readonly #further: AsyncDisposable[] = []
 
-  private constructor(rig: EngineRig, upstream: Upstream, resolvConf: string, cnm: Controller) {
+  private constructor(
+    rig: EngineRig,
+    upstream: Upstream,
+    resolvConf: string,
+    cnm: LocalController,
+  ) {
     this.rig = rig
     this.upstream = upstream
     this.resolvConf = resolvConf
@@ -46,7 +56,7 @@ export class NamesWorld implements AsyncDisposable {
     await writeFile(this.resolvConf, addresses.map((one) => `nameserver ${one}\n`).join(''))
   }
 
-  box(name: string, ...networks: readonly string[]): Promise<Sandbox> {
+  box(name: string, ...networks: readonly string[]): Promise<KnownLocalSandbox> {
     return this.cnm.createSandbox({ name, connect: networks.map((network) => ({ network })) })
   }
 
@@ -57,8 +67,8 @@ export class NamesWorld implements AsyncDisposable {
 }
 
 /** Where a sandbox's namespace is. */
-export function namespaceOf(box: Sandbox): string {
-  const path = box.inspect().namespace?.path
-  if (path === undefined) throw new Error(`${box.name} has no namespace`)
+export async function namespaceOf(box: LocalSandbox): Promise<string> {
+  const path = (await box.inspect()).namespace?.path
+  if (path === undefined) throw new Error(`${box.ref} has no namespace`)
   return path
 }

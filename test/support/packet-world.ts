@@ -1,4 +1,10 @@
-import type { Controller, EngineOptions, Sandbox, SandboxOptions } from '#dist/linux/library.js'
+import type {
+  EngineOptions,
+  KnownLocalSandbox,
+  LocalController,
+  LocalSandbox,
+  SandboxOptions,
+} from '#dist/linux/library.js'
 import { EngineRig } from './engine-rig.ts'
 import { linkLocal, type ThrowAwayHost, throwAwayHost, uplink } from './host.ts'
 import { type Answer, ask, type Question, serve } from './packets.ts'
@@ -77,7 +83,7 @@ async function addLan(host: ThrowAwayHost): Promise<void> {
 export type Place = 'host' | 'lan' | 'internet'
 
 export interface Wish {
-  readonly from: Sandbox | Place
+  readonly from: LocalSandbox | Place
   readonly what: Question
   readonly to: string
   readonly port?: number
@@ -87,7 +93,7 @@ export interface Wish {
 
 export class PacketWorld implements AsyncDisposable {
   readonly rig: EngineRig
-  #engine: Controller | undefined
+  #engine: LocalController | undefined
   readonly #servers = new Map<string, AsyncDisposable>()
 
   constructor(rig: EngineRig) {
@@ -98,52 +104,54 @@ export class PacketWorld implements AsyncDisposable {
     return this.rig.host
   }
 
-  get engine(): Controller {
+  get engine(): LocalController {
     if (this.#engine === undefined) throw new Error('no engine is running')
     return this.#engine
   }
 
-  async start(options: EngineOptions = {}): Promise<Controller> {
+  async start(options: EngineOptions = {}): Promise<LocalController> {
     this.#engine = await this.rig.start(options)
     return this.#engine
   }
 
   /** Closes the engine, and starts another one on the same machine. */
-  async restart(options: EngineOptions = {}): Promise<Controller> {
+  async restart(options: EngineOptions = {}): Promise<LocalController> {
     await this.engine.close()
     return this.start(options)
   }
 
   /** A sandbox whose servers answer with its name. */
-  async createSandbox(name: string, options: SandboxOptions = {}): Promise<Sandbox> {
+  async createSandbox(name: string, options: SandboxOptions = {}): Promise<KnownLocalSandbox> {
     const box = await this.engine.createSandbox({ name, ...options })
-    this.#servers.set(name, serve(this.path(box), name, servedPorts))
+    this.#servers.set(name, serve(await this.path(box), name, servedPorts))
     return box
   }
 
   /** Deletes all sandboxes and networks of the engine. */
   async clear(): Promise<void> {
-    for (const box of this.engine.sandboxes()) await this.deleteSandbox(box)
-    const made = this.engine.networks().filter((network) => network.inspect().driver === 'bridge')
+    for (const box of await this.engine.sandboxes()) await this.deleteSandbox(box)
+    const made = (await this.engine.networks()).filter(
+      (network) => network.info.driver === 'bridge',
+    )
     for (const network of made) await network.delete()
   }
 
-  async deleteSandbox(box: Sandbox): Promise<void> {
-    const { name } = box
+  async deleteSandbox(box: LocalSandbox): Promise<void> {
+    const { name } = await box.inspect()
     await this.#servers.get(name)?.[Symbol.asyncDispose]()
     this.#servers.delete(name)
     await box.delete()
   }
 
   /** Makes a place answer, too, by its name. */
-  serve(place: Place): AsyncDisposable {
-    return serve(this.path(place), place, servedPorts)
+  async serve(place: Place): Promise<AsyncDisposable> {
+    return serve(await this.path(place), place, servedPorts)
   }
 
-  path(who: Sandbox | Place): string {
+  async path(who: LocalSandbox | Place): Promise<string> {
     if (typeof who === 'string') return `${this.host.folder}/${who}`
-    const path = who.inspect().namespace?.path
-    if (path === undefined) throw new Error(`${who.name} has no namespace of its own`)
+    const path = (await who.inspect()).namespace?.path
+    if (path === undefined) throw new Error(`${who.ref} has no namespace of its own`)
     return path
   }
 
@@ -167,8 +175,8 @@ export class PacketWorld implements AsyncDisposable {
     return (await this.ask({ from, what, to, port, expected: false })) === undefined
   }
 
-  ask({ from, expected, ...probe }: Wish): Promise<Answer | undefined> {
-    return ask({ ...probe, from: this.path(from) }, expected ? 6 : 1)
+  async ask({ from, expected, ...probe }: Wish): Promise<Answer | undefined> {
+    return ask({ ...probe, from: await this.path(from) }, expected ? 6 : 1)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,7 @@
 import { CnmError, isCnmError, isKernelError } from '../../src/base/errors.ts'
 import { bridge } from '../../src/driver/bridge/bridge.ts'
-import { type Controller, createController } from '../../src/model/controller.ts'
-import type { Sandbox } from '../../src/model/sandbox/sandbox.ts'
+import { createController, type LocalController } from '../../src/model/controller.ts'
+import type { LocalSandbox } from '../../src/model/sandbox/sandbox.ts'
 import { Chance } from './chance.ts'
 import { Interleaver, refusable } from './interleaver.ts'
 import { MemoryRig } from './memory-rig.ts'
@@ -50,7 +50,7 @@ export class RandomSchedule {
   readonly #made = new Map<string, 'network' | 'sandbox'>()
   readonly #deleted = new Set<string>()
   readonly #running = new Set<string>()
-  #cnm!: Controller
+  #cnm!: LocalController
   #count = 0
   #ups = 0
   #isRestarting = false
@@ -132,7 +132,7 @@ export class RandomSchedule {
 
   readonly #wrong: string[] = []
 
-  #verb(): readonly [string, (cnm: Controller) => Promise<unknown>] {
+  #verb(): readonly [string, (cnm: LocalController) => Promise<unknown>] {
     const network = this.#chance.pick(networkNames)
     const name = this.#chance.pick(sandboxNames)
     const force = this.#chance.once(2)
@@ -145,7 +145,7 @@ export class RandomSchedule {
         return [
           `delete ${network}${force ? ' by force' : ''}`,
           async (cnm) => {
-            const { id } = cnm.network(network)
+            const { id } = cnm.now.network(network)
             await this.#delete(id, () => cnm.network(network).delete({ force }))
           },
         ]
@@ -159,7 +159,7 @@ export class RandomSchedule {
         return [
           `delete ${name}`,
           async (cnm) => {
-            const box = cnm.sandbox(name)
+            const box = cnm.now.sandbox(name)
             await this.#delete(box.id, () => box.delete())
           },
         ]
@@ -173,23 +173,27 @@ export class RandomSchedule {
           },
         ]
       case 9:
-        return [`leave of ${name}`, async (cnm) => this.#endpointOf(cnm.sandbox(name)).leave()]
+        return [
+          `leave of ${name}`,
+          async (cnm) => (await this.#endpointOf(cnm.sandbox(name))).leave(),
+        ]
       case 10:
         return [`create endpoint x of ${network}`, (cnm) => this.#createEndpoint(cnm, network)]
       case 11:
         return [
           `join x of ${network} to ${name}`,
-          (cnm) => this.#x(cnm, network).join(cnm.sandbox(name)),
+          async (cnm) => (await this.#x(cnm, network)).join(cnm.sandbox(name)),
         ]
       case 13:
         return [
           `publish of ${name}`,
-          (cnm) => this.#endpointOf(cnm.sandbox(name)).publish(['8080:80', '9090:90']),
+          async (cnm) =>
+            (await this.#endpointOf(cnm.sandbox(name))).publish(['8080:80', '9090:90']),
         ]
       case 14:
         return [
           `unpublish of ${name}`,
-          (cnm) => this.#endpointOf(cnm.sandbox(name)).unpublish(['8080:80']),
+          async (cnm) => (await this.#endpointOf(cnm.sandbox(name))).unpublish(['8080:80']),
         ]
       case 15:
         return ['the namespace goes', async () => this.#namespaceGoes()]
@@ -203,7 +207,7 @@ export class RandomSchedule {
       case 21:
         return this.#refusal()
       case 12:
-        return [`delete x of ${network}`, (cnm) => this.#x(cnm, network).delete()]
+        return [`delete x of ${network}`, async (cnm) => (await this.#x(cnm, network)).delete()]
       default:
         return this.#chance.once(2)
           ? [`doctor`, (cnm) => cnm.doctor({ fix: force })]
@@ -230,7 +234,7 @@ export class RandomSchedule {
     }
   }
 
-  async #createNetwork(cnm: Controller, name: (typeof networkNames)[number]): Promise<void> {
+  async #createNetwork(cnm: LocalController, name: (typeof networkNames)[number]): Promise<void> {
     const at = networkNames.indexOf(name)
     const made = await cnm.createNetwork({
       name,
@@ -242,27 +246,24 @@ export class RandomSchedule {
     if (name !== 'brief') this.#made.set(made.id, 'network')
   }
 
-  async #createSandbox(cnm: Controller, name: string, network?: string): Promise<void> {
+  async #createSandbox(cnm: LocalController, name: string, network?: string): Promise<void> {
     const connect = network === undefined ? [] : [{ network }]
     const netns = name === 'adopted' ? { netns: adopted } : {}
     const made = await cnm.createSandbox({ name, connect, ...netns })
     if (name !== 'adopted') this.#made.set(made.id, 'sandbox')
   }
 
-  async #createEndpoint(cnm: Controller, network: string): Promise<unknown> {
+  async #createEndpoint(cnm: LocalController, network: string): Promise<unknown> {
     return cnm.network(network).createEndpoint({ name: 'x', persistent: true })
   }
 
-  #x(cnm: Controller, network: string) {
-    const found = cnm
-      .network(network)
-      .endpoints()
-      .find(({ name }) => name === 'x')
+  async #x(cnm: LocalController, network: string) {
+    const found = (await cnm.network(network).endpoints()).find(({ name }) => name === 'x')
     return found ?? cnm.endpoint('none')
   }
 
-  #endpointOf(box: Sandbox) {
-    const there = box.endpoints()
+  async #endpointOf(box: LocalSandbox) {
+    const there = await box.endpoints()
     return there[this.#chance.below(there.length)] ?? absent()
   }
 
@@ -308,13 +309,13 @@ export class RandomSchedule {
   }
 
   async #judge(): Promise<void> {
-    const before = this.#shown()
+    const before = await this.#shown()
     const found = this.#interleaver.failures === 0 ? await this.#doctor() : []
-    this.#wrong.push(...found.map(({ detail }) => `doctor: ${detail}`), ...this.#doubled())
+    this.#wrong.push(...found.map(({ detail }) => `doctor: ${detail}`), ...(await this.#doubled()))
     await within(this.#cnm.close(), 'closing')
     await this.#start()
     if (this.#interleaver.failures === 0) {
-      const after = this.#shown()
+      const after = await this.#shown()
       if (after.join() !== before.join()) {
         this.#wrong.push(`${before.join(', ')} became ${after.join(', ')} by a restart`)
       }
@@ -323,7 +324,11 @@ export class RandomSchedule {
     for (let turn = 0; turn < 60; turn += 1) await turns()
     const again = await this.#doctor()
     this.#wrong.push(...again.map(({ detail }) => `doctor after a restart: ${detail}`))
-    this.#wrong.push(...this.#doubled(), ...this.#lost(), ...this.#askedWrongly())
+    this.#wrong.push(
+      ...(await this.#doubled()),
+      ...(await this.#lost()),
+      ...(await this.#askedWrongly()),
+    )
     await this.#cnm.down()
     this.#wrong.push(...[...this.#asked].map((left) => `the driver still has ${left}`))
     await this.#cnm.close()
@@ -336,19 +341,19 @@ export class RandomSchedule {
   }
 
   /** Without the ephemeral network, which is nobody's after a restart unless it is used. */
-  #shown(): string[] {
-    const networks = this.#cnm.networks().filter(({ name }) => name !== 'brief')
+  async #shown(): Promise<string[]> {
+    const networks = (await this.#cnm.networks()).filter(({ name }) => name !== 'brief')
     return [
       ...networks.map(({ id, name }) => `${name} ${id.slice(0, 6)}`),
-      ...this.#cnm.sandboxes().map(({ id, name }) => `${name} ${id.slice(0, 6)}`),
-      ...this.#cnm.endpoints().map(({ id, name }) => `${name} ${id.slice(0, 6)}`),
+      ...(await this.#cnm.sandboxes()).map(({ id, name }) => `${name} ${id.slice(0, 6)}`),
+      ...(await this.#cnm.endpoints()).map(({ id, name }) => `${name} ${id.slice(0, 6)}`),
     ].sort()
   }
 
-  #doubled(): string[] {
+  async #doubled(): Promise<string[]> {
     const seen = new Set<string>()
-    return this.#cnm.endpoints().flatMap((endpoint) => {
-      const { network, ipv4 } = endpoint.inspect()
+    return (await this.#cnm.endpoints()).flatMap((endpoint) => {
+      const { network, ipv4 } = endpoint.info
       const key = `${network} ${ipv4}`
       const isDoubled = ipv4 !== undefined && seen.has(key)
       seen.add(key)
@@ -357,9 +362,9 @@ export class RandomSchedule {
   }
 
   /** What was made is there unless it was deleted, and what was deleted isn't. */
-  #lost(): string[] {
+  async #lost(): Promise<string[]> {
     const there = new Set<string>(
-      [...this.#cnm.networks(), ...this.#cnm.sandboxes()].map(({ id }) => id),
+      [...(await this.#cnm.networks()), ...(await this.#cnm.sandboxes())].map(({ id }) => id),
     )
     return [
       ...[...this.#made].flatMap(([id, kind]) =>
@@ -371,8 +376,8 @@ export class RandomSchedule {
     ]
   }
 
-  #askedWrongly(): string[] {
-    const networks = this.#cnm.networks().filter((each) => each.inspect().driver === 'asked')
+  async #askedWrongly(): Promise<string[]> {
+    const networks = (await this.#cnm.networks()).filter((each) => each.info.driver === 'asked')
     const wanted = new Set(networks.map(({ id }) => `network ${id}`))
     const has = [...this.#asked].filter((key) => key.startsWith('network '))
     return [

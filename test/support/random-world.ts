@@ -1,4 +1,4 @@
-import { type Endpoint, isCnmError, type Sandbox } from '#dist/linux/library.js'
+import { isCnmError, type KnownLocalEndpoint, type LocalSandbox } from '#dist/linux/library.js'
 import { type PacketWorld, servedPorts } from './packet-world.ts'
 import { protocols } from './packets.ts'
 import { randomNumbers } from './random-numbers.ts'
@@ -90,7 +90,7 @@ export class RandomWorld {
         ...(modes.ipv6 && { gatewayMode6: modes.ipv6 }),
       },
     })
-    const { ipv4, ipv6 } = network.inspect()
+    const { ipv4, ipv6 } = await network.inspect()
     const gateways = {
       ...(ipv4?.gateway && { ipv4: ipv4.gateway }),
       ...(ipv6?.gateway && { ipv6: ipv6.gateway }),
@@ -116,7 +116,7 @@ export class RandomWorld {
     const sandbox = this.world.engine.sandbox(box)
     const connecting = sandbox.connect(this.world.engine.network(network.name), options)
     if (await refused(connecting, this.#taken(network, wanted))) return
-    const { ipv4, ipv6 } = endpointOf(sandbox, network).inspect()
+    const { ipv4, ipv6 } = await (await endpointOf(sandbox, network)).inspect()
     const addresses = { ...(ipv4 && { ipv4 }), ...(ipv6 && { ipv6 }) }
     this.endpoints.push({ network, box, priority: gwPriority, addresses, links, published: wanted })
   }
@@ -127,7 +127,7 @@ export class RandomWorld {
     const again = (one: ModelPort) => endpoint.published.some((other) => text(other) === text(one))
     if (wanted.length === 0 || wanted.some(again)) return
     this.steps.push(`publish ${wanted.map(text)} of ${box} on ${network.name}`)
-    const publishing = this.#real(endpoint).publish(wanted.map(text))
+    const publishing = (await this.#real(endpoint)).publish(wanted.map(text))
     if (await refused(publishing, this.#taken(network, wanted))) return
     endpoint.published = [...endpoint.published, ...wanted]
   }
@@ -136,13 +136,13 @@ export class RandomWorld {
     const gone = endpoint.published.filter(() => this.below(2) === 0)
     if (gone.length === 0) return
     this.steps.push(`unpublish ${gone.map(text)} of ${endpoint.box} on ${endpoint.network.name}`)
-    await this.#real(endpoint).unpublish(gone.map(text))
+    await (await this.#real(endpoint)).unpublish(gone.map(text))
     endpoint.published = endpoint.published.filter((one) => !gone.includes(one))
   }
 
   async disconnect(endpoint: ModelEndpoint): Promise<void> {
     this.steps.push(`disconnect ${endpoint.box} from ${endpoint.network.name}`)
-    await this.#real(endpoint).leave()
+    await (await this.#real(endpoint)).leave()
     this.endpoints = this.endpoints.filter((each) => each !== endpoint)
   }
 
@@ -178,8 +178,8 @@ export class RandomWorld {
     )
   }
 
-  #real({ box, network }: ModelEndpoint) {
-    return endpointOf(this.world.engine.sandbox(box), network)
+  async #real({ box, network }: ModelEndpoint) {
+    return await endpointOf(this.world.engine.sandbox(box), network)
   }
 
   /** One port, or up to three in a row; at all addresses of the host, or at one. */
@@ -203,9 +203,12 @@ export class RandomWorld {
   }
 }
 
-function endpointOf(box: Sandbox, { id, name }: ModelNetwork): Endpoint {
-  const found = box.endpoints().find((each) => each.inspect().network === id)
-  if (found === undefined) throw new Error(`${box.name} is not on ${name}`)
+async function endpointOf(
+  box: LocalSandbox,
+  { id, name }: ModelNetwork,
+): Promise<KnownLocalEndpoint> {
+  const found = (await box.endpoints()).find((each) => each.info.network === id)
+  if (found === undefined) throw new Error(`${box.ref} is not on ${name}`)
   return found
 }
 

@@ -1,6 +1,6 @@
 import type { Prefix } from '../../src/address/address.ts'
 import type { EndpointId, NetworkId } from '../../src/base/id.ts'
-import type { Controller } from '../../src/model/controller.ts'
+import type { LocalController } from '../../src/model/controller.ts'
 import type { Runtime } from '../../src/model/runtime.ts'
 import type { Chance } from './chance.ts'
 
@@ -21,7 +21,7 @@ export class ScheduleFront {
   }
 
   /** It speaks to that one from now on. */
-  meet(cnm: Controller): void {
+  meet(cnm: LocalController): void {
     this.#runtime = cnm.runtime('other')
   }
 

@@ -1,12 +1,12 @@
 import { expect } from 'vitest'
-import type { Controller } from '../../src/model/controller.ts'
+import type { LocalController } from '../../src/model/controller.ts'
 import { Life, MemoryRig } from './memory-rig.ts'
 
 /** What a user may do, on a host where `prepare` was done before. */
 export interface Story {
   readonly name: string
-  prepare(cnm: Controller): Promise<void>
-  act(cnm: Controller): Promise<unknown>
+  prepare(cnm: LocalController): Promise<void>
+  act(cnm: LocalController): Promise<unknown>
 }
 
 /** Ids differ between two runs of one story; everything else must not. */

@@ -1,5 +1,5 @@
 import type { Command, Option } from 'commander'
-import type { RemoteController } from '../../client/client.ts'
+import type { Controller } from '../../client/client.ts'
 
 export interface Candidate {
   readonly word: string
@@ -102,7 +102,7 @@ function nameIn(flags: string): string {
   return /<([^>]+)>/.exec(flags)?.[1] ?? ''
 }
 
-const named: Readonly<Record<string, (cnm: RemoteController) => Promise<readonly Candidate[]>>> = {
+const named: Readonly<Record<string, (cnm: Controller) => Promise<readonly Candidate[]>>> = {
   network: async (cnm) =>
     (await cnm.networks()).map(({ info }) => ({ word: info.name, description: info.driver })),
   plugin: async (cnm) =>

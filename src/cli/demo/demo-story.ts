@@ -3,9 +3,9 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   createController,
-  type Endpoint,
   type EngineOptions,
-  type Sandbox,
+  type KnownLocalEndpoint,
+  type LocalSandbox,
 } from '../../linux/library.ts'
 import { DemoHost, stranger } from './demo-host.ts'
 import type { DemoLog } from './demo-log.ts'
@@ -41,7 +41,7 @@ export async function tellStory(
   )
   await log.proved('it finds everything as it was recorded', async () => {
     const findings = await cnm.doctor()
-    return findings.length === 0 && cnm.sandboxes().length === 3
+    return findings.length === 0 && (await cnm.sandboxes()).length === 3
   })
   await log.proved('api still reaches both', () => reaches(cnm.sandbox('api'), 'both'))
   await removesAll(log, cnm, host)
@@ -119,7 +119,7 @@ async function names(log: DemoLog, cnm: Cnm, host: DemoHost): Promise<void> {
   })
 }
 
-function trio(cnm: Cnm): [api: Sandbox, db: Sandbox, both: Sandbox] {
+function trio(cnm: Cnm): [api: LocalSandbox, db: LocalSandbox, both: LocalSandbox] {
   return [cnm.sandbox('api'), cnm.sandbox('db'), cnm.sandbox('both')]
 }
 
@@ -131,7 +131,7 @@ const server = `require('node:http')
 async function publishes(log: DemoLog, cnm: Cnm, host: DemoHost): Promise<void> {
   log.chapter('Published ports, without a proxy')
   const api = cnm.sandbox('api')
-  const [endpoint] = api.endpoints() as [Endpoint]
+  const [endpoint] = (await api.endpoints()) as [KnownLocalEndpoint]
   const program = await log.done('an HTTP server in api', async () => {
     const started = await api.spawn([process.execPath, '-e', server])
     await once(started.stdout!, 'data')
@@ -170,15 +170,12 @@ async function collects(log: DemoLog, cnm: Cnm): Promise<void> {
   await process.kill()
   await log.proved('its process is killed: sandbox and endpoint are gone', async () => {
     await gone
-    return cnm
-      .network('web')
-      .endpoints()
-      .every(({ name }) => name !== 'guest')
+    return (await cnm.network('web').endpoints()).every(({ name }) => name !== 'guest')
   })
 }
 
 async function sandboxGone(cnm: Cnm, id: string): Promise<void> {
-  for await (const event of cnm.events({ signal: AbortSignal.timeout(5000) })) {
+  for await (const event of await cnm.events({ signal: AbortSignal.timeout(5000) })) {
     if (event.type === 'sandbox' && event.action === 'delete' && event.id === id) return
   }
 }
@@ -210,6 +207,10 @@ async function removesAll(log: DemoLog, cnm: Cnm, host: DemoHost): Promise<void>
   })
 }
 
-async function reaches(from: Sandbox, name: string, family: '-4' | '-6' = '-4'): Promise<boolean> {
+async function reaches(
+  from: LocalSandbox,
+  name: string,
+  family: '-4' | '-6' = '-4',
+): Promise<boolean> {
   return (await from.exec(['ping', family, '-c1', '-W2', name])).code === 0
 }

@@ -33,7 +33,7 @@ Examples:
 async function create(network: string, name: string, flags: Flags): Promise<number> {
   const { persistent, json } = flags
   return withDaemon(flags, async (cnm) => {
-    const endpoint = await (await cnm.network(network)).createEndpoint({
+    const endpoint = await cnm.network(network).createEndpoint({
       name,
       ...endpointOptions(flags),
       ...(persistent ? { persistent } : {}),

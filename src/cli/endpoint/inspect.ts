@@ -1,10 +1,8 @@
 import type { Command } from 'commander'
 import { inspectCommandOf } from '../output/inspecting.ts'
-import { findEndpoint } from './find.ts'
+import { inspectEndpoint } from './find.ts'
 
 export function inspectCommand(): Command {
   const examples = "  cnm endpoint inspect web/api\n  cnm endpoint inspect web/api | jq '.[].ports'"
-  return inspectCommandOf('endpoint', examples, async (cnm, name) => {
-    return (await findEndpoint(cnm, name)).info
-  })
+  return inspectCommandOf('endpoint', examples, inspectEndpoint)
 }

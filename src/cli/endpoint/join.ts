@@ -16,8 +16,8 @@ export function joinCommand(): Command {
 async function join(text: string, sandbox: string, flags: ClientFlags): Promise<number> {
   return withDaemon(flags, async (cnm) => {
     const endpoint = await findEndpoint(cnm, text)
-    await endpoint.join(sandbox)
-    if (flags.json) printJson(endpoint.info)
+    const info = await endpoint.join(sandbox)
+    if (flags.json) printJson(info)
   })
 }
 

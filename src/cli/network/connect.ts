@@ -31,7 +31,7 @@ async function connect(
   flags: ClientFlags & EndpointFlags,
 ): Promise<number> {
   return withDaemon(flags, async (cnm) => {
-    const box = await cnm.sandbox(sandbox)
+    const box = cnm.sandbox(sandbox)
     const endpoint = await box.connect(network, endpointOptions(flags))
     if (flags.json) printJson(endpoint.info)
   })

@@ -6,7 +6,7 @@ export function inspectCommand(): Command {
   const examples =
     "  cnm network inspect web\n  cnm network inspect web back | jq '.[].ipv4.subnet'"
   return inspectCommandOf('network', examples, async (cnm, name) => {
-    const { info: network } = await cnm.network(name)
+    const network = await cnm.network(name).inspect()
     return { ...network, endpoints: await endpointInfos(cnm, { network: network.id }) }
   })
 }

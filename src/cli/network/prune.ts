@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import type { NetworkInfo } from '../../api/shapes.ts'
 import { isCnmError } from '../../base/errors.ts'
-import type { RemoteController } from '../../client/client.ts'
+import type { Controller } from '../../client/client.ts'
 import { type Filters, filterOf, hasLabel } from '../arguments/filters.ts'
 import { collect } from '../arguments/option-values.ts'
 import { confirmed } from '../arguments/several.ts'
@@ -53,7 +53,7 @@ async function prune(flags: Flags): Promise<number> {
 }
 
 async function pruneSome(
-  cnm: RemoteController,
+  cnm: Controller,
   isWanted: (network: NetworkInfo) => boolean,
 ): Promise<readonly string[]> {
   const [networks, endpoints] = await Promise.all([networkInfos(cnm), endpointInfos(cnm)])
@@ -61,7 +61,7 @@ async function pruneSome(
   const removed: string[] = []
   for (const { id, name } of networks.filter((each) => !used.has(each.id) && isWanted(each))) {
     try {
-      await (await cnm.network(id)).delete()
+      await cnm.network(id).delete()
       removed.push(name)
     } catch (error) {
       // Used or gone by now.

@@ -8,7 +8,7 @@ export function removeCommand(): Command {
     argument: ['<network...>', 'names, ids or beginnings of ids'],
     force: 'with their endpoints; one that is not there is no error',
     examples: '  cnm network rm web back\n  cnm network rm --force web',
-    remove: async (cnm, name, force) => (await cnm.network(name)).delete({ force }),
+    remove: async (cnm, name, force) => cnm.network(name).delete({ force }),
     isMissing: (error) => isCnmError(error, 'NETWORK_NOT_FOUND'),
   })
 }

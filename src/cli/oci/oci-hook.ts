@@ -6,8 +6,7 @@ import { Command } from 'commander'
 import { etcMounts } from '../../api/etc-mounts.ts'
 import type { SandboxInfo } from '../../api/shapes.ts'
 import { CnmError } from '../../base/errors.ts'
-import type { RemoteController } from '../../client/client.ts'
-import type { RemoteSandbox } from '../../client/remote-sandbox.ts'
+import type { Controller } from '../../client/client.ts'
 import { isOurs, type OciOptions, optionsOf } from '../../front/oci/annotations.ts'
 import {
   isMounted,
@@ -105,14 +104,19 @@ async function attach(
       ? adopted(cnm, container, spec, options, signal)
       : shared(cnm, container, name, signal))
     try {
-      const mounts = mountsOf(sandbox.info, spec)
+      const mounts = mountsOf(sandbox, spec)
       const [root, isReadOnly] = [rootOf(spec, bundle), spec.root.readonly === true]
       if (mounting !== undefined) {
         ;(await mounting).mountInContainer({ pid, root, isReadOnly }, mounts)
       }
     } catch (error) {
       // What is left then goes with the container, which isn't created.
-      if (name === undefined) await sandbox.delete({ signal }).catch(() => {})
+      if (name === undefined) {
+        await cnm
+          .sandbox(sandbox.id)
+          .delete({ signal })
+          .catch(() => {})
+      }
       throw error
     }
   } finally {
@@ -120,28 +124,28 @@ async function attach(
   }
 }
 
-function adopted(
-  cnm: RemoteController,
+async function adopted(
+  cnm: Controller,
   { id, pid, bundle }: NewContainer,
   { hostname }: OciSpec,
   options: OciOptions,
   signal: AbortSignal,
-): Promise<RemoteSandbox> {
+): Promise<SandboxInfo> {
   const labels = { [label.container]: id, [label.bundle]: bundle }
   const flags = { name: id, ...(hostname === undefined ? {} : { hostname }), ...options }
   const place = () => ({ pid, labels })
-  return sandboxOn(cnm, flags, place, signal)
+  return (await sandboxOn(cnm, flags, place, signal)).info
 }
 
 /** One that is there, and in which the runtime has put the container. Errors: INVALID_ARGUMENT. */
 async function shared(
-  cnm: RemoteController,
+  cnm: Controller,
   { id, pid, bundle }: NewContainer,
   name: string,
   signal: AbortSignal,
-): Promise<RemoteSandbox> {
-  const sandbox = await cnm.sandbox(name, { signal })
-  const { namespace } = sandbox.info
+): Promise<SandboxInfo> {
+  const sandbox = await cnm.sandbox(name).inspect({ signal })
+  const { namespace } = sandbox
   if (namespace !== undefined && isSame(namespace.path, `/proc/${pid}/ns/net`)) {
     return sandbox
   }

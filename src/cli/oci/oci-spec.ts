@@ -65,8 +65,8 @@ async function sandboxOf(
 ): Promise<{ readonly name: string; readonly path: string }> {
   const cnm = await daemonAt(flags, new AbortController().signal)
   try {
-    const { name, info } = await cnm.sandbox(given)
-    if (info.namespace !== undefined) return { name, path: info.namespace.path }
+    const { name, namespace } = await cnm.sandbox(given).inspect()
+    if (namespace !== undefined) return { name, path: namespace.path }
     throw new CnmError('INVALID_ARGUMENT', `sandbox "${name}" is the host's own stack`, {
       hint: 'for that, take the network namespace out of config.json, and leave cnm out',
     })

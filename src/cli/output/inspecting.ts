@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { isCnmError } from '../../base/errors.ts'
-import type { RemoteController } from '../../client/client.ts'
+import type { Controller } from '../../client/client.ts'
 import { type ClientFlags, withClientOptions, withDaemon } from '../client.ts'
 import { guarded, report } from './fail.ts'
 import { printJson, printPretty } from './output.ts'
@@ -16,7 +16,7 @@ const plurals = {
 export function inspectCommandOf(
   sort: keyof typeof plurals,
   examples: string,
-  inspect: (cnm: RemoteController, name: string) => Promise<unknown>,
+  inspect: (cnm: Controller, name: string) => Promise<unknown>,
 ): Command {
   return withClientOptions(new Command('inspect'))
     .description(`print all that is known of ${plurals[sort]}, as JSON`)
@@ -31,10 +31,10 @@ export function inspectCommandOf(
 
 /** What there is is printed, whatever isn't. */
 async function inspectAll(
-  cnm: RemoteController,
+  cnm: Controller,
   names: readonly string[],
   { json = false }: ClientFlags,
-  inspect: (cnm: RemoteController, name: string) => Promise<unknown>,
+  inspect: (cnm: Controller, name: string) => Promise<unknown>,
 ): Promise<number> {
   const found: unknown[] = []
   let status = 0

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import type { RemoteController } from '../../client/client.ts'
+import type { Controller } from '../../client/client.ts'
 import { eachOf } from '../arguments/several.ts'
 import { type ClientFlags, withClientOptions, withDaemon } from '../client.ts'
 import { guarded } from './fail.ts'
@@ -11,7 +11,7 @@ export interface Removing {
   /** What `--force` does. */
   readonly force: string
   readonly examples: string
-  remove(cnm: RemoteController, name: string, force: boolean): Promise<void>
+  remove(cnm: Controller, name: string, force: boolean): Promise<void>
   /** With `--force` that is no error. */
   isMissing(error: unknown): boolean
 }

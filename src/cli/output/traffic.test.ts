@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { StatisticsInfo } from '../../api/reports.ts'
+import type { Statistics } from '../../api/reports.ts'
 import { topologyLines } from './topology.ts'
 import { trafficBetween } from './traffic.ts'
 
@@ -16,7 +16,7 @@ function statistics(bytes: Readonly<Record<string, [received: number, sent: numb
     received: counters(received),
     sent: counters(sent),
   }))
-  return { networks: [], endpoints } satisfies StatisticsInfo
+  return { networks: [], endpoints } satisfies Statistics
 }
 
 it('is what has passed in the time between, of endpoints that stayed', () => {

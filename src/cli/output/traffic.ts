@@ -1,14 +1,10 @@
-import type { StatisticsInfo } from '../../api/reports.ts'
+import type { Statistics } from '../../api/reports.ts'
 
 /** Bits per second, by the ids of endpoints, from the point of view of their sandboxes. */
 export type Traffic = Readonly<Record<string, { readonly in: number; readonly out: number }>>
 
 /** What has passed between two looks at the counters, of endpoints that were there both times. */
-export function trafficBetween(
-  before: StatisticsInfo,
-  after: StatisticsInfo,
-  seconds: number,
-): Traffic {
+export function trafficBetween(before: Statistics, after: Statistics, seconds: number): Traffic {
   const first = new Map(before.endpoints.map((each) => [each.id, each]))
   return Object.fromEntries(
     after.endpoints.flatMap(({ id, received, sent }) => {

@@ -1,4 +1,4 @@
-import type { BindingInfo, EndpointInfo, NetworkInfo } from '../../api/shapes.ts'
+import type { EndpointInfo, NetworkInfo, PublishedBinding } from '../../api/shapes.ts'
 import type { Traffic } from './traffic.ts'
 
 /** How things are written for people. */
@@ -21,7 +21,7 @@ export function portsOf({ ports }: Pick<EndpointInfo, 'ports'>): string {
   return ports.map(bindingText).join(', ')
 }
 
-export function bindingText(binding: BindingInfo): string {
+export function bindingText(binding: PublishedBinding): string {
   const { family, hostAddress, hostPorts, ports, protocol, state } = binding
   const address = family === 6 ? `[${hostAddress}]` : hostAddress
   const inside = `${range(ports)}/${protocol}`

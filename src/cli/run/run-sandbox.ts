@@ -1,8 +1,6 @@
 import type { SandboxOptions } from '../../api/options.ts'
 import { isCnmError } from '../../base/errors.ts'
-import type { RemoteController } from '../../client/client.ts'
-import type { RemoteNetwork } from '../../client/remote-network.ts'
-import type { RemoteSandbox } from '../../client/remote-sandbox.ts'
+import type { Controller, KnownNetwork, KnownSandbox, Sandbox } from '../../client/client.ts'
 import type { StartedProgram } from '../../linux/program.ts'
 import { given } from '../arguments/option-values.ts'
 import { connections, nameOptions, type SandboxFlags } from '../arguments/sandbox-options.ts'
@@ -16,11 +14,11 @@ const tries = 5
 
 /** A sandbox that goes with this process, on networks that are made where they aren't there. */
 export async function runSandbox(
-  cnm: RemoteController,
+  cnm: Controller,
   flags: RunFlags,
   signal: AbortSignal,
-): Promise<RemoteSandbox> {
-  const place = (networks: readonly RemoteNetwork[]) => ({
+): Promise<KnownSandbox> {
+  const place = (networks: readonly KnownNetwork[]) => ({
     ephemeral: true,
     program: process.pid,
     host: networks.some(({ name }) => name === 'host'),
@@ -30,11 +28,11 @@ export async function runSandbox(
 
 /** A sandbox on networks that are made where they aren't there. `place`: where it is, and what it goes with. */
 export async function sandboxOn(
-  cnm: RemoteController,
+  cnm: Controller,
   flags: RunFlags,
-  place: (networks: readonly RemoteNetwork[]) => SandboxOptions,
+  place: (networks: readonly KnownNetwork[]) => SandboxOptions,
   signal: AbortSignal,
-): Promise<RemoteSandbox> {
+): Promise<KnownSandbox> {
   for (let left = tries; ; left -= 1) {
     try {
       return await attempt(cnm, flags, place, signal)
@@ -46,14 +44,14 @@ export async function sandboxOn(
 }
 
 async function attempt(
-  cnm: RemoteController,
+  cnm: Controller,
   flags: RunFlags,
-  place: (networks: readonly RemoteNetwork[]) => SandboxOptions,
+  place: (networks: readonly KnownNetwork[]) => SandboxOptions,
   signal: AbortSignal,
-): Promise<RemoteSandbox> {
-  const made: RemoteNetwork[] = []
+): Promise<KnownSandbox> {
+  const made: KnownNetwork[] = []
   try {
-    const networks: RemoteNetwork[] = []
+    const networks: KnownNetwork[] = []
     const there = await cnm.networks({ signal })
     for (const [index, name] of (flags.network.length === 0
       ? ['bridge']
@@ -84,7 +82,7 @@ async function attempt(
 }
 
 /** From now on the sandbox goes with the program, and no more with this process. */
-export async function bindProgram(sandbox: RemoteSandbox, program: StartedProgram): Promise<void> {
+export async function bindProgram(sandbox: Sandbox, program: StartedProgram): Promise<void> {
   try {
     await sandbox.bindProgram(program.pid)
   } catch (error) {

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { isCnmError, throwIfAborted } from '../../base/errors.ts'
-import type { RemoteSandbox } from '../../client/remote-sandbox.ts'
+import type { KnownSandbox, Sandbox } from '../../client/client.ts'
 import {
   withMountOptions,
   withNameOptions,
@@ -71,7 +71,7 @@ async function runInSandbox(argv: Argv, flags: Flags, signals: SignalRelay): Pro
 
 async function runProgram(
   programs: Starter,
-  sandbox: RemoteSandbox,
+  sandbox: KnownSandbox,
   argv: Argv,
   { mountEtc = true }: Flags,
   signals: SignalRelay,
@@ -84,7 +84,7 @@ async function runProgram(
 }
 
 /** Who is gone by itself is gone; and a daemon that is away does it when it is back. */
-async function removed(sandbox: RemoteSandbox): Promise<void> {
+async function removed(sandbox: Sandbox): Promise<void> {
   try {
     await sandbox.delete()
   } catch (error) {

@@ -36,12 +36,12 @@ async function exec(
     withDaemon(flags, async (cnm) => {
       await using programs = starter()
       const { signal } = signals
-      const sandbox = await cnm.sandbox(name, { signal })
-      const program = await programs.start(sandbox.info, argv, flags.mountEtc ?? true)
+      const info = await cnm.sandbox(name).inspect({ signal })
+      const program = await programs.start(info, argv, flags.mountEtc ?? true)
       signals.relayTo(program)
       // An ephemeral one goes with the first program in it.
-      const { ephemeral, program: bound } = sandbox.info
-      if (ephemeral && bound === undefined) await bindProgram(sandbox, program)
+      const { id, ephemeral, program: bound } = info
+      if (ephemeral && bound === undefined) await bindProgram(cnm.sandbox(id), program)
       // Not before its end is the thread to be closed that it was started from.
       return await statusOf(program)
     }),

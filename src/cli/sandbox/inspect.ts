@@ -6,7 +6,7 @@ export function inspectCommand(): Command {
   const examples =
     "  cnm sandbox inspect api\n  cnm sandbox inspect api | jq -r '.[].namespace.path'"
   return inspectCommandOf('sandbox', examples, async (cnm, name) => {
-    const { info: sandbox } = await cnm.sandbox(name)
+    const sandbox = await cnm.sandbox(name).inspect()
     return { ...sandbox, endpoints: await endpointInfos(cnm, { sandbox: sandbox.id }) }
   })
 }

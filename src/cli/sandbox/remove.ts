@@ -8,7 +8,7 @@ export function removeCommand(): Command {
     argument: ['<sandbox...>', 'names, ids or beginnings of ids'],
     force: 'one that is not there is no error',
     examples: '  cnm sandbox rm api db',
-    remove: async (cnm, name) => (await cnm.sandbox(name)).delete(),
+    remove: async (cnm, name) => cnm.sandbox(name).delete(),
     isMissing: (error) => isCnmError(error, 'SANDBOX_NOT_FOUND'),
   })
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { expect, it } from 'vitest'
 import { MemoryRig } from '../../../test/support/memory-rig.ts'
-import type { Controller } from '../../model/controller.ts'
+import type { LocalController } from '../../model/controller.ts'
 import { dockerPlugin } from './docker-plugin.ts'
 
 interface Said {
@@ -17,13 +17,13 @@ interface Said {
 /** A dockerd that says just what a test wants, to an engine in memory. */
 class Caller implements AsyncDisposable {
   readonly machine = new MemoryRig()
-  readonly cnm: Controller
+  readonly cnm: LocalController
   readonly #close: () => Promise<void>
   readonly #path: string
 
   private constructor(
     machine: MemoryRig,
-    cnm: Controller,
+    cnm: LocalController,
     path: string,
     close: () => Promise<void>,
   ) {
@@ -123,7 +123,7 @@ it('takes a network and a container from the beginning to the end, each call twi
     IPv6Data: six,
     Options: { 'com.docker.network.enable_ipv6': true, ...generic({ mtu: '1300' }) },
   })
-  expect(docker.cnm.network(NetworkID).inspect()).toMatchObject({
+  expect(await docker.cnm.network(NetworkID).inspect()).toMatchObject({
     ipv4: { subnet: Pool, range: '10.7.0.128/25', auxAddresses: { router: '10.7.0.5' } },
     options: { mtu: 1300 },
   })
@@ -150,7 +150,7 @@ it('takes a network and a container from the beginning to the end, each call twi
   await docker.twice('NetworkDriver.ProgramExternalConnectivity', { ...endpoint, Options })
   const { Value } = await docker.twice('NetworkDriver.EndpointOperInfo', endpoint)
   expect(Value).toEqual({ 'com.docker.network.endpoint.macaddress': MacAddress })
-  expect(docker.cnm.endpoint(EndpointID).inspect()).toMatchObject({
+  expect(await docker.cnm.endpoint(EndpointID).inspect()).toMatchObject({
     mac: MacAddress,
     exposed: [{ protocol: 'udp', ports: { from: 53, to: 53 } }],
     publish: [{ ports: { from: 80, to: 80 }, hostPorts: { from: 8080, to: 8080 } }],
@@ -187,9 +187,9 @@ it('takes what a container may send from as an option of its endpoint', async ()
   await docker.ask('NetworkDriver.CreateNetwork', { NetworkID, IPv4Data, Options: generic })
   const Options = { 'cnm.addresses': '10.8.0.9', 'cnm.macs': 'any', 'another.label': 'x' }
   await docker.ask('NetworkDriver.CreateEndpoint', { ...endpoint, Options })
-  const { addresses, macs } = docker.cnm.endpoint(EndpointID).inspect()
+  const { addresses, macs } = await docker.cnm.endpoint(EndpointID).inspect()
   expect([addresses, macs]).toEqual([['10.8.0.9'], 'any'])
-  expect(docker.cnm.network(NetworkID).inspect().options).toMatchObject({ vlan: true })
+  expect((await docker.cnm.network(NetworkID).inspect()).options).toMatchObject({ vlan: true })
 })
 
 it('makes a thousand ports of a range one range', async () => {
@@ -208,7 +208,7 @@ it('makes a thousand ports of a range one range', async () => {
   const choice = [{ Proto: 6, Port: 22, HostPort: 2200, HostPortEnd: 2299 }]
   const Options = portmap([...list, ...udp, ...choice])
   await docker.ask('NetworkDriver.ProgramExternalConnectivity', { ...endpoint, Options })
-  const { publish, exposed: told } = docker.cnm.endpoint(EndpointID).inspect()
+  const { publish, exposed: told } = await docker.cnm.endpoint(EndpointID).inspect()
   expect(told).toEqual([{ protocol: 'tcp', ports: { from: 9000, to: 9999 } }])
   expect(publish).toEqual([
     { protocol: 'tcp', ports: { from: 22, to: 22 }, hostPorts: { from: 2200, to: 2299 } },

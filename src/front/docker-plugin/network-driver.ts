@@ -1,5 +1,5 @@
 import { cidrAddress, cidrOf, parseCidr, prefixLength } from '../../address/address.ts'
-import type { Controller } from '../../model/controller.ts'
+import type { LocalController } from '../../model/controller.ts'
 import type { LinkToMove, Runtime } from '../../model/runtime.ts'
 import type { PluginAnswerOf, RequestOf } from '../../plugin/call.ts'
 import {
@@ -16,7 +16,7 @@ import { senderOptions } from './senders.ts'
 
 /** Each call as one verb of the model. All of them can be repeated. */
 export function networkDriver(
-  controller: Controller,
+  controller: LocalController,
   docker: Runtime,
 ): Handlers<NetworkDriverCalls> {
   return {
@@ -44,7 +44,7 @@ export function networkDriver(
 type Answer<Method extends keyof NetworkDriverCalls> = PluginAnswerOf<NetworkDriverCalls[Method]>
 
 async function createEndpoint(
-  controller: Controller,
+  controller: LocalController,
   docker: Runtime,
   request: RequestOf<NetworkDriverCalls['CreateEndpoint']>,
   signal: AbortSignal,
@@ -61,8 +61,8 @@ async function createEndpoint(
     ...(AddressIPv6 ? { ip6: cidrAddress(parseCidr(AddressIPv6)) } : {}),
     ...(MacAddress ? { mac: MacAddress } : {}),
   })
-  const { ipv4, ipv6 } = endpoint.inspect()
-  const subnets = controller.network(network).inspect()
+  const { ipv4, ipv6 } = endpoint.info
+  const subnets = controller.now.network(network).info
   const { mac } = docker.link(endpoint.id)
   const added: InterfaceData = {
     ...(ipv4 && subnets.ipv4 ? { Address: cidrOf(ipv4, prefixLength(subnets.ipv4.subnet)) } : {}),

@@ -79,7 +79,7 @@ describe('a request', () => {
     const got = await rig.ask('POST', '/networks/create', body, { 'Content-Type': type })
     expect(got.status).toBe(400)
     expect(got.body.message).toContain(message)
-    expect(rig.cnm.networks()).toHaveLength(3)
+    expect(await rig.cnm.networks()).toHaveLength(3)
   })
 
   it('with an empty body is one with an empty object', async () => {
@@ -156,7 +156,7 @@ describe('the list', () => {
       const { body } = await rig.ask('GET', path)
       return Object.keys(body.find(({ Name }: { Name: string }) => Name === 'web2').Containers)
     }
-    expect(await inOf('/v1.27/networks')).toEqual([rig.cnm.sandbox('c1').id])
+    expect(await inOf('/v1.27/networks')).toEqual([rig.cnm.now.sandbox('c1').id])
     expect(await inOf('/v1.28/networks')).toEqual([])
   })
 })

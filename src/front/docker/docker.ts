@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Controller } from '../../model/controller.ts'
+import type { LocalController } from '../../model/controller.ts'
 import type { Answer, Front, Handler } from './calls/call.ts'
 import { connectContainer, disconnectContainer } from './calls/connect-calls.ts'
 import { inspectContainer, listContainers, refuseContainers } from './calls/container-calls.ts'
@@ -19,7 +19,7 @@ import { ensurePredefined } from './predefined.ts'
 import { latestVersion, splitVersion } from './versions.ts'
 
 export interface DockerApiOptions {
-  readonly controller: Controller
+  readonly controller: LocalController
   /** Ours, as `docker version` shows it. */
   readonly version: string
   /** Names of the network drivers, as `docker info` shows them. */

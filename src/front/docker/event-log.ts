@@ -1,5 +1,5 @@
-import type { Controller } from '../../model/controller.ts'
-import type { CnmEvent } from '../../model/event-bus.ts'
+import type { CnmEvent } from '../../api/reports.ts'
+import type { LocalController } from '../../model/controller.ts'
 
 /** An event as Docker tells it. */
 export interface DockerEvent {
@@ -23,13 +23,17 @@ export class EventLog {
   readonly #sandboxes = new Map<string, string>()
   #last = 0n
 
-  constructor(controller: Controller, signal: AbortSignal, onProblem: (error: unknown) => void) {
+  constructor(
+    controller: LocalController,
+    signal: AbortSignal,
+    onProblem: (error: unknown) => void,
+  ) {
     const events = controller.events({ signal })
-    for (const network of controller.networks()) {
-      const { id, name, driver } = network.inspect()
+    for (const network of controller.now.networks()) {
+      const { id, name, driver } = network.info
       this.#networks.set(name, { id, driver })
     }
-    for (const { id, name } of controller.sandboxes()) this.#sandboxes.set(name, id)
+    for (const { id, name } of controller.now.sandboxes()) this.#sandboxes.set(name, id)
     this.#follow(events).catch(onProblem)
   }
 
@@ -65,8 +69,8 @@ export class EventLog {
     await new Promise((resolve) => setImmediate(resolve))
   }
 
-  async #follow(events: AsyncIterable<CnmEvent>): Promise<void> {
-    for await (const event of events) this.#take(event)
+  async #follow(events: Promise<AsyncIterable<CnmEvent>>): Promise<void> {
+    for await (const event of await events) this.#take(event)
   }
 
   #take({ type, action, id, name, attributes, time }: CnmEvent): void {

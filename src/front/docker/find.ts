@@ -1,6 +1,6 @@
-import type { Controller } from '../../model/controller.ts'
-import type { Network } from '../../model/network/network.ts'
-import type { Sandbox } from '../../model/sandbox/sandbox.ts'
+import type { LocalController } from '../../model/controller.ts'
+import type { KnownLocalNetwork } from '../../model/network/network.ts'
+import type { KnownLocalSandbox } from '../../model/sandbox/sandbox.ts'
 import { DockerError, invalid } from './json/docker-error.ts'
 
 interface Named {
@@ -9,16 +9,16 @@ interface Named {
 }
 
 /** By full id, unique name, or the beginning of one id, in this order. */
-export function findNetwork(controller: Controller, text: string): Network {
-  const found = find(controller.networks(), text, 'network')
+export function findNetwork(controller: LocalController, text: string): KnownLocalNetwork {
+  const found = find(controller.now.networks(), text, 'network')
   if (found === undefined) throw new DockerError(404, `network ${text} not found`)
   return found
 }
 
 /** A sandbox, which stands where Docker has a container. Docker shows names with `/` before them. */
-export function findContainer(controller: Controller, text: string): Sandbox {
+export function findContainer(controller: LocalController, text: string): KnownLocalSandbox {
   if (text === '') throw invalid('invalid name or ID supplied: ""')
-  const found = find(controller.sandboxes(), text.replace(/^\//, ''), 'container')
+  const found = find(controller.now.sandboxes(), text.replace(/^\//, ''), 'container')
   if (found === undefined) throw new DockerError(404, `No such container: ${text}`)
   return found
 }

@@ -1,5 +1,5 @@
 import { isCnmError } from '../../base/errors.ts'
-import type { Controller } from '../../model/controller.ts'
+import type { LocalController } from '../../model/controller.ts'
 import { withFacts } from './json/network-facts.ts'
 
 interface Predefined {
@@ -29,14 +29,11 @@ export function isPredefined(name: string): boolean {
 }
 
 /** Makes those that aren't there. A driver that has one network at most may have it by another name. */
-export async function ensurePredefined(controller: Controller): Promise<void> {
+export async function ensurePredefined(controller: LocalController): Promise<void> {
   for (const { name, driver, options } of predefined) {
-    const isThere = controller
+    const isThere = controller.now
       .networks()
-      .some(
-        (network) =>
-          network.name === name || (driver !== 'bridge' && network.inspect().driver === driver),
-      )
+      .some(({ info }) => info.name === name || (driver !== 'bridge' && info.driver === driver))
     if (isThere) continue
     const labels = withFacts({}, { options })
     await controller.createNetwork({ name, driver, options, labels }).catch((error: unknown) => {

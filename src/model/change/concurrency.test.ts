@@ -35,7 +35,7 @@ it('leaving and deleting an endpoint at once ends with its deletion', async () =
   const endpoint = await network.createEndpoint({ name: 'db', persistent: true })
   await endpoint.join(await cnm.createSandbox())
   await Promise.all([endpoint.leave(), endpoint.delete()])
-  expect(network.endpoints()).toEqual([])
+  expect(await network.endpoints()).toEqual([])
 })
 
 it('counts the idle time of an endpoint from its last sandbox', async () => {
@@ -50,11 +50,11 @@ it('counts the idle time of an endpoint from its last sandbox', async () => {
   await vi.advanceTimersByTimeAsync(800)
   await endpoint.leave()
   await vi.advanceTimersByTimeAsync(800)
-  expect(network.endpoints()).toHaveLength(1)
-  const events = cnm.events()
+  expect(await network.endpoints()).toHaveLength(1)
+  const events = await cnm.events()
   await vi.advanceTimersByTimeAsync(300)
   for await (const event of events) if (event.action === 'delete') break
-  expect(network.endpoints()).toEqual([])
+  expect(await network.endpoints()).toEqual([])
 })
 
 it('collects an ephemeral network after a connection that failed', async () => {
@@ -64,7 +64,7 @@ it('collects an ephemeral network after a connection that failed', async () => {
   const box = await cnm.createSandbox()
   rig.kernel.failAt(1)
   await expect(box.connect(brief)).rejects.toMatchObject({ code: 'KERNEL' })
-  expect(cnm.networks().map(({ name }) => name)).not.toContain('brief')
+  expect((await cnm.networks()).map(({ name }) => name)).not.toContain('brief')
 })
 
 it('adopts a namespace once, however many try at the same time', async () => {

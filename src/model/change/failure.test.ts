@@ -11,7 +11,7 @@ it('closes when the kernel has ended by itself, and tells it once', async () => 
   const error = death()
   rig.kernel.fail(error)
   expect(await cnm.failed).toBe(error)
-  expect(() => cnm.networks()).toThrow(error)
+  await expect(cnm.networks()).rejects.toBe(error)
   await expect(cnm.doctor()).rejects.toBe(error)
   await expect(web.delete()).rejects.toBe(error)
   await cnm.close()
@@ -23,8 +23,8 @@ it('refuses what is under way and what waits with the same error, and leaves nob
   const cnm = await rig.start()
   const web = await cnm.createNetwork({ name: 'web' })
   const box = await cnm.createSandbox({ name: 'box' })
-  const events = cnm.events()[Symbol.asyncIterator]()
-  const queries = cnm.queries()[Symbol.asyncIterator]()
+  const events = (await cnm.events())[Symbol.asyncIterator]()
+  const queries = (await cnm.queries())[Symbol.asyncIterator]()
   const pending = [
     box.connect(web),
     ...['a', 'b', 'c'].map((name) => cnm.createNetwork({ name })),

@@ -6,7 +6,7 @@ import type { NetworkDriver } from '../../driver/driver.ts'
 import type { Change } from '../../kernel/kernel.ts'
 import type { ElementResource, Resource } from '../../kernel/resource.ts'
 import type { TableDefinition } from '../../kernel/ruleset.ts'
-import { type Controller, type ControllerOptions, createController } from '../controller.ts'
+import { type ControllerOptions, createController, type LocalController } from '../controller.ts'
 
 const two = [
   { name: 'web', subnets: ['10.7.0.0/24'] },
@@ -62,7 +62,7 @@ function watched(parts: ControllerOptions, changes: Change[]): ControllerOptions
   return { ...parts, kernel: { ...parts.kernel, apply } }
 }
 
-async function twoNetworks(cnm: Controller): Promise<void> {
+async function twoNetworks(cnm: LocalController): Promise<void> {
   for (const network of two) await cnm.createNetwork(network)
   for (const name of ['a', 'b']) {
     await cnm.createSandbox({ name, connect: [{ network: 'web' }, { network: 'back' }] })
@@ -176,7 +176,7 @@ it('a network that is taken back leaves what another wants by now', async () => 
   const parts = withDrivers(rig, hooked())
   const abort = new AbortController()
   const started: Promise<unknown>[] = []
-  let cnm: Controller | undefined
+  let cnm: LocalController | undefined
   const apply = async (change: Change) => {
     if (change.add.some(({ kind }) => kind === 'table') && started.length === 0) {
       const b = { name: 'b', driver: 'hooked', subnets: ['10.9.0.0/24'] }

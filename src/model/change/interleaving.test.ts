@@ -2,35 +2,32 @@ import { expect, it } from 'vitest'
 import { MemoryRig } from '../../../test/support/memory-rig.ts'
 import { asAnother } from '../../../test/support/nested-queues.ts'
 import { KernelError } from '../../base/errors.ts'
-import { type Controller, type ControllerOptions, createController } from '../controller.ts'
+import { type ControllerOptions, createController, type LocalController } from '../controller.ts'
 
-type Verb = (cnm: Controller) => Promise<unknown>
+type Verb = (cnm: LocalController) => Promise<unknown>
 
 /** On a host with networks "web" and "brief" (ephemeral), sandboxes "api" on "web" and "box", endpoint "db". */
 const verbs: Readonly<Record<string, Verb>> = {
   connect: (cnm) => cnm.sandbox('box').connect(cnm.network('web')),
   'connect to an ephemeral network': (cnm) => cnm.sandbox('box').connect(cnm.network('brief')),
-  disconnect: (cnm) => cnm.sandbox('api').endpoints()[0]!.leave(),
+  disconnect: async (cnm) => (await cnm.sandbox('api').endpoints())[0]!.leave(),
   'create a network': (cnm) => cnm.createNetwork({ name: 'more', subnets: ['10.9.0.0/24'] }),
   'delete a network': (cnm) => cnm.network('idle').delete(),
   'delete a network by force': (cnm) => cnm.network('web').delete({ force: true }),
   'create a sandbox': (cnm) => cnm.createSandbox({ name: 'c', connect: [{ network: 'brief' }] }),
   'delete a sandbox': (cnm) => cnm.sandbox('api').delete(),
   'create an endpoint': (cnm) => cnm.network('web').createEndpoint({ name: 'e' }),
-  'delete an endpoint': (cnm) => db(cnm).delete(),
-  join: (cnm) => db(cnm).join(cnm.sandbox('box')),
+  'delete an endpoint': async (cnm) => (await db(cnm)).delete(),
+  join: async (cnm) => (await db(cnm)).join(cnm.sandbox('box')),
   doctor: (cnm) => cnm.doctor({ fix: true }),
   close: (cnm) => cnm.close(),
 }
 
-function db(cnm: Controller) {
-  return cnm
-    .network('web')
-    .endpoints()
-    .find(({ name }) => name === 'db')!
+async function db(cnm: LocalController) {
+  return (await cnm.network('web').endpoints()).find(({ name }) => name === 'db')!
 }
 
-async function furnish(cnm: Controller): Promise<void> {
+async function furnish(cnm: LocalController): Promise<void> {
   await cnm.createNetwork({ name: 'web', subnets: ['10.7.0.0/24'] })
   await cnm.createNetwork({ name: 'idle', subnets: ['10.6.0.0/24'] })
   await cnm.createNetwork({ name: 'brief', subnets: ['10.8.0.0/24'], ephemeral: true })
@@ -155,5 +152,5 @@ it('doctor is asked while a connection fails to a network that goes with it', as
   await inTime(both, 'connecting')
   expect(await asked).toEqual([])
   expect(Date.now() - began).toBeLessThan(1000)
-  expect(cnm.networks().map((network) => network.name)).not.toContain('brief')
+  expect((await cnm.networks()).map((network) => network.name)).not.toContain('brief')
 })

@@ -8,10 +8,10 @@ import { bridge } from '../../driver/bridge/bridge.ts'
 import type { NetworkDriver } from '../../driver/driver.ts'
 import type { Change } from '../../kernel/kernel.ts'
 import type { Write } from '../../store/store.ts'
-import { type Controller, createController } from '../controller.ts'
+import { createController, type LocalController } from '../controller.ts'
 
 /** What it is refused with. */
-async function gone(cnm: Controller, endpoint: string): Promise<unknown> {
+async function gone(cnm: LocalController, endpoint: string): Promise<unknown> {
   return cnm
     .endpoint(endpoint)
     .delete()
@@ -27,7 +27,7 @@ class UnwillingRig {
   readonly known = new Set<string>()
   isDeaf = false
 
-  async start(): Promise<Controller> {
+  async start(): Promise<LocalController> {
     const parts = this.rig.parts()
     const apply = async (change: Change) => {
       if (this.refuses(change)) throw new KernelError('injected', 'ENETUNREACH')
@@ -71,10 +71,10 @@ describe('a state folder that can only be read', () => {
     unwilling.isFull = (writes) => writes.some(({ kind }) => kind === 'network')
     await old.delete()
     const box = await cnm.createSandbox({ connect: [{ network: 'web' }] })
-    await box.endpoints()[0]!.leave()
+    await (await box.endpoints())[0]!.leave()
     await box.connect(web)
     await box.delete()
-    expect(cnm.networks().map(({ name }) => name)).not.toContain('old')
+    expect((await cnm.networks()).map(({ name }) => name)).not.toContain('old')
   })
 })
 
@@ -84,7 +84,7 @@ describe('what could not be taken back', () => {
     await using cnm = await unwilling.start()
     await cnm.createNetwork({ name: 'web' })
     const box = await cnm.createSandbox({ connect: [{ network: 'web' }] })
-    const [endpoint] = box.endpoints()
+    const [endpoint] = await box.endpoints()
     let applied = 0
     unwilling.refuses = () => ++applied === 2
     let commits = 0
@@ -102,7 +102,7 @@ describe('what could not be taken back', () => {
     await first.createNetwork({ name: 'web' })
     const box = await first.createSandbox({ name: 'box', connect: [{ network: 'web' }] })
     unwilling.refuses = ({ remove }) => remove.some(({ kind }) => kind === 'veth')
-    await box.endpoints()[0]!.leave()
+    await (await box.endpoints())[0]!.leave()
     await first.close()
     const second = await unwilling.start()
     expect((await second.doctor()).map(({ kind }) => kind)).toContain('orphan')
@@ -148,6 +148,6 @@ describe('an endpoint that is being connected', () => {
     }
     const endpoint = await box.connect(web)
     expect(await refused).toMatchObject({ code: 'ENDPOINT_IN_USE' })
-    expect(cnm.endpoints().map(({ id }) => id)).toEqual([endpoint.id])
+    expect((await cnm.endpoints()).map(({ id }) => id)).toEqual([endpoint.id])
   })
 })

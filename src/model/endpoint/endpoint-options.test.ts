@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { MemoryRig } from '../../../test/support/memory-rig.ts'
 import type { EndpointOptions } from '../../api/endpoint-options.ts'
 import type { Resource } from '../../kernel/resource.ts'
-import type { Controller } from '../controller.ts'
+import type { LocalController } from '../controller.ts'
 
-async function onWeb(rig: MemoryRig, options: object = {}): Promise<Controller> {
+async function onWeb(rig: MemoryRig, options: object = {}): Promise<LocalController> {
   const cnm = await rig.start()
   await cnm.createNetwork({
     name: 'web',
@@ -15,7 +15,7 @@ async function onWeb(rig: MemoryRig, options: object = {}): Promise<Controller> 
   return cnm
 }
 
-async function connected(cnm: Controller, options: EndpointOptions) {
+async function connected(cnm: LocalController, options: EndpointOptions) {
   const box = await cnm.createSandbox()
   return box.connect(cnm.network('web'), options)
 }
@@ -34,7 +34,7 @@ describe('link-local addresses', () => {
     await using cnm = await onWeb(rig)
     const linkLocal = ['169.254.7.7', 'fe80::7']
     const endpoint = await connected(cnm, { linkLocal })
-    expect(endpoint.inspect().linkLocal).toEqual(['169.254.7.7/16', 'fe80::7/64'])
+    expect((await endpoint.inspect()).linkLocal).toEqual(['169.254.7.7/16', 'fe80::7/64'])
     const lines = rig.kernel.lines().join('\n')
     expect(lines).toContain('address add 169.254.7.7/16 dev eth0')
     expect(lines).toContain('address add fe80::7/64 dev eth0')
@@ -55,11 +55,11 @@ describe('a rate', () => {
     const rate = () => resources(rig, endpoint.id).find(({ kind }) => kind === 'rate')
     expect(rate()).toMatchObject({ toSandbox: 1.5e9, fromSandbox: 8000 })
     await endpoint.update({ rate: { fromSandbox: '100Mbit' } })
-    expect(endpoint.inspect().rate).toEqual({ fromSandbox: 1e8 })
+    expect((await endpoint.inspect()).rate).toEqual({ fromSandbox: 1e8 })
     expect(rate()).toMatchObject({ fromSandbox: 1e8 })
     expect(rate()).not.toHaveProperty('toSandbox')
     await endpoint.update({ rate: {} })
-    expect([rate(), endpoint.inspect().rate]).toEqual([undefined, undefined])
+    expect([rate(), (await endpoint.inspect()).rate]).toEqual([undefined, undefined])
     await endpoint.update({})
     expect(await cnm.doctor()).toEqual([])
   })
@@ -84,7 +84,7 @@ describe('sysctls', () => {
     const sysctls = { [name]: '1' }
     const endpoint = await connected(cnm, { sysctls, interfaceName: 'up.link' })
     expect(rig.kernel.lines().join('\n')).toContain('net/ipv4/conf/up.link/log_martians')
-    expect(endpoint.inspect().sysctls).toEqual(sysctls)
+    expect((await endpoint.inspect()).sysctls).toEqual(sysctls)
   })
 
   it('can be given as Docker’s label', async () => {
@@ -92,7 +92,7 @@ describe('sysctls', () => {
     const list = `${name}=1,net.ipv6.neigh.IFNAME.gc_stale_time=5`
     const options = { [label('sysctls')]: list }
     const endpoint = await connected(cnm, { options, sysctls: { [name]: '1' } })
-    expect(endpoint.inspect().sysctls).toEqual({
+    expect((await endpoint.inspect()).sysctls).toEqual({
       [name]: '1',
       'net.ipv6.neigh.IFNAME.gc_stale_time': '5',
     })
@@ -124,7 +124,7 @@ describe('Docker’s labels of an endpoint', () => {
     const mac = '02:00:00:00:00:07'
     const options = { [label('ifname')]: 'lan', [label('macaddress')]: mac.toUpperCase() }
     const endpoint = await connected(cnm, { options, mac })
-    expect(endpoint.inspect()).toMatchObject({ mac, joined: { link: 'lan' } })
+    expect(await endpoint.inspect()).toMatchObject({ mac, joined: { link: 'lan' } })
   })
 
   it.each([
@@ -149,7 +149,7 @@ describe('links', () => {
     expect(bare()).toEqual([])
     const one = await connected(cnm, { name: 'one', links: ['db'] })
     const two = await connected(cnm, { name: 'two', links: [db.id] })
-    expect([one.inspect().links, two.inspect().links]).toEqual([[db.id], [db.id]])
+    expect([(await one.inspect()).links, (await two.inspect()).links]).toEqual([[db.id], [db.id]])
     expect(bare().length).toBeGreaterThan(0)
     await two.delete()
     await db.delete()
@@ -180,11 +180,11 @@ describe('an address that moves to another MAC', () => {
     expect(announced(rig, first.id)).toEqual([])
     await first.delete()
     const given = await connected(cnm, { ip, mac: '02:00:00:00:00:07' })
-    const { ipv6 } = given.inspect()
+    const { ipv6 } = await given.inspect()
     expect(announced(rig, given.id)).toEqual([ip, ipv6])
     await given.delete()
     const moved = await connected(cnm, { ip, ip6: ipv6 })
-    expect(moved.inspect().moved).toBe(true)
+    expect((await moved.inspect()).moved).toBe(true)
     expect(announced(rig, moved.id)).toEqual([ip, ipv6])
     await moved.delete()
     const later = await connected(cnm, { ip, ip6: ipv6 })
@@ -205,7 +205,7 @@ describe('Docker’s generic labels of a network', () => {
         [generic('internal')]: '1',
       },
     })
-    const { ipv4, ipv6, internal, options } = network.inspect()
+    const { ipv4, ipv6, internal, options } = await network.inspect()
     expect([ipv4 === undefined, ipv6 !== undefined, internal]).toEqual([true, true, true])
     expect(Object.keys(options).filter((key) => key.startsWith('com.'))).toEqual([])
     const again = { name: 'web', options: { [generic('internal')]: 'true' }, internal: true }
@@ -232,14 +232,14 @@ describe('a network in which the host has no address', () => {
     const first = await rig.start()
     const options = { 'com.docker.network.bridge.gateway_mode_ipv4': 'isolated' }
     await first.createNetwork({ name: 'alone', subnets: ['10.7.0.0/24'], internal: true, options })
-    expect(first.network('alone').inspect().ipv4).toEqual({ subnet: '10.7.0.0/24' })
+    expect((await first.network('alone').inspect()).ipv4).toEqual({ subnet: '10.7.0.0/24' })
     await first.close()
     const machine = rig.snapshot()
     await using second = await rig.start()
     expect(rig.snapshot()).toEqual(machine)
     const connect = [{ network: 'alone', ip: '10.7.0.1' }]
     const box = await second.createSandbox({ connect })
-    expect(box.endpoints()[0]?.inspect().ipv4).toBe('10.7.0.1')
+    expect((await (await box.endpoints())[0]?.inspect())?.ipv4).toBe('10.7.0.1')
   })
 })
 

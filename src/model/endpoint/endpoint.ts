@@ -1,135 +1,113 @@
+import type { Endpoint, KnownEndpoint, Sandbox } from '../../api/controller.ts'
 import type { PublishOptions, UpdateOptions } from '../../api/endpoint-options.ts'
 import type { Cancellable } from '../../api/option-fields.ts'
-import type { EndpointId } from '../../base/id.ts'
-import type { PortBinding } from '../../driver/driver.ts'
-import { type Resource, resourceKey } from '../../kernel/resource.ts'
+import type { PublishedBinding } from '../../api/shapes.ts'
+import { throwIfAborted } from '../../base/errors.ts'
+import type { EndpointId, NetworkId, SandboxId } from '../../base/id.ts'
 import type { Engine } from '../engine.ts'
-import type { ExposedPort } from '../ports/port-spec.ts'
+import { Handle, sandboxIdOf } from '../handle.ts'
 import { publish, unpublish, updateEndpoint } from '../ports/publish.ts'
 import type { EndpointRecord } from '../records.ts'
-import { notA } from '../sandbox/program-options.ts'
-import { Sandbox } from '../sandbox/sandbox.ts'
+import {
+  endpointInfo,
+  type LocalBinding,
+  type LocalEndpointInfo,
+  withStates,
+} from './endpoint-info.ts'
 import { deleteEndpoint, join, leave } from './endpoints.ts'
 
-/** What is known of an endpoint. */
-export interface EndpointInfo
-  extends Omit<EndpointRecord, 'resources' | 'adding' | 'ports' | 'told'> {
-  /**
-   * `degraded`: its names may not be known to all sandboxes yet, because the keeper is late or has to be
-   * started again. Absent: it has no names, since it is in no sandbox, or its network has no addresses.
-   */
-  readonly dns?: 'ready' | 'degraded'
-  /**
-   * `degraded`: its driver is another program, which is away, or has yet to be told of it again. Absent: its
-   * driver is none.
-   */
-  readonly plugin?: 'ready' | 'degraded'
-  /** What is published. */
-  readonly ports: readonly PublishedBinding[]
-  /** Ports that programs listen on, published or not. */
-  readonly exposed: readonly ExposedPort[]
-}
+/** An endpoint of the engine in this process. */
+export class LocalEndpoint extends Handle<EndpointId> implements Endpoint {
+  readonly kind = 'endpoint'
 
-/** Published ports of a joined endpoint. */
-export interface PublishedBinding extends PortBinding {
-  /**
-   * `pending`: its host ports are held, but nothing is passed on, since the sandbox's answers would
-   * leave by another endpoint. It becomes active when this one supplies the default route.
-   */
-  readonly state: 'active' | 'pending'
-}
-
-/** An endpoint joins one sandbox to one network. */
-export class Endpoint {
-  readonly id: EndpointId
-  readonly #engine: Engine
-
-  constructor(engine: Engine, id: EndpointId) {
-    this.#engine = engine
-    this.id = id
+  target(): EndpointId {
+    return this.engine.state.endpoints.find(this.ref).id
   }
 
-  get name(): string {
-    return this.#engine.state.endpoints.need(this.id).name
+  async inspect({ signal }: Cancellable = {}): Promise<LocalEndpointInfo> {
+    throwIfAborted(signal, 'inspecting an endpoint')
+    return endpointInfo(this.engine, this.engine.state.endpoints.need(this.target()))
   }
 
-  /** All that is known of it. Errors: ENDPOINT_NOT_FOUND once it is gone. */
-  inspect(): EndpointInfo {
-    const record = this.#engine.state.endpoints.need(this.id)
-    const { resources: _, adding: __, told, ports = [], exposed = [], ...info } = record
-    const hasNames = record.resources.some(({ kind }) => kind === 'names')
-    const dns = this.#engine.names.isDegraded(this.id) ? 'degraded' : 'ready'
-    const plugin = this.#engine.pluginState.isDegraded(this.id) ? 'degraded' : 'ready'
-    return {
-      ...info,
-      ...(hasNames ? { dns } : {}),
-      ...(told ? { plugin } : {}),
-      ports: withStates(record, ports),
-      exposed,
-    }
+  async join(sandbox: Sandbox | string, options: Cancellable = {}): Promise<LocalEndpointInfo> {
+    const { engine } = this
+    const id = this.target()
+    const sandboxId = sandboxIdOf(engine, sandbox)
+    return endpointInfo(engine, await join(engine, id, sandboxId, options.signal))
   }
 
-  /** Gives the sandbox connectivity on the endpoint's network. Errors: ENDPOINT_IN_USE, ALREADY_CONNECTED. */
-  async join(sandbox: Sandbox, options: Cancellable = {}): Promise<void> {
-    if (!(sandbox instanceof Sandbox)) throw notA('sandbox', sandbox)
-    await join(this.#engine, this.id, sandbox.id, options.signal)
-  }
-
-  /** Ends it. An endpoint that was made by `connect` is gone afterwards. Errors: ENDPOINT_NOT_JOINED. */
   async leave(options: Cancellable = {}): Promise<void> {
-    await leave(this.#engine, this.id, options.signal)
+    await leave(this.engine, this.target(), options.signal)
   }
 
-  /**
-   * Publishes ports besides those that are, while its programs run on; all of them or none. Answers
-   * with the host ports. Errors: INVALID_PORT, PORT_IN_USE, PORTS_EXHAUSTED, ENDPOINT_NOT_JOINED,
-   * NOT_ALLOWED (its network publishes nothing, or not there).
-   */
   async publish(
     ports: readonly (string | PublishOptions)[],
     options: Cancellable = {},
-  ): Promise<readonly PublishedBinding[]> {
-    const made = await publish(this.#engine, this.id, ports, options.signal)
-    return withStates(this.#engine.state.endpoints.need(this.id), made)
+  ): Promise<readonly LocalBinding[]> {
+    const { engine } = this
+    const id = this.target()
+    const made = await publish(engine, id, ports, options.signal)
+    return withStates(engine.state.endpoints.need(id), made)
   }
 
-  /**
-   * Ends that, also for some ports of a range, and without host port or address for all there are.
-   * When it resolves, nothing of a flow that went on arrives any more. Errors: INVALID_ARGUMENT
-   * (it does not publish that; then nothing is changed), INVALID_PORT, ENDPOINT_NOT_JOINED.
-   */
   async unpublish(
-    ports: readonly (string | PublishOptions | PortBinding)[],
+    ports: readonly (string | PublishOptions | PublishedBinding)[],
     options: Cancellable = {},
   ): Promise<void> {
-    await unpublish(this.#engine, this.id, ports, options.signal)
+    await unpublish(this.engine, this.target(), ports, options.signal)
   }
 
-  /** Changes it while its programs run on. */
-  async update(options: UpdateOptions): Promise<void> {
-    await updateEndpoint(this.#engine, this.id, options)
+  async update(options: UpdateOptions): Promise<LocalEndpointInfo> {
+    const { engine } = this
+    const id = this.target()
+    await updateEndpoint(engine, id, options)
+    return endpointInfo(engine, engine.state.endpoints.need(id))
   }
 
-  /** Leaves, if it has joined, and is gone. */
   async delete(options: Cancellable = {}): Promise<void> {
-    await deleteEndpoint(this.#engine, this.id, options.signal)
+    await deleteEndpoint(this.engine, this.target(), options.signal)
   }
 }
 
-function withStates(
-  record: EndpointRecord,
-  ports: readonly PortBinding[],
-): readonly PublishedBinding[] {
-  const pending = new Set(record.resources.filter(isPending).map(resourceKey))
-  return ports.map((binding) => {
-    const { protocol, hostAddress: address, hostPorts } = binding
-    const isHeld =
-      hostPorts !== undefined &&
-      pending.has(resourceKey({ kind: 'reservation', protocol, address, ports: hostPorts }))
-    return { ...binding, state: isHeld ? 'pending' : 'active' }
-  })
+/** That one, as it was then. */
+export class KnownLocalEndpoint extends LocalEndpoint implements KnownEndpoint {
+  readonly id: EndpointId
+  readonly name: string
+  readonly #then: () => LocalEndpointInfo
+  #info: LocalEndpointInfo | undefined
+
+  constructor(engine: Engine, record: EndpointRecord) {
+    super(engine, record.id)
+    this.id = record.id
+    this.name = record.name
+    this.#then = () => endpointInfo(engine, record)
+  }
+
+  /** Told when it is first looked at, as most never are. */
+  get info(): LocalEndpointInfo {
+    this.#info ??= this.#then()
+    return this.#info
+  }
+
+  override target(): EndpointId {
+    return this.id
+  }
 }
 
-function isPending(resource: Resource): boolean {
-  return resource.kind === 'reservation' && resource.pending === true
+/** All there are, or those of a network, of a sandbox, or of both. */
+export function endpointsOf(
+  engine: Engine,
+  { network, sandbox }: { readonly network?: NetworkId; readonly sandbox?: SandboxId },
+): KnownLocalEndpoint[] {
+  const { state } = engine
+  const all =
+    sandbox !== undefined
+      ? state.endpointsIn(sandbox)
+      : network !== undefined
+        ? state.endpointsOf(network)
+        : state.endpoints.all()
+  return all
+    .filter((each) => sandbox !== undefined || each.state !== 'creating')
+    .filter((each) => network === undefined || each.network === network)
+    .map((record) => new KnownLocalEndpoint(engine, record))
 }

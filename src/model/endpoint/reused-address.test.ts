@@ -1,20 +1,20 @@
 import { expect, it, vi } from 'vitest'
 import { Life, MemoryRig } from '../../../test/support/memory-rig.ts'
-import { type Controller, createController } from '../controller.ts'
+import { createController, type LocalController } from '../controller.ts'
 
 const ip = '10.7.0.10'
 /** More than there are calls to kernel and store. */
 const most = 30
 
-async function furnish(cnm: Controller): Promise<void> {
+async function furnish(cnm: LocalController): Promise<void> {
   await cnm.createNetwork({ name: 'web', subnets: ['10.7.0.0/24'] })
   await cnm.createSandbox({ name: 'old', connect: [{ network: 'web', ip }] })
   await cnm.createSandbox({ name: 'new' })
 }
 
 /** The one who has the address leaves, and at once another one gets it. */
-async function handOver(cnm: Controller, mac: { readonly mac?: string }): Promise<void> {
-  await cnm.sandbox('old').endpoints()[0]?.leave()
+async function handOver(cnm: LocalController, mac: { readonly mac?: string }): Promise<void> {
+  await (await cnm.sandbox('old').endpoints())[0]?.leave()
   await cnm.sandbox('new').connect(cnm.network('web'), { ip, ...mac })
 }
 
@@ -44,9 +44,9 @@ it.each([
       if (life.over) deaths += 1
 
       await using cnm = await rig.start()
-      if (cnm.sandbox('new').endpoints().length === 0) await handOver(cnm, mac)
-      const check = () => {
-        const [endpoint] = cnm.sandbox('new').endpoints()
+      if ((await cnm.sandbox('new').endpoints()).length === 0) await handOver(cnm, mac)
+      const check = async () => {
+        const [endpoint] = await cnm.sandbox('new').endpoints()
         const [fdb = '', neighbour, ...more] = known(rig)
         const [, its = '', port] = /replace (\S+) dev (\S+)/.exec(fdb) ?? []
         expect(endpoint?.id).toContain(port?.replace('veth', ''))
@@ -55,11 +55,11 @@ it.each([
         expect(more).toEqual([])
       }
       await cnm.settled()
-      check()
+      await check()
       // What the old one has left is nobody's, but what the new one has of it stays.
       await cnm.doctor({ fix: true })
       expect(await cnm.doctor()).toEqual([])
-      check()
+      await check()
     }
     expect(deaths).toBeGreaterThan(4)
     expect(deaths).toBeLessThan(most)
@@ -89,7 +89,7 @@ it('an address that another one takes while its holder leaves stays that one’s
   held = new Promise((resolve) => {
     goOn = resolve
   })
-  const leaving = cnm.sandbox('old').endpoints()[0]!.leave()
+  const leaving = (await cnm.sandbox('old').endpoints())[0]!.leave()
   await vi.waitFor(() => expect(held).toBeUndefined())
   await cnm.sandbox('new').connect(cnm.network('web'), options)
   goOn()

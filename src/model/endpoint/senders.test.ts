@@ -28,11 +28,12 @@ describe('what an endpoint may send from', () => {
   ])('%j is kept as %j', async (options, kept) => {
     const rig = new MemoryRig()
     const { cnm, endpoint } = await connected(rig, options)
-    const { addresses, macs } = endpoint.inspect()
+    const { addresses, macs } = await endpoint.inspect()
     expect({ ...(addresses && { addresses }), ...(macs && { macs }) }).toEqual(kept)
+    const before = await endpoint.inspect()
     await cnm.close()
     await using again = await rig.start()
-    expect(again.endpoint(endpoint.id).inspect()).toEqual(endpoint.inspect())
+    expect(await again.endpoint(endpoint.id).inspect()).toEqual(before)
     expect(await again.doctor()).toEqual([])
   })
 

@@ -73,12 +73,12 @@ describe('a subnet that the host uses is refused:', () => {
 it('a route by a gateway is no obstacle, and a chosen subnet keeps clear of all', async () => {
   await using cnm = await engineWith(rig(), ['172.17.0.53'])
   const vpn = await cnm.createNetwork({ name: 'vpn', subnets: ['10.50.3.0/24'] })
-  expect(vpn.inspect().warnings).toEqual([
+  expect((await vpn.inspect()).warnings).toEqual([
     `10.50.3.0/24 overlaps with the host's route 10.50.0.0/16 by 10.20.0.1 on link "lan": what of it is in the network is reached there no more`,
   ])
   const chosen = await cnm.createNetwork({ name: 'any' })
-  expect(chosen.inspect()).not.toHaveProperty('warnings')
-  expect(chosen.inspect().ipv4?.subnet).not.toBe('172.17.0.0/16')
+  expect(await chosen.inspect()).not.toHaveProperty('warnings')
+  expect((await chosen.inspect()).ipv4?.subnet).not.toBe('172.17.0.0/16')
   expect(await cnm.doctor()).toEqual([])
 })
 
@@ -95,7 +95,7 @@ it('networks of our own are no links of the host, and an adopted bridge may have
     'the subnet of network "a"',
   )
   await cnm.createNetwork({ name: 'c', options: { bridge: 'br0' } })
-  expect(cnm.network('c').inspect().ipv4?.subnet).toBe('10.30.0.0/24')
+  expect((await cnm.network('c').inspect()).ipv4?.subnet).toBe('10.30.0.0/24')
   expect(await cnm.doctor()).toEqual([])
 })
 
@@ -119,8 +119,8 @@ it('tells a few of many routes', async () => {
   }
   await using cnm = await made.start()
   const wide = await cnm.createNetwork({ name: 'wide', subnets: ['10.8.0.0/16'] })
-  expect(wide.inspect().warnings).toHaveLength(4)
-  expect(wide.inspect().warnings?.at(-1)).toBe(
+  expect((await wide.inspect()).warnings).toHaveLength(4)
+  expect((await wide.inspect()).warnings?.at(-1)).toBe(
     '10.8.0.0/16 overlaps with 2 more routes of the host',
   )
 })
@@ -143,7 +143,7 @@ it('what the host gets later doesn’t keep a network from starting, and doctor 
   }
   made.kernel.addLink({ name: 'vpn', addresses: ['10.7.0.200/24' as Cidr] })
   await using cnm = await made.start()
-  expect(cnm.network('web').inspect()).toMatchObject({ ipv4: { subnet: '10.7.0.0/24' } })
+  expect(await cnm.network('web').inspect()).toMatchObject({ ipv4: { subnet: '10.7.0.0/24' } })
   expect(await cnm.doctor()).toEqual([
     {
       kind: 'overlap',

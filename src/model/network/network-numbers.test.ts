@@ -4,12 +4,13 @@ import type { NetworkId } from '../../base/id.ts'
 import type { HostView, Kernel } from '../../kernel/kernel.ts'
 import { NETWORK_NUMBERS, portGroup } from '../../kernel/link-groups.ts'
 import type { Resource, VethResource } from '../../kernel/resource.ts'
-import { type Controller, createController } from '../controller.ts'
+import { createController, type LocalController } from '../controller.ts'
 import { NetworkNumbers } from './network-numbers.ts'
 
 const id = (text: string) => text as NetworkId
 const nothing = { links: [] } as unknown as HostView
-const numberOf = (cnm: Controller, name: string) => cnm.network(name).inspect().number
+const numberOf = async (cnm: LocalController, name: string) =>
+  (await cnm.network(name).inspect()).number
 
 describe('numbers', () => {
   it('go up, come round, and leave out what others have', () => {
@@ -45,14 +46,15 @@ describe('a network', () => {
     const cnm = await rig.start()
     const names = ['a', 'b', 'c', 'd']
     await Promise.all(names.map((name) => cnm.createNetwork({ name })))
-    const numbers = names.map((name) => numberOf(cnm, name))
+    const numbers = await Promise.all(names.map((name) => numberOf(cnm, name)))
     expect(new Set(numbers).size).toBe(4)
     await cnm.network('d').delete()
     await cnm.close()
     const again = await rig.start()
-    expect(names.slice(0, 3).map((name) => numberOf(again, name))).toEqual(numbers.slice(0, 3))
+    const later = await Promise.all(names.slice(0, 3).map((name) => numberOf(again, name)))
+    expect(later).toEqual(numbers.slice(0, 3))
     await again.createNetwork({ name: 'e' })
-    expect(numbers).not.toContain(numberOf(again, 'e'))
+    expect(numbers).not.toContain(await numberOf(again, 'e'))
     await expect(again.createNetwork({ name: 'f', subnets: ['10.0.0.0/33'] })).rejects.toThrow()
     await again.close()
   })
@@ -66,7 +68,7 @@ describe('a network', () => {
     await rig.kernel.apply({ remove: [], add: [bridge, port] })
     const cnm = await rig.start()
     await cnm.createNetwork({ name: 'a' })
-    expect(numberOf(cnm, 'a')).toBe(2)
+    expect(await numberOf(cnm, 'a')).toBe(2)
     await cnm.close()
   })
 
@@ -78,7 +80,7 @@ describe('a network', () => {
     await cnm.close()
     edit(rig, (text) => text.replaceAll('"number":2', '"number":1'))
     const again = await rig.start()
-    expect([numberOf(again, 'a'), numberOf(again, 'b')]).toEqual([1, 3])
+    expect([await numberOf(again, 'a'), await numberOf(again, 'b')]).toEqual([1, 3])
     expect(portsOf(rig)).toEqual([expect.stringContaining('group cnm-3 ')])
     await again.close()
   })
@@ -101,11 +103,11 @@ describe('a network', () => {
     const again = await createController({ ...parts, kernel })
     expect(changes.slice(0, 2)).toEqual(['veth veth', expect.stringContaining('table')])
     expect(groupsOf(rig)).toEqual(['cnm-1', 'cnm-2'])
-    expect([numberOf(again, 'a'), numberOf(again, 'b')]).toEqual([1, 2])
+    expect([await numberOf(again, 'a'), await numberOf(again, 'b')]).toEqual([1, 2])
     expect(await again.doctor()).toEqual([])
     await again.close()
     const stays = await rig.start()
-    expect([numberOf(stays, 'a'), numberOf(stays, 'b')]).toEqual([1, 2])
+    expect([await numberOf(stays, 'a'), await numberOf(stays, 'b')]).toEqual([1, 2])
     await stays.close()
   })
 })

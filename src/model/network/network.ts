@@ -1,160 +1,80 @@
-import {
-  isUnspecified,
-  type Prefix,
-  prefixAddress,
-  prefixLength,
-  socketText,
-} from '../../address/address.ts'
+import type { KnownNetwork, Network } from '../../api/controller.ts'
 import type { StandaloneEndpointOptions } from '../../api/endpoint-options.ts'
 import type { Cancellable } from '../../api/option-fields.ts'
-import { type NetworkOptions, parseNetworkOptions } from '../../api/options.ts'
-import { CnmError } from '../../base/errors.ts'
+import { throwIfAborted } from '../../base/errors.ts'
 import type { NetworkId } from '../../base/id.ts'
-import type { HostView } from '../../kernel/kernel.ts'
-import { Endpoint } from '../endpoint/endpoint.ts'
+import { endpointsOf, KnownLocalEndpoint } from '../endpoint/endpoint.ts'
 import { createEndpoint } from '../endpoint/endpoints.ts'
 import type { Engine } from '../engine.ts'
+import { Handle } from '../handle.ts'
 import type { NetworkRecord } from '../records.ts'
-import { parseServers } from '../sandbox/name-options.ts'
+import type { NetworkState } from '../state.ts'
 import { deleteNetworkByForce } from '../tear-down.ts'
-import { parseSubnets } from './addresses.ts'
 import { deleteNetwork } from './networks.ts'
 
-/** A network: a group of endpoints that can talk to each other and to nobody else. */
-export class Network {
-  readonly id: NetworkId
-  readonly #engine: Engine
+/** `warnings`: what was doubtful when it was made, until the engine ends. */
+export type LocalNetworkInfo = NetworkRecord & { readonly warnings?: readonly string[] }
 
-  constructor(engine: Engine, id: NetworkId) {
-    this.#engine = engine
-    this.id = id
+/** A network of the engine in this process. */
+export class LocalNetwork extends Handle<NetworkId> implements Network {
+  readonly kind = 'network'
+
+  target(): NetworkId {
+    return this.engine.state.networks.find(this.ref).record.id
   }
 
-  get name(): string {
-    return this.#record.name
+  async inspect({ signal }: Cancellable = {}): Promise<LocalNetworkInfo> {
+    throwIfAborted(signal, 'inspecting a network')
+    return networkInfo(this.engine, this.engine.state.networks.need(this.target()))
   }
 
-  /**
-   * All that is known of it. `warnings`: what was doubtful when it was made, until the engine ends. Errors:
-   * NETWORK_NOT_FOUND once it is deleted.
-   */
-  inspect(): NetworkRecord & { readonly warnings?: readonly string[] } {
-    const { warnings } = this.#engine.state.networks.need(this.id)
-    const record = { ...this.#record, ...(warnings === undefined ? {} : { warnings }) }
-    const { hiddenOptions } = this.#engine.driver(record.driver)
-    if (hiddenOptions === undefined) return record
-    const shown = Object.entries(record.options).filter(([key]) => !hiddenOptions.includes(key))
-    return { ...record, options: Object.fromEntries(shown) }
+  async endpoints({ signal }: Cancellable = {}): Promise<KnownLocalEndpoint[]> {
+    throwIfAborted(signal, 'listing endpoints')
+    const { record } = this.engine.state.networks.need(this.target())
+    return endpointsOf(this.engine, { network: record.id })
   }
 
-  endpoints(): Endpoint[] {
-    return this.#engine.state
-      .endpointsOf(this.id)
-      .filter(({ state }) => state !== 'creating')
-      .map(({ id }) => new Endpoint(this.#engine, id))
+  async createEndpoint(options: StandaloneEndpointOptions): Promise<KnownLocalEndpoint> {
+    const { engine } = this
+    return new KnownLocalEndpoint(engine, await createEndpoint(engine, this.target(), options))
   }
 
-  /** An endpoint that no sandbox has joined yet. It is collected after a while if none does. */
-  async createEndpoint(options: StandaloneEndpointOptions): Promise<Endpoint> {
-    const { id } = await createEndpoint(this.#engine, this.id, options)
-    return new Endpoint(this.#engine, id)
-  }
-
-  /** With `force` its endpoints leave and go first. Errors: NETWORK_IN_USE, naming the endpoints. */
   async delete(options: Cancellable & { readonly force?: boolean } = {}): Promise<void> {
     const work = options.force ? deleteNetworkByForce : deleteNetwork
-    await work(this.#engine, this.id, options.signal)
-  }
-
-  get #record(): NetworkRecord {
-    return this.#engine.state.networks.need(this.id).record
+    await work(this.engine, this.target(), options.signal)
   }
 }
 
-/** `ensureNetwork` takes a network as it is only if it is all that was asked for. */
-export function refuseOther(
-  engine: Engine,
-  there: NetworkRecord,
-  given: NetworkOptions,
-  view: HostView,
-): void {
-  const options = parseNetworkOptions(given)
-  const driver = engine.driver(options.driver ?? there.driver)
-  const differences = [
-    differs('driver', there.driver, options.driver && driver.name),
-    differs('IPAM', there.ipam, options.ipam),
-    differs('internal', there.internal, options.internal),
-    differs('ephemeral', there.ephemeral, options.ephemeral),
-    differs('ipv4', there.ipv4 !== undefined, options.ipv4),
-    differs('ipv6', there.ipv6 !== undefined, options.ipv6),
-    ...subnetDifferences(there, options),
-    differs('dns', serversText(there.dnsServers), wantedServers(there.name, options.dns)),
-  ]
-  // Options of another driver mean something else.
-  if (driver.name === there.driver)
-    differences.push(...optionDifferences(engine, there, options, view))
-  const found = differences.filter((each) => each !== undefined)
-  if (found.length === 0) return
-  throw new CnmError(
-    'NETWORK_EXISTS',
-    `network "${there.name}" exists already, but its ${found.join(', and its ')}`,
-    { details: { network: there.name, id: there.id }, hint: 'use another name' },
-  )
-}
+/** That one, as it was then. */
+export class KnownLocalNetwork extends LocalNetwork implements KnownNetwork {
+  readonly id: NetworkId
+  readonly name: string
+  readonly #then: () => LocalNetworkInfo
+  #info: LocalNetworkInfo | undefined
 
-function serversText(servers: NetworkRecord['dnsServers']): string | undefined {
-  return servers?.map(socketText).join(', ')
-}
-
-function wantedServers(name: string, dns: NetworkOptions['dns']): string | undefined {
-  if (dns === undefined || dns.length === 0) return undefined
-  return serversText(parseServers(dns, `network "${name}"`))
-}
-
-function subnetDifferences(there: NetworkRecord, options: NetworkOptions) {
-  const wanted = parseSubnets(there.name, options.subnets ?? [])
-  return (['ipv4', 'ipv6'] as const).flatMap((key) => {
-    const { subnet, range, gateway, auxAddresses } = wanted[key] ?? {}
-    const is = there[key]
-    return [
-      is && subnet && isChosen(is.subnet, subnet)
-        ? undefined
-        : differs('subnet', is?.subnet, subnet),
-      differs('range', is?.range, range),
-      differs('gateway', is?.gateway, gateway),
-      ...Object.entries(auxAddresses ?? {}).map(([name, address]) =>
-        differs(`auxiliary address "${name}"`, is?.auxAddresses?.[name], address),
-      ),
-    ]
-  })
-}
-
-/** `0.0.0.0/26` asks for any subnet of that length. */
-function isChosen(subnet: Prefix, wanted: Prefix): boolean {
-  return isUnspecified(prefixAddress(wanted)) && prefixLength(wanted) === prefixLength(subnet)
-}
-
-function optionDifferences(
-  engine: Engine,
-  there: NetworkRecord,
-  { options = {} }: NetworkOptions,
-  view: HostView,
-) {
-  const { name, internal } = there
-  const plan = {
-    name,
-    internal,
-    ipv4: there.ipv4 !== undefined,
-    ipv6: there.ipv6 !== undefined,
-    auxAddresses: { ...there.ipv4?.auxAddresses, ...there.ipv6?.auxAddresses },
+  constructor(engine: Engine, state: NetworkState) {
+    super(engine, state.record.id)
+    this.id = state.record.id
+    this.name = state.record.name
+    this.#then = () => networkInfo(engine, state)
   }
-  const wanted = engine.driver(there.driver).parseOptions(options, plan, view)
-  return (wanted.given ?? []).map((key) =>
-    differs(`option "${key}"`, there.options[key], wanted.options[key]),
-  )
+
+  /** Told when it is first looked at, as most never are. */
+  get info(): LocalNetworkInfo {
+    this.#info ??= this.#then()
+    return this.#info
+  }
+
+  override target(): NetworkId {
+    return this.id
+  }
 }
 
-function differs(what: string, is: unknown, wanted: unknown): string | undefined {
-  if (wanted === undefined || is === wanted) return undefined
-  return `${what} is ${is ?? 'not set'}, not ${wanted}`
+/** Without what only its driver needs. */
+function networkInfo(engine: Engine, { record: is, warnings }: NetworkState): LocalNetworkInfo {
+  const record = { ...is, ...(warnings === undefined ? {} : { warnings }) }
+  const { hiddenOptions } = engine.driver(record.driver)
+  if (hiddenOptions === undefined) return record
+  const shown = Object.entries(record.options).filter(([key]) => !hiddenOptions.includes(key))
+  return { ...record, options: Object.fromEntries(shown) }
 }

@@ -1,12 +1,12 @@
 import { expect, it } from 'vitest'
 import { FakePlugin } from '../../../test/support/fake-plugin.ts'
 import { Life } from '../../../test/support/memory-rig.ts'
-import type { Controller } from '../controller.ts'
+import type { LocalController } from '../controller.ts'
 
 const fast = { timeout: 5_000, interval: 5 }
 
 /** All that a driver with hooks is told of. */
-async function story(cnm: Controller): Promise<void> {
+async function story(cnm: LocalController): Promise<void> {
   const network = await cnm.createNetwork({
     name: 'web',
     driver: 'fake',
@@ -38,16 +38,16 @@ it('a plugin and the next engine agree, wherever the last one was killed', {
     )
     await first.close().catch(() => {})
     const cnm = await fake.engine()
-    const networks = cnm.networks().filter((network) => network.inspect().driver === 'fake')
+    const networks = (await cnm.networks()).filter((network) => network.info.driver === 'fake')
     const known = (ids: readonly { readonly id: string }[]) => ids.map(({ id }) => id).sort()
     const seen = () => ({
       networks: [...fake.networks].sort(),
       endpoints: [...fake.endpoints].sort(),
     })
-    const expected = { networks: known(networks), endpoints: known(cnm.endpoints()) }
+    const expected = { networks: known(networks), endpoints: known(await cnm.endpoints()) }
     await expect.poll(seen, fast).toEqual(expected)
-    for (const endpoint of cnm.endpoints()) {
-      await expect.poll(() => endpoint.inspect().plugin, fast).toBe('ready')
+    for (const endpoint of await cnm.endpoints()) {
+      await expect.poll(async () => (await endpoint.inspect()).plugin, fast).toBe('ready')
     }
     await cnm.down()
     expect(seen(), `after ${calls} calls`).toEqual({ networks: [], endpoints: [] })

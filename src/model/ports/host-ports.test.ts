@@ -5,22 +5,22 @@ import { bindings, held, onWeb, web } from '../../../test/support/publishing.ts'
 it('gives wishes that differ only in the address the same free ports', async () => {
   await using cnm = await web(new MemoryRig())
   const one = await onWeb(cnm, 'one', ['80', '127.0.0.1::81', '[::1]::81', '3000-3009/udp'])
-  const ports = one.inspect().ports
+  const ports = (await one.inspect()).ports
   const hostPorts = (inside: number) =>
     ports.filter((each) => each.ports.from === inside).map((each) => each.hostPorts?.from)
   expect(hostPorts(80)).toEqual([32768, 32768])
   expect(hostPorts(81)).toEqual([32769, 32769])
   expect(hostPorts(3000)).toEqual([32770, 32770])
   const two = await onWeb(cnm, 'two', ['80'])
-  expect(two.inspect().ports[0]?.hostPorts).toEqual({ from: 32780, to: 32780 })
+  expect((await two.inspect()).ports[0]?.hostPorts).toEqual({ from: 32780, to: 32780 })
 })
 
 it('takes the first of a range that is free, and says when there is none', async () => {
   await using cnm = await web(new MemoryRig())
   const wish = '8000-8001:80'
-  expect(bindings(await onWeb(cnm, 'one', [wish]))?.[0]).toBe('0.0.0.0:8000:80/tcp')
+  expect((await bindings(await onWeb(cnm, 'one', [wish])))?.[0]).toBe('0.0.0.0:8000:80/tcp')
   // Who is content with one port only comes first.
-  expect(bindings(await onWeb(cnm, 'two', ['8002-8003:80', '8002:81']))?.[0]).toBe(
+  expect((await bindings(await onWeb(cnm, 'two', ['8002-8003:80', '8002:81'])))?.[0]).toBe(
     '0.0.0.0:8003:80/tcp',
   )
   await onWeb(cnm, 'three', [wish])
@@ -28,7 +28,7 @@ it('takes the first of a range that is free, and says when there is none', async
     code: 'PORTS_EXHAUSTED',
     message: 'endpoint "four" of network "web": no port of 8000-8001/tcp can be had',
   })
-  expect(cnm.sandboxes()).toHaveLength(3)
+  expect(await cnm.sandboxes()).toHaveLength(3)
 })
 
 it('names the endpoint that has a port', async () => {
@@ -59,7 +59,7 @@ it('names the process that has a port, or takes another one where it may', async
     details: { pid: 7, endpoint: 'api' },
   })
   const api = await onWeb(cnm, 'api', ['80', '8080-8081:81', '82-83'])
-  const [first, second, third] = bindings(api)?.filter((text) => text.startsWith('0')) ?? []
+  const [first, second, third] = (await bindings(api))?.filter((text) => text.startsWith('0')) ?? []
   expect(first).toMatch(/^0.0.0.0:327(?!68|69|71)\d\d:80\/tcp$/)
   expect(second).toBe('0.0.0.0:8081:81/tcp')
   expect(third).toMatch(/^0.0.0.0:327\d\d-327\d\d:82-83\/tcp$/)

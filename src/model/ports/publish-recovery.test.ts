@@ -1,8 +1,8 @@
 import { it } from 'vitest'
 import { failsCleanly, type Story, survivesCrashes } from '../../../test/support/stories.ts'
-import type { Controller } from '../controller.ts'
+import type { LocalController } from '../controller.ts'
 
-async function prepare(cnm: Controller): Promise<void> {
+async function prepare(cnm: LocalController): Promise<void> {
   await cnm.createNetwork({ name: 'web', subnets: ['10.7.0.0/24', 'fd00:7::/64'] })
   await cnm.createNetwork({ name: 'back', subnets: ['10.8.0.0/24'] })
   const publish = ['8000-8009:8000-8009', '7000:80', '53:53/udp']
@@ -12,18 +12,15 @@ async function prepare(cnm: Controller): Promise<void> {
   await cnm.network('web').createEndpoint(db)
 }
 
-function endpointOf(cnm: Controller, name: string, network = 'web') {
-  const found = cnm
-    .network(network)
-    .endpoints()
-    .find((each) => each.name === name)
+async function endpointOf(cnm: LocalController, name: string, network = 'web') {
+  const found = (await cnm.network(network).endpoints()).find((each) => each.name === name)
   if (found === undefined) throw new Error(`there is no endpoint ${name}`)
   return found
 }
 
-async function joinDb(cnm: Controller): Promise<void> {
+async function joinDb(cnm: LocalController): Promise<void> {
   await prepare(cnm)
-  await endpointOf(cnm, 'db').join(cnm.sandbox('idle'))
+  await (await endpointOf(cnm, 'db')).join(cnm.sandbox('idle'))
 }
 
 const gateway = { gwPriority: 1, publish: ['9000:90'] }
@@ -40,33 +37,40 @@ const stories: readonly Story[] = [
   {
     name: 'publishing',
     prepare,
-    act: (cnm) => endpointOf(cnm, 'api').publish(['8080:80', '81', '9000-9009:9000-9009']),
+    act: async (cnm) =>
+      (await endpointOf(cnm, 'api')).publish(['8080:80', '81', '9000-9009:9000-9009']),
   },
   {
     name: 'unpublishing',
     prepare,
-    act: (cnm) => endpointOf(cnm, 'api').unpublish(['7000:80', '53/udp']),
+    act: async (cnm) => (await endpointOf(cnm, 'api')).unpublish(['7000:80', '53/udp']),
   },
   {
     name: 'unpublishing a part',
     prepare,
-    act: (cnm) => endpointOf(cnm, 'api').unpublish(['8003-8004:8003-8004', '0.0.0.0:7000:80']),
+    act: async (cnm) =>
+      (await endpointOf(cnm, 'api')).unpublish(['8003-8004:8003-8004', '0.0.0.0:7000:80']),
   },
   {
     name: 'changing the rate',
     prepare,
     act: async (cnm) => {
       const rate = { toSandbox: '10mbit' }
-      if (endpointOf(cnm, 'api').inspect().rate) throw new Error('it has a rate already')
-      await endpointOf(cnm, 'api').update({ rate })
+      if ((await (await endpointOf(cnm, 'api')).inspect()).rate)
+        throw new Error('it has a rate already')
+      await (await endpointOf(cnm, 'api')).update({ rate })
     },
   },
   {
     name: 'joining with ports',
     prepare,
-    act: (cnm) => endpointOf(cnm, 'db').join(cnm.sandbox('idle')),
+    act: async (cnm) => (await endpointOf(cnm, 'db')).join(cnm.sandbox('idle')),
   },
-  { name: 'leaving with ports', prepare: joinDb, act: (cnm) => endpointOf(cnm, 'db').leave() },
+  {
+    name: 'leaving with ports',
+    prepare: joinDb,
+    act: async (cnm) => (await endpointOf(cnm, 'db')).leave(),
+  },
   {
     name: 'connecting where the ports of another become pending',
     prepare,
@@ -78,7 +82,7 @@ const stories: readonly Story[] = [
       await prepare(cnm)
       await cnm.sandbox('api').connect(cnm.network('back'), gateway)
     },
-    act: (cnm) => endpointOf(cnm, 'api', 'back').leave(),
+    act: async (cnm) => (await endpointOf(cnm, 'api', 'back')).leave(),
   },
 ]
 

@@ -9,13 +9,13 @@ it('publishes when it connects, and takes everything back', async () => {
   const before = rig.snapshot()
   const box = await cnm.createSandbox({ name: 'api' })
   const endpoint = await box.connect(cnm.network('web'), { publish: ['8080:80', '53:53/udp'] })
-  expect(bindings(endpoint)).toEqual([
+  expect(await bindings(endpoint)).toEqual([
     '0.0.0.0:8080:80/tcp',
     '[::]:8080:80/tcp',
     '0.0.0.0:53:53/udp',
     '[::]:53:53/udp',
   ])
-  expect(states(endpoint)).toEqual(['active', 'active', 'active', 'active'])
+  expect(await states(endpoint)).toEqual(['active', 'active', 'active', 'active'])
   const lines = rig.kernel.lines().join('\n')
   expect(lines).toContain('cnm published4 { tcp . 8080')
   await box.delete()
@@ -36,7 +36,7 @@ it('publishes and unpublishes while a sandbox runs', async () => {
   ])
   expect(made[0]?.state).toBe('active')
   await api.unpublish(['8100-8199:8100-8199', '81', made[2] as never])
-  expect(bindings(api)).toEqual([
+  expect(await bindings(api)).toEqual([
     '0.0.0.0:8000-8099:8000-8099/tcp',
     '0.0.0.0:8200-8999:8200-8999/tcp',
     '0.0.0.0:7000:80/tcp',
@@ -45,7 +45,7 @@ it('publishes and unpublishes while a sandbox runs', async () => {
   await next.delete()
   await cnm.sandbox('next').delete()
   await expect(api.publish(['8099:1'])).rejects.toMatchObject({ code: 'PORT_IN_USE' })
-  await api.unpublish(api.inspect().ports)
+  await api.unpublish((await api.inspect()).ports)
   expect(rig.snapshot()).toEqual(before)
   expect(await cnm.doctor()).toEqual([])
 })
@@ -60,9 +60,9 @@ it('unpublishes only what is published', async () => {
       hint: expect.stringContaining('0.0.0.0:8080:80/tcp'),
     })
   }
-  expect(bindings(api)).toHaveLength(2)
+  expect(await bindings(api)).toHaveLength(2)
   await api.unpublish(['[::]::80'])
-  expect(bindings(api)).toEqual(['0.0.0.0:8080:80/tcp'])
+  expect(await bindings(api)).toEqual(['0.0.0.0:8080:80/tcp'])
 })
 
 it('publishes nothing of an endpoint that has joined nothing, until it joins', async () => {
@@ -72,14 +72,14 @@ it('publishes nothing of an endpoint that has joined nothing, until it joins', a
   const wish = { name: 'db', persistent: true, publish: ['5432:5432', '80'] }
   const db = await network.createEndpoint(wish)
   await expect(db.publish(['1:1'])).rejects.toMatchObject({ code: 'ENDPOINT_NOT_JOINED' })
-  expect(bindings(db)).toEqual([])
+  expect(await bindings(db)).toEqual([])
   const [one, two] = [await cnm.createSandbox(), await cnm.createSandbox()]
   await db.join(one)
-  expect(bindings(db)?.[0]).toBe('0.0.0.0:5432:5432/tcp')
+  expect((await bindings(db))?.[0]).toBe('0.0.0.0:5432:5432/tcp')
   const other = await network.createEndpoint({ name: 'other', publish: ['5432:1'] })
   await expect(other.join(two)).rejects.toMatchObject({ code: 'PORT_IN_USE' })
   await db.leave()
-  expect(bindings(db)).toEqual([])
+  expect(await bindings(db)).toEqual([])
   await other.join(two)
   await expect(db.join(one)).rejects.toMatchObject({ code: 'PORT_IN_USE' })
   await other.leave()
@@ -88,7 +88,7 @@ it('publishes nothing of an endpoint that has joined nothing, until it joins', a
   await db.unpublish(['[::]:5432:5432'])
   await db.leave()
   await db.join(one)
-  expect(bindings(db)).toHaveLength(3)
+  expect(await bindings(db)).toHaveLength(3)
 })
 
 it('passes nothing on while the default route leads elsewhere', async () => {
@@ -99,13 +99,13 @@ it('passes nothing on while the default route leads elsewhere', async () => {
   const isPublished = (what: string) => rig.kernel.lines().some((line) => line.includes(what))
   const box = cnm.sandbox('api')
   const back = await box.connect(cnm.network('back'), { gwPriority: 1, publish: ['9090:90'] })
-  expect(states(api)).toEqual(['pending', 'active'])
-  expect(states(back)).toEqual(['active'])
+  expect(await states(api)).toEqual(['pending', 'active'])
+  expect(await states(back)).toEqual(['active'])
   expect(isPublished('published4 { tcp . 8080')).toBe(false)
   expect(isPublished('published6 { tcp . 8080')).toBe(true)
   expect(() => rig.kernel.bindPort(held(8080))).toThrow('reserved')
   await back.leave()
-  expect(states(api)).toEqual(['active', 'active'])
+  expect(await states(api)).toEqual(['active', 'active'])
   expect(isPublished('published4 { tcp . 8080')).toBe(true)
   expect(await cnm.doctor()).toEqual([])
 })
@@ -117,7 +117,7 @@ it('passes nothing on to a namespace with a default route of its own', async () 
   await using cnm = await web(rig)
   const connect = [{ network: 'web', publish: ['8080:80'] }]
   const blue = await cnm.createSandbox({ netns: '/run/netns/blue', connect })
-  expect(states(blue.endpoints()[0])).toEqual(['active', 'active'])
+  expect(await states((await blue.endpoints())[0])).toEqual(['active', 'active'])
   await blue.delete()
 })
 
@@ -125,17 +125,19 @@ it('has the same ports after a restart, and none of them twice', async () => {
   const rig = new MemoryRig()
   const first = await web(rig)
   const api = await onWeb(first, 'api', ['80', '8000-8001:81', '9000-9999:9000-9999'])
-  const before = [bindings(api), states(api)]
+  const before = [await bindings(api), await states(api)]
   await first.close()
   const machine = rig.snapshot()
   await using second = await rig.start()
   expect(rig.snapshot()).toEqual(machine)
-  const again = second.sandbox('api').endpoints()[0]
-  expect([bindings(again), states(again)]).toEqual(before)
+  const again = (await second.sandbox('api').endpoints())[0]
+  expect([await bindings(again), await states(again)]).toEqual(before)
   await expect(onWeb(second, 'next', ['9500:1'])).rejects.toMatchObject({
     message: 'port 9500/tcp is published by endpoint "api" of network "web"',
   })
-  expect(bindings(await onWeb(second, 'next', ['80']))).not.toEqual(bindings(again)?.slice(0, 2))
+  expect(await bindings(await onWeb(second, 'next', ['80']))).not.toEqual(
+    (await bindings(again))?.slice(0, 2),
+  )
 })
 
 it('starts although a process has taken a port meanwhile, and says so', async () => {
@@ -168,7 +170,7 @@ it('publishes what is exposed, if all of it shall be', async () => {
   const expose = ['80', '81', '53/udp', '7000-7009']
   const options = { expose, publishAll: true, publish: ['8081:81', '7003:7003'] }
   const endpoint = await box.connect(cnm.network('web'), options)
-  expect(bindings(endpoint)).toEqual([
+  expect(await bindings(endpoint)).toEqual([
     '0.0.0.0:8081:81/tcp',
     '0.0.0.0:7003:7003/tcp',
     '0.0.0.0:32768:80/tcp',
@@ -176,10 +178,10 @@ it('publishes what is exposed, if all of it shall be', async () => {
     '0.0.0.0:32770-32772:7000-7002/tcp',
     '0.0.0.0:32773-32778:7004-7009/tcp',
   ])
-  expect(endpoint.inspect().exposed).toHaveLength(4)
+  expect((await endpoint.inspect()).exposed).toHaveLength(4)
   await endpoint.leave()
   const quiet = await box.connect(cnm.network('web'), { expose })
-  expect(quiet.inspect()).toMatchObject({ ports: [], exposed: expect.any(Array) })
+  expect(await quiet.inspect()).toMatchObject({ ports: [], exposed: expect.any(Array) })
 })
 
 it('does not publish again what was unpublished', async () => {
@@ -192,7 +194,7 @@ it('does not publish again what was unpublished', async () => {
   await endpoint.unpublish(['8080:80'])
   await endpoint.leave()
   await endpoint.join(box)
-  expect(bindings(endpoint)).toEqual(['0.0.0.0:32769:80/tcp', '0.0.0.0:9000:80/tcp'])
+  expect(await bindings(endpoint)).toEqual(['0.0.0.0:32769:80/tcp', '0.0.0.0:9000:80/tcp'])
 })
 
 it('publishes 10,000 ports as quickly as one', async () => {
@@ -205,13 +207,13 @@ it('publishes 10,000 ports as quickly as one', async () => {
   await api.unpublish(['20000-29999:20000-29999'])
   const shifted = Array.from({ length: 10_000 }, (_, n) => `${20_000 + n}:${1000 + n}`)
   await api.publish(shifted)
-  expect(api.inspect().ports).toHaveLength(1)
+  expect((await api.inspect()).ports).toHaveLength(1)
 })
 
 it('reports what was published and unpublished', async () => {
   await using cnm = await web(new MemoryRig(), { subnets: ['10.7.0.0/24'] })
   const api = await onWeb(cnm, 'api')
-  const events = cnm.events()[Symbol.asyncIterator]()
+  const events = (await cnm.events())[Symbol.asyncIterator]()
   await api.publish(['8080:80'])
   await api.update({ rate: { toSandbox: '10mbit' } })
   await api.unpublish(['80'])

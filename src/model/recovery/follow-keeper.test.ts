@@ -45,15 +45,15 @@ async function connected(rig: KeptRig) {
   const cnm = await rig.start()
   await cnm.createNetwork({ name: 'web' })
   const box = await cnm.createSandbox({ name: 'api', connect: [{ network: 'web' }] })
-  return { cnm, box, endpoint: box.endpoints()[0]! }
+  return { cnm, box, endpoint: (await box.endpoints())[0]! }
 }
 
 it('says of an endpoint whether its names are known everywhere', async () => {
   const rig = new KeptRig()
   const { cnm, endpoint } = await connected(rig)
   await using _ = cnm
-  const dns = () => endpoint.inspect().dns
-  expect(dns()).toBe('ready')
+  const dns = async () => (await endpoint.inspect()).dns
+  expect(await dns()).toBe('ready')
   rig.tell({ type: 'names', change: 'late', endpoint: endpoint.id })
   await expect.poll(dns).toBe('degraded')
   rig.tell({ type: 'names', change: 'known', endpoint: endpoint.id })
@@ -64,10 +64,10 @@ it('says what a resolver has done', async () => {
   const rig = new KeptRig()
   const { cnm, box } = await connected(rig)
   await using _ = cnm
-  expect(box.inspect().names).toEqual({})
+  expect((await box.inspect()).names).toEqual({})
   rig.tell({ type: 'counters', sandbox: 'somebody else’s', counters })
   rig.tell({ type: 'counters', sandbox: box.id, counters })
-  await expect.poll(() => box.inspect().names).toEqual({ counters })
+  await expect.poll(async () => (await box.inspect()).names).toEqual({ counters })
 })
 
 it('tells each query with the name of its sandbox, from the call on', async () => {
@@ -79,7 +79,7 @@ it('tells each query with the name of its sandbox, from the call on', async () =
     ...{ code: 'NOERROR', durationMs: 0.1, transport: 'udp', skipped: 0 },
   })
   const abort = new AbortController()
-  const queries = cnm.queries({ signal: abort.signal })
+  const queries = await cnm.queries({ signal: abort.signal })
   const [known, gone] = [query(box.id), query('0123456789abcdef')]
   rig.asked.publish([known, gone])
   const seen: unknown[] = []
@@ -98,10 +98,10 @@ it('gives a new keeper all that the one before it had, and tells that once', asy
   for (let times = 1; times <= 2; times += 1) {
     await rig.forget()
     rig.tell({ type: 'keeper', change: 'lost' }, { type: 'keeper', change: 'lost' })
-    await expect.poll(() => endpoint.inspect().dns).toBe('degraded')
+    await expect.poll(async () => (await endpoint.inspect()).dns).toBe('degraded')
     expect(rig.kernel.lines()).not.toEqual(before)
     rig.tell({ type: 'keeper', change: 'back' })
-    await expect.poll(() => endpoint.inspect().dns).toBe('ready')
+    await expect.poll(async () => (await endpoint.inspect()).dns).toBe('ready')
     expect(rig.kernel.lines()).toEqual(before)
     expect(rig.problems.map(String)).toEqual(
       Array(times).fill(expect.stringContaining('the keeper has ended')),
@@ -113,7 +113,7 @@ it('says so until a keeper has all, and not one that has ended meanwhile', async
   const rig = new KeptRig()
   const { cnm, endpoint } = await connected(rig)
   await using _ = cnm
-  const dns = () => endpoint.inspect().dns
+  const dns = async () => (await endpoint.inspect()).dns
   const { compare } = rig.kernel
   const goOn: (() => void)[] = []
   rig.kernel.compare = async (resources) => {
@@ -127,7 +127,7 @@ it('says so until a keeper has all, and not one that has ended meanwhile', async
   await turn()
   goOn[0]!()
   await expect.poll(() => goOn.length).toBe(2)
-  const meanwhile = dns()
+  const meanwhile = await dns()
   goOn[1]!()
   await expect.poll(dns).toBe('ready')
   expect(meanwhile).toBe('degraded')
@@ -139,7 +139,7 @@ it('says of what is late in the new keeper as well that it is', async () => {
   const { cnm, box, endpoint } = await connected(rig)
   await using _ = cnm
   const other = await box.connect(await cnm.createNetwork({ name: 'other' }))
-  const dns = () => [endpoint, other].map((each) => each.inspect().dns)
+  const dns = () => Promise.all([endpoint, other].map(async (each) => (await each.inspect()).dns))
   const tell = (change: 'late' | 'known', ...endpoints: readonly { readonly id: string }[]) =>
     rig.tell(...endpoints.map(({ id }) => ({ type: 'names' as const, change, endpoint: id })))
   tell('late', endpoint, other)
@@ -166,7 +166,7 @@ it('gives it the rest where something can’t be kept any more', async () => {
   const expected = rig.kernel.lines().filter((line) => line.startsWith('# ') && line !== theirs)
   await rig.forget()
   rig.tell({ type: 'keeper', change: 'lost' })
-  await expect.poll(() => endpoint.inspect().dns).toBe('degraded')
+  await expect.poll(async () => (await endpoint.inspect()).dns).toBe('degraded')
   const apply = rig.kernel.apply
   let refused = 0
   rig.kernel.apply = async (change) => {
@@ -177,7 +177,7 @@ it('gives it the rest where something can’t be kept any more', async () => {
     await apply(change)
   }
   rig.tell({ type: 'keeper', change: 'back' })
-  await expect.poll(() => endpoint.inspect().dns).toBe('ready')
+  await expect.poll(async () => (await endpoint.inspect()).dns).toBe('ready')
   expect(refused).toBeGreaterThan(1)
   expect(rig.kernel.lines().filter((line) => line.startsWith('# '))).toEqual(expected)
   expect(rig.problems.map(String).at(-1)).toContain('sandbox "theirs" can\'t be brought back')
@@ -209,7 +209,7 @@ it('shows what the keeper has of nobody, and takes it away', async () => {
   const first = await rig.start()
   await first.createNetwork({ name: 'web' })
   const box = await first.createSandbox({ name: 'api', connect: [{ network: 'web' }] })
-  const endpoint = box.endpoints()[0]!.id
+  const endpoint = (await box.endpoints())[0]!.id
   const { kept = [] } = await rig.kernel.survey({ namespaceDir: '/run/cnm/netns', tables: [] })
   const names = kept.find(({ kind }) => kind === 'names')!
   await box.delete()

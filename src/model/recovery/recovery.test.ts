@@ -3,17 +3,17 @@ import { expect, it } from 'vitest'
 import { MemoryRig } from '../../../test/support/memory-rig.ts'
 import { failsCleanly, type Story, survivesCrashes } from '../../../test/support/stories.ts'
 import { KernelError } from '../../base/errors.ts'
-import { type Controller, createController } from '../controller.ts'
+import { createController, type LocalController } from '../controller.ts'
 
 const network = { name: 'web', subnets: ['10.7.0.0/24', 'fd00:7::/64'] }
 const other = { name: 'back', subnets: ['10.8.0.0/24'] }
 
-async function twoNetworks(cnm: Controller): Promise<void> {
+async function twoNetworks(cnm: LocalController): Promise<void> {
   await cnm.createNetwork(network)
   await cnm.createNetwork(other)
 }
 
-async function aBusyHost(cnm: Controller): Promise<void> {
+async function aBusyHost(cnm: LocalController): Promise<void> {
   await twoNetworks(cnm)
   const connect = [{ network: 'web' }, { network: 'back' }]
   await cnm.createSandbox({ name: 'api', connect })
@@ -21,20 +21,15 @@ async function aBusyHost(cnm: Controller): Promise<void> {
   await cnm.createSandbox({ name: 'idle' })
 }
 
-async function joinDb(cnm: Controller): Promise<void> {
-  await cnm
-    .network('web')
-    .endpoints()
+async function joinDb(cnm: LocalController): Promise<void> {
+  await (await cnm.network('web').endpoints())
     .find(({ name }) => name === 'db')
     ?.join(cnm.sandbox('idle'))
 }
 
-function endpointOf(cnm: Controller, sandbox: string, on: string) {
-  const { id } = cnm.network(on)
-  return cnm
-    .sandbox(sandbox)
-    .endpoints()
-    .find((endpoint) => endpoint.inspect().network === id)
+async function endpointOf(cnm: LocalController, sandbox: string, on: string) {
+  const { id } = cnm.now.network(on)
+  return (await cnm.sandbox(sandbox).endpoints()).find((endpoint) => endpoint.info.network === id)
 }
 
 const stories: readonly Story[] = [
@@ -82,12 +77,12 @@ const stories: readonly Story[] = [
       await aBusyHost(cnm)
       await joinDb(cnm)
     },
-    act: async (cnm) => endpointOf(cnm, 'idle', 'web')?.leave(),
+    act: async (cnm) => (await endpointOf(cnm, 'idle', 'web'))?.leave(),
   },
   {
     name: 'disconnecting where the default route moves',
     prepare: aBusyHost,
-    act: async (cnm) => endpointOf(cnm, 'api', 'web')?.leave(),
+    act: async (cnm) => (await endpointOf(cnm, 'api', 'web'))?.leave(),
   },
   { name: 'deleting a sandbox', prepare: aBusyHost, act: (cnm) => cnm.sandbox('api').delete() },
 ]
@@ -114,12 +109,7 @@ it('finds everything again after a restart', async () => {
   expect(rig.snapshot()).toEqual(before)
   expect(await second.doctor()).toEqual([])
   const web = second.network('web')
-  expect(
-    web
-      .endpoints()
-      .map(({ name }) => name)
-      .sort(),
-  ).toEqual(['api', 'db'])
+  expect((await web.endpoints()).map(({ name }) => name).sort()).toEqual(['api', 'db'])
   await expect(web.createEndpoint({ name: 'x', ip: '10.7.0.2' })).rejects.toMatchObject({
     code: 'ADDRESS_IN_USE',
   })
@@ -135,13 +125,13 @@ it('brings networks back after a reboot, and forgets what died with the boot', a
     if (JSON.parse(text).kind === 'network') rebooted.contents.set(key, text)
   }
   await using second = await rebooted.start()
-  expect(
-    second
-      .networks()
-      .map(({ name }) => name)
-      .sort(),
-  ).toEqual(['back', 'host', 'none', 'web'])
-  expect(second.sandboxes()).toEqual([])
+  expect((await second.networks()).map(({ name }) => name).sort()).toEqual([
+    'back',
+    'host',
+    'none',
+    'web',
+  ])
+  expect(await second.sandboxes()).toEqual([])
   await second.createSandbox({ connect: [{ network: 'web', ip: '10.7.0.2' }] })
   expect(await second.doctor()).toEqual([])
 })
@@ -150,7 +140,7 @@ it('adopts what runs when the records of this boot are lost', async () => {
   const rig = new MemoryRig()
   const first = await rig.start()
   await aBusyHost(first)
-  const api = first.sandbox('api')
+  const api = first.now.sandbox('api')
   const prefix = api.id.slice(0, 12)
   await first.close()
   // The keeper knows what endpoints are called, but not what sandboxes call themselves.
@@ -162,14 +152,12 @@ it('adopts what runs when the records of this boot are lost', async () => {
   }
   await using second = await rig.start()
   expect(lines()).toEqual(machine)
-  const adopted = second.sandbox(api.id)
-  expect(adopted.endpoints().map(({ name }) => name)).toEqual(['api', 'api'])
-  expect(
-    adopted
-      .endpoints()
-      .map((each) => each.inspect().ipv4)
-      .sort(),
-  ).toEqual(['10.7.0.2', '10.8.0.2'])
+  const adopted = second.now.sandbox(api.id)
+  expect((await adopted.endpoints()).map(({ name }) => name)).toEqual(['api', 'api'])
+  expect((await adopted.endpoints()).map((each) => each.info.ipv4).sort()).toEqual([
+    '10.7.0.2',
+    '10.8.0.2',
+  ])
   const findings = await second.doctor()
   expect(findings.map(({ kind }) => kind)).toEqual(['lost', 'lost'])
   expect(findings[0]?.detail).toContain(prefix)
@@ -178,7 +166,7 @@ it('adopts what runs when the records of this boot are lost', async () => {
   expect(told).toEqual(findings.map((finding) => ({ ...finding, mended: true })))
   expect(await second.doctor()).toEqual([])
   await adopted.delete()
-  for (const each of second.sandboxes()) await each.delete()
+  for (const each of await second.sandboxes()) await each.delete()
   for (const name of ['web', 'back']) await second.network(name).delete()
   expect(rig.snapshot()).toEqual(new MemoryRig().snapshot())
 })
@@ -198,7 +186,7 @@ it('adopts nothing that has a record, whatever else is lost', async () => {
     return rest
   }
   await using second = await createController({ ...parts, kernel: { ...parts.kernel, survey } })
-  expect(second.sandboxes().map(({ name }) => name)).toEqual(['api', 'idle'])
+  expect((await second.sandboxes()).map(({ name }) => name)).toEqual(['api', 'idle'])
   expect(await second.doctor()).toEqual([])
 })
 
@@ -221,7 +209,7 @@ it('starts although a default route can not move at once', async () => {
   }
   await using second = await createController({ ...parts, kernel: { ...parts.kernel, apply } })
   expect(refused).toBe(2)
-  expect(second.sandbox('api').endpoints()).toHaveLength(1)
+  expect(await second.sandbox('api').endpoints()).toHaveLength(1)
   expect(rig.kernel.lines().join('\n')).toContain('default via 10.8.0.1')
   const kinds = new Set((await second.doctor()).map(({ kind }) => kind))
   expect(kinds).toEqual(new Set(['orphan']))
@@ -274,14 +262,14 @@ it('forgets a sandbox on the host stack that had no program', async () => {
   await first.createSandbox({ name: 'kept', host: true })
   await first.close()
   await using second = await rig.start()
-  expect(second.sandboxes().map(({ name }) => name)).toEqual(['kept'])
+  expect((await second.sandboxes()).map(({ name }) => name)).toEqual(['kept'])
 })
 
 it('says in which sandbox something is missing', async () => {
   const rig = new MemoryRig()
   await using cnm = await rig.start()
   await aBusyHost(cnm)
-  const endpoint = endpointOf(cnm, 'api', 'web')
+  const endpoint = await endpointOf(cnm, 'api', 'web')
   rig.kernel.removeLink(`veth${endpoint?.id.slice(0, 10)}`)
   const found = await cnm.doctor()
   expect(found).not.toEqual([])
@@ -293,7 +281,7 @@ it('lists what others did to the machine, and mends it', async () => {
   await using cnm = await rig.start()
   await aBusyHost(cnm)
   const before = rig.kernel.lines()
-  const web = cnm.network('web')
+  const web = cnm.now.network('web')
   rig.kernel.removeLink(`br-${web.id.slice(0, 10)}`)
   rig.kernel.writeSysctl('net/ipv4/conf/uplink/forwarding', '0')
   const found = await cnm.doctor()
@@ -305,7 +293,7 @@ it('lists what others did to the machine, and mends it', async () => {
   expect(rig.kernel.lines()).toEqual(before)
 })
 
-it.each<[string, (cnm: Controller, signal: AbortSignal) => Promise<unknown>]>([
+it.each<[string, (cnm: LocalController, signal: AbortSignal) => Promise<unknown>]>([
   [
     'creating a connected sandbox',
     (cnm, signal) => {
@@ -315,8 +303,8 @@ it.each<[string, (cnm: Controller, signal: AbortSignal) => Promise<unknown>]>([
   ],
   [
     'publishing',
-    (cnm, signal) => {
-      const [endpoint] = cnm.sandbox('api').endpoints()
+    async (cnm, signal) => {
+      const [endpoint] = await cnm.sandbox('api').endpoints()
       return endpoint?.publish(['8080:80'], { signal }) ?? Promise.resolve()
     },
   ],

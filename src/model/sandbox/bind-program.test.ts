@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { Life, MemoryRig } from '../../../test/support/memory-rig.ts'
-import type { Controller } from '../controller.ts'
+import type { LocalController } from '../controller.ts'
 
 const [creator, program, stranger] = [101, 102, 103]
 
@@ -12,22 +12,22 @@ async function rigWithProcesses(): Promise<MemoryRig> {
 }
 
 /** What `cnm run` does: it is bound itself, until the program inside is. */
-async function started(rig: MemoryRig, cnm: Controller) {
+async function started(rig: MemoryRig, cnm: LocalController) {
   const box = await cnm.createSandbox({ name: 'box', ephemeral: true, program: creator })
-  rig.kernel.addProcess(program, box.inspect().namespace)
+  rig.kernel.addProcess(program, (await box.inspect()).namespace)
   await box.bindProgram(program)
   return box
 }
 
-async function untilGone(cnm: Controller): Promise<void> {
-  await expect.poll(() => cnm.sandboxes().length).toBe(0)
+async function untilGone(cnm: LocalController): Promise<void> {
+  await expect.poll(async () => (await cnm.sandboxes()).length).toBe(0)
 }
 
 it('lets a sandbox go with its creator as long as nothing runs inside', async () => {
   const rig = await rigWithProcesses()
   await using cnm = await rig.start()
   const box = await cnm.createSandbox({ ephemeral: true, program: creator })
-  expect(box.inspect()).toMatchObject({ program: creator, creator: true })
+  expect(await box.inspect()).toMatchObject({ program: creator, creator: true })
   rig.kernel.removeProcess(creator)
   await untilGone(cnm)
 })
@@ -36,11 +36,11 @@ it('lets it go with the program from then on, whatever the creator does', async 
   const rig = await rigWithProcesses()
   await using cnm = await rig.start()
   const box = await started(rig, cnm)
-  expect(box.inspect()).toMatchObject({ program })
-  expect(box.inspect()).not.toHaveProperty('creator')
+  expect(await box.inspect()).toMatchObject({ program })
+  expect(await box.inspect()).not.toHaveProperty('creator')
   rig.kernel.removeProcess(creator)
   await cnm.createNetwork({ name: 'later' })
-  expect(cnm.sandboxes()).toHaveLength(1)
+  expect(await cnm.sandboxes()).toHaveLength(1)
   rig.kernel.removeProcess(program)
   await untilGone(cnm)
 })
@@ -56,7 +56,7 @@ it.each([
   else await first.createSandbox({ ephemeral: true, program: creator })
   life.dieAfter(0)
   await using second = await rig.start()
-  expect(second.sandboxes().map((box) => box.inspect().program)).toEqual([bound])
+  expect((await second.sandboxes()).map((box) => box.info.program)).toEqual([bound])
   rig.kernel.removeProcess(bound)
   await untilGone(second)
 })
@@ -74,12 +74,12 @@ it.each([
   const rig = await rigWithProcesses()
   await using cnm = await rig.start()
   const box = await started(rig, cnm)
-  const before = box.inspect()
+  const before = await box.inspect()
   await expect(box.bindProgram(pid)).rejects.toMatchObject({
     code,
     message: expect.stringContaining(message),
   })
-  expect(box.inspect()).toEqual(before)
+  expect(await box.inspect()).toEqual(before)
 })
 
 it('refuses what makes no sense, and leaves nothing', async () => {
@@ -90,5 +90,5 @@ it('refuses what makes no sense, and leaves nothing', async () => {
   await expect(lasting.bindProgram(0)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   const wrong = cnm.createSandbox({ name: 'other', ephemeral: true, program: 99 })
   await expect(wrong).rejects.toMatchObject({ code: 'NAMESPACE_NOT_FOUND' })
-  expect(cnm.sandboxes().map(({ name }) => name)).toEqual(['lasting'])
+  expect((await cnm.sandboxes()).map(({ name }) => name)).toEqual(['lasting'])
 })

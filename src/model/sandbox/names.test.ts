@@ -4,13 +4,13 @@ import type { EndpointOptions } from '../../api/endpoint-options.ts'
 import type { NetworkOptions, SandboxOptions } from '../../api/options.ts'
 import type { NamesResource } from '../../kernel/kept-resource.ts'
 import type { Resource } from '../../kernel/resource.ts'
-import type { Controller } from '../controller.ts'
-import type { Sandbox } from './sandbox.ts'
+import type { LocalController } from '../controller.ts'
+import type { KnownLocalSandbox } from './sandbox.ts'
 
 const web: NetworkOptions = { name: 'web', subnets: ['10.7.0.0/24', 'fd00:7::/64'] }
 const back: NetworkOptions = { name: 'back', subnets: ['10.8.0.0/24'], internal: true }
 
-async function started(rig: MemoryRig): Promise<Controller> {
+async function started(rig: MemoryRig): Promise<LocalController> {
   const cnm = await rig.start()
   await cnm.createNetwork(web)
   await cnm.createNetwork(back)
@@ -18,11 +18,11 @@ async function started(rig: MemoryRig): Promise<Controller> {
 }
 
 function connected(
-  cnm: Controller,
+  cnm: LocalController,
   name: string,
   options: EndpointOptions = {},
   sandbox: SandboxOptions = {},
-): Promise<Sandbox> {
+): Promise<KnownLocalSandbox> {
   return cnm.createSandbox({ name, ...sandbox, connect: [{ network: 'web', ...options }] })
 }
 
@@ -32,21 +32,21 @@ function resourcesOf(rig: MemoryRig, id: string): readonly Resource[] {
   return records.find((record) => record.id === id)?.value.resources ?? []
 }
 
-function namesOf(rig: MemoryRig, box: Sandbox, index = 0): NamesResource {
-  const { id } = box.endpoints()[index]!
+async function namesOf(rig: MemoryRig, box: KnownLocalSandbox, index = 0): Promise<NamesResource> {
+  const { id } = (await box.endpoints())[index]!
   const names = resourcesOf(rig, id).find((each): each is NamesResource => each.kind === 'names')
   if (names === undefined) throw new Error('it has no names')
   return names
 }
 
 /** What its endpoints have put into its hosts file. */
-function entriesOf(rig: MemoryRig, { id }: Sandbox): string[] {
+function entriesOf(rig: MemoryRig, { id }: KnownLocalSandbox): string[] {
   const end = ` >> /run/cnm/sandboxes/${id.slice(0, 12)}/hosts`
   const lines = rig.kernel.lines().filter((line) => line.endsWith(end))
   return lines.map((line) => line.slice('echo '.length, -end.length))
 }
 
-function fileOf(rig: MemoryRig, { id }: Sandbox, name: string): string {
+function fileOf(rig: MemoryRig, { id }: KnownLocalSandbox, name: string): string {
   const file = resourcesOf(rig, id).find((it) => it.kind === 'file' && it.path.endsWith(`/${name}`))
   if (file?.kind !== 'file') throw new Error(`it has no ${name}`)
   return file.content
@@ -62,11 +62,11 @@ describe('the names of an endpoint', () => {
       publish: ['8080:80'],
     }
     const box = await connected(cnm, 'api', options, { hostname: 'api1' })
-    expect(namesOf(rig, box)).toEqual({
+    expect(await namesOf(rig, box)).toEqual({
       kind: 'names',
-      endpoint: box.endpoints()[0]!.id,
+      endpoint: (await box.endpoints())[0]!.id,
       sandbox: box.id,
-      network: { id: cnm.network('web').id, name: 'web' },
+      network: { id: cnm.now.network('web').id, name: 'web' },
       names: ['api', 'backend', 'api1', box.id.slice(0, 12)],
       addresses: ['10.7.0.2', 'fd00:7::2'],
       subnets: ['10.7.0.0/24', 'fd00:7::/64'],
@@ -84,13 +84,13 @@ describe('the names of an endpoint', () => {
     const rig = new MemoryRig()
     await using cnm = await started(rig)
     const box = await connected(cnm, 'api')
-    const [endpoint] = box.endpoints()
-    const services = () => namesOf(rig, box).services.map(({ ports }) => ports)
-    expect(services()).toEqual([])
+    const [endpoint] = await box.endpoints()
+    const services = async () => (await namesOf(rig, box)).services.map(({ ports }) => ports)
+    expect(await services()).toEqual([])
     await endpoint?.publish(['8000-8009:8000-8009', '8010:8010'])
-    expect(services()).toEqual([{ from: 8000, to: 8010 }])
+    expect(await services()).toEqual([{ from: 8000, to: 8010 }])
     await endpoint?.unpublish(['8010:8010'])
-    expect(services()).toEqual([{ from: 8000, to: 8009 }])
+    expect(await services()).toEqual([{ from: 8000, to: 8009 }])
     const named = () => rig.kernel.lines().filter((line) => line.startsWith('# names of'))
     expect(named()).toHaveLength(1)
     await endpoint?.leave()
@@ -102,8 +102,8 @@ describe('the names of an endpoint', () => {
     const rig = new MemoryRig()
     await using cnm = await started(rig)
     const box = await cnm.createSandbox({ connect: [{ network: 'back' }, { network: 'web' }] })
-    expect(namesOf(rig, box, 0)).toMatchObject({ outside: false, gateway: false, own: {} })
-    expect(namesOf(rig, box, 1)).toMatchObject({ outside: true, gateway: true })
+    expect(await namesOf(rig, box, 0)).toMatchObject({ outside: false, gateway: false, own: {} })
+    expect(await namesOf(rig, box, 1)).toMatchObject({ outside: true, gateway: true })
   })
 
   it('are not there where there are no addresses', async () => {
@@ -111,10 +111,11 @@ describe('the names of an endpoint', () => {
     await using cnm = await rig.start()
     const alone = await cnm.createSandbox({ connect: [{ network: 'none' }] })
     const hosted = await cnm.createSandbox({ host: true, connect: [{ network: 'host' }] })
-    for (const box of [alone, hosted]) expect(box.endpoints()[0]?.inspect().dns).toBeUndefined()
-    expect(alone.inspect().names).toEqual({})
-    expect(hosted.inspect()).not.toHaveProperty('names')
-    expect(hosted.inspect()).not.toHaveProperty('files')
+    for (const box of [alone, hosted])
+      expect((await (await box.endpoints())[0]?.inspect())?.dns).toBeUndefined()
+    expect((await alone.inspect()).names).toEqual({})
+    expect(await hosted.inspect()).not.toHaveProperty('names')
+    expect(await hosted.inspect()).not.toHaveProperty('files')
     const kept = rig.kernel.lines().filter((line) => /^(# (names|resolver)|printf)/.test(line))
     expect(kept).toHaveLength(4)
   })
@@ -127,19 +128,19 @@ describe('the host', () => {
     await cnm.createNetwork({ name: 'other', subnets: ['10.9.0.0/24'] })
     const box = await connected(cnm, 'api', {}, { extraHosts: ['gate:host-gateway'] })
     const own = { 'host.internal': ['10.7.0.1', 'fd00:7::1'], gate: ['10.7.0.1', 'fd00:7::1'] }
-    expect(namesOf(rig, box).own).toEqual(own)
+    expect((await namesOf(rig, box)).own).toEqual(own)
     const onWeb = ['10.7.0.2 api', 'fd00:7::2 api']
     expect(entriesOf(rig, box)).toEqual(
       ['10.7.0.1 host.internal gate', 'fd00:7::1 host.internal gate', ...onWeb].sort(),
     )
     const moved = await box.connect(cnm.network('other'), { gwPriority: 1 })
     // IPv6 still leaves by the first one.
-    expect(namesOf(rig, box, 0).own['host.internal']).toEqual(['fd00:7::1'])
-    expect(namesOf(rig, box, 1).own['host.internal']).toEqual(['10.9.0.1'])
+    expect((await namesOf(rig, box, 0)).own['host.internal']).toEqual(['fd00:7::1'])
+    expect((await namesOf(rig, box, 1)).own['host.internal']).toEqual(['10.9.0.1'])
     expect(entriesOf(rig, box)).toContain('10.9.0.1 host.internal gate')
     expect(entriesOf(rig, box)).not.toContain('10.7.0.1 host.internal gate')
     await moved.leave()
-    expect(namesOf(rig, box).own).toEqual(own)
+    expect((await namesOf(rig, box)).own).toEqual(own)
     expect(await cnm.doctor()).toEqual([])
   })
 
@@ -149,14 +150,14 @@ describe('the host', () => {
     await using cnm = await started(rig)
     const box = await connected(cnm, 'api', {}, { extraHosts: ['gate:host-gateway'] })
     expect(fileOf(rig, box, 'hosts')).toContain('\n192.0.2.9\tgate\n')
-    expect(namesOf(rig, box).own).toEqual({ 'host.internal': ['10.7.0.1', 'fd00:7::1'] })
+    expect((await namesOf(rig, box)).own).toEqual({ 'host.internal': ['10.7.0.1', 'fd00:7::1'] })
   })
 
   it('is not `host.internal` where that is somebody else’s name', async () => {
     const rig = new MemoryRig()
     await using cnm = await started(rig)
     const box = await connected(cnm, 'api', {}, { extraHosts: ['Host.Internal:192.0.2.9'] })
-    expect(namesOf(rig, box).own).toEqual({})
+    expect((await namesOf(rig, box)).own).toEqual({})
     expect(entriesOf(rig, box)).toEqual(['10.7.0.2 api', 'fd00:7::2 api'])
   })
 })
@@ -167,13 +168,13 @@ describe('the name of a link', () => {
     await using cnm = await started(rig)
     const db = await cnm.network('web').createEndpoint({ name: 'db', persistent: true })
     const box = await connected(cnm, 'api', { links: ['db:store', 'db'] })
-    expect(box.endpoints()[0]?.inspect().links).toEqual([db.id])
-    const store = () => namesOf(rig, box).own.store
-    expect(store()).toBeUndefined()
+    expect((await (await box.endpoints())[0]?.inspect())?.links).toEqual([db.id])
+    const store = async () => (await namesOf(rig, box)).own.store
+    expect(await store()).toBeUndefined()
     const other = await cnm.createSandbox({ name: 'other' })
     await db.join(other)
     await expect.poll(store).toEqual(['10.7.0.2', 'fd00:7::2'])
-    expect(namesOf(rig, other).names).toEqual(['db', 'other', other.id.slice(0, 12)])
+    expect((await namesOf(rig, other)).names).toEqual(['db', 'other', other.id.slice(0, 12)])
     await db.leave()
     await expect.poll(store).toBeUndefined()
     expect(await cnm.doctor()).toEqual([])
@@ -197,11 +198,11 @@ describe('servers for names outside', () => {
     await cnm.createNetwork({ name: 'lab', dns: ['10.7.0.53', '[fd00::53]:5353'] })
     const connect = [{ network: 'lab' }, { network: 'web', dns: ['192.0.2.53'] }]
     const box = await cnm.createSandbox({ dns: ['192.0.2.54:54'], connect })
-    expect(namesOf(rig, box, 0).servers).toEqual([
+    expect((await namesOf(rig, box, 0)).servers).toEqual([
       { address: '10.7.0.53', port: 53 },
       { address: 'fd00::53', port: 5353 },
     ])
-    expect(namesOf(rig, box, 1).servers).toEqual([{ address: '192.0.2.53', port: 53 }])
+    expect((await namesOf(rig, box, 1)).servers).toEqual([{ address: '192.0.2.53', port: 53 }])
     const resolver = resourcesOf(rig, box.id).find(({ kind }) => kind === 'resolver')
     expect(resolver).toMatchObject({ servers: [{ address: '192.0.2.54', port: 54 }] })
     const same = { name: 'lab', dns: ['10.7.0.53:53', '[fd00::53]:5353'] }

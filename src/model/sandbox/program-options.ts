@@ -1,4 +1,5 @@
 import { type Cancellable, strict, withoutSignal } from '../../api/option-fields.ts'
+import type { ExecOptions } from '../../api/programs.ts'
 import { CnmError } from '../../base/errors.ts'
 import { parser } from '../../base/parse.ts'
 import { Type } from '../../base/schema.ts'
@@ -15,13 +16,6 @@ export interface SpawnOptions extends Cancellable {
    * has the sandbox's hostname. Default: true; the host's sandboxes have none.
    */
   readonly mountEtc?: boolean
-}
-
-export interface ExecOptions extends Omit<SpawnOptions, 'stdio'> {
-  /** What the program reads from its standard input. */
-  readonly input?: string
-  /** A program that writes more than that, to stdout or stderr, is killed (NOT_ALLOWED). Default: no limit. */
-  readonly maxOutputBytes?: number
 }
 
 const NoNul = Type.String({ pattern: '^[^\\0]*$' })
@@ -61,13 +55,5 @@ export function parseArgv(value: readonly string[]): readonly [string, ...string
   if (ok) return value as unknown as [string, ...string[]]
   throw new CnmError('INVALID_ARGUMENT', 'argv is no list of a program and its arguments', {
     hint: 'give strings without NUL, the program first: ["ip", "link"]',
-  })
-}
-
-/** Who isn't helped by types hands in a name, or nothing. */
-export function notA(what: 'network' | 'sandbox', value: unknown): CnmError {
-  const is = typeof value === 'string' ? JSON.stringify(value) : String(value)
-  return new CnmError('INVALID_ARGUMENT', `${is} is no ${what} of a controller`, {
-    hint: `give what the controller's ${what}(name) returns`,
   })
 }

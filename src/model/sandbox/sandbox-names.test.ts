@@ -4,14 +4,14 @@ import type { SandboxOptions } from '../../api/options.ts'
 import { type MemoryKernel, memoryKernel } from '../../kernel/memory/index.ts'
 import type { Resource } from '../../kernel/resource.ts'
 import { createController } from '../controller.ts'
-import type { Sandbox } from './sandbox.ts'
+import type { KnownLocalSandbox } from './sandbox.ts'
 
-function resourcesOf(rig: MemoryRig, { id }: Sandbox): readonly Resource[] {
+function resourcesOf(rig: MemoryRig, { id }: KnownLocalSandbox): readonly Resource[] {
   const records = [...rig.contents.values()].map((text) => JSON.parse(text))
   return records.find((record) => record.id === id)?.value.resources
 }
 
-function contents(rig: MemoryRig, box: Sandbox): Record<string, string> {
+function contents(rig: MemoryRig, box: KnownLocalSandbox): Record<string, string> {
   return Object.fromEntries(
     resourcesOf(rig, box).flatMap((each) => {
       return each.kind === 'file' ? [[each.path.split('/').at(-1)!, each.content]] : []
@@ -38,7 +38,7 @@ describe('a sandbox has', () => {
     await using cnm = await rig.start()
     const box = await cnm.createSandbox({ name: 'api' })
     const folder = `/run/cnm/sandboxes/${box.id.slice(0, 12)}`
-    expect(box.inspect()).toMatchObject({
+    expect(await box.inspect()).toMatchObject({
       hostname: 'api',
       files: {
         hosts: `${folder}/hosts`,
@@ -63,10 +63,10 @@ describe('a sandbox has', () => {
     await before.createSandbox({ name: 'old' })
     await before.close()
     await using cnm = await rig.start()
-    const [old, young] = [cnm.sandbox('old'), await cnm.createSandbox({ name: 'young' })]
+    const [old, young] = [cnm.now.sandbox('old'), await cnm.createSandbox({ name: 'young' })]
     const folder = `/run/cnm/earlier/${old.id.slice(0, 12)}`
-    expect(old.inspect().files?.hosts).toBe(`${folder}/hosts`)
-    expect(young.inspect().files?.hosts).toMatch(/^\/run\/cnm\/sandboxes\//)
+    expect((await old.inspect()).files?.hosts).toBe(`${folder}/hosts`)
+    expect((await young.inspect()).files?.hosts).toMatch(/^\/run\/cnm\/sandboxes\//)
     await old.connect(cnm.network('web'))
     const entries = rig.kernel.lines().filter((line) => line.includes(`>> ${folder}/hosts`))
     expect(entries).not.toEqual([])
@@ -97,8 +97,8 @@ describe('a sandbox has', () => {
     const box = await cnm.createSandbox({ name: 'api', resolver: false })
     expect(Object.keys(contents(rig, box))).toEqual(['hosts', 'hostname'])
     expect(rig.kernel.lines().join('\n')).not.toContain('# resolver in')
-    expect(box.inspect().files).not.toHaveProperty('resolvConf')
-    expect(box.inspect()).not.toHaveProperty('names')
+    expect((await box.inspect()).files).not.toHaveProperty('resolvConf')
+    expect(await box.inspect()).not.toHaveProperty('names')
   })
 
   it('its short id for a hostname, where no host can be called as it is', async () => {
@@ -106,7 +106,7 @@ describe('a sandbox has', () => {
     await using cnm = await rig.start()
     for (const name of ['my_api', '10.7.0.9', 'localhost']) {
       const box = await cnm.createSandbox({ name })
-      expect(box.inspect().hostname).toBe(box.id.slice(0, 12))
+      expect((await box.inspect()).hostname).toBe(box.id.slice(0, 12))
     }
   })
 
@@ -165,7 +165,7 @@ describe('it is refused', () => {
       code: 'INVALID_ARGUMENT',
       message: expect.stringContaining(message),
     })
-    expect(cnm.sandboxes()).toEqual([])
+    expect(await cnm.sandboxes()).toEqual([])
   })
 
   it('servers where its endpoint has no link', async () => {
@@ -207,6 +207,6 @@ it('a sandbox of an earlier version gets files, names and a resolver when an eng
   expect(rig.kernel.lines()).not.toEqual(before.machine)
   await using second = await rig.start()
   expect(rig.snapshot().machine).toEqual(before.machine)
-  expect(second.sandbox(id).inspect().names).toEqual({})
+  expect((await second.sandbox(id).inspect()).names).toEqual({})
   expect(await second.doctor()).toEqual([])
 })

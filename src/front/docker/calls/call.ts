@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Controller } from '../../../model/controller.ts'
+import type { LocalController } from '../../../model/controller.ts'
 import type { EventLog } from '../event-log.ts'
 
 /** What all calls share. */
 export interface Front {
-  readonly controller: Controller
+  readonly controller: LocalController
   /** Ours. */
   readonly version: string
   readonly drivers: readonly string[]

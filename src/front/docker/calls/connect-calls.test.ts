@@ -31,19 +31,19 @@ describe('connecting', () => {
       NetworkID: 'is not looked at',
     }
     expect(await connect('web', { Container: 'c1', EndpointConfig })).toMatchObject({ status: 200 })
-    const box = rig.cnm.sandbox('c1')
-    expect(box.endpoints()[0]?.inspect()).toMatchObject({
+    const box = rig.cnm.now.sandbox('c1')
+    expect(await (await box.endpoints())[0]?.inspect()).toMatchObject({
       ipv4: '10.9.0.7',
       aliases: ['front'],
       gwPriority: 3,
       mac: '02:00:00:00:00:07',
       interfaceName: 'lan0',
       linkLocal: ['169.254.1.1/16'],
-      linkNames: { store: [rig.cnm.sandbox('db').endpoints()[0]?.id] },
+      linkNames: { store: [(await rig.cnm.sandbox('db').endpoints())[0]?.id] },
     })
     expect((await rig.network('web')).Containers[box.id]).toEqual({
       Name: 'c1',
-      EndpointID: box.endpoints()[0]?.id,
+      EndpointID: (await box.endpoints())[0]?.id,
       MacAddress: '02:00:00:00:00:07',
       IPv4Address: '10.9.0.7/24',
       IPv6Address: '',
@@ -51,11 +51,11 @@ describe('connecting', () => {
   })
 
   it('takes ids and their beginnings', async () => {
-    const { id } = rig.cnm.sandbox('c1')
+    const { id } = rig.cnm.now.sandbox('c1')
     const network = (await rig.network('web')).Id
     const got = await connect(network.slice(0, 20), { Container: id.slice(0, 20) })
     expect(got.status).toBe(200)
-    expect(rig.cnm.sandbox('c1').endpoints()).toHaveLength(1)
+    expect(await rig.cnm.sandbox('c1').endpoints()).toHaveLength(1)
   })
 
   it.each<[string, object, number, string]>([
@@ -93,7 +93,7 @@ describe('connecting', () => {
     await rig.cnm.createSandbox({ name: 'machine', host: true })
     const got = await connect(network, body)
     expect(got).toMatchObject({ status, body: { message: expect.stringContaining(message) } })
-    expect(rig.cnm.sandbox('c1').endpoints()).toEqual([])
+    expect(await rig.cnm.sandbox('c1').endpoints()).toEqual([])
   })
 })
 
@@ -102,7 +102,7 @@ describe('disconnecting', () => {
     await connect('web', { Container: 'c1' })
     expect(await disconnect('web', { Container: 'c1' })).toMatchObject({ status: 200 })
     expect((await rig.network('web')).Containers).toEqual({})
-    const { id } = rig.cnm.sandbox('c1')
+    const { id } = rig.cnm.now.sandbox('c1')
     expect(await disconnect('web', { Container: 'c1', Force: true })).toMatchObject({
       status: 500,
       body: { message: `container ${id} is not connected to network web` },
@@ -114,7 +114,7 @@ describe('disconnecting', () => {
     expect(Object.keys((await rig.network('web')).Containers)[0]).toMatch(/^ep-[0-9a-f]{64}$/)
     expect((await disconnect('web', { Container: 'left' })).status).toBe(404)
     expect((await disconnect('web', { Container: 'left', Force: true })).status).toBe(200)
-    expect(rig.cnm.network('web').endpoints()).toEqual([])
+    expect(await rig.cnm.network('web').endpoints()).toEqual([])
     expect((await disconnect('web', { Container: 'left', Force: true })).status).toBe(404)
   })
 
@@ -129,8 +129,8 @@ describe('containers', () => {
   it('are the sandboxes', async () => {
     const EndpointConfig = { Aliases: ['x'], IPAMConfig: { IPv4Address: '10.9.0.7' } }
     await connect('web', { Container: 'c1', EndpointConfig })
-    await rig.cnm.sandbox('c1').endpoints()[0]?.publish(['127.0.0.1:8080:80'])
-    const { id } = rig.cnm.sandbox('c1')
+    await (await rig.cnm.sandbox('c1').endpoints())[0]?.publish(['127.0.0.1:8080:80'])
+    const { id } = rig.cnm.now.sandbox('c1')
     const [listed] = (await rig.ask('GET', '/containers/json?all=1')).body
     const Networks = { web: expect.objectContaining({ IPAddress: '10.9.0.7', IPPrefixLen: 24 }) }
     expect(listed).toMatchObject({

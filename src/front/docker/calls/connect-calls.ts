@@ -1,8 +1,9 @@
 import type { EndpointOptions } from '../../../api/endpoint-options.ts'
 import { isCnmError } from '../../../base/errors.ts'
-import type { Endpoint } from '../../../model/endpoint/endpoint.ts'
-import type { Network } from '../../../model/network/network.ts'
-import type { Sandbox } from '../../../model/sandbox/sandbox.ts'
+import type { LocalController } from '../../../model/controller.ts'
+import type { KnownLocalEndpoint } from '../../../model/endpoint/endpoint.ts'
+import type { KnownLocalNetwork } from '../../../model/network/network.ts'
+import type { KnownLocalSandbox } from '../../../model/sandbox/sandbox.ts'
 import { findContainer, findNetwork } from '../find.ts'
 import { readBody } from '../json/body.ts'
 import { DockerError, forbidden, invalid } from '../json/docker-error.ts'
@@ -25,24 +26,32 @@ export async function connectContainer({ front, request, id }: Call): Promise<An
   return { status: 200 }
 }
 
-function refuseHost(box: Sandbox, network: Network): void {
-  if (box.inspect().origin !== 'host' && network.inspect().driver !== 'host') return
+function refuseHost(box: KnownLocalSandbox, network: KnownLocalNetwork): void {
+  if (box.info.origin !== 'host' && network.info.driver !== 'host') return
   throw invalid('container cannot be disconnected from host network or connected to host network')
 }
 
-function refusePrivate({ controller }: Front, box: Sandbox, network: Network): void {
-  const present = box
-    .endpoints()
-    .map((endpoint) => controller.network(endpoint.inspect().network))
+function refusePrivate(
+  { controller }: Front,
+  box: KnownLocalSandbox,
+  network: KnownLocalNetwork,
+): void {
+  const present = controller.now
+    .endpoints({ sandbox: box.id })
+    .map(({ info }) => controller.now.network(info.network))
     .filter(({ id }) => id !== network.id)
-  const isPrivate = (one: Network) => one.inspect().driver === 'null'
+  const isPrivate = (one: KnownLocalNetwork) => one.info.driver === 'null'
   if (present.length === 0 || ![network, ...present].some(isPrivate)) return
   throw invalid(
     'container cannot be connected to multiple networks with one of the networks in private (none) mode',
   )
 }
 
-function endpointOptions(front: Front, network: Network, config: Fields): EndpointOptions {
+function endpointOptions(
+  front: Front,
+  network: KnownLocalNetwork,
+  config: Fields,
+): EndpointOptions {
   const ipam = config.object('IPAMConfig')
   const ip = ipam.text('IPv4Address')
   const ip6 = ipam.text('IPv6Address')
@@ -77,17 +86,21 @@ function refuseOnPredefined(address: string, aliases: readonly string[]): void {
 }
 
 /** `db:store`, where `db` is a container: our links are to endpoints. */
-function linkOf({ controller }: Front, network: Network, link: string): string {
+function linkOf({ controller }: Front, network: KnownLocalNetwork, link: string): string {
   const [name = '', ...alias] = link.split(':')
-  const endpoint = endpointOn(network, findContainer(controller, name))
+  const endpoint = endpointOn(controller, network, findContainer(controller, name))
   if (endpoint === undefined) {
     throw invalid(`cannot link to ${name}, as it is not on network ${network.name}`)
   }
   return [endpoint.id, ...alias].join(':')
 }
 
-function endpointOn(network: Network, box: Sandbox): Endpoint | undefined {
-  return box.endpoints().find((endpoint) => endpoint.inspect().network === network.id)
+function endpointOn(
+  { now }: LocalController,
+  { id: network }: KnownLocalNetwork,
+  { id: sandbox }: KnownLocalSandbox,
+): KnownLocalEndpoint | undefined {
+  return now.endpoints({ network, sandbox })[0]
 }
 
 export async function disconnectContainer({ front, request, id }: Call): Promise<Answer> {
@@ -95,18 +108,18 @@ export async function disconnectContainer({ front, request, id }: Call): Promise
   const container = body.text('Container')
   const force = body.flag('Force') ?? false
   const { controller } = front
-  let box: Sandbox
+  let box: KnownLocalSandbox
   try {
     box = findContainer(controller, container)
   } catch (error) {
     const isUnknown = error instanceof DockerError && error.status === 404
     if (!isUnknown || !force) throw error
-    await deleteNamed(findNetwork(controller, id), container)
+    await deleteNamed(controller, findNetwork(controller, id), container)
     return { status: 200 }
   }
   const network = findNetwork(controller, id)
   refuseHost(box, network)
-  const endpoint = endpointOn(network, box)
+  const endpoint = endpointOn(controller, network, box)
   if (endpoint === undefined) {
     throw new DockerError(500, `container ${box.id} is not connected to network ${network.name}`)
   }
@@ -115,8 +128,12 @@ export async function disconnectContainer({ front, request, id }: Call): Promise
   return { status: 200 }
 }
 
-async function deleteNamed(network: Network, name: string): Promise<void> {
-  const endpoint = network.endpoints().find((each) => each.name === name)
+async function deleteNamed(
+  { now }: LocalController,
+  { id }: KnownLocalNetwork,
+  name: string,
+): Promise<void> {
+  const endpoint = now.endpoints({ network: id }).find((each) => each.name === name)
   if (endpoint === undefined) throw new DockerError(404, `endpoint ${name} not found`)
   await endpoint.delete()
 }

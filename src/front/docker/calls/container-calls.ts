@@ -1,6 +1,6 @@
-import type { PublishedBinding } from '../../../model/endpoint/endpoint.ts'
-import type { Network } from '../../../model/network/network.ts'
-import type { Sandbox } from '../../../model/sandbox/sandbox.ts'
+import type { LocalBinding } from '../../../model/endpoint/endpoint-info.ts'
+import type { KnownLocalNetwork } from '../../../model/network/network.ts'
+import type { KnownLocalSandbox } from '../../../model/sandbox/sandbox.ts'
 import { findContainer } from '../find.ts'
 import { DockerError, invalid } from '../json/docker-error.ts'
 import { Filters } from '../json/filters.ts'
@@ -22,8 +22,8 @@ export function listContainers({ front, query }: Call): Answer {
   const filters = Filters.parse(query.get('filters'), listFilters)
   const unknown = filters.values('status').find((status) => !statuses.includes(status))
   if (unknown !== undefined) throw invalid(`invalid filter 'status=${unknown}'`)
-  const found = front.controller.sandboxes().filter((box) => {
-    const { id, name, labels } = box.inspect()
+  const found = front.controller.now.sandboxes().filter((box) => {
+    const { id, name, labels } = box.info
     // A network that isn't there has nobody on it.
     const isOn = networksOf(front, box).some(
       (network) => filters.exact('network', network.name) || filters.begins('network', network.id),
@@ -41,8 +41,8 @@ export function listContainers({ front, query }: Call): Answer {
 
 export function inspectContainer({ front, id }: Call): Answer {
   const box = findContainer(front.controller, id)
-  const info = box.inspect()
-  const [files, ports] = [info.files, portsOf(box)]
+  const info = box.info
+  const [files, ports] = [info.files, portsOf(front, box)]
   const body = {
     Id: info.id,
     Created: info.created,
@@ -85,8 +85,8 @@ export function inspectContainer({ front, id }: Call): Answer {
   return { status: 200, body }
 }
 
-function summary(front: Front, box: Sandbox): object {
-  const { id, name, created, labels } = box.inspect()
+function summary(front: Front, box: KnownLocalSandbox): object {
+  const { id, name, created, labels } = box.info
   const createdMs = Date.parse(created)
   return {
     Id: id,
@@ -95,7 +95,7 @@ function summary(front: Front, box: Sandbox): object {
     ImageID: '',
     Command: '',
     Created: Math.floor(createdMs / 1000),
-    Ports: portsOf(box),
+    Ports: portsOf(front, box),
     Labels: labels,
     State: 'running',
     Status: `Up ${age(Date.now() - createdMs)}`,
@@ -117,18 +117,20 @@ function age(ms: number): string {
   return `${count} ${name}${count === 1 ? '' : 's'}`
 }
 
-function networksOf({ controller }: Front, box: Sandbox): readonly Network[] {
-  return box.endpoints().map((endpoint) => controller.network(endpoint.inspect().network))
+function networksOf({ controller }: Front, box: KnownLocalSandbox): readonly KnownLocalNetwork[] {
+  return controller.now
+    .endpoints({ sandbox: box.id })
+    .map(({ info }) => controller.now.network(info.network))
 }
 
-function networkMode(front: Front, box: Sandbox): string {
-  if (box.inspect().origin === 'host') return 'host'
+function networkMode(front: Front, box: KnownLocalSandbox): string {
+  if (box.info.origin === 'host') return 'host'
   return networksOf(front, box)[0]?.name ?? 'none'
 }
 
-function networksJson({ controller }: Front, box: Sandbox): object {
-  const entries = box.endpoints().map((endpoint) => {
-    const network = controller.network(endpoint.inspect().network)
+function networksJson({ controller }: Front, box: KnownLocalSandbox): object {
+  const entries = controller.now.endpoints({ sandbox: box.id }).map((endpoint) => {
+    const network = controller.now.network(endpoint.info.network)
     return [network.name, endpointJson(endpoint, network)] as const
   })
   return Object.fromEntries(entries)
@@ -141,11 +143,13 @@ interface PortJson {
   readonly Type: string
 }
 
-function portsOf(box: Sandbox): readonly PortJson[] {
-  return box.endpoints().flatMap((endpoint) => endpoint.inspect().ports.flatMap(portsIn))
+function portsOf({ controller }: Front, box: KnownLocalSandbox): readonly PortJson[] {
+  return controller.now
+    .endpoints({ sandbox: box.id })
+    .flatMap(({ info }) => info.ports.flatMap(portsIn))
 }
 
-function portsIn({ hostAddress, hostPorts, ports, protocol }: PublishedBinding): PortJson[] {
+function portsIn({ hostAddress, hostPorts, ports, protocol }: LocalBinding): PortJson[] {
   if (hostPorts === undefined) return []
   return Array.from({ length: ports.to - ports.from + 1 }, (_, at) => ({
     IP: hostAddress,

@@ -60,7 +60,7 @@ describe('events', () => {
       time: expect.any(Number),
       timeNano: expect.any(Number),
     })
-    const container = rig.cnm.sandbox('c1').id
+    const container = rig.cnm.now.sandbox('c1').id
     expect(connected!.Actor).toEqual({
       ID,
       Attributes: { container, name: 'web', type: 'bridge' },
@@ -162,9 +162,9 @@ describe('prune', () => {
   it('goes on past a network that somebody else deletes meanwhile', async () => {
     await rig.create({ Name: 'gone' })
     await rig.create({ Name: 'web' })
-    const seen = rig.cnm.networks()
+    const seen = rig.cnm.now.networks()
     await rig.cnm.network('gone').delete()
-    vi.spyOn(rig.cnm, 'networks').mockReturnValueOnce(seen)
+    vi.spyOn(rig.cnm.now, 'networks').mockReturnValueOnce(seen)
     expect(await prune({})).toMatchObject({ status: 200, body: { NetworksDeleted: ['web'] } })
   })
 

@@ -107,7 +107,7 @@ describe('a network', () => {
     await rig.create({ Name: 'web', IPAM: { Config: [{ Subnet: '10.9.0.0/24' }] } })
     const got = await rig.create(body)
     expect(got).toMatchObject({ status, body: { message: expect.stringContaining(message) } })
-    expect(rig.cnm.networks()).toHaveLength(4)
+    expect(await rig.cnm.networks()).toHaveLength(4)
   })
 
   it.each([

@@ -1,5 +1,6 @@
 import { withoutReserved } from '../../../api/reserved-label.ts'
-import type { Network } from '../../../model/network/network.ts'
+import type { LocalController } from '../../../model/controller.ts'
+import type { KnownLocalNetwork } from '../../../model/network/network.ts'
 import { findNetwork } from '../find.ts'
 import { readBody } from '../json/body.ts'
 import { DockerError, forbidden, invalid } from '../json/docker-error.ts'
@@ -19,8 +20,8 @@ export function listNetworks({ front, query, minor }: Call): Answer {
   const filters = Filters.parse(query.get('filters'), listFilters)
   const type = typeFilter(filters)
   const dangling = danglingFilter(filters)
-  const found = front.controller.networks().filter((network) => {
-    const { id, name, driver, labels } = network.inspect()
+  const found = front.controller.now.networks().filter((network) => {
+    const { id, name, driver, labels } = network.info
     return (
       filters.exact('driver', driver) &&
       filters.exact('scope', 'local') &&
@@ -28,10 +29,12 @@ export function listNetworks({ front, query, minor }: Call): Answer {
       filters.matches('name', name) &&
       filters.labels('label', withoutReserved(labels)) &&
       (type === undefined || (type === 'builtin') === isPredefined(name)) &&
-      (dangling === undefined || dangling === isDangling(network))
+      (dangling === undefined || dangling === isDangling(front.controller, network))
     )
   })
-  const body = found.map((network) => networkJson(network, minor < shortListMinor))
+  const body = found.map((network) =>
+    networkJson(front.controller, network, minor < shortListMinor),
+  )
   return { status: 200, body }
 }
 
@@ -51,8 +54,8 @@ function danglingFilter(filters: Filters): boolean | undefined {
 }
 
 /** Nobody is on it. Predefined networks count as used. */
-function isDangling(network: Network): boolean {
-  return !isPredefined(network.name) && network.endpoints().length === 0
+function isDangling({ now }: LocalController, { id, name }: KnownLocalNetwork): boolean {
+  return !isPredefined(name) && now.endpoints({ network: id }).length === 0
 }
 
 export function inspectNetwork({ front, query, id }: Call): Answer {
@@ -63,7 +66,10 @@ export function inspectNetwork({ front, query, id }: Call): Answer {
   }
   const scope = query.get('scope') ?? ''
   if (scope !== '' && scope !== 'local') throw new DockerError(404, `network ${id} not found`)
-  return { status: 200, body: networkJson(findNetwork(front.controller, id), true) }
+  return {
+    status: 200,
+    body: networkJson(front.controller, findNetwork(front.controller, id), true),
+  }
 }
 
 export async function createNetwork({ front, request, minor }: Call): Promise<Answer> {
@@ -71,7 +77,7 @@ export async function createNetwork({ front, request, minor }: Call): Promise<An
   const network = await front.controller.createNetwork(options)
   return {
     status: 201,
-    body: { Id: network.id, Warning: network.inspect().warnings?.join('\n') ?? '' },
+    body: { Id: network.id, Warning: network.info.warnings?.join('\n') ?? '' },
   }
 }
 
@@ -91,9 +97,9 @@ export async function pruneNetworks({ front, query }: Call): Promise<Answer> {
   front.pruning = true
   try {
     const deleted: string[] = []
-    for (const network of front.controller.networks()) {
+    for (const network of front.controller.now.networks()) {
       try {
-        if (!isDangling(network) || !isMeant(network, filters, until)) continue
+        if (!isDangling(front.controller, network) || !isMeant(network, filters, until)) continue
         const { name } = network
         await network.delete()
         deleted.push(name)
@@ -118,8 +124,8 @@ function untilFilter(filters: Filters): number | undefined {
   return text === undefined ? undefined : parseGoTime(text, Date.now())
 }
 
-function isMeant(network: Network, filters: Filters, until: number | undefined): boolean {
-  const { created, labels: all } = network.inspect()
+function isMeant(network: KnownLocalNetwork, filters: Filters, until: number | undefined): boolean {
+  const { created, labels: all } = network.info
   const labels = withoutReserved(all)
   if (until !== undefined && Date.parse(created) > until) return false
   if (!filters.labels('label', labels)) return false

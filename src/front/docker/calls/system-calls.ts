@@ -39,7 +39,7 @@ export function version({ front }: Call): Answer {
 
 /** What `docker info` shows and is true; there are no images, no storage and no swarm. */
 export function info({ front }: Call): Answer {
-  const count = front.controller.sandboxes().length
+  const count = front.controller.now.sandboxes().length
   const body = {
     ID: hostname(),
     Containers: count,

@@ -1,14 +1,19 @@
 import { prefixLength } from '../../../address/address.ts'
 import { macFor } from '../../../address/mac.ts'
 import { withoutReserved } from '../../../api/reserved-label.ts'
-import type { Endpoint, EndpointInfo } from '../../../model/endpoint/endpoint.ts'
-import type { Network } from '../../../model/network/network.ts'
+import type { LocalController } from '../../../model/controller.ts'
+import type { KnownLocalEndpoint } from '../../../model/endpoint/endpoint.ts'
+import type { LocalEndpointInfo } from '../../../model/endpoint/endpoint-info.ts'
+import type { KnownLocalNetwork } from '../../../model/network/network.ts'
 import type { NetworkRecord, PoolRecord } from '../../../model/records.ts'
 import { factsOf } from './network-facts.ts'
 
 /** A network as Docker shows it; who is on it only where that is asked for. */
-export function networkJson(network: Network, withContainers: boolean): object {
-  const record = network.inspect()
+export function networkJson(
+  { now }: LocalController,
+  { info: record }: KnownLocalNetwork,
+  withContainers: boolean,
+): object {
   const facts = factsOf(record.labels)
   return {
     Name: record.name,
@@ -28,7 +33,7 @@ export function networkJson(network: Network, withContainers: boolean): object {
     Ingress: false,
     ConfigFrom: { Network: '' },
     ConfigOnly: false,
-    Containers: withContainers ? containersJson(network, record) : {},
+    Containers: withContainers ? containersJson(now.endpoints({ network: record.id }), record) : {},
     Options: facts?.options ?? textsOf(record.options),
     Labels: withoutReserved(record.labels),
   }
@@ -53,9 +58,8 @@ function textsOf(options: NetworkRecord['options']): Record<string, string> {
   return Object.fromEntries(Object.entries(options).map(([key, value]) => [key, String(value)]))
 }
 
-function containersJson(network: Network, record: NetworkRecord): object {
-  const entries = network.endpoints().map((endpoint) => {
-    const info = endpoint.inspect()
+function containersJson(endpoints: readonly KnownLocalEndpoint[], record: NetworkRecord): object {
+  const entries = endpoints.map(({ info }) => {
     const key = info.joined?.sandbox ?? `ep-${info.id}`
     const value = {
       Name: info.name,
@@ -74,15 +78,16 @@ function cidrText(address: string | undefined, pool: PoolRecord | undefined): st
 }
 
 /** Where nobody chose one, a link's MAC follows from network and address. */
-function macOf(info: EndpointInfo, record: NetworkRecord): string {
+function macOf(info: LocalEndpointInfo, record: NetworkRecord): string {
   const address = info.ipv4 ?? info.ipv6
   return info.mac ?? (address === undefined ? '' : macFor(record.id, address))
 }
 
 /** An endpoint as Docker shows it in its container. */
-export function endpointJson(endpoint: Endpoint, network: Network): object {
-  const info = endpoint.inspect()
-  const record = network.inspect()
+export function endpointJson(
+  { info }: KnownLocalEndpoint,
+  { info: record }: KnownLocalNetwork,
+): object {
   const { ipv4, ipv6 } = record
   return {
     IPAMConfig: null,
