@@ -4,7 +4,8 @@
  * libcnm: the Container Network Model for Linux.
  *
  * This entry loads no native code: it is the model on parts of your own. `libcnm/linux` has the same
- * `createController` on the real kernel with the built-in drivers.
+ * `createController` on the real kernel with the built-in drivers. Authors of such parts import `libcnm/driver`,
+ * `libcnm/kernel` and `libcnm/store`.
  *
  * @packageDocumentation
  */
@@ -45,14 +46,10 @@ export {
   KernelError,
 } from './base/errors.ts'
 export { type EndpointId, type NetworkId, type SandboxId, shortId } from './base/id.ts'
-export type * from './driver/driver.ts'
-export type * from './driver/hooks.ts'
+export type { NetworkDriver } from './driver/driver.ts'
 export type { PluginSource } from './driver/plugin-source.ts'
-export type * from './ipam/ipam.ts'
-export type * from './kernel/kept-resource.ts'
-export type * from './kernel/kernel.ts'
-export type * from './kernel/resource.ts'
-export type * from './kernel/ruleset.ts'
+export type { Ipam } from './ipam/ipam.ts'
+export type { Kernel, Program } from './kernel/kernel.ts'
 export {
   type ControllerOptions,
   createController,
@@ -77,4 +74,4 @@ export type { KnownLocalSandbox, LocalSandbox } from './model/sandbox/sandbox.ts
 export type { LocalSandboxInfo } from './model/sandbox/sandbox-info.ts'
 export type { SandboxFiles } from './model/sandbox/sandbox-names.ts'
 export type { Snapshot } from './model/snapshot.ts'
-export type * from './store/store.ts'
+export type { Store } from './store/store.ts'

@@ -47,11 +47,11 @@ const filters: Filters<CnmEvent> = {
   id: ({ id }, text) => id.startsWith(text),
   network: ({ type, id, name, attributes }, text) => {
     const own = type === 'network' ? [id, name] : []
-    return [...own, attributes.network].includes(text)
+    return [...own, attributes.network, attributes.networkId].includes(text)
   },
   sandbox: ({ type, id, name, attributes }, text) => {
     const own = type === 'sandbox' ? [id, name] : []
-    return [...own, attributes.sandbox].includes(text)
+    return [...own, attributes.sandbox, attributes.sandboxId].includes(text)
   },
 }
 
@@ -78,7 +78,9 @@ async function write(line: string, signal: AbortSignal): Promise<void> {
 }
 
 function eventText({ time, type, action, id, name, attributes }: CnmEvent): string {
-  const more = Object.entries(attributes).map(([key, value]) => `${key}=${value}`)
+  // Ids beside names are for programs.
+  const shown = Object.entries(attributes).filter(([key]) => !key.endsWith('Id'))
+  const more = shown.map(([key, value]) => `${key}=${value}`)
   const words = [dim(time), type, action, name, dim(shortId(id)), ...more]
   return words.join(' ')
 }

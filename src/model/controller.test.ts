@@ -218,6 +218,12 @@ it('reports what happened, in order, and only what is true', async () => {
     'network web delete',
   ])
   expect(seen.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+  expect(seen[3]?.attributes).toEqual({
+    network: 'web',
+    networkId: web.id,
+    sandbox: 'api',
+    sandboxId: box.id,
+  })
 })
 
 async function nextEvent(

@@ -19,7 +19,7 @@ export interface CnmEvent {
     | 'limit'
   readonly id: string
   readonly name: string
-  /** Names and ids of what else it concerns: `network`, `sandbox`, `driver`. */
+  /** What else it concerns: `network` and `sandbox` by name, `networkId` and `sandboxId`, `driver`. */
   readonly attributes: Readonly<Record<string, string>>
 }
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { bridge } from '#dist/driver/bridge/bridge.js'
-import type { NetworkDriver } from '#dist/index.js'
+import type { NetworkDriver } from '#dist/driver/index.js'
 import { addressOf, engineRig, expectReached } from '../support/engine-rig.ts'
 
 it('a driver of one’s own, in this process, makes its links itself', async () => {

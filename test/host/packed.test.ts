@@ -108,9 +108,8 @@ it.each(['darwin', 'win32'])(
     expect(installed.manifest.os).toBeUndefined()
     // Nothing with native code is there.
     const elsewhere = await packed.installInto(os, ['typebox', ...peers])
-    const lines = ['libcnm', 'libcnm/client', 'libcnm/plugin', 'libcnm/testing'].map(
-      (name) => `await import('${name}')`,
-    )
+    const names = ['', '/client', '/driver', '/kernel', '/plugin', '/store', '/testing']
+    const lines = names.map((name) => `libcnm${name}`).map((name) => `await import('${name}')`)
     const disguise = `Object.defineProperty(process, 'platform', { value: '${os}' })`
     await writeFile(join(elsewhere.folder, 'load.mjs'), [disguise, ...lines].join('\n'))
     await commandIn(elsewhere, 'load.mjs')

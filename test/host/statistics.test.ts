@@ -1,12 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { shortId } from '#dist/base/id.js'
-import type {
-  KnownLocalEndpoint,
-  LinkStatistics,
-  LocalController,
-  Traffic,
-} from '#dist/linux/library.js'
+import type { LinkStatistics } from '#dist/kernel/index.js'
+import type { KnownLocalEndpoint, LocalController, Traffic } from '#dist/linux/library.js'
 import { addressOf, type EngineRig, engineRig, reaches } from '../support/engine-rig.ts'
 
 interface Counters {

@@ -1,15 +1,13 @@
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { bridge } from '#dist/driver/bridge/bridge.js'
+import { type KnownLocalSandbox, type NetworkDriver, shortId } from '#dist/index.js'
 import type {
   ElementResource,
-  KnownLocalSandbox,
-  NetworkDriver,
   Resource,
   TableDefinition,
   TableResource,
-} from '#dist/index.js'
-import { shortId } from '#dist/index.js'
+} from '#dist/kernel/index.js'
 import { addressOf, type EngineRig, engineRig } from '../support/engine-rig.ts'
 
 const drop = { verdict: 'drop' } as const

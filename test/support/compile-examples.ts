@@ -43,6 +43,9 @@ export async function compileExamples(
 const sourcePaths = {
   libcnm: [join(root, 'src/index.ts')],
   'libcnm/client': [join(root, 'src/client/client.ts')],
+  'libcnm/driver': [join(root, 'src/driver/index.ts')],
+  'libcnm/kernel': [join(root, 'src/kernel/index.ts')],
+  'libcnm/store': [join(root, 'src/store/index.ts')],
   'libcnm/linux': [join(root, 'src/linux/library.ts')],
   'libcnm/netlink': [join(root, 'src/kernel/linux/netlink/index.ts')],
   'libcnm/plugin': [join(root, 'src/plugin/server.ts')],

@@ -18,9 +18,8 @@ const remembered = 256
 export class EventLog {
   readonly #past: DockerEvent[] = []
   readonly #listeners = new Set<(event: DockerEvent) => void>()
-  /** Events carry names; Docker's carry ids too. */
-  readonly #networks = new Map<string, { readonly id: string; readonly driver: string }>()
-  readonly #sandboxes = new Map<string, string>()
+  /** By id: what Docker calls their type, which it tells of who comes and goes, too. */
+  readonly #drivers = new Map<string, string>()
   #last = 0n
 
   constructor(
@@ -29,11 +28,7 @@ export class EventLog {
     onProblem: (error: unknown) => void,
   ) {
     const events = controller.events({ signal })
-    for (const network of controller.now.networks()) {
-      const { id, name, driver } = network.info
-      this.#networks.set(name, { id, driver })
-    }
-    for (const { id, name } of controller.now.sandboxes()) this.#sandboxes.set(name, id)
+    for (const { id, info } of controller.now.networks()) this.#drivers.set(id, info.driver)
     this.#follow(events).catch(onProblem)
   }
 
@@ -76,18 +71,11 @@ export class EventLog {
   #take({ type, action, id, name, attributes, time }: CnmEvent): void {
     const timeMs = Date.parse(time)
     if (type === 'network') this.#takeNetwork(action, id, name, attributes, timeMs)
-    if (type === 'sandbox' && action === 'create') this.#sandboxes.set(name, id)
-    if (type === 'sandbox' && action === 'delete') this.#sandboxes.delete(name)
     if (type !== 'endpoint' || (action !== 'join' && action !== 'leave')) return
-    const { network = '', sandbox = '' } = attributes
-    const of = this.#networks.get(network)
-    if (of === undefined) return
-    this.add(
-      action === 'join' ? 'connect' : 'disconnect',
-      of.id,
-      { container: this.#sandboxes.get(sandbox) ?? sandbox, name: network, type: of.driver },
-      timeMs,
-    )
+    const { network = '', networkId = '', sandboxId = '' } = attributes
+    const driver = this.#drivers.get(networkId) ?? ''
+    const about = { container: sandboxId, name: network, type: driver }
+    this.add(action === 'join' ? 'connect' : 'disconnect', networkId, about, timeMs)
   }
 
   #takeNetwork(
@@ -98,8 +86,8 @@ export class EventLog {
     timeMs: number,
   ): void {
     if (action !== 'create' && action !== 'delete') return
-    if (action === 'create') this.#networks.set(name, { id, driver })
-    else this.#networks.delete(name)
+    if (action === 'create') this.#drivers.set(id, driver)
+    else this.#drivers.delete(id)
     this.add(action === 'create' ? 'create' : 'destroy', id, { name, type: driver }, timeMs)
   }
 }

@@ -262,6 +262,9 @@ export function emitMember(
 ): void {
   const network = engine.state.networks.need(record.network).record.name
   const { id, name } = record
-  const attributes = { network, ...(sandbox ? { sandbox: sandbox.name } : {}), ...more }
+  const where: CnmEvent['attributes'] = sandbox
+    ? { sandbox: sandbox.name, sandboxId: sandbox.id }
+    : {}
+  const attributes = { network, networkId: record.network, ...where, ...more }
   engine.events.emit({ type: 'endpoint', action, id, name, attributes })
 }

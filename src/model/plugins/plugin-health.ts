@@ -15,7 +15,8 @@ export function recover(engine: Parts, record: EndpointRecord): void {
 function tell(engine: Parts, record: EndpointRecord, plugin: 'degraded' | 'ready'): void {
   const { id, name } = record
   const network = engine.state.networks.need(record.network).record
-  const attributes = { network: network.name, driver: network.driver, plugin }
+  const at = { network: network.name, networkId: network.id }
+  const attributes = { ...at, driver: network.driver, plugin }
   engine.events.emit({ type: 'endpoint', action: 'update', id, name, attributes })
 }
 
