@@ -6,10 +6,13 @@
  * @packageDocumentation
  */
 
+import { dirname } from 'node:path'
 import type { Cancellable } from '../api/option-fields.ts'
+import { isCnmError } from '../base/errors.ts'
 import { Connection } from './connection.ts'
 import { RemoteController } from './remote-controller.ts'
-import { socketPath } from './socket-path.ts'
+import { namedSocket, socketOf } from './socket-path.ts'
+import type { StartOptions } from './start-daemon.ts'
 
 /** What these were called before 0.3. */
 export type {
@@ -60,20 +63,48 @@ export type { EventStream, EventsOptions, Stream, Stream as RemoteStream } from 
 export { CnmError, type ErrorCode, type ErrorKind, isCnmError } from '../base/errors.ts'
 export { shortId } from '../base/id.ts'
 export type { RemoteController } from './remote-controller.ts'
+export type { StartOptions } from './start-daemon.ts'
 
 export interface ClientOptions extends Cancellable {
   /** The daemon's socket: a path, or `unix://` and a path. Default: what CNM_HOST says, else `/run/cnm/cnm.sock`. */
   readonly socket?: string
+  /**
+   * If no daemon answers at the usual place, one is started on this host (for which this program needs to be root),
+   * as `cnm run` does it. It ends 30 s after the last sandbox and the last client. Where a socket is named, here or by
+   * CNM_HOST, none is started. Default: false.
+   */
+  readonly start?: boolean | StartOptions
 }
 
 /**
  * Finds the daemon. Errors: DAEMON_UNREACHABLE, MISSING_CAPABILITY (its socket is not for us), INVALID_ARGUMENT
- * (no socket can be called so, or it is somebody else's).
+ * (no socket can be called so, or it is another program's); with `start` those that it ends with, too.
  */
 export async function connectController(options: ClientOptions = {}): Promise<RemoteController> {
-  const controller = new RemoteController(new Connection(socketPath(options.socket)))
+  const { socket, start = false, signal } = options
+  const { stateDir, runDir } = typeof start === 'object' ? start : {}
+  const where = {
+    ...(socket === undefined ? {} : { socket }),
+    ...(runDir === undefined ? {} : { runDir }),
+  }
+  const path = socketOf(where)
+  const connect = () => connected(path, signal)
   try {
-    await controller.status(options)
+    return await connect()
+  } catch (error) {
+    const isSilent = isCnmError(error, 'DAEMON_UNREACHABLE')
+    if (start === false || !isSilent || namedSocket(where) !== undefined) throw error
+  }
+  // Most programs never start one.
+  const { startedDaemon } = await import('./start-daemon.ts')
+  const folders = { ...(stateDir === undefined ? {} : { stateDir }), runDir: dirname(path) }
+  return startedDaemon(folders, connect, signal)
+}
+
+async function connected(path: string, signal?: AbortSignal): Promise<RemoteController> {
+  const controller = new RemoteController(new Connection(path))
+  try {
+    await controller.status(signal === undefined ? {} : { signal })
     return controller
   } catch (error) {
     await controller.close()

@@ -1,4 +1,23 @@
+import { join, resolve } from 'node:path'
 import { CnmError } from '../base/errors.ts'
+
+/** Where a daemon is said to be. */
+export interface Where {
+  readonly socket?: string
+  /** Its run folder, which has its socket: then CNM_HOST isn't asked. */
+  readonly runDir?: string
+}
+
+/** The socket that was named; undefined: it is the usual one, so that a daemon may be started there. */
+export function namedSocket({ socket, runDir }: Where): string | undefined {
+  return (socket ?? (runDir === undefined ? process.env.CNM_HOST : undefined)) || undefined
+}
+
+/** Errors: INVALID_ARGUMENT. */
+export function socketOf({ socket, runDir }: Where): string {
+  if (socket !== undefined || runDir === undefined) return socketPath(socket)
+  return socketPath(join(resolve(runDir), 'cnm.sock'))
+}
 
 /** What the kernel has room for in the address of a unix socket. */
 const longest = 107

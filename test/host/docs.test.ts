@@ -3,13 +3,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { compileExamples } from '../support/compile-examples.ts'
-import { codeBlocks, pages, root } from '../support/documentation.ts'
+import { type CodeBlock, codeBlocks, pages, root } from '../support/documentation.ts'
 import { run } from '../support/run.ts'
 
 const examples = pages()
   .flatMap(codeBlocks)
   .filter(({ runs }) => runs)
 const programs = examples.filter(({ language }) => language === 'ts')
+const engine = "createController({ stateDir: '/var/lib/cnm' })"
+/** What library and client share is shown with the library, and is as true of the client. */
+const remote = programs.filter(({ code }) => code.includes(engine)).map(withClient)
 const commands = examples.filter(({ language }) => language === 'sh')
 
 /**
@@ -37,12 +40,22 @@ const alone = [
   'sh',
 ] as const
 
+function withClient(block: CodeBlock): CodeBlock {
+  const code = block.code
+    .replace(
+      "import { createController } from 'libcnm/linux'",
+      "import { connectController } from 'libcnm/client'",
+    )
+    .replace(engine, 'connectController({ start: true })')
+  return { ...block, name: `${block.name}-client`, code }
+}
+
 describe('the examples in the pages', () => {
   let folder = ''
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'cnm-docs-'))
-    await compileExamples(folder, programs, 'build')
+    await compileExamples(folder, [...programs, ...remote], 'build')
   })
 
   afterAll(async () => {
@@ -51,10 +64,11 @@ describe('the examples in the pages', () => {
 
   it('are there', () => {
     expect(programs.length).toBeGreaterThan(0)
+    expect(remote.length).toBeGreaterThan(2)
     expect(commands.length).toBeGreaterThan(0)
   })
 
-  it.each(programs)('run: $name', async ({ name }) => {
+  it.each([...programs, ...remote])('run: $name', async ({ name }) => {
     await run([...alone, folder, process.execPath, `${name}.js`], { timeoutMs: 30_000 })
   })
 

@@ -151,8 +151,8 @@ const doors: readonly {
 }[] = [
   {
     modules: /^node:child_process$/,
-    areas: /^(kernel\/linux|store\/local|cli|front)(\/|$)/,
-    why: 'programs are started by the kernel door, the local store (for lmdb), the command line and the fronts',
+    areas: /^(kernel\/linux|store\/local|client|cli|front)(\/|$)/,
+    why: 'programs are started by the kernel door, the local store (for lmdb), a client (a daemon), the command line and the fronts',
   },
   {
     modules: /^node:(fs|fs\/promises|net|dgram|http|http2|https|tls|worker_threads|os|cluster)$/,

@@ -25,8 +25,8 @@ import {
   parseState,
 } from '../../front/oci/state.ts'
 import { guarded } from '../output/fail.ts'
+import type { DaemonFlags } from '../run/daemon-flags.ts'
 import { sandboxOn } from '../run/run-sandbox.ts'
-import type { DaemonFlags } from '../run/start-daemon.ts'
 import { readFileOf } from './oci-files.ts'
 
 /** A runtime waits, and not all of them for a limited time. A daemon may have to be started first. */
@@ -97,7 +97,7 @@ async function attach(
   const mounting = mountEtc ? import('../../linux/container.ts') : undefined
   // Whoever mounts hears of it.
   mounting?.catch(() => {})
-  const { daemonAt } = await import('../run/start-daemon.ts')
+  const { daemonAt } = await import('../run/daemon-flags.ts')
   const cnm = await daemonAt(flags, signal)
   try {
     const sandbox = await (name === undefined
@@ -173,7 +173,7 @@ async function remove(
   signal: AbortSignal,
 ): Promise<void> {
   if (!Object.keys(annotations).some(isOurs)) return
-  const { runningDaemon } = await import('../run/start-daemon.ts')
+  const { runningDaemon } = await import('../run/daemon-flags.ts')
   const cnm = await runningDaemon(flags, signal)
   // The next one sees that the container has ended.
   if (cnm === undefined) return

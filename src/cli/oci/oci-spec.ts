@@ -2,12 +2,13 @@ import { realpathSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Command } from 'commander'
 import { CnmError } from '../../base/errors.ts'
+import { namedSocket } from '../../client/socket-path.ts'
 import type { OciOptions } from '../../front/oci/annotations.ts'
 import { attachedSpec, type OciHook, parseSpec } from '../../front/oci/spec.ts'
 import { readSpecText } from '../../front/oci/spec-text.ts'
 import { withNameOptions, withNetworkOptions } from '../arguments/sandbox-options.ts'
 import { guarded } from '../output/fail.ts'
-import { type DaemonFlags, daemonAt, namedSocket } from '../run/start-daemon.ts'
+import { type DaemonFlags, daemonAt, whereOf } from '../run/daemon-flags.ts'
 import { readFileOf, realPathOf, replaceFile } from './oci-files.ts'
 import { patienceSeconds, withDaemonOptions } from './oci-hook.ts'
 
@@ -78,7 +79,7 @@ async function sandboxOf(
 /** By whole paths: a runtime looks nothing up, and may have no PATH at all. */
 function hookOf(flags: DaemonFlags): OciHook {
   const { stateDir, runDir } = flags
-  const socket = namedSocket(flags)
+  const socket = namedSocket(whereOf(flags))
   const given = [
     ['--host', socket?.startsWith('unix:') ? socket : socket && resolve(socket)],
     ['--state-dir', stateDir && resolve(stateDir)],

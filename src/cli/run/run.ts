@@ -54,7 +54,7 @@ async function run(command: readonly string[], flags: Flags): Promise<number> {
 
 async function runInSandbox(argv: Argv, flags: Flags, signals: SignalRelay): Promise<number> {
   await using programs = starter()
-  const { daemonAt } = await import('./start-daemon.ts')
+  const { daemonAt } = await import('./daemon-flags.ts')
   const cnm = await daemonAt(flags, signals.signal)
   try {
     const sandbox = await runSandbox(cnm, flags, signals.signal)

@@ -3,13 +3,13 @@ import { closeSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { errorFrom } from '../../api/problem.ts'
-import { CnmError, cancelled, isCnmError, throwIfAborted } from '../../base/errors.ts'
-import type { RemoteController } from '../../client/client.ts'
+import { errorFrom } from '../api/problem.ts'
+import { CnmError, cancelled, isCnmError, throwIfAborted } from '../base/errors.ts'
 
-export interface DaemonFlags {
-  readonly host?: string
+export interface StartOptions {
+  /** Where it keeps networks. Default: `/var/lib/cnm`. */
   readonly stateDir?: string
+  /** What of it dies with the boot; its socket is there. Default: `/run/cnm`. */
   readonly runDir?: string
 }
 
@@ -19,62 +19,16 @@ const longestPollMs = 200
 const idleExit = '30s'
 
 /**
- * The daemon that answers, or one that is started, unless a socket was named. Of several that are started at
- * once one gets to be the engine of this host, and the others' starters use that one. Errors:
- * DAEMON_UNREACHABLE, CANCELLED, and those the daemon itself ends with.
+ * Starts a daemon on this host, which ends when it has been idle for a while. Of several that are started at once one
+ * gets to be the engine, and the others' starters use that one. Errors: DAEMON_UNREACHABLE, CANCELLED, and those
+ * the daemon itself ends with.
  */
-export async function daemonAt(flags: DaemonFlags, signal: AbortSignal): Promise<RemoteController> {
-  const connect = await connecting(flags, signal)
-  try {
-    return await connect()
-  } catch (error) {
-    if (!isSilence(error) || namedSocket(flags) !== undefined) throw error
-  }
+export async function startedDaemon<Controller>(
+  flags: StartOptions & { readonly runDir: string },
+  connect: () => Promise<Controller>,
+  signal: AbortSignal | undefined,
+): Promise<Controller> {
   throwIfAborted(signal, 'starting the daemon')
-  return startedDaemon({ ...flags, runDir: runDirOf(flags) }, connect, signal)
-}
-
-/** The daemon that answers; undefined: none does. */
-export async function runningDaemon(
-  flags: DaemonFlags,
-  signal: AbortSignal,
-): Promise<RemoteController | undefined> {
-  const connect = await connecting(flags, signal)
-  try {
-    return await connect()
-  } catch (error) {
-    if (!isSilence(error)) throw error
-    return undefined
-  }
-}
-
-/** Where the daemon is said to be; then none is started. */
-export function namedSocket({ host, runDir }: DaemonFlags): string | undefined {
-  return (host ?? (runDir === undefined ? process.env.CNM_HOST : undefined)) || undefined
-}
-
-function runDirOf({ runDir = '/run/cnm' }: DaemonFlags): string {
-  return resolve(runDir)
-}
-
-function isSilence(error: unknown): boolean {
-  return isCnmError(error, 'DAEMON_UNREACHABLE')
-}
-
-async function connecting(
-  flags: DaemonFlags,
-  signal: AbortSignal,
-): Promise<() => Promise<RemoteController>> {
-  const { connectController } = await import('../../client/client.ts')
-  const socket = namedSocket(flags) ?? join(runDirOf(flags), 'cnm.sock')
-  return () => connectController({ socket, signal })
-}
-
-async function startedDaemon(
-  flags: DaemonFlags & { readonly runDir: string },
-  connect: () => Promise<RemoteController>,
-  signal: AbortSignal,
-): Promise<RemoteController> {
   const log = new DaemonLog(flags.runDir)
   let daemon = launch(flags, log)
   const deadline = performance.now() + patienceMs
@@ -84,19 +38,19 @@ async function startedDaemon(
     try {
       return await connect()
     } catch (error) {
-      if (!isSilence(error)) throw error
+      if (!isCnmError(error, 'DAEMON_UNREACHABLE')) throw error
     }
     if (isOver && !lostTo(daemon, log)) daemon = launch(flags, log)
     if (performance.now() > deadline) throw tooLate(log)
-    await pause(waitMs, undefined, { signal }).catch(() => {
+    await pause(waitMs, undefined, signal && { signal }).catch(() => {
       throw cancelled('starting the daemon', signal)
     })
   }
 }
 
 /** On its own from now on: neither this terminal's signals nor its end reach it. */
-function launch({ stateDir, runDir }: DaemonFlags, log: DaemonLog): ChildProcess {
-  const main = fileURLToPath(new URL('../main.js', import.meta.url))
+function launch({ stateDir, runDir }: StartOptions, log: DaemonLog): ChildProcess {
+  const main = fileURLToPath(new URL('../cli/main.js', import.meta.url))
   const folders = [
     ...(stateDir === undefined ? [] : ['--state-dir', resolve(stateDir)]),
     ...(runDir === undefined ? [] : ['--run-dir', runDir]),
