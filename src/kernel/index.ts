@@ -13,8 +13,7 @@ export type * from './kept-resource.ts'
 export { isKept, RESOLVER_ADDRESS, ZONE_TABLES } from './kept-resource.ts'
 export type * from './kernel.ts'
 export {
-  CONDEMNED_GROUP,
-  DYING_GROUP,
+  DELETING_GROUP,
   isPortGroup,
   LINK_GROUP,
   networkOf,
@@ -22,6 +21,7 @@ export {
   PORT_GROUPS,
   PORT_GROUPS_MASK,
   portGroup,
+  RETIRED_GROUP,
 } from './link-groups.ts'
 export { holderText, holdsOneOf, portInUse } from './port-conflict.ts'
 export type * from './resource.ts'
