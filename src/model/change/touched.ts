@@ -11,6 +11,8 @@ export class Touched {
   readonly networks = new Set<NetworkId>()
   /** Those that an endpoint has gone from. */
   readonly left = new Set<NetworkId>()
+  /** Gives back what is not to be another's before drivers have heard that it is free. */
+  readonly giveBack: (() => Promise<void>)[] = []
 }
 
 /** Reacts to what was touched. What it throws is told as a problem; the change is done all the same. */

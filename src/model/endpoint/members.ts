@@ -249,7 +249,13 @@ export async function forget(
   engine.state.dropEndpoint(record.id)
   engine.pluginState.recover(record.id)
   rememberMac(network, record)
-  await releaseAddresses(engine.ipam(network.record.ipam), network, record)
+  const release = async () => {
+    // With its network all of its addresses are free.
+    if (engine.state.networks.get(record.network) === undefined) return
+    await releaseAddresses(engine.ipam(network.record.ipam), network, record)
+  }
+  if (record.told === undefined) await release()
+  else touched.giveBack.push(release)
   emitMember(engine, record, undefined, 'delete')
 }
 
