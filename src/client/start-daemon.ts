@@ -50,7 +50,8 @@ export async function startedDaemon<Controller>(
 
 /** On its own from now on: neither this terminal's signals nor its end reach it. */
 function launch({ stateDir, runDir }: StartOptions, log: DaemonLog): ChildProcess {
-  const main = fileURLToPath(new URL('../cli/main.js', import.meta.url))
+  // A program of its own, of which nothing is loaded here.
+  const main = join(dirname(fileURLToPath(import.meta.url)), '../cli/main.js')
   const folders = [
     ...(stateDir === undefined ? [] : ['--state-dir', resolve(stateDir)]),
     ...(runDir === undefined ? [] : ['--run-dir', runDir]),
