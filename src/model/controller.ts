@@ -223,10 +223,12 @@ export class LocalController implements Controller {
   }
 
   async plugins(options: Cancellable = {}): Promise<PluginInfo[]> {
+    throwIfAborted(options.signal, 'listing plugins')
     return listPlugins(open(this.#engine), options.signal)
   }
 
   async plugin(name: string, options: Cancellable = {}): Promise<PluginInfo> {
+    throwIfAborted(options.signal, 'inspecting a plugin')
     return inspectPlugin(open(this.#engine), name, options.signal)
   }
 
@@ -236,10 +238,12 @@ export class LocalController implements Controller {
   }
 
   async prune(options: Cancellable = {}): Promise<string[]> {
+    throwIfAborted(options.signal, 'pruning networks')
     return pruneNetworks(open(this.#engine), options.signal)
   }
 
   async down(options: Cancellable = {}): Promise<void> {
+    throwIfAborted(options.signal, 'taking everything down')
     await tearDown(open(this.#engine), options.signal)
   }
 

@@ -1,11 +1,12 @@
 /// <reference types="node" preserve="true" />
 
 /**
- * Contract suites (vitest) for kernels, drivers, IPAMs and stores: ours pass them, and so must
+ * Contract suites (vitest) for kernels, drivers, IPAMs, stores and controllers: ours pass them, and so must
  * whatever is to take their place. With them the kernel in memory, to try things on.
  */
 
 export { commandLines, type MemoryKernel, memoryKernel } from '../kernel/memory/index.ts'
+export { type ControllerWorld, controllerContract } from './controller-contract.ts'
 export {
   type DriverContractOptions,
   type DriverWorld,

@@ -97,6 +97,7 @@ const layers: readonly Layer[] = [
   {
     areas: /^testing$/,
     uses: new RegExp(`^(${foundation}|${contracts}|kernel/memory)$`),
+    types: /^api$/,
     why: "contract suites are for other people's implementations too, so they know none but the memory kernel",
   },
   {
