@@ -23,6 +23,7 @@ export type {
   Network,
   Sandbox,
 } from './api/controller.ts'
+export type { BridgeNetworkOptions } from './api/driver-options.ts'
 export type {
   ConnectOptions,
   EndpointOptions,

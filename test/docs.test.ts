@@ -7,6 +7,12 @@ import { errorCodes } from '../src/base/errors.ts'
 import { program } from '../src/cli/program.ts'
 import { compileExamples } from './support/compile-examples.ts'
 import { anchors, codeBlocks, links, pages, root } from './support/documentation.ts'
+import {
+  descriptionsFile,
+  descriptionsModule,
+  optionsPage,
+  optionsPageText,
+} from './support/option-descriptions.ts'
 import { pageWithTable, reachabilityPage } from './support/reachability-table.ts'
 
 const all = pages()
@@ -97,6 +103,13 @@ function leaves(command: Command, path: readonly string[]): ReadonlyMap<string, 
 describe('the table of who reaches what', () => {
   it('is the one that is tried with packets (`vitest run -u` renews it)', async () => {
     await expect(pageWithTable()).toMatchFileSnapshot(reachabilityPage)
+  })
+})
+
+describe('what options mean', () => {
+  it('is said by their comments, and likewise wherever else (`vitest run -u` renews it)', async () => {
+    await expect(descriptionsModule()).toMatchFileSnapshot(descriptionsFile)
+    await expect(optionsPageText()).toMatchFileSnapshot(optionsPage)
   })
 })
 

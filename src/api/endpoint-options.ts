@@ -16,9 +16,11 @@ import {
 export interface EndpointOptions extends Cancellable {
   /** Unique on its network; default: the name of the sandbox. */
   readonly name?: string
+  /** More names by which others on the network find it. */
   readonly aliases?: readonly string[]
-  /** A certain IPv4 or IPv6 address of the network; default: the next free one. */
+  /** A certain IPv4 address of the network; default: the next free one. */
   readonly ip?: string
+  /** A certain IPv6 address of the network; default: the next free one. */
   readonly ip6?: string
   /** `02:42:0a:07:00:02`; default: derived from network and address. */
   readonly mac?: string
@@ -26,6 +28,7 @@ export interface EndpointOptions extends Cancellable {
   readonly interfaceName?: string
   /** Which endpoint gives the sandbox its default route: the highest. Default: 0. */
   readonly gwPriority?: number
+  /** Of yours: `{ team: 'db' }`. */
   readonly labels?: Readonly<Record<string, string>>
   /** Ports that can be reached from outside: `8080:80`, `127.0.0.1:8080:80/udp`, `8000-8010:80`. */
   readonly publish?: readonly (string | PublishOptions)[]
@@ -80,11 +83,14 @@ export interface PublishOptions {
 
 /** Bits per second as a number, or `800kbit`, `100mbit`, `1.5gbit`: from 8 kbit to 100 gbit. */
 export interface RateOptions {
+  /** What it may receive. Default: no limit. */
   readonly toSandbox?: number | string
+  /** What it may send. Default: no limit. */
   readonly fromSandbox?: number | string
 }
 
 export interface StandaloneEndpointOptions extends EndpointOptions {
+  /** Unique on its network. */
   readonly name: string
   /** Kept although no sandbox uses it; default: false. */
   readonly persistent?: boolean

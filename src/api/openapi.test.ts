@@ -11,6 +11,12 @@ interface Operation {
   readonly responses: Record<string, { readonly description: string; readonly content?: object }>
 }
 
+interface Content {
+  readonly 'application/json': {
+    readonly schema: { readonly properties: Record<string, { readonly description?: string }> }
+  }
+}
+
 const document = openapi('1.2.3') as {
   readonly openapi: string
   readonly info: { readonly title: string; readonly version: string }
@@ -52,6 +58,21 @@ it('refers to nothing that there is not, and is JSON', () => {
     let at: unknown = document
     for (const key of path.split('/')) at = (at as Record<string, unknown>)[key]
     expect(at).toBeDefined()
+  }
+})
+
+it('says what options mean, as editors do', () => {
+  const schemaOf = (path: string) =>
+    (document.paths[path]!.post!.requestBody!.content as Content)['application/json'].schema
+  const { subnets, internal } = schemaOf('/v1/networks').properties
+  expect(internal?.description).toMatch(/^Nothing gets in or out/)
+  expect(JSON.stringify(subnets)).toContain('The part of the subnet that addresses are handed out')
+  const { name, rate } = schemaOf('/v1/networks/{network}/endpoints').properties
+  expect(name?.description).toBe('Unique on its network.')
+  expect(JSON.stringify(rate)).toContain('What it may receive')
+  for (const path of ['/v1/networks', '/v1/sandboxes', '/v1/sandboxes/{sandbox}/connect']) {
+    for (const field of Object.values(schemaOf(path).properties))
+      expect(field.description).toBeDefined()
   }
 })
 

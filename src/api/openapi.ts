@@ -1,4 +1,5 @@
 import type { TSchema } from '../base/schema.ts'
+import { describedBody } from './described-body.ts'
 import { ProblemShape } from './problem.ts'
 import { parametersOf, type Route, statusOf } from './route.ts'
 import { type RouteName, routes } from './routes.ts'
@@ -31,7 +32,11 @@ function operation(name: string, route: Route): object {
     operationId: name,
     summary: route.summary,
     ...(parameters(route).length === 0 ? {} : { parameters: parameters(route) }),
-    ...(route.body === undefined ? {} : { requestBody: { content: json(route.body) } }),
+    ...(route.body === undefined
+      ? {}
+      : {
+          requestBody: { content: { 'application/json': { schema: describedBody(route.body) } } },
+        }),
     responses: {
       [statusOf(route)]: answer(route),
       default: {

@@ -1,6 +1,7 @@
 import { CnmError } from '../base/errors.ts'
 import { parser } from '../base/parse.ts'
 import { Type } from '../base/schema.ts'
+import type { BridgeNetworkOptions } from './driver-options.ts'
 import { ConnectBody, type ConnectOptions, refuseLinkName, Texts } from './endpoint-options.ts'
 import { withoutGenericLabels } from './generic-labels.ts'
 import {
@@ -18,16 +19,17 @@ export interface NetworkOptions extends Cancellable {
   readonly name: string
   /** `bridge` (default), or the name of another driver the controller was given. */
   readonly driver?: string
-  /** One subnet for each family; a family without one gets one that nobody on this host uses. */
+  /** One subnet for each family; a family without one gets one that this host doesn't use. */
   readonly subnets?: readonly (string | SubnetOptions)[]
-  /** Default: true. */
+  /** It has IPv4 addresses. Default: true. */
   readonly ipv4?: boolean
-  /** Default: true if an IPv6 subnet is given, else false. */
+  /** It has IPv6 addresses. Default: true if an IPv6 subnet is given, else false. */
   readonly ipv6?: boolean
   /** Nothing gets in or out; default: false. */
   readonly internal?: boolean
   /** The network goes with its last endpoint, or after a while if it never has one; default: false. */
   readonly ephemeral?: boolean
+  /** Of yours: `{ team: 'db' }`. */
   readonly labels?: Readonly<Record<string, string>>
   /**
    * Who is asked for names outside, from inside its sandboxes, in place of the host's servers:
@@ -38,13 +40,13 @@ export interface NetworkOptions extends Cancellable {
    * The driver's own options, by our short names or Docker's labels; and of Docker's generic labels
    * `com.docker.network.enable_ipv4`, `.enable_ipv6` and `.internal`.
    */
-  readonly options?: Readonly<Record<string, string | number | boolean>>
+  readonly options?: BridgeNetworkOptions | Readonly<Record<string, string | number | boolean>>
   /** `local` (default), or the name of another IPAM the controller was given. */
   readonly ipam?: string
 }
 
 export interface SubnetOptions {
-  /** `10.7.0.0/24` */
+  /** `10.7.0.0/24`; or `0.0.0.0/24`, `::/64`: any of that length. */
   readonly subnet: string
   /** The part of the subnet that addresses are handed out from: `10.7.0.128/25`. */
   readonly range?: string
@@ -57,7 +59,7 @@ export interface SubnetOptions {
 export interface SandboxOptions extends Cancellable {
   /** Unique; default: the short id. */
   readonly name?: string
-  /** Somebody else's network namespace, by its path. */
+  /** Another program's network namespace, by its path. */
   readonly netns?: string
   /** The network namespace of a running process. */
   readonly pid?: number
@@ -70,6 +72,7 @@ export interface SandboxOptions extends Cancellable {
    * to start a program inside.
    */
   readonly program?: number
+  /** Of yours: `{ team: 'db' }`. */
   readonly labels?: Readonly<Record<string, string>>
   /**
    * The name it has for itself, and is found by on its networks. Default: its name, or the short id where

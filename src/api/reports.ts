@@ -101,6 +101,7 @@ export const ExecBody = Type.Object(
     cwd: Type.Optional(Type.String()),
     env: Type.Optional(Type.Record(Type.String(), Type.String())),
     mountEtc: Type.Optional(Type.Boolean()),
+    maxOutputBytes: Type.Optional(Type.Integer({ minimum: 0 })),
   },
   { additionalProperties: false },
 )

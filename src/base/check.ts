@@ -26,6 +26,8 @@ export interface Failure {
   readonly constant?: unknown
   /** Keys that there must not be. */
   readonly unknown?: readonly string[]
+  /** Where there are such: those that there may be. */
+  readonly known?: readonly string[]
 }
 
 /** All that is wrong with a value by a schema, in the order of the schema; none: it is as it should be. */
@@ -76,7 +78,8 @@ function checkObject(schema: Schema, value: Fields, path: string, failures: Fail
       return !Object.hasOwn(properties, key) && !patterns.some(([pattern]) => pattern.test(key))
     })
     const message = 'must not have additional properties'
-    if (unknown.length > 0) failures.push({ path, message, unknown })
+    const known = Object.keys(properties)
+    if (unknown.length > 0) failures.push({ path, message, unknown, known })
   }
   for (const [pattern, schema] of patterns) {
     for (const key of Object.keys(value)) {

@@ -1,4 +1,5 @@
 import { type Failure, failuresOf } from './check.ts'
+import { didYouMean } from './did-you-mean.ts'
 import { CnmError, type ErrorCode } from './errors.ts'
 import type { Static, TSchema } from './schema.ts'
 
@@ -18,8 +19,10 @@ export function parser<Schema extends TSchema>(
     const path = (failure?.path ?? '').replaceAll('/', '.').replace(/^\./, '')
     if (failure?.unknown !== undefined) {
       const where = path === '' ? '' : ` in ${path}`
+      const hint = didYouMean(failure.unknown[0] ?? '', failure.known ?? [])
       throw new CnmError(code, `${what}: unknown key ${quoteAll(failure.unknown)}${where}`, {
         details: { path, unknown: failure.unknown },
+        ...(hint === undefined ? {} : { hint }),
       })
     }
     const where = path === '' ? '' : `${path} `

@@ -23,7 +23,7 @@ export interface Question<R extends Route = Route> {
 }
 
 /** It is all in memory before it is answered. */
-const maxOutputBytes = 16 * 1024 * 1024
+const mostOutputBytes = 16 * 1024 * 1024
 
 type Streams = 'events' | 'queries'
 type Routes = typeof routes
@@ -121,11 +121,12 @@ function sandboxAnswers(cnm: LocalController) {
       return (await sandbox.connect(network, { ...options, signal })).info
     },
     execInSandbox: async ({ parameters, body, signal }) => {
-      const { argv, ...options } = takeExec(body)
+      const { argv, maxOutputBytes = mostOutputBytes, ...options } = takeExec(body)
       const [program = '', ...rest] = argv
       const sandbox = cnm.now.sandbox(parameters.sandbox)
-      const defaults = { env: plainEnvironment(), maxOutputBytes }
-      return sandbox.exec([program, ...rest], { ...defaults, ...options, signal })
+      const env = plainEnvironment()
+      const most = { maxOutputBytes: Math.min(maxOutputBytes, mostOutputBytes) }
+      return sandbox.exec([program, ...rest], { env, ...options, ...most, signal })
     },
     bindProgram: async ({ parameters, body, signal }) => {
       await cnm.now.sandbox(parameters.sandbox).bindProgram(takeProgram(body).pid, { signal })

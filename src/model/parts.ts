@@ -1,3 +1,4 @@
+import { didYouMean } from '../base/did-you-mean.ts'
 import { CnmError } from '../base/errors.ts'
 import type { EndpointId, NetworkId, SandboxId } from '../base/id.ts'
 import type { NetworkDriver } from '../driver/driver.ts'
@@ -92,10 +93,9 @@ export class Parts {
   }
 
   unknownDriver(name: string): CnmError {
-    const known = [...this.drivers.keys()].join(', ')
     return new CnmError('UNKNOWN_DRIVER', `there is no driver "${name}"`, {
       details: { driver: name },
-      hint: `known are ${known}${this.plugins ? ', and plugins ("cnm plugin ls")' : ''}`,
+      hint: this.#knownHint(name, [...this.drivers.keys()]),
     })
   }
 
@@ -106,11 +106,16 @@ export class Parts {
   }
 
   unknownIpam(name: string): CnmError {
-    const known = [...this.ipams.keys()].join(', ')
     return new CnmError('UNKNOWN_IPAM', `there is no IPAM "${name}"`, {
       details: { ipam: name },
-      hint: `known are ${known}${this.plugins ? ', and plugins ("cnm plugin ls")' : ''}`,
+      hint: this.#knownHint(name, [...this.ipams.keys()]),
     })
+  }
+
+  #knownHint(name: string, known: readonly string[]): string {
+    const all = `known are ${known.join(', ')}${this.plugins ? ', and plugins ("cnm plugin ls")' : ''}`
+    const meant = didYouMean(name, known)
+    return meant === undefined ? all : `${meant} ${all}`
   }
 
   /** The host as drivers may see it, without what we changed ourselves. */

@@ -1,4 +1,5 @@
 import type { IpAddress } from '../../address/address.ts'
+import { didYouMean } from '../../base/did-you-mean.ts'
 import type { GatewayMode } from '../../firewall/firewall.ts'
 import type { NetworkPlan, RawOptions } from '../driver.ts'
 import * as read from './option-values.ts'
@@ -102,8 +103,9 @@ export function canonical(raw: RawOptions, network: NetworkPlan): Partial<Record
   for (const [name, value] of Object.entries(raw)) {
     const key = isKey(name) ? name : Object.hasOwn(labels, name) ? labels[name] : undefined
     if (key === undefined) {
-      const known = [...Object.keys(readers), ...Object.keys(labels)].join(', ')
-      throw invalid(network, `unknown option "${name}"`, `known are ${known}`)
+      const known = [...Object.keys(readers), ...Object.keys(labels)]
+      const hint = didYouMean(name, known) ?? `known are ${known.join(', ')}`
+      throw invalid(network, `unknown option "${name}"`, hint)
     }
     if (given[key] !== undefined && String(given[key]) !== String(value)) {
       throw invalid(network, `option "${key}" is given twice with different values`)
