@@ -2,12 +2,15 @@ import { readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { circles, folderSizes, importGraph, longestChain } from './support/import-graph.ts'
 import { isTest, layerViolations } from './support/layers.ts'
 import { reachable, readTree } from './support/source-tree.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const source = readTree(root, ['src'])
 const everything = readTree(root, ['src', 'test', 'bench'])
+/** Without the tests beside it. */
+const shipped = new Map([...source].filter(([path]) => !isTest(path)))
 
 describe('layers', () => {
   it('are respected by every import in src/', () => {
@@ -75,6 +78,105 @@ describe('the checker of layers', () => {
       'src/b.ts',
       'src/index.ts',
     ])
+  })
+})
+
+describe('imports', () => {
+  // Circles that are still there. It must be exactly these: one that is gone goes from here, too.
+  const stillThere: readonly string[] = [
+    'src/address/address.ts > src/address/mac.ts > src/address/address.ts',
+    'src/client/exchange.ts > src/client/unreachable.ts > src/client/exchange.ts',
+    'src/client/remote-endpoint.ts > src/client/remote-sandbox.ts > src/client/remote-endpoint.ts',
+    'src/client/remote-endpoint.ts > src/client/remote-sandbox.ts > src/client/remote-network.ts > src/client/remote-endpoint.ts',
+    'src/driver/bridge/option-checks.ts > src/driver/bridge/options.ts > src/driver/bridge/option-checks.ts',
+    'src/driver/driver.ts > src/driver/hooks.ts > src/driver/driver.ts',
+    'src/kernel/kept-resource.ts > src/kernel/resource.ts > src/kernel/kept-resource.ts',
+    'src/kernel/linux/apply/announcements.ts > src/kernel/linux/apply/apply.ts > src/kernel/linux/apply/announcements.ts',
+    'src/kernel/linux/apply/apply.ts > src/kernel/linux/apply/relays.ts > src/kernel/linux/apply/apply.ts',
+    'src/kernel/linux/apply/apply.ts > src/kernel/linux/apply/reservations.ts > src/kernel/linux/apply/apply.ts',
+    'src/kernel/linux/apply/apply.ts > src/kernel/linux/apply/resolvers.ts > src/kernel/linux/apply/apply.ts',
+    'src/kernel/linux/apply/apply.ts > src/kernel/linux/apply/zones.ts > src/kernel/linux/apply/apply.ts',
+    'src/kernel/linux/apply/lent-links.ts > src/kernel/linux/apply/take-away.ts > src/kernel/linux/apply/lent-links.ts',
+    'src/kernel/memory/machine.ts > src/kernel/memory/noted.ts > src/kernel/memory/verbs.ts > src/kernel/memory/machine.ts',
+    'src/model/endpoint/endpoint.ts > src/model/sandbox/sandbox.ts > src/model/endpoint/endpoint.ts',
+    'src/model/endpoint/endpoint.ts > src/model/sandbox/sandbox.ts > src/model/network/network.ts > src/model/endpoint/endpoint.ts',
+  ]
+
+  it('lead in no circle, types included', () => {
+    expect(circles(importGraph(shipped))).toEqual(stillThere)
+  })
+})
+
+describe('the checker of circles', () => {
+  const graphOf = (texts: Readonly<Record<string, string>>) =>
+    importGraph(new Map(Object.entries(texts)))
+
+  it.each([
+    [
+      'two files, by types too',
+      {
+        'src/b/b.ts': "import type { A } from '../a.ts'",
+        'src/a.ts': "export { b } from './b/b.ts'",
+      },
+      ['src/a.ts > src/b/b.ts > src/a.ts'],
+    ],
+    ['one file', { 'src/a.ts': "import { a } from './a.ts'" }, ['src/a.ts > src/a.ts']],
+    [
+      'a long one and a short one through the same file, and not what only leads there',
+      {
+        'src/a.ts': "import './b.ts'",
+        'src/b.ts': "import './c.ts'\nimport './d.ts'",
+        'src/c.ts': "const a: import('./a.ts').A = await import('./e.ts')",
+        'src/d.ts': "import './b.ts'",
+        'src/e.ts': '',
+        'src/f.ts': "import './a.ts'",
+      },
+      ['src/a.ts > src/b.ts > src/c.ts > src/a.ts', 'src/b.ts > src/d.ts > src/b.ts'],
+    ],
+  ])('tells the chain: %s', (_, texts, chains) => {
+    expect(circles(graphOf(texts))).toEqual(chains)
+  })
+
+  it.each([
+    ['several ways to one file', { a: ['b', 'c'], b: ['d'], c: ['d'], d: [] }],
+    ['a thread, which is started', { a: [], 'a-worker': ['a'] }],
+  ])('lets be %s', (_, files) => {
+    const texts = Object.entries(files).map(([name, imported]) => {
+      const worker = "new Worker(new URL('./a-worker.js', import.meta.url))\n"
+      const imports = (imported as string[]).map((other) => `import './${other}.ts'\n`).join('')
+      return [`src/${name}.ts`, `${imports}${worker}`]
+    })
+    expect(circles(graphOf(Object.fromEntries(texts)))).toEqual([])
+  })
+
+  it('finds the longest chain, and goes round no circle', () => {
+    const graph = graphOf({
+      'src/a.ts': "import './b.ts'\nimport './d.ts'",
+      'src/b.ts': "import './c.ts'",
+      'src/c.ts': "import './b.ts'\nimport './d.ts'",
+      'src/d.ts': '',
+    })
+    expect(longestChain(graph)).toEqual(['src/a.ts', 'src/b.ts', 'src/d.ts'])
+  })
+})
+
+describe('folders', () => {
+  const limit = 20
+  // Folders that are still larger. It must be exactly these.
+  const stillLarge: readonly string[] = [
+    'src/kernel/linux',
+    'src/kernel/linux/apply',
+    'src/kernel/linux/nftables',
+  ]
+
+  it(`have ${limit} source files at most`, () => {
+    const large = [...folderSizes(shipped.keys())].filter(([, size]) => size > limit)
+    expect(large.map(([folder]) => folder).sort()).toEqual(stillLarge)
+  })
+
+  it('are counted by what is in them, not below them', () => {
+    const paths = ['src/a/a.ts', 'src/a/b.ts', 'src/a/c/c.ts', 'src/d.ts']
+    expect(Object.fromEntries(folderSizes(paths))).toEqual({ 'src/a': 2, 'src/a/c': 1, src: 1 })
   })
 })
 

@@ -11,6 +11,8 @@ export interface Import {
   readonly file: string | undefined
   /** true: nothing of it is left after compiling. */
   readonly typeOnly: boolean
+  /** true: it runs as a thread or a process of its own. */
+  readonly started: boolean
 }
 
 export function readTree(root: string, folders: readonly string[]): SourceTree {
@@ -35,12 +37,12 @@ const worker = /new URL\(\s*'(\.[^']+\.[jt]s)',\s*import\.meta\.url\s*,?\s*\)/g
 
 export function importsOf(path: string, text: string): Import[] {
   const found: Import[] = []
-  const add = (specifier: string, typeOnly: boolean) =>
-    found.push({ specifier, file: resolve(path, specifier), typeOnly })
+  const add = (specifier: string, typeOnly: boolean, started = false) =>
+    found.push({ specifier, file: resolve(path, specifier), typeOnly, started })
   for (const [, type, specifier] of text.matchAll(statement)) add(specifier!, type !== undefined)
   for (const [, specifier] of text.matchAll(bare)) add(specifier!, false)
   for (const [, specifier, member] of text.matchAll(call)) add(specifier!, member !== undefined)
-  for (const [, specifier] of text.matchAll(worker)) add(specifier!, false)
+  for (const [, specifier] of text.matchAll(worker)) add(specifier!, false, true)
   return found
 }
 
