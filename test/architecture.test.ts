@@ -2,7 +2,14 @@ import { readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { circles, folderSizes, importGraph, longestChain } from './support/import-graph.ts'
+import { badFloors } from './support/house-tables.ts'
+import {
+  circles,
+  folderSizes,
+  importGraph,
+  longestChain,
+  withoutImplied,
+} from './support/import-graph.ts'
 import { isTest, layerViolations } from './support/layers.ts'
 import { reachable, readTree } from './support/source-tree.ts'
 
@@ -105,6 +112,10 @@ describe('imports', () => {
   it('lead in no circle, types included', () => {
     expect(circles(importGraph(shipped))).toEqual(stillThere)
   })
+
+  it('lead up no floor of the house, and every folder is on one', () => {
+    expect(badFloors(importGraph(shipped))).toEqual([])
+  })
 })
 
 describe('the checker of circles', () => {
@@ -147,6 +158,28 @@ describe('the checker of circles', () => {
       return [`src/${name}.ts`, `${imports}${worker}`]
     })
     expect(circles(graphOf(Object.fromEntries(texts)))).toEqual([])
+  })
+
+  it('finds a folder that is on no floor, and an import that leads up', () => {
+    const more = new Map([
+      ...shipped,
+      ['src/unheard/a.ts', ''],
+      ['src/base/upward.ts', "import '../model/controller.ts'"],
+    ])
+    expect(badFloors(importGraph(more))).toContain('base imports model, which is above it')
+    expect(badFloors(importGraph(more)).filter((what) => what.includes('unheard'))).toHaveLength(1)
+    const fewer = new Map([...shipped].filter(([path]) => !path.startsWith('src/firewall/')))
+    expect(badFloors(importGraph(fewer))).toHaveLength(1)
+  })
+
+  it('leaves out what is implied', () => {
+    const graph = graphOf({
+      'src/a.ts': "import './b.ts'\nimport './c.ts'\nimport './d.ts'",
+      'src/b.ts': "import './c.ts'",
+      'src/c.ts': '',
+      'src/d.ts': '',
+    })
+    expect([...withoutImplied(graph).get('src/a.ts')!]).toEqual(['src/b.ts', 'src/d.ts'])
   })
 
   it('finds the longest chain, and goes round no circle', () => {

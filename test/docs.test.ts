@@ -7,6 +7,7 @@ import { errorCodes } from '../src/base/errors.ts'
 import { program } from '../src/cli/program.ts'
 import { compileExamples } from './support/compile-examples.ts'
 import { anchors, codeBlocks, links, pages, root } from './support/documentation.ts'
+import { housePage, pageWithHouse } from './support/house-tables.ts'
 import {
   descriptionsFile,
   descriptionsModule,
@@ -110,6 +111,12 @@ describe('what options mean', () => {
   it('is said by their comments, and likewise wherever else (`vitest run -u` renews it)', async () => {
     await expect(descriptionsModule()).toMatchFileSnapshot(descriptionsFile)
     await expect(optionsPageText()).toMatchFileSnapshot(optionsPage)
+  })
+})
+
+describe('the tables of the house', () => {
+  it('are those of the sources (`vitest run -u` renews them)', async () => {
+    await expect(pageWithHouse()).toMatchFileSnapshot(housePage)
   })
 })
 

@@ -76,3 +76,24 @@ export function anchors(text: string): string[] {
       .replace(/\s/g, '-'),
   )
 }
+
+export function markdownTable(lines: readonly (readonly string[])[]): string {
+  const widths = lines[0]!.map((_, column) =>
+    Math.max(...lines.map((line) => line[column]!.length)),
+  )
+  const [head, ...body] = lines.map(
+    (line) => `| ${line.map((text, column) => text.padEnd(widths[column]!)).join(' | ')} |`,
+  )
+  const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`
+  return [head, rule, ...body].join('\n')
+}
+
+/** A page's text, with this table at the place for it, which says what makes it. */
+export function withTable(text: string, madeBy: string, table: string): string {
+  const begin = `<!-- the table of ${madeBy} -->\n`
+  const end = '\n<!-- end of the table -->'
+  const from = text.indexOf(begin)
+  const to = text.indexOf(end, from)
+  if (from < 0 || to < 0) throw new Error(`there is no place for the table of ${madeBy}`)
+  return `${text.slice(0, from)}${begin}\n${table}\n${text.slice(to)}`
+}

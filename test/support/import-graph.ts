@@ -71,6 +71,27 @@ function fromFirst(chain: readonly string[]): string {
   return [...turned, turned[0]].join(' > ')
 }
 
+/** Only those imports that others don't bring along. In a graph without circles there is one such answer. */
+export function withoutImplied(graph: ImportGraph): ImportGraph {
+  return new Map(
+    [...graph].map(([name, imported]) => {
+      const implied = reachableIn(
+        graph,
+        [...imported].flatMap((each) => [...(graph.get(each) ?? [])]),
+      )
+      return [name, new Set([...imported].filter((each) => !implied.has(each)))]
+    }),
+  )
+}
+
+/** These, what they import, what that imports, and so on. */
+export function reachableIn(graph: ImportGraph, start: Iterable<string>): ReadonlySet<string> {
+  // What is added while the loop runs is visited too.
+  const seen = new Set(start)
+  for (const name of seen) for (const next of graph.get(name) ?? []) seen.add(next)
+  return seen
+}
+
 /** The longest way down, where no file comes twice; of a circle, one file counts. */
 export function longestChain(graph: ImportGraph): string[] {
   const longest = new Map<string, string[]>()

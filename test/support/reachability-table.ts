@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { root } from './documentation.ts'
+import { markdownTable, root, withTable } from './documentation.ts'
 
 // Who reaches what: what test/host/reachability.test.ts tries with packets, and what the table of
 // docs/ports-and-isolation.md says.
@@ -113,14 +113,7 @@ function table(): string {
       ...Object.values(cells).map((cell) => words[cell]),
     ]),
   ]
-  const widths = lines[0]!.map((_, column) =>
-    Math.max(...lines.map((line) => line[column]!.length)),
-  )
-  const [head, ...body] = lines.map(
-    (line) => `| ${line.map((text, column) => text.padEnd(widths[column]!)).join(' | ')} |`,
-  )
-  const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`
-  return [head, rule, ...body].join('\n')
+  return markdownTable(lines)
 }
 
 export const reachabilityPage = join(root, 'docs/ports-and-isolation.md')
@@ -128,7 +121,5 @@ export const reachabilityPage = join(root, 'docs/ports-and-isolation.md')
 /** The page with the table as it should be. */
 export function pageWithTable(): string {
   const text = readFileSync(reachabilityPage, 'utf8')
-  const place = /(<!-- the table of .* -->\n)[\s\S]*?(\n<!-- end of the table -->)/
-  if (!place.test(text)) throw new Error(`${reachabilityPage} has no place for the table`)
-  return text.replace(place, (_, begin, end) => `${begin}\n${table()}\n${end}`)
+  return withTable(text, 'test/support/reachability-table.ts', table())
 }
