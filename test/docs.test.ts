@@ -5,6 +5,7 @@ import type { Command } from 'commander'
 import { describe, expect, it } from 'vitest'
 import { errorCodes } from '../src/base/errors.ts'
 import { program } from '../src/cli/program.ts'
+import { bridgeOptions } from './support/bridge-options.ts'
 import { compileExamples } from './support/compile-examples.ts'
 import { anchors, codeBlocks, links, pages, root } from './support/documentation.ts'
 import { housePage, pageWithHouse } from './support/house-tables.ts'
@@ -100,6 +101,38 @@ function leaves(command: Command, path: readonly string[]): ReadonlyMap<string, 
   if (below.length === 0) return new Map([[whole.join(' '), command]])
   return new Map(below.flatMap((each) => [...leaves(each, whole)]))
 }
+
+describe("the bridge's options", () => {
+  const section = page('docs/guide.md').split('\nThose of `bridge`')[1]!
+  const table = section.slice(0, section.indexOf('\n\n- '))
+  const rows = (table.match(/^\| `.*\|$/gm) ?? []).map((row) =>
+    row
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  )
+  const plain = (cell: string) => cell.replaceAll('`', '')
+
+  it('are documented with their labels and what they take, and none that there is not', async () => {
+    const documented = rows.map(([name, label, takes]) =>
+      [name, label, takes].map((it) => plain(it!)),
+    )
+    const there = (await bridgeOptions()).map(({ name, label, takes }) => [name, label, takes])
+    expect(documented.sort()).toEqual(there.sort())
+  })
+
+  it('are documented with their defaults, where these are the same everywhere', async () => {
+    const literal = /^`([^`]*)`$/
+    const documented = rows.flatMap(([name, , , , value]) => {
+      const fixed = literal.exec(value!)?.[1]
+      return fixed === undefined ? [] : [[plain(name!), fixed]]
+    })
+    const there = (await bridgeOptions()).flatMap(({ name, default: value }) =>
+      value === undefined ? [] : [[name, value]],
+    )
+    expect(documented.sort()).toEqual(there.sort())
+  })
+})
 
 describe('the table of who reaches what', () => {
   it('is the one that is tried with packets (`vitest run -u` renews it)', async () => {
