@@ -166,10 +166,13 @@ describe('the checker of circles', () => {
       ['src/unheard/a.ts', ''],
       ['src/base/upward.ts', "import '../model/controller.ts'"],
     ])
-    expect(badFloors(importGraph(more))).toContain('base imports model, which is above it')
-    expect(badFloors(importGraph(more)).filter((what) => what.includes('unheard'))).toHaveLength(1)
+    const faults = badFloors(importGraph(more))
+    expect(faults).toContain('base imports model, which is above it')
+    expect(faults).toContainEqual(expect.stringMatching(/^unheard is on no floor/))
     const fewer = new Map([...shipped].filter(([path]) => !path.startsWith('src/firewall/')))
-    expect(badFloors(importGraph(fewer))).toHaveLength(1)
+    expect(badFloors(importGraph(fewer))).toContainEqual(
+      expect.stringMatching(/^there is no firewall/),
+    )
   })
 
   it('leaves out what is implied', () => {
@@ -190,6 +193,46 @@ describe('the checker of circles', () => {
       'src/d.ts': '',
     })
     expect(longestChain(graph)).toEqual(['src/a.ts', 'src/b.ts', 'src/d.ts'])
+  })
+})
+
+describe('implementations', () => {
+  const folders = [...folderSizes(shipped.keys()).keys()]
+  const tests = [...everything].filter(([path]) => isTest(path))
+
+  it('of a contract pass its suite', () => {
+    const implementations = folders.filter((folder) =>
+      /^src\/(driver|ipam|store|kernel)\/[^/]+$/.test(folder),
+    )
+    expect(implementations).toContain('src/driver/bridge')
+    const untried = implementations.filter((folder) => {
+      const built = `'#dist/${folder.slice('src/'.length)}/`
+      return !tests.some(
+        ([path, text]) =>
+          /^\w+Contract\(/m.test(text) && (dirname(path) === folder || text.includes(built)),
+      )
+    })
+    expect(untried).toEqual([])
+  })
+
+  it('of drivers and address managers are in the preset', () => {
+    const loaded = [...reachable(source, 'src/linux/library.ts')].map(dirname)
+    const parts = folders.filter((folder) => /^src\/(driver|ipam)\/[^/]+$/.test(folder))
+    expect(parts.filter((folder) => !loaded.includes(folder))).toEqual([])
+  })
+
+  it('of the kernel door are tried with every kind of resource', () => {
+    const words = (folder: string) =>
+      [...shipped].filter(([path]) => dirname(path) === folder).map(([, text]) => text)
+    const kinds = words('src/kernel').flatMap((text) => [
+      ...text.matchAll(/^ {2}readonly kind: '([a-z-]+)'/gm),
+    ])
+    const cases = words('src/testing/kernel-cases').join('')
+    expect(kinds.length).toBeGreaterThan(15)
+    const untried = kinds
+      .map(([, kind]) => kind)
+      .filter((kind) => !cases.includes(`kind: '${kind}'`))
+    expect(untried).toEqual([])
   })
 })
 
