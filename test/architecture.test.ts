@@ -3,15 +3,10 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { badFloors } from './support/house-tables.ts'
-import {
-  circles,
-  folderSizes,
-  importGraph,
-  longestChain,
-  withoutImplied,
-} from './support/import-graph.ts'
+import { circles, folderSizes, importGraph } from './support/import-graph.ts'
 import { isTest, layerViolations } from './support/layers.ts'
 import { reachable, readTree } from './support/source-tree.ts'
+import { unusedExports } from './support/unused-exports.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const source = readTree(root, ['src'])
@@ -118,84 +113,6 @@ describe('imports', () => {
   })
 })
 
-describe('the checker of circles', () => {
-  const graphOf = (texts: Readonly<Record<string, string>>) =>
-    importGraph(new Map(Object.entries(texts)))
-
-  it.each([
-    [
-      'two files, by types too',
-      {
-        'src/b/b.ts': "import type { A } from '../a.ts'",
-        'src/a.ts': "export { b } from './b/b.ts'",
-      },
-      ['src/a.ts > src/b/b.ts > src/a.ts'],
-    ],
-    ['one file', { 'src/a.ts': "import { a } from './a.ts'" }, ['src/a.ts > src/a.ts']],
-    [
-      'a long one and a short one through the same file, and not what only leads there',
-      {
-        'src/a.ts': "import './b.ts'",
-        'src/b.ts': "import './c.ts'\nimport './d.ts'",
-        'src/c.ts': "const a: import('./a.ts').A = await import('./e.ts')",
-        'src/d.ts': "import './b.ts'",
-        'src/e.ts': '',
-        'src/f.ts': "import './a.ts'",
-      },
-      ['src/a.ts > src/b.ts > src/c.ts > src/a.ts', 'src/b.ts > src/d.ts > src/b.ts'],
-    ],
-  ])('tells the chain: %s', (_, texts, chains) => {
-    expect(circles(graphOf(texts))).toEqual(chains)
-  })
-
-  it.each([
-    ['several ways to one file', { a: ['b', 'c'], b: ['d'], c: ['d'], d: [] }],
-    ['a thread, which is started', { a: [], 'a-worker': ['a'] }],
-  ])('lets be %s', (_, files) => {
-    const texts = Object.entries(files).map(([name, imported]) => {
-      const worker = "new Worker(new URL('./a-worker.js', import.meta.url))\n"
-      const imports = (imported as string[]).map((other) => `import './${other}.ts'\n`).join('')
-      return [`src/${name}.ts`, `${imports}${worker}`]
-    })
-    expect(circles(graphOf(Object.fromEntries(texts)))).toEqual([])
-  })
-
-  it('finds a folder that is on no floor, and an import that leads up', () => {
-    const more = new Map([
-      ...shipped,
-      ['src/unheard/a.ts', ''],
-      ['src/base/upward.ts', "import '../model/controller.ts'"],
-    ])
-    const faults = badFloors(importGraph(more))
-    expect(faults).toContain('base imports model, which is above it')
-    expect(faults).toContainEqual(expect.stringMatching(/^unheard is on no floor/))
-    const fewer = new Map([...shipped].filter(([path]) => !path.startsWith('src/firewall/')))
-    expect(badFloors(importGraph(fewer))).toContainEqual(
-      expect.stringMatching(/^there is no firewall/),
-    )
-  })
-
-  it('leaves out what is implied', () => {
-    const graph = graphOf({
-      'src/a.ts': "import './b.ts'\nimport './c.ts'\nimport './d.ts'",
-      'src/b.ts': "import './c.ts'",
-      'src/c.ts': '',
-      'src/d.ts': '',
-    })
-    expect([...withoutImplied(graph).get('src/a.ts')!]).toEqual(['src/b.ts', 'src/d.ts'])
-  })
-
-  it('finds the longest chain, and goes round no circle', () => {
-    const graph = graphOf({
-      'src/a.ts': "import './b.ts'\nimport './d.ts'",
-      'src/b.ts': "import './c.ts'",
-      'src/c.ts': "import './b.ts'\nimport './d.ts'",
-      'src/d.ts': '',
-    })
-    expect(longestChain(graph)).toEqual(['src/a.ts', 'src/b.ts', 'src/d.ts'])
-  })
-})
-
 describe('implementations', () => {
   const folders = [...folderSizes(shipped.keys()).keys()]
   const tests = [...everything].filter(([path]) => isTest(path))
@@ -248,11 +165,6 @@ describe('folders', () => {
   it(`have ${limit} source files at most`, () => {
     const large = [...folderSizes(shipped.keys())].filter(([, size]) => size > limit)
     expect(large.map(([folder]) => folder).sort()).toEqual(stillLarge)
-  })
-
-  it('are counted by what is in them, not below them', () => {
-    const paths = ['src/a/a.ts', 'src/a/b.ts', 'src/a/c/c.ts', 'src/d.ts']
-    expect(Object.fromEntries(folderSizes(paths))).toEqual({ 'src/a': 2, 'src/a/c': 1, src: 1 })
   })
 })
 
@@ -309,6 +221,19 @@ describe('package.json', () => {
   const targets = Object.entries({ ...manifest.exports, ...manifest.bin }).filter(
     ([, target]) => target !== './package.json',
   )
+
+  it('or another file makes use of every export in src/', () => {
+    const users = ['src', 'test', 'bench', 'examples', 'scripts']
+    const entries = Object.values(manifest.exports)
+      .filter((target) => target.endsWith('.js'))
+      .map((target) => target.replace(/^\.\/dist\/(.*)\.js$/, 'src/$1.ts'))
+    const still = readFileSync(join(root, 'test/still-unused-exports.txt'), 'utf8')
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'))
+    expect(unusedExports(readTree(root, users, /\.(ts|mjs)$/), entries).sort()).toEqual(
+      still.sort(),
+    )
+  })
 
   it('exports what is built from a file in src/', () => {
     const missing = targets

@@ -66,7 +66,7 @@ export const errorCodes = {
 
 export type ErrorCode = keyof typeof errorCodes
 
-export interface CnmErrorOptions {
+interface CnmErrorOptions {
   /** Machine-readable facts: names, ids, addresses. */
   readonly details?: Readonly<Record<string, unknown>>
   /** The way out, as one sentence. */

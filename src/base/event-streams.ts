@@ -1,5 +1,5 @@
 /** For a stream that nobody reads, or not fast enough. */
-export interface StreamLimit<Event> {
+interface StreamLimit<Event> {
   /** Of more events than that the older half is dropped. */
   readonly most: number
   /** What says so, with the event that is next then. */

@@ -1,4 +1,4 @@
-export interface ActivityOptions {
+interface ActivityOptions {
   /** Absent: it is never told. */
   readonly idleMs?: number
   /** Whether something goes on that isn't counted here. */

@@ -13,7 +13,7 @@ export interface About {
   readonly runDir: string
 }
 
-export interface Question<R extends Route = Route> {
+interface Question<R extends Route = Route> {
   readonly parameters: { readonly [Name in ParametersOf<R['path']>]: string }
   readonly query: QueryOf<R>
   /** As it came: the model parses what is its own. */

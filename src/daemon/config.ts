@@ -9,7 +9,7 @@ const duration = (description: string) =>
   Type.Optional(Type.String({ pattern: '^[0-9]{1,6}(ms|s|m|h)$', description }))
 
 /** The daemon's configuration, as a file and as docs/reference/daemon.schema.json. */
-export const ConfigShape = Type.Object(
+const ConfigShape = Type.Object(
   {
     $schema: Type.Optional(Type.String({ description: 'For editors; not read.' })),
     stateDir: Type.Optional({

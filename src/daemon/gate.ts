@@ -1,6 +1,6 @@
 import { CnmError, cancelled } from '../base/errors.ts'
 
-export interface GateOptions {
+interface GateOptions {
   /** How many may be inside. */
   readonly most: number
   /** How many may wait for that, in their order. Those behind them are refused. */

@@ -7,7 +7,7 @@ import { trafficText } from './traffic-text.ts'
 /** Kept for whoever asks first; some 100 kB. */
 const mostWaiting = 1000
 
-export interface MetricsText {
+interface MetricsText {
   readonly contentType: string
   readonly text: string
 }

@@ -21,7 +21,7 @@ import { queryParser } from './query.ts'
 import { bodyLimit, type Refusal, refusalOf, unknownRoute } from './refusal.ts'
 import type { Peer } from './service.ts'
 
-export interface NativeApiOptions {
+interface NativeApiOptions {
   readonly about: About
   readonly log: Log
   /** Fires when the daemon is being stopped: streams end. */

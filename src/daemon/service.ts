@@ -10,7 +10,7 @@ export interface Peer {
   readonly uid: number
 }
 
-export interface ServiceOptions {
+interface ServiceOptions {
   readonly listener: Listener
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void
   /** The text of an error with that status, in the words of this API: JSON. */

@@ -4,14 +4,12 @@ import type { ElementResource, TableResource } from '../kernel/resource.ts'
 import { bridgeElement, hostElement } from './elements.ts'
 import { bridgeTable, hostTable, userTable } from './tables.ts'
 
-export { ACCEPTED_MARK } from './rule.ts'
-
 /** The tables every element is in. All networks share them. */
 export const tables: readonly TableResource[] = [hostTable, bridgeTable, userTable].map(
   (definition) => ({ kind: 'table', definition }),
 )
 
-export interface NetworkFirewall {
+interface NetworkFirewall {
   readonly id: NetworkId
   /** The network's bridge. */
   readonly bridge: string
@@ -95,7 +93,7 @@ export interface Member {
   readonly ipv6?: IpAddress
 }
 
-export interface EndpointFirewall extends Member {
+interface EndpointFirewall extends Member {
   readonly network: NetworkId
   /** The network's: endpoints reach each other. */
   readonly icc: boolean

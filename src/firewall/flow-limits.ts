@@ -11,7 +11,7 @@ import { drop, rule } from './rule.ts'
 const BEFORE_DSTNAT = -110
 
 /** How long it is known who had more. */
-export const LIMITED_MS = 60_000
+const LIMITED_MS = 60_000
 
 export const flowLimitSets: readonly SetDefinition[] = [
   {

@@ -2,7 +2,7 @@ import { Changes } from './change/change.ts'
 import { Transactions } from './change/transaction.ts'
 import { type EngineOptions, Parts } from './parts.ts'
 
-export { drop, type EngineOptions, Parts, put } from './parts.ts'
+export { drop, put } from './parts.ts'
 
 /** The parts of the model, and the way a change goes. */
 export class Engine extends Parts {

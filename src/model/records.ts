@@ -22,7 +22,7 @@ import type { ExtraHost } from './sandbox/name-options.ts'
 /** `creating` is rolled back after a crash, `deleting` is finished, `ready` is compared and mended. */
 export type State = 'creating' | 'ready' | 'deleting'
 
-export type Labels = Readonly<Record<string, string>>
+type Labels = Readonly<Record<string, string>>
 
 /** What is made for another engine has the id that it has there. */
 export interface MadeFor<Id> {
@@ -127,7 +127,7 @@ export interface EndpointRecord {
   readonly adding?: readonly Resource[]
 }
 
-export interface Joined {
+interface Joined {
   readonly sandbox: SandboxId
   /** The link's name inside; absent where the driver adds none. */
   readonly link?: string

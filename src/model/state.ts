@@ -90,7 +90,7 @@ function leaveOut<K, V>(index: Map<K, Set<V>>, key: K, value: V): void {
 }
 
 /** Values by id and by unique name. */
-export class Collection<Id extends string, Value> {
+class Collection<Id extends string, Value> {
   readonly #values = new Map<Id, Value>()
   readonly #names = new Map<string, Id>()
   readonly #namesById = new Map<Id, string>()

@@ -26,7 +26,7 @@ export const defaultTimes: PluginTimes = { timeoutMs: 10_000, retryMs: 1_000, pa
 const activate = 'Plugin.Activate'
 
 /** Where it answers now. Errors: Unreached; a CnmError where trying again is no use. */
-export type Find = () => Promise<PluginPlace>
+type Find = () => Promise<PluginPlace>
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined
@@ -197,7 +197,7 @@ export class Plugin {
 const mostInterfaces = 16
 
 /** A plugin that has answered. */
-export interface Active {
+interface Active {
   readonly place: PluginPlace
   readonly implements: readonly string[]
 }

@@ -8,7 +8,7 @@ import type { Plugin } from './plugin.ts'
  * `back` is also said of one that is there from the beginning, and again of one that has left a call
  * unanswered and is there all the same.
  */
-export type PresenceChange = 'lost' | 'back'
+type PresenceChange = 'lost' | 'back'
 
 /** A connection that is let go sooner than this was not just idle for too long. */
 const briefMs = 1_000

@@ -15,12 +15,12 @@ export interface Import {
   readonly started: boolean
 }
 
-export function readTree(root: string, folders: readonly string[]): SourceTree {
+export function readTree(root: string, folders: readonly string[], ending = /\.ts$/): SourceTree {
   const tree = new Map<string, string>()
   for (const folder of folders) {
     const names = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
     for (const name of names.sort()) {
-      if (!name.endsWith('.ts')) continue
+      if (!ending.test(name)) continue
       const path = posix.join(folder, name)
       tree.set(path, readFileSync(join(root, path), 'utf8'))
     }
@@ -38,7 +38,7 @@ const worker = /new URL\(\s*'(\.[^']+\.[jt]s)',\s*import\.meta\.url\s*,?\s*\)/g
 export function importsOf(path: string, text: string): Import[] {
   const found: Import[] = []
   const add = (specifier: string, typeOnly: boolean, started = false) =>
-    found.push({ specifier, file: resolve(path, specifier), typeOnly, started })
+    found.push({ specifier, file: resolveImport(path, specifier), typeOnly, started })
   for (const [, type, specifier] of text.matchAll(statement)) add(specifier!, type !== undefined)
   for (const [, specifier] of text.matchAll(bare)) add(specifier!, false)
   for (const [, specifier, member] of text.matchAll(call)) add(specifier!, member !== undefined)
@@ -46,7 +46,8 @@ export function importsOf(path: string, text: string): Import[] {
   return found
 }
 
-function resolve(from: string, specifier: string): string | undefined {
+/** A file below the root; undefined: a package, or one of Node's own modules. */
+export function resolveImport(from: string, specifier: string): string | undefined {
   if (!specifier.startsWith('.')) return undefined
   const path = posix.join(posix.dirname(from), specifier)
   // A worker is named by the file it is compiled to.

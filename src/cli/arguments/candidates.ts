@@ -1,7 +1,7 @@
 import type { Command, Option } from 'commander'
 import type { Controller } from '../../client/client.ts'
 
-export interface Candidate {
+interface Candidate {
   readonly word: string
   readonly description: string
 }

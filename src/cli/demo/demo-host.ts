@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 
 /** A process in a network namespace of its own, as a container of somebody else's would be. */
-export interface Stranger {
+interface Stranger {
   readonly pid: number
   kill(): Promise<void>
 }

@@ -8,7 +8,7 @@ import {
 import type { SubnetOptions } from '../../api/options.ts'
 import { CnmError, isCnmError } from '../../base/errors.ts'
 
-export interface SubnetFlags {
+interface SubnetFlags {
   readonly subnet: readonly string[]
   readonly ipRange: readonly string[]
   readonly gateway: readonly string[]

@@ -20,7 +20,7 @@ export interface ListFlags extends ClientFlags {
   readonly format: string
 }
 
-export interface Column<T> {
+interface Column<T> {
   readonly heading: string
   readonly text: (thing: T) => string
 }

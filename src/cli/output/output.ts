@@ -19,7 +19,7 @@ export const bold = (text: string) => (coloured ? `\u001b[1m${text}\u001b[0m` : 
 export const dim = (text: string) => (coloured ? `\u001b[2m${text}\u001b[0m` : text)
 
 /** Columns below their headings, two spaces apart, without lines. */
-export function tableOf(
+function tableOf(
   headings: readonly string[],
   rows: readonly (readonly string[])[],
 ): readonly string[] {

@@ -4,7 +4,7 @@ import { eachOf } from '../arguments/several.ts'
 import { type ClientFlags, withClientOptions, withDaemon } from '../client.ts'
 import { guarded } from './fail.ts'
 
-export interface Removing {
+interface Removing {
   readonly description: string
   /** `<network...>`, and what it is named by. */
   readonly argument: readonly [string, string]

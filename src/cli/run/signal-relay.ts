@@ -2,7 +2,7 @@ import { constants } from 'node:os'
 import { isCnmError } from '../../base/errors.ts'
 
 /** Something that signals can be passed on to. */
-export interface Signalled {
+interface Signalled {
   kill(signal: NodeJS.Signals): void
 }
 

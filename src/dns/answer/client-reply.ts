@@ -10,7 +10,7 @@ import type { Question } from '../message/message.ts'
 import type { UpstreamAnswer } from '../upstream/upstream-answer.ts'
 import { EDNS_BYTES, type ExtendedError } from './reply-writer.ts'
 
-export interface ReplyOptions {
+interface ReplyOptions {
   readonly transport: 'udp' | 'tcp'
   /** What becomes of TTLs (seconds). */
   readonly ttl: (asAnswered: number) => number

@@ -56,7 +56,7 @@ const PROTOCOLS: ReadonlyMap<string, Protocol> = new Map([
 ])
 
 /** `_http._tcp.web`, `_80._tcp.web`; and `_tcp.web`, which is only there for what is below it. */
-export interface ServiceName {
+interface ServiceName {
   /** What follows: `web` */
   readonly host: string
   readonly protocol: Protocol

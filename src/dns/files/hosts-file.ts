@@ -1,7 +1,7 @@
 import type { IpAddress } from '../../address/address.ts'
 
 /** A line of a hosts file. */
-export interface HostsLine {
+interface HostsLine {
   readonly address: IpAddress
   /** At least one; the first is what the address is called. */
   readonly names: readonly string[]

@@ -15,7 +15,7 @@ export function isOurs({ address }: Pick<Upstream, 'address'>): boolean {
 }
 
 /** What a resolv.conf says. */
-export interface ResolvConf {
+interface ResolvConf {
   /**
    * In its order, each once, without addresses of ours. What isn't an address is left out.
    */
@@ -46,7 +46,7 @@ export function parseResolvConf(text: string): ResolvConf {
 }
 
 /** What a sandbox's resolv.conf is made of. */
-export interface ResolvConfOptions {
+interface ResolvConfOptions {
   /** What the sandbox's user wants; in place of what the host has. */
   readonly search?: readonly string[] | undefined
   readonly options?: readonly string[] | undefined

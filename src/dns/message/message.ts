@@ -3,7 +3,6 @@ import { HEADER_BYTES } from './constants.ts'
 import { keyText, lowerKey } from './name.ts'
 import { QuestionScan } from './question-scan.ts'
 
-export type { ExtendedError } from '../answer/reply-writer.ts'
 export { Code, codeName, ExtendedCode, Type, typeName } from './constants.ts'
 
 /** What a message asks, or answers. */

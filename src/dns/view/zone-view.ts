@@ -7,7 +7,7 @@ import type { NetworkNames } from './network-names.ts'
 import type { Upstreams, Verdict, View } from './view.ts'
 
 /** All networks there are, by the keys of their names: several may share one. Those without: ''. */
-export type NetworksByName = ReadonlyMap<string, readonly NetworkNames[]>
+type NetworksByName = ReadonlyMap<string, readonly NetworkNames[]>
 
 const REFUSED: Verdict = {
   say: 'refused',

@@ -43,7 +43,7 @@ export type OciOptions = {
   readonly [Each in Exclude<Name, ListName> as Camel<Each>]?: Value[Kinds[Each]]
 }
 
-export type Annotations = Readonly<Record<string, string>>
+type Annotations = Readonly<Record<string, string>>
 
 const prefix = 'cnm.'
 

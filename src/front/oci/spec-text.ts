@@ -5,7 +5,7 @@ import { CnmError } from '../../base/errors.ts'
  * A config.json as it was written: its indentation, and numbers that JavaScript has no room for, such as the
  * limit 18446744073709551615.
  */
-export interface SpecText {
+interface SpecText {
   readonly value: unknown
   /** With another value in place of what was read. */
   print(value: unknown): string

@@ -39,7 +39,7 @@ export function isMounted({ mounts = [] }: OciSpec, target: string): boolean {
 }
 
 /** Undefined: one of its own, made with it. Errors: INVALID_ARGUMENT: it uses the host's. */
-export function namespacePath(spec: OciSpec): string | undefined {
+function namespacePath(spec: OciSpec): string | undefined {
   const network = namespaces(spec).find(({ type }) => type === 'network')
   if (network !== undefined) return network.path || undefined
   throw new CnmError('INVALID_ARGUMENT', "the container uses the host's own network", {
@@ -73,7 +73,7 @@ export function refuseMounts(spec: OciSpec): void {
   )
 }
 
-export interface Attaching {
+interface Attaching {
   readonly options: OciOptions
   readonly hook: OciHook
   /** Of the sandbox that is named. */

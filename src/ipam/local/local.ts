@@ -20,7 +20,7 @@ import { type DefaultPools, defaultPools } from './default-pools.ts'
 import { type Interval, Intervals } from './intervals.ts'
 import { listHolders } from './list-holders.ts'
 
-export interface LocalIpamOptions {
+interface LocalIpamOptions {
   /** What the IPv6 subnets of this host derive from; the same seed gives the same /48. */
   readonly seed: string
 }

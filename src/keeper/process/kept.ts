@@ -19,7 +19,7 @@ export interface Difference {
   readonly relays: readonly RelayChange[]
 }
 
-export interface OpenedDesk {
+interface OpenedDesk {
   readonly desk: Desk
   readonly resource: ResolverResource | ZoneResource
 }

@@ -48,7 +48,7 @@ interface Begun {
 }
 
 /** What transactions are made with. */
-export interface TransactionParts {
+interface TransactionParts {
   readonly kernel: Kernel
   readonly store: RecordBook
   readonly ledger: Ledger

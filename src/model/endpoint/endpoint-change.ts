@@ -36,7 +36,7 @@ export function endpointOrder(
 }
 
 /** What it comes to, and how it is taken into the model. */
-export interface EndpointChange extends Pick<Required<Plan<void>>, 'step'> {
+interface EndpointChange extends Pick<Required<Plan<void>>, 'step'> {
   readonly after: EndpointRecord
   readonly take: () => void
 }

@@ -27,7 +27,7 @@ import { parseSenders, type Senders } from './senders.ts'
 type Options = ReturnType<typeof parseEndpointOptions>
 
 /** What an endpoint's options say, in the form that is recorded: what is not set is not there. */
-export interface EndpointSettings {
+interface EndpointSettings {
   readonly mac?: MacAddress
   readonly interfaceName?: string
   readonly publish?: readonly PublishedPort[]

@@ -17,7 +17,7 @@ export interface PlannedEndpoint {
 }
 
 /** What of other endpoints concerns one: those it links to that exist. */
-export interface PlannedLinks extends Pick<PlannedEndpoint, 'linkNames'> {
+interface PlannedLinks extends Pick<PlannedEndpoint, 'linkNames'> {
   readonly links: EndpointSpec['links']
 }
 

@@ -14,7 +14,7 @@ import type { NetworkRecord, PoolRecord } from '../records.ts'
 import type { NetworkState } from '../state.ts'
 
 /** A subnet as the user wants it, parsed. */
-export interface WantedSubnet {
+interface WantedSubnet {
   readonly family: 4 | 6
   readonly subnet?: Prefix
   readonly range?: Prefix
@@ -79,12 +79,12 @@ export function wantedSubnet(
   return { ...implied, ...named }
 }
 
-export interface TakenPool {
+interface TakenPool {
   readonly id: PoolId
   readonly record: PoolRecord
 }
 
-export interface PoolRequest {
+interface PoolRequest {
   /** The network's. */
   readonly name: string
   /** Whether a gateway is taken where none is named. */

@@ -4,7 +4,7 @@ import type { PortBinding, PublishedPort } from '../../driver/driver.ts'
 import { isExact, portText } from './port-spec.ts'
 
 /** What is left of bindings, and what isn't. */
-export interface CutBindings {
+interface CutBindings {
   readonly kept: readonly PortBinding[]
   readonly cut: readonly PortBinding[]
 }

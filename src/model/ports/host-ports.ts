@@ -9,7 +9,7 @@ import { type BusyPorts, chooseBindings, type TakenPort } from './choose-ports.t
 import { isExact } from './port-spec.ts'
 
 /** An endpoint and what of its ports is to be published now. */
-export interface Publication {
+interface Publication {
   readonly record: EndpointRecord
   readonly wanted: readonly PublishedPort[]
 }

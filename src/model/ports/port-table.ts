@@ -2,12 +2,12 @@ import { familyOf, type IpAddress, isUnspecified } from '../../address/address.t
 import { type PortRange, type Protocol, portCount } from '../../address/port.ts'
 
 /** Ports of one address of the host that are taken. */
-export interface HeldPorts extends PortRange {
+interface HeldPorts extends PortRange {
   readonly owner: string
 }
 
 /** The ports that are free of what is wanted. */
-export interface PortSearch {
+interface PortSearch {
   readonly protocol: Protocol
   /** All of them get the same ports. */
   readonly addresses: readonly IpAddress[]

@@ -2,7 +2,7 @@ import type { SharedTable } from '../../kernel/kernel.ts'
 import type { Engine } from '../engine.ts'
 
 /** A table that all share and that will be full soon: the sentence, and the command for more room. */
-export interface Crowded {
+interface Crowded {
   readonly detail: string
   readonly remedy: string
 }

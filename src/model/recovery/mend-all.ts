@@ -5,7 +5,7 @@ import type { Engine } from '../engine.ts'
 import { type Drift, mend } from './drift.ts'
 
 /** A reservation that can't be made: a process of the host has the port. */
-export interface TakenAway {
+interface TakenAway {
   readonly difference: Difference
   readonly error: CnmError
 }

@@ -29,7 +29,7 @@ export async function refreshNetworks(engine: Engine, onFailure: OnFailure): Pro
 }
 
 /** What a sandbox's endpoints come to. */
-export interface Renewed extends MembersChange {
+interface Renewed extends MembersChange {
   readonly sandbox: SandboxRecord
 }
 

@@ -51,7 +51,7 @@ export function namespace(world: KernelWorld, name = 'box'): NamespaceResource {
   return { kind: 'namespace', namespace: { path: `${world.namespaceDir}/${name}` } }
 }
 
-export interface VethChanges {
+interface VethChanges {
   readonly name?: string
   readonly bridge?: string
   readonly mtu?: number

@@ -111,7 +111,7 @@ export async function expectMissing(world: KernelWorld, ...resources: readonly R
   )
 }
 
-export interface Refusal {
+interface Refusal {
   /** The key of the resource that failed. */
   readonly key: string | undefined
   /** The code of a CnmError, the errno of a KernelError. */

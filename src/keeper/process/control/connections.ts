@@ -5,7 +5,7 @@ import { Connection, type Incoming } from './connection.ts'
 import { Control, type ControlTarget, Held } from './control.ts'
 import { asInterest } from './requests.ts'
 
-export interface ConnectionsTarget extends ControlTarget {
+interface ConnectionsTarget extends ControlTarget {
   /** A connection for events, with what has been read from it. */
   giveEvents(fd: number, received: Uint8Array): void
   tellProblem(message: string): void

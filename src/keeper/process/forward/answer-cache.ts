@@ -21,7 +21,7 @@ export interface FoundAnswer {
   readonly isFresh: boolean
 }
 
-export interface FoundFailure {
+interface FoundFailure {
   readonly error: ExtendedError
   /** It is no use to ask again yet. */
   readonly isRecent: boolean

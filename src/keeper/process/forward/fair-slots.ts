@@ -1,4 +1,4 @@
-export interface SlotLimits {
+interface SlotLimits {
   /** For each one. */
   readonly each: number
   readonly all: number

@@ -18,7 +18,7 @@ import {
 import { Lookups, type RunningLookup } from './lookups.ts'
 import { type ServerGroup, Servers } from './servers.ts'
 
-export interface ForwarderOptions {
+interface ForwarderOptions {
   /**
    * A socket, neither bound nor connected, of the host's namespace, or of the one the socket `beside` is
    * in.

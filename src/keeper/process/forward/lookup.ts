@@ -9,7 +9,7 @@ import { inOrder } from './servers.ts'
 /** The upstream's NOERROR or NXDOMAIN, or why there is none. */
 export type LookupResult = UpstreamAnswer | ExtendedError
 
-export interface LookupEvents {
+interface LookupEvents {
   /** Once. */
   onResult(result: LookupResult): void
   /** Once, after that: all its sockets are closed. */

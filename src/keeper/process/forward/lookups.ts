@@ -7,7 +7,7 @@ import { Waiters } from './waiters.ts'
 /** So many go on to hear late answers, when they have a result already. */
 const MOST_LINGERING = 64
 
-export interface LookupRequest {
+interface LookupRequest {
   /** What is the same has the same key. */
   readonly key: string
   /** Where it is asked from: empty for the host, or the id of a sandbox. */

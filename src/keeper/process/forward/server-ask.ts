@@ -31,7 +31,7 @@ export interface ServerFailure {
   readonly network?: true
 }
 
-export interface AskEvents {
+interface AskEvents {
   /** NOERROR or NXDOMAIN, complete. */
   onAnswer(answer: UpstreamAnswer): void
   onFailure(failure: ServerFailure): void

@@ -4,7 +4,7 @@ import type { AnswerSource, QueryEvent } from '../../../kernel/kernel.ts'
 const MOST_IN_A_SECOND = 1000
 
 /** What is told of a query when it has been answered. */
-export interface AnsweredQuery {
+interface AnsweredQuery {
   readonly sandbox: string
   /** The query, or its answer: both have the question. */
   readonly message: Uint8Array

@@ -3,7 +3,7 @@ import { type Answer, TcpConnection } from './tcp-connection.ts'
 import { Turns } from './turns.ts'
 
 /** For connections: how many there may be. */
-export interface TcpPlaces {
+interface TcpPlaces {
   /** false: there is none. */
   take(): boolean
   give(): void
