@@ -13,7 +13,7 @@ import { exchange, linesOf, textOf, Unread } from './exchange.ts'
 import type { Question, Reply } from './question.ts'
 
 /** What a route wants: parameters, body and query where it has them. */
-export type Given<R extends Route> = {
+type Given<R extends Route> = {
   readonly signal?: AbortSignal | undefined
   /** On a connection of its own: for what may take as long as it likes. */
   readonly apart?: boolean
@@ -41,7 +41,7 @@ interface AnyGiven {
   readonly apart?: boolean
 }
 
-export interface Stream<Each> {
+interface Stream<Each> {
   readonly headers: IncomingHttpHeaders
   readonly values: AsyncGenerator<Each, void, undefined>
 }

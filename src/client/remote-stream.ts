@@ -8,7 +8,7 @@ import { CnmError, isCnmError } from '../base/errors.ts'
 import type { Connection } from './connection.ts'
 
 /** How often a lost stream is asked for again before it is given up, and how long it waits in between. */
-export interface Patience {
+interface Patience {
   readonly tries: number
   readonly longestMs: number
 }

@@ -1,7 +1,7 @@
 import { notA } from '../api/not-a-handle.ts'
 import type { Connection } from './connection.ts'
 
-export type Kind = 'network' | 'endpoint' | 'sandbox'
+type Kind = 'network' | 'endpoint' | 'sandbox'
 
 /** It names something that the daemon has; making one asks nothing. */
 export abstract class Remote {

@@ -23,7 +23,7 @@ export interface CnmEvent {
   readonly attributes: Readonly<Record<string, string>>
 }
 
-export interface ListenOptions {
+interface ListenOptions {
   readonly signal?: AbortSignal
   /** The number of the last event that is known: what came after it comes first. Default: the last. */
   readonly since?: number

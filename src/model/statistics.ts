@@ -20,7 +20,7 @@ export interface Traffic {
   readonly sent: TrafficCounters
 }
 
-export interface EndpointStatistics extends Traffic {
+interface EndpointStatistics extends Traffic {
   readonly id: EndpointId
   readonly name: string
   readonly network: NetworkId
@@ -29,7 +29,7 @@ export interface EndpointStatistics extends Traffic {
   readonly sandboxName: string
 }
 
-export interface NetworkStatistics {
+interface NetworkStatistics {
   readonly id: NetworkId
   readonly name: string
   /** The sums of its endpoints. They fall when one leaves. */

@@ -7,6 +7,7 @@ import { Interleaver, refusable } from './interleaver.ts'
 import { MemoryRig } from './memory-rig.ts'
 import { asAnother } from './nested-queues.ts'
 import { ScheduleFront } from './schedule-front.ts'
+import { ScheduleError, turns, within } from './schedule-turns.ts'
 
 /** Makes timers go on by so much. */
 export type Clock = (ms: number) => void
@@ -32,9 +33,6 @@ const failures = [
 const networkNames = ['plain', 'dual', 'brief', 'asked'] as const
 const sandboxNames = ['s', 't', 'adopted'] as const
 const adopted = '/run/others/box'
-
-/** What a schedule found to be wrong. */
-export class ScheduleError extends Error {}
 
 /**
  * Verbs of one engine, at most four at a time, whose calls to the outside go on in a random order. When all have ended
@@ -389,18 +387,4 @@ export class RandomSchedule {
 
 function absent(): never {
   throw new CnmError('ENDPOINT_NOT_FOUND', 'there is none')
-}
-
-async function turns(): Promise<void> {
-  for (let turn = 0; turn < 2; turn += 1) await new Promise(setImmediate)
-}
-
-async function within(work: Promise<void>, what: string): Promise<void> {
-  let isDone = false
-  const done = work.then(() => {
-    isDone = true
-  })
-  for (let turn = 0; turn < 3000 && !isDone; turn += 1) await turns()
-  if (!isDone) throw new ScheduleError(`never ends: ${what}`)
-  await done
 }

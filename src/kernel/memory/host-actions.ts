@@ -39,7 +39,7 @@ export interface HostActions {
 }
 
 /** It is up. */
-export interface ForeignLink {
+interface ForeignLink {
   readonly name: string
   /** `device` if absent. */
   readonly type?: string

@@ -1,3 +1,2 @@
-export type { ForeignLink, HostActions } from './host-actions.ts'
 export { commandLines } from './kinds/kinds.ts'
-export { type MemoryKernel, type MemoryKernelOptions, memoryKernel } from './memory-kernel.ts'
+export { type MemoryKernel, memoryKernel } from './memory-kernel.ts'

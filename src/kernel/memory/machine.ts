@@ -26,12 +26,12 @@ export interface Link {
   readonly resource?: BridgeResource | VethResource | LentLinkResource
 }
 
-export interface PlacedAddress {
+interface PlacedAddress {
   readonly link: string
   readonly address: Cidr
 }
 
-export interface PlacedRoute {
+interface PlacedRoute {
   readonly destination: Prefix
   readonly gateway?: IpAddress
   readonly link: string

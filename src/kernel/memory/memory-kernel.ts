@@ -27,7 +27,7 @@ export interface MemoryKernel extends Kernel, HostActions {
   fail(error: CnmError): void
 }
 
-export interface MemoryKernelOptions {
+interface MemoryKernelOptions {
   /** Default: true, as Linux has it since 6.17. */
   readonly forceForwarding6?: boolean
 }

@@ -2,13 +2,13 @@ import { rm } from 'node:fs/promises'
 import { acquireEngineLock, type LockFile } from './engine-lock.ts'
 import { makeFolder } from './make-folder.ts'
 
-export interface FolderPaths {
+interface FolderPaths {
   readonly stateDir: string
   readonly runDir: string
 }
 
 /** The folders of an engine: nobody else's as long as they are held. */
-export interface EngineFolders {
+interface EngineFolders {
   /** Idempotent. */
   release(): void
   /** The engine can't start: what was made for it goes, unless it has been one before. Then they are released. */

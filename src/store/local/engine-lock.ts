@@ -8,7 +8,7 @@ import { onDisk, unavailable } from './unavailable.ts'
 export type LockFile = (path: string) => number | undefined
 
 /** Held for as long as the process lives, or until it is released. */
-export interface EngineLock {
+interface EngineLock {
   release(): void
 }
 

@@ -10,7 +10,7 @@ export const HEADER_BYTES = shape.length
 const PROMISE_BYTES = 20
 
 /** No commit comes near it, and a damaged header can't ask for all memory there is. */
-export const MOST_BODY_BYTES = 256 * 1024 * 1024
+const MOST_BODY_BYTES = 256 * 1024 * 1024
 
 /** Where a record is in an entry. */
 export interface FoundLine {

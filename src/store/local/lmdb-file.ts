@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib'
 import { open, type RootDatabase } from 'lmdb'
 import { type Json, type Kind, recordKey, type StoredRecord } from '../store.ts'
 
-export interface LmdbContents {
+interface LmdbContents {
   readonly records: readonly StoredRecord[]
   /** A sentence for everything that could not be read. */
   readonly wrong: readonly string[]

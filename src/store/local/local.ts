@@ -14,7 +14,7 @@ import {
 import { RecordFiles } from './record-files.ts'
 import { VolatileRecords } from './volatile-records.ts'
 
-export interface LocalStoreOptions {
+interface LocalStoreOptions {
   /** What is durable is in here: `networks/<id>.json`. */
   readonly stateDir: string
   /** What dies with the boot is in here, best on a tmpfs: `records/`. */

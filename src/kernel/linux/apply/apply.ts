@@ -8,7 +8,7 @@ import type { Machinery } from './machinery.ts'
 import { Transaction } from './transaction.ts'
 
 /** What became of a change. There may be something to delete even if it failed. */
-export interface Outcome {
+interface Outcome {
   readonly retired: Retired
   /** Endpoints whose names may not be known everywhere yet. */
   readonly late: readonly string[]

@@ -15,7 +15,7 @@ const MOST_WAITING = 256
 /** For those who don't read them. */
 const MOST_EVENTS = 100_000
 
-export interface BackgroundEvents {
+interface BackgroundEvents {
   /** Told of the socket on which changes of the ruleset are heard, once there is one. */
   onListening(fd: number): void
   /** The thread has ended without having been closed; a caller that waits for it is refused after that. */

@@ -1,9 +1,9 @@
 /** The kernel's BPF instructions as far as they are needed, and labels for jumps. */
 
 /** 0 is the result, 1–5 are arguments and lost in a call, 6–9 stay, 10 is the end of the stack. */
-export type Register = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10
+type Register = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10
 
-export interface Instruction {
+interface Instruction {
   readonly code: number
   readonly to?: Register
   readonly from?: Register
@@ -36,10 +36,10 @@ const conditions = { equal: 0x15, unequal: 0x55 } as const
 type Size = keyof typeof sizes
 
 /** An operand is a register as `r(3)`, or a number of 31 bits. */
-export interface RegisterOperand {
+interface RegisterOperand {
   readonly register: Register
 }
-export type Operand = RegisterOperand | number
+type Operand = RegisterOperand | number
 
 export function r(register: Register): RegisterOperand {
   return { register }

@@ -40,7 +40,7 @@ const KEY_BLOCK = KEY + 4
 const KEY_ADDRESS = KEY + 8
 const SOCKET = KEY - 24
 
-export interface BindProgramOptions {
+interface BindProgramOptions {
   readonly family: 4 | 6
   /** The map of blocks (port-blocks.ts). */
   readonly map: number

@@ -25,7 +25,7 @@ const syscall = declare<
   (number: number, command: number, attributes: Uint8Array, size: number) => number
 >('intptr_t syscall(intptr_t, intptr_t, void *, intptr_t)')
 
-export interface HashMapOptions {
+interface HashMapOptions {
   readonly name: string
   readonly keySize: number
   readonly valueSize: number
@@ -90,7 +90,7 @@ export function readMap(
   }
 }
 
-export interface ProgramOptions {
+interface ProgramOptions {
   readonly name: string
   /** BPF_PROG_TYPE_… */
   readonly type: number

@@ -123,7 +123,7 @@ export function sendWithDescriptors(
   return check(sent, 'sendmsg')
 }
 
-export interface Received {
+interface Received {
   /** 0: the other end is closed. */
   readonly length: number
   /** The receiver's from now on. */

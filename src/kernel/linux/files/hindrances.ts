@@ -24,7 +24,7 @@ const errnos: ReadonlySet<string> = new Set([
 ])
 
 /** undefined: it is something else, which is a reason to give up. */
-export function asHindrance(thrown: unknown): KernelError | undefined {
+function asHindrance(thrown: unknown): KernelError | undefined {
   const error = asKernelError(thrown)
   return isKernelError(error) && errnos.has(error.errno) ? error : undefined
 }

@@ -94,7 +94,7 @@ export function rewriteText(
 }
 
 /** One that was there and is gone. */
-export interface RemovedText {
+interface RemovedText {
   /** undefined: it had become another's, so what was in it isn't known. */
   readonly text: string | undefined
 }

@@ -6,7 +6,7 @@ import {
   type KeeperEvent,
 } from '../../../keeper/keeper.ts'
 
-export interface EventsConnectionOptions {
+interface EventsConnectionOptions {
   /** The keeper's socket. */
   readonly path: string
   /** Whether it is to tell every query. */

@@ -4,7 +4,7 @@ import type { KeeperNews } from './keeper.ts'
 
 const LOOK_EVERY_MS = 100
 
-export interface LateNamesOptions {
+interface LateNamesOptions {
   /** What the keeper has said meanwhile. */
   news(): Promise<KeeperNews>
   onEvents(events: readonly KernelEvent[]): void

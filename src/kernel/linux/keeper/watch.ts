@@ -8,7 +8,7 @@ const LONGEST_DELAY_MS = 5000
 /** One that has gone on for so long has ended for a reason of its own. */
 const STEADY_MS = 10_000
 
-export interface KeeperWatchOptions {
+interface KeeperWatchOptions {
   /** The keeper's socket. */
   readonly path: string
   onEvents(events: readonly KernelEvent[]): void

@@ -3,7 +3,7 @@ import { load16, load32, malformed, string, u32 } from './codec.ts'
 import { schema } from './schema.ts'
 import type { Writer } from './writer.ts'
 
-export const NLM_F_REQUEST = 0x1
+const NLM_F_REQUEST = 0x1
 export const NLM_F_ACK = 0x4
 export const NLM_F_ECHO = 0x8
 export const NLM_F_DUMP_INTR = 0x10
@@ -21,7 +21,7 @@ export const NLMSG_NOOP = 1
 export const NLMSG_ERROR = 2
 export const NLMSG_DONE = 3
 
-export const NLMSG_HDRLEN = 16
+const NLMSG_HDRLEN = 16
 
 /** A request as data. The socket adds NLM_F_REQUEST, the sequence number and the length. */
 export interface Message {
@@ -84,7 +84,7 @@ export function forEachMessage(
 }
 
 /** What NLMSG_ERROR and NLMSG_DONE say. */
-export interface Status {
+interface Status {
   /** 0: done. */
   readonly errno: number
   /** The extended acknowledgement. */

@@ -87,7 +87,7 @@ export const elementsBody = body(
   }),
 )
 
-export const NFT_MSG = {
+const NFT_MSG = {
   NFT_MSG_NEWTABLE: 0,
   NFT_MSG_GETTABLE: 1,
   NFT_MSG_DELTABLE: 2,

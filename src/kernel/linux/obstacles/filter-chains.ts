@@ -36,7 +36,7 @@ export type Verdict =
   | { readonly to: string; readonly comesBack: boolean }
 
 /** A packet of ours. */
-export interface Passenger {
+interface Passenger {
   readonly mark: number
   /** The bridge it comes from; absent: any. */
   readonly from?: string

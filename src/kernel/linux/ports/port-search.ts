@@ -15,7 +15,7 @@ import { canBind } from './sockets.ts'
 const MOST_TRIED = 64
 
 /** Who holds a port that somebody wants. */
-export interface Conflict<Wanted> {
+interface Conflict<Wanted> {
   readonly wanted: Wanted
   readonly holder: PortHolder
 }

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
-export interface SocketOwner {
+interface SocketOwner {
   readonly pid: number
   readonly process: string
 }

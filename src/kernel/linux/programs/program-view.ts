@@ -8,7 +8,7 @@ import { CoveredFiles, coverFiles, type Mounts } from './covered-files.ts'
 import { MountHome, MountPlace } from './mount-place.ts'
 
 /** What a program is to see of the machine in place of what there is. */
-export type View = Pick<Command, 'argv' | 'mounts' | 'hostname'>
+type View = Pick<Command, 'argv' | 'mounts' | 'hostname'>
 
 /**
  * Starts programs with a view of the machine of their own: `start` runs while the calling thread is in

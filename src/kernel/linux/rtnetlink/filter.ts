@@ -25,7 +25,7 @@ const EVERY_PROTOCOL = 0x0300
 /** The places of a `clsact` for filters; the first is also that of an `ingress`. */
 const parents = { ingress: 0xfffffff2, egress: 0xfffffff3 } as const
 
-export type Direction = keyof typeof parents
+type Direction = keyof typeof parents
 
 const mirred = struct({
   index: u32,
@@ -82,7 +82,7 @@ export function deleteRedirect(link: number, priority: number): Message {
   return message('RTM_DELTFILTER', 0, link, priority, { filter: { kind: 'u32' } })
 }
 
-export interface Filter {
+interface Filter {
   readonly priority: number
   /** The index of the link that packets are redirected to; 0: of one that is gone. */
   readonly redirect: number | undefined

@@ -19,7 +19,7 @@ const TX_DROPPED = 7
 const LEAST_BYTES = 8 * (TX_DROPPED + 1)
 
 /** What a link has counted since it was made. */
-export interface LinkCounters {
+interface LinkCounters {
   readonly name: string
   readonly group: number
   readonly received: Counters

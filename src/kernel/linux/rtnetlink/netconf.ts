@@ -24,7 +24,7 @@ export const netconfBody = body(
   }),
 )
 
-export interface ForwardingChange {
+interface ForwardingChange {
   readonly family: AddressFamily
   /** An index. */
   readonly link: number

@@ -24,7 +24,7 @@ import { type FlowsChange, QuietSenders } from './quiet-senders.ts'
 import { ownedByAnother, type Ruleset } from './ruleset.ts'
 import { changeTogether } from './ruleset-change.ts'
 
-export interface WantedTable {
+interface WantedTable {
   readonly definition: TableDefinition
   /** What it comes back to when the change fails; without, it stays as it has become. */
   readonly before: TableDefinition | undefined

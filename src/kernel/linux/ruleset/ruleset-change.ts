@@ -15,14 +15,14 @@ import { about } from '../thread/wire-error.ts'
 import { ownedByAnother, type Ruleset } from './ruleset.ts'
 
 /** Tables and elements that change together. */
-export interface RulesetChange extends ElementChange {
+interface RulesetChange extends ElementChange {
   /** Become what they say. */
   readonly make: readonly TableDefinition[]
   /** Go, with all that is in them. */
   readonly drop: readonly TableDefinition[]
 }
 
-export interface RulesetOptions {
+interface RulesetOptions {
   /** Of all tables that elements are in or were in, those that are made apart. */
   readonly definitions: readonly TableDefinition[]
   readonly compareOwners?: boolean

@@ -24,7 +24,7 @@ interface Pending<T> {
   reject(error: Error): void
 }
 
-export interface ThreadEvents {
+interface ThreadEvents {
   /** What went wrong there that is no answer to anything. */
   onProblem(message: string): void
   /** It has ended without having been closed; a caller that waits for it is refused after that. */

@@ -22,7 +22,7 @@ const RUN = { elements: ELEMENTS_PER_MESSAGE, bytes: 65_000 }
 export type ElementOperation = 'NFT_MSG_NEWSETELEM' | 'NFT_MSG_DELSETELEM'
 
 /** What goes into one message. */
-export interface ElementLoad {
+interface ElementLoad {
   readonly place: Place
   readonly body: Uint8Array
   /** How to name the element of an entry, should the kernel refuse it. */

@@ -17,7 +17,7 @@ import {
 import { hasRuns } from './run.ts'
 import { untilWhole } from './whole.ts'
 
-export type OwnedElement = Element & { readonly owner: string }
+type OwnedElement = Element & { readonly owner: string }
 
 /**
  * As `listTableElements`, but only those that say whose they are, and those that follow one another as

@@ -13,7 +13,7 @@ const NFGENMSG_BYTES = 4
 const MAX_PORT = 65535
 
 /** Some elements of a run, as the body of a message. */
-export interface RunPart {
+interface RunPart {
   readonly body: Uint8Array
   /** How many there are in the parts before. */
   readonly first: number

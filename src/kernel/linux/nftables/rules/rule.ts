@@ -34,7 +34,7 @@ export interface AnonymousSet {
   readonly values: readonly string[]
 }
 
-export interface CompiledRule {
+interface CompiledRule {
   readonly sets: readonly AnonymousSet[]
   readonly expressions: readonly Expression[]
 }

@@ -6,7 +6,7 @@ import { ctLoad, type Expression, fibLoad, metaLoad, payloadLoad } from './expre
 /** What must be known of a packet before a header of it can be read. */
 export type Dependency = 'ip' | 'ip6' | 'arp' | 'ether' | 'tcp' | 'icmp' | 'igmp' | 'icmpv6'
 
-export interface SelectorShape {
+interface SelectorShape {
   readonly type: ValueTypeName
   readonly load: (register: number) => Expression
   readonly needs: readonly Dependency[]
@@ -111,7 +111,7 @@ export function selectorShape(selector: Selector): SelectorShape {
 }
 
 /** What to load and what it must be equal to, so that a dependency is met. */
-export interface Guard {
+interface Guard {
   /** The same for guards that look at the same thing, so that a rule asks once. */
   readonly subject: string
   readonly load: (register: number) => Expression

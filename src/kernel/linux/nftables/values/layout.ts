@@ -30,7 +30,7 @@ export function layoutOf(names: readonly ValueTypeName[]): Layout {
   return { types, offsets, bytes }
 }
 
-export function padded(bytes: number): number {
+function padded(bytes: number): number {
   return (bytes + 3) & ~3
 }
 

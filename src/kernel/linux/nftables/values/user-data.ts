@@ -7,7 +7,7 @@ import { CnmError } from '../../../../base/errors.ts'
 export type UserDataField = readonly [type: number, value: Uint8Array]
 
 /** Tables, chains, rules and elements keep their comment under this number. */
-export const UDATA_COMMENT = 0
+const UDATA_COMMENT = 0
 export const UDATA_SET_KEYBYTEORDER = 0
 export const UDATA_SET_DATABYTEORDER = 1
 export const UDATA_SET_COMMENT = 7
