@@ -44,7 +44,7 @@ export interface ResolverResource {
   /** Asked from inside the sandbox, in place of those of its endpoints and of the host. At least one. */
   readonly servers?: readonly Upstream[]
   /**
-   * Whether its user has set `ndots`: then a name without a dot that nobody here has is answered with
+   * Whether its user has set `ndots`: then a name without a dot that no endpoint here has is answered with
    * no data instead of being forwarded.
    */
   readonly ndots?: true
@@ -80,7 +80,7 @@ export interface NamesResource {
 
 /**
  * Answers the host's own programs, over UDP and TCP at `listen`, port 53: `NAME.NETWORK.<name>` for all
- * endpoints of this host. As in the sandboxes, that port is not taken from others; whoever listens just
+ * endpoints of this host. As in the sandboxes, that port is not taken from others; what listens just
  * there hears nothing. Where the host has no such address, it is missing. A kept resource.
  */
 export interface ZoneResource {

@@ -69,7 +69,7 @@ export interface Kernel {
   obstacles(leaving: readonly string[]): Promise<readonly Obstacle[]>
 
   /**
-   * Parses a way to name somebody's namespace and answers with a checked reference. Errors:
+   * Parses a way to name another process's namespace and answers with a checked reference. Errors:
    * NAMESPACE_NOT_FOUND (no such process or file, or not a network namespace), HOST_NAMESPACE.
    */
   adopt(target: { readonly pid: number } | { readonly path: string }): Promise<AdoptedNamespace>
@@ -93,7 +93,7 @@ export interface Kernel {
   events(signal?: AbortSignal): AsyncIterable<KernelEvent>
 
   /**
-   * What sandboxes' resolvers are asked from now on, one by one; nothing is logged while nobody listens.
+   * What sandboxes' resolvers are asked from now on, one by one; nothing is logged while there is no listener.
    * At most 1,000 a second, and the last 10,000 for who doesn't read them; `skipped` says how many there
    * were besides. Ends on abort and close.
    */
@@ -181,7 +181,7 @@ export interface HostView {
   readonly outward: readonly { readonly family: 4 | 6; readonly link: string }[]
   /** The kernel has `net/ipv6/conf/IF/force_forwarding` (6.17), so IPv6 can be forwarded per link. */
   readonly forceForwarding6: boolean
-  /** Whether somebody has made a router of the whole host (`net/ipv4/ip_forward`). */
+  /** Whether another process has made a router of the whole host (`net/ipv4/ip_forward`). */
   readonly allForwarding4: boolean
   /** Whether the whole host forwards IPv6 (`net/ipv6/conf/all/forwarding`). */
   readonly allForwarding6: boolean
@@ -324,7 +324,7 @@ export type KernelEvent =
     }
   /** Of the main table; default routes of all tables. */
   | { readonly type: 'route'; readonly change: 'set' | 'gone'; readonly route: HostRoute }
-  /** Somebody has switched forwarding on or off for a link (`all` and `default` are none). */
+  /** Another process has switched forwarding on or off for a link (`all` and `default` are none). */
   | {
       readonly type: 'forwarding'
       readonly link: string
@@ -356,7 +356,7 @@ export type KernelEvent =
   /** Some events were missed; may be the first one, for those before it. */
   | { readonly type: 'resync' }
 
-/** Where an answer came from. `refused`: too many queries at once, or nobody may be asked. */
+/** Where an answer came from. `refused`: too many queries at once, or there is no server to be asked. */
 export type AnswerSource =
   | 'local'
   | 'cache'

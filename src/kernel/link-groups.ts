@@ -1,6 +1,6 @@
 /**
  * The link groups (IFLA_GROUP) by which links of ours are told, in the host's namespace. Links outlive
- * the engine that made them: these numbers are random, nobody else has them, and they never change.
+ * the engine that made them: these numbers are random, no other program has them, and they never change.
  */
 
 /** Bridges of ours, and the devices on which rates are kept. Never an adopted bridge. */

@@ -63,8 +63,8 @@ export interface BridgeResource {
  * retired group at once (effective immediately) and deletes the pair in the background.
  * Where the namespace stays, the peer is first taken down and renamed, so that its name is free again.
  *
- * Without `peer.namespace` the peer is somebody else's to move and to set up: it is born on the host, down,
- * and where it goes nobody here looks. When the pair has gone with it, nothing is missing.
+ * Without `peer.namespace` the peer is another engine's to move and to set up: it is born on the host, down,
+ * and where it goes is not looked for here. When the pair has gone with it, nothing is missing.
  */
 export interface VethResource {
   readonly kind: 'veth'
@@ -91,7 +91,7 @@ export interface VethResource {
 }
 
 /**
- * A link of somebody else's, moved into a namespace under another name, and up there. Equivalent to:
+ * A link of the host's that is not ours, moved into a namespace under another name, and up there. Equivalent to:
  * `ip link set NAME netns NAMESPACE name INSIDE`. Removal moves it back under its old name, down. One that
  * is neither here nor there: ENODEV. One that is ours, or that the host uses (it has an address there that
  * is not the link's own, or it is part of a bridge): EBUSY.
@@ -127,7 +127,7 @@ export interface RouteResource {
 }
 
 /**
- * Who has an address on a link of the host, once and for all: nobody is asked, no answer changes it, and it
+ * Who has an address on a link of the host, once and for all: no host is asked, no answer changes it, and it
  * counts for no limit. Equivalent to: `ip neighbour replace ADDRESS lladdr MAC dev LINK nud permanent`. Carries
  * our protocol number. It goes with the link, when the link goes down, and when the link gets another MAC (a
  * bridge that was given none changes its own with its ports).
@@ -154,7 +154,7 @@ export interface FdbResource {
 
 /**
  * Equivalent to: `sysctl -w`. On removal `restore` is put back, if the value is still ours: forwarding of
- * a link is not where somebody has made a router of the whole host since (`net.ipv4.ip_forward`).
+ * a link is not where another process has made a router of the whole host since (`net.ipv4.ip_forward`).
  * `net/ipv6/conf/all/forwarding` is the last to be added and the first to be removed.
  */
 export interface SysctlResource {
@@ -163,7 +163,7 @@ export interface SysctlResource {
   /** Path below /proc/sys: `net/ipv4/conf/eth0.5/forwarding` (slashes: link names may have dots). */
   readonly name: string
   readonly value: string
-  /** The value before ours, as whoever described this saw it; absent: nothing is put back. */
+  /** The value before ours, as the caller saw it; absent: nothing is put back. */
   readonly restore?: string
 }
 
@@ -250,7 +250,7 @@ export interface RateResource {
 }
 
 /**
- * Tells everybody on the link where an address is now: gratuitous ARP, or unsolicited neighbour
+ * Tells all hosts on the link where an address is now: gratuitous ARP, or unsolicited neighbour
  * advertisement. Adding it says so once, before the change is done, and then at intervals; removing it
  * ends that. There is nothing to compare.
  */
@@ -271,7 +271,7 @@ export interface AnnouncementResource {
  * or the last before an unconditional RETURN. Equivalent to:
  * `iptables -A DOCKER-USER -m mark --mark MARK/MARK -m comment --comment cnm -j ACCEPT`. Whatever has
  * that comment there is ours, and elsewhere in the chain or in another form it is different. Where
- * there is no such chain, nobody has to be asked: nothing is done, and nothing is missing.
+ * there is no such chain, no other program has to be asked: nothing is done, and nothing is missing.
  */
 export interface ConsentResource {
   readonly kind: 'consent'

@@ -11,7 +11,7 @@ export interface TableDefinition {
   readonly family: Family
   readonly name: string
   /**
-   * true: flags owner and persist. Nobody but the socket that made it can change or flush it, and it
+   * true: flags owner and persist. No socket but the one that made it can change or flush it, and it
    * survives that socket's end. false: an ordinary table that others may edit.
    */
   readonly owned: boolean

@@ -173,7 +173,7 @@ class ThreadedKernel implements LinuxKernel {
     if (owes) this.#late.awaitAnswers()
     if (missed) this.#background.missed()
     this.#background.publish(problems.map((message) => ({ type: 'problem', message })))
-    // Before what is deleted, for which nobody waits.
+    // Before what is deleted, for which no caller waits.
     const forgotten = error === undefined ? this.#forget(change) : undefined
     this.#background.delete(retired)
     if (error !== undefined) throw fromWire(error)
@@ -237,7 +237,7 @@ class ThreadedKernel implements LinuxKernel {
       stderr: pipes && new Socket({ fd: pipes[2], readable: true, writable: false }),
       ended,
       kill: (signal) => {
-        // After its end there is nothing to kill, and after ours nobody to ask.
+        // After its end there is nothing to kill, and after ours no thread to ask.
         this.#thread.call('kill', program, signal).catch(() => {})
       },
     }

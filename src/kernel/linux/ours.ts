@@ -1,7 +1,7 @@
 import { DELETING_GROUP, isPortGroup, LINK_GROUP, RETIRED_GROUP } from '../link-groups.ts'
 
 /**
- * The marks by which our things are told from other people's. Random numbers: nobody else has them,
+ * The marks by which our things are told from other people's. Random numbers: no other program has them,
  * and they must stay the same for ever, since links outlive the engine that made them. Those of links
  * are in `kernel/link-groups.ts`.
  */
@@ -40,7 +40,7 @@ export const ROUTE_PROTOCOL = 0xd3
 /** The major number of our queueing disciplines, and the priority of our filters. */
 export const TC_MARK = 0x6b3e
 
-/** A name for a link that keeps its real one from somebody else; no two links have one index. */
+/** A name for a link that keeps its real one from another link; no two links have one index. */
 export function retiredName(index: number): string {
   return `gone${index}`
 }

@@ -6,7 +6,7 @@ import { addressKey, readSysctl } from './kinds/addressing.ts'
 import { removeLink, removeNetns } from './kinds/links.ts'
 import { type Machine, type Netns, processPath } from './machine.ts'
 
-/** What somebody else does to the machine. */
+/** What other processes do to the machine. */
 export interface HostActions {
   /** `/proc/<pid>/ns/net` is that of a process. */
   addNamespace(path: string): void

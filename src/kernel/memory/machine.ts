@@ -22,7 +22,7 @@ export interface Link {
   readonly ipv6: boolean
   /** What has passed through it; absent: nothing. */
   readonly traffic?: Partial<Omit<LinkStatistics, 'name'>>
-  /** What it was made from (an inner end: its host end's). Absent: it is somebody else's. */
+  /** What it was made from (an inner end: its host end's). Absent: it has another owner. */
   readonly resource?: BridgeResource | VethResource | LentLinkResource
 }
 

@@ -62,7 +62,7 @@ export function memoryKernel(options: MemoryKernelOptions = {}): MemoryKernel {
     return question()
   }
 
-  /** All of it or nothing; then tells whoever listens. */
+  /** All of it or nothing; then tells the listeners. */
   function transact(work: () => void): void {
     try {
       work()

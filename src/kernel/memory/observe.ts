@@ -30,7 +30,7 @@ export function differences(machine: Machine, resources: readonly Resource[]): D
   return resources.flatMap((resource): Difference[] => {
     const there = findThere(machine, resource)
     if (there === undefined) {
-      // It goes with its other end, which is somebody else's.
+      // It goes with its other end, which is another engine's.
       if (resource.kind === 'veth' && elsewhere.has(resource.name)) return []
       const isOnLink = resource.kind === 'fdb' && !machine.host.links.has(resource.link)
       if (isOnLink && elsewhere.has(resource.link)) return []

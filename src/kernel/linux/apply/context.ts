@@ -28,7 +28,7 @@ export class ApplyContext {
     this.ruleset = new RulesetBatch(transaction, machinery.ruleset)
   }
 
-  /** What several steps need: made once in a change, by whoever is the first to ask. */
+  /** What several steps need: made once in a change, for the first that asks for it. */
   once<T>(make: (context: ApplyContext) => T): T {
     if (!this.#known.has(make)) this.#known.set(make, make(this))
     return this.#known.get(make) as T

@@ -13,7 +13,7 @@ export interface Setting {
   readonly value: string
   /** It is no failure if the kernel has no such thing. */
   readonly optional?: boolean
-  /** Of a link that was made for this: nobody wants to know what it was before. */
+  /** Of a link that was made for this: what it was before doesn't matter. */
   readonly fresh?: boolean
 }
 

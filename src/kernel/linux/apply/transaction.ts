@@ -89,7 +89,7 @@ export class Transaction {
     this.#namespaces.splice(this.#namespaces.indexOf(namespace), 1)
   }
 
-  /** Undoes as much as can be undone: what can't is somebody else's doing meanwhile. */
+  /** Undoes as much as can be undone: what can't has been changed by another process meanwhile. */
   rollback(): void {
     for (const undo of this.#undo.reverse()) {
       try {

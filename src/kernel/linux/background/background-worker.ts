@@ -12,7 +12,7 @@ import { Reaper } from './reaper.ts'
 
 /**
  * The thread for everything that takes time: it sleeps in epoll_wait and does what has become
- * possible. It has no event loop; whoever sends it a command writes to `wakeFd`.
+ * possible. It has no event loop; the sender of a command writes to `wakeFd`.
  */
 
 const port = parentPort!

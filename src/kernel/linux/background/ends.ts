@@ -6,7 +6,7 @@ import { EPOLLIN, EPOLLONESHOT, epollAdd, epollChange, epollDelete } from '../ff
 import { identityOf } from '../namespaces/namespace.ts'
 
 // Mounts come and go in crowds, and each time all paths are looked at. That takes a twentieth of the time,
-// unless nobody would look for too long then: a busy machine makes one look seem long.
+// unless there would be no look for too long then: a busy machine makes one look seem long.
 const LOOK_EVERY_MS = 20
 const MOST_LOOKING = 1 / 20
 const LONGEST_PAUSE_MS = 1000

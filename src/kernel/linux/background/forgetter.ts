@@ -57,7 +57,7 @@ export class Forgetter {
     const hosts = this.#hostAddresses()
     this.#netfilter ??= new NetlinkSocket(NETLINK_NETFILTER)
     const direct = all.flatMap(({ flows }) => flows.filter((it) => it.direct))
-    // By itself, so that the kernel leaves out what isn't translated wherever nobody wants it.
+    // By itself, so that the kernel leaves out what isn't translated wherever it is not wanted.
     flushConntrack(
       this.#netfilter,
       direct.map((it) => ({ reply: repliesOf(it), translated: false })),

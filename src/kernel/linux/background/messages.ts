@@ -16,7 +16,7 @@ export type Command =
   | { readonly type: 'delete'; readonly retired: Retired }
   /** Answered with `forgotten`. */
   | { readonly type: 'forget'; readonly id: number; readonly forgotten: Forgotten }
-  /** Somebody is making something: delete less at once. */
+  /** Something is being made: delete less at once. */
   | { readonly type: 'take-care' }
   /** From now on tell what happens on the host. */
   | { readonly type: 'watch' }

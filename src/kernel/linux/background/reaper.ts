@@ -7,7 +7,7 @@ import { isAlive } from '../ours.ts'
 import { deleteLinkGroup, getLink, setLink } from '../rtnetlink/link.ts'
 import type { Retired, RetiredNamespace } from '../thread/operations.ts'
 
-// While the kernel deletes, everybody else's request waits for it: while it collects 16 namespaces for
+// While the kernel deletes, all other requests wait for it: while it collects 16 namespaces for
 // 3 ms, 64 for 12. As a run takes 40 ms however many they are, few at once is slow.
 const LINKS_AT_ONCE = 20
 const NAMESPACES_AT_ONCE = 64
@@ -15,7 +15,7 @@ const NAMESPACES_WITH_CARE = 16
 const CAREFUL_MS = 100
 /** To look more often would only take time from those who work: see above. */
 const LOOK_AGAIN_MS = 5
-/** Somebody's socket keeps a namespace: its links are deleted one by one instead of with it. */
+/** A socket of another process keeps a namespace: its links are deleted one by one instead of with it. */
 const PATIENCE_MS = 500
 
 /** A namespace that the kernel is collecting. */
@@ -47,7 +47,7 @@ export class Reaper {
     this.#namespaces.push(...namespaces)
   }
 
-  /** Somebody is making something just now: they shall not have to wait long. */
+  /** Something is being made just now: its caller shall not have to wait long. */
   takeCare(): void {
     this.#carefulUntil = performance.now() + CAREFUL_MS
   }
@@ -64,7 +64,7 @@ export class Reaper {
     return this.#collected.length > 0 ? LOOK_AGAIN_MS : -1
   }
 
-  /** Lets go of all namespaces at once: nobody waits any longer. */
+  /** Lets go of all namespaces at once: no caller waits any longer. */
   abandon(): void {
     for (const { fd } of this.#namespaces.splice(0)) close(fd)
   }
@@ -85,7 +85,7 @@ export class Reaper {
 
   /** Equivalent to: `ip link set … group …` for each, `ip link delete group …`. */
   #deleteLinks(indexes: readonly number[]): void {
-    // An index may have come to mean somebody else's link since.
+    // An index may have come to mean another link since.
     const retired = indexes.filter((index) => this.#isRetired(index))
     this.#socket.requestAll(retired.map((index) => setLink(index, { group: DELETING_GROUP })))
     try {

@@ -21,7 +21,7 @@ const generation = body(
 
 /**
  * Others' transactions of nftables: their messages name the tables, the one at the end who it was. Ours
- * are told from them by the number of the socket, which nobody else can have.
+ * are told from them by the number of the socket, which no other can have.
  */
 export class RulesetEvents {
   readonly #ours: RulesetPort

@@ -13,10 +13,10 @@ export const KEY_BYTES = 24
 
 /** Ports reserved at the address in the key. */
 export const AT_ADDRESS = 0
-/** Ports reserved at one address or the other: nobody may bind them at all addresses of the family. */
+/** Ports reserved at one address or the other: no process may bind them at all addresses of the family. */
 export const AT_SOME = 1
 
-// Nobody asks BPF programs about SCTP: its sockets are bound by a function of their own.
+// BPF programs are not asked about SCTP: its sockets are bound by a function of their own.
 const protocols = { tcp: 6, udp: 17, sctp: undefined } as const
 
 /** One map element as it should be. */

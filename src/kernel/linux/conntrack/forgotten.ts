@@ -33,7 +33,7 @@ export function forgottenBy(change: Change): readonly Forgotten[] {
   const plan = planOf({ remove: change.remove.filter(matters), add: change.add.filter(matters) })
   const { remove, add, before } = plan
   const [flows, reservations] = [remove.of('flows'), remove.of('reservation')]
-  // Whoever asks for a connection again, after he was refused, makes it anew.
+  // A client that asks for a connection again, after it was refused, makes it anew.
   const begun = add
     .of('reservation')
     .filter(

@@ -163,7 +163,7 @@ function fileBelow(root: number, path: string): number {
   }
   const place = linkedPlace(root, path)
   makeFolders(root, dirname(place))
-  // By now something that nobody can open may be there: nothing is waited for.
+  // By now something that can't be opened may be there: nothing is waited for.
   return openBelow(root, place, O_RDONLY | O_CREAT | O_NONBLOCK, 0o644)
 }
 

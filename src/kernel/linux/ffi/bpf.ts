@@ -67,7 +67,7 @@ export function deleteFromMap(map: number, key: Uint8Array): void {
   if (result < 0 && lastErrno() !== 'ENOENT') check(result, 'BPF_MAP_DELETE_ELEM')
 }
 
-/** All elements of a map that nobody changes meanwhile. */
+/** All elements of a map that isn't changed meanwhile. */
 export function readMap(
   map: number,
   { keySize, valueSize }: Pick<HashMapOptions, 'keySize' | 'valueSize'>,

@@ -74,7 +74,7 @@ export function eventfd(): number {
 
 const one = new Uint8Array(new BigUint64Array([1n]).buffer)
 
-/** Makes an eventfd ready to be read, for whoever waits for that. */
+/** Makes an eventfd ready to be read, for the thread that waits for that. */
 export function raiseEvent(fd: number): void {
   writeSync(fd, one)
 }

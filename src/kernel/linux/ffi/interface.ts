@@ -13,7 +13,7 @@ const request = Buffer.alloc(40)
 
 /**
  * The index of a link of the network namespace a socket (of any family) belongs to; undefined if
- * there is none. Unlike RTM_GETLINK it waits for nobody.
+ * there is none. Unlike RTM_GETLINK it waits for no lock.
  */
 export function interfaceIndex(socket: number, name: string): number | undefined {
   if (name.length >= IFNAMSIZ) return undefined
@@ -24,7 +24,7 @@ export function interfaceIndex(socket: number, name: string): number | undefined
   return check(-1, 'SIOCGIFINDEX', name)
 }
 
-/** The name of the link with that index; undefined if there is none. Waits for nobody either. */
+/** The name of the link with that index; undefined if there is none. Waits for no lock either. */
 export function interfaceName(socket: number, index: number): string | undefined {
   request.writeInt32LE(index, IFNAMSIZ)
   if (ioctl(socket, SIOCGIFNAME, request) === 0) {

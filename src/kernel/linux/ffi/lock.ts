@@ -8,8 +8,8 @@ const LOCK_NB = 4
 const flock = declare<(fd: number, operation: number) => number>('int flock(int, int)')
 
 /**
- * Opens a file, making it if need be, and locks it: nobody else gets the lock until the descriptor is
- * closed or this process ends. undefined if somebody else holds it.
+ * Opens a file, making it if need be, and locks it: no other process gets the lock until the descriptor is
+ * closed or this process ends. undefined if another process holds it.
  * Equivalent to: `flock --exclusive --nonblock PATH`.
  */
 export function lockFile(path: string): number | undefined {

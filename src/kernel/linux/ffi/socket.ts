@@ -63,7 +63,7 @@ export function bind(fd: number, address: Uint8Array, target?: string): void {
   check(c.bind(fd, address, address.length), 'bind', target)
 }
 
-/** Connections that nobody has accepted yet: as many as the kernel allows (`somaxconn`). */
+/** Connections that are not accepted yet: as many as the kernel allows (`somaxconn`). */
 export function listen(fd: number, target?: string): void {
   check(c.listen(fd, 0x7fffffff), 'listen', target)
 }

@@ -42,7 +42,7 @@ const c = {
 }
 
 /**
- * A connection to whoever listens at that path. Errors: ENOENT, ECONNREFUSED; EAGAIN: so many wait there
+ * A connection to the listener at that path. Errors: ENOENT, ECONNREFUSED; EAGAIN: so many wait there
  * already that there was no room for one more in time.
  */
 export function connectUnix(path: string, timeoutMs: number): number {

@@ -52,7 +52,7 @@ export function openOrdinary(path: string, flags: number, follow = false): numbe
   return undefined
 }
 
-// A symbolic link, a folder, a socket, a device without a driver, a path through a file; somebody's lease.
+// A symbolic link, a folder, a socket, a device without a driver, a path through a file; another process's lease.
 const absences = ['ENOENT', 'ELOOP', 'EISDIR', 'ENXIO', 'ENODEV', 'ENOTDIR', 'EAGAIN']
 
 function isOrdinary(fd: number): boolean {

@@ -56,7 +56,7 @@ export function createText(path: string, text: string): void {
   })
 }
 
-/** Makes it in a folder that has just been made, where nobody looks for it before it is whole. */
+/** Makes it in a folder that has just been made, where no program looks for it before it is whole. */
 export function createFirstText(path: string, text: string): void {
   faultPoint('open', path)
   named(path, () => writeNew(path, text))
@@ -201,7 +201,7 @@ function overwrite(fd: number, before: string, after: string): void {
   }
 }
 
-/** As little as makes the one of the other, so that whoever reads meanwhile hardly sees it half done. */
+/** As little as makes the one of the other, so that a program that reads meanwhile hardly sees it half done. */
 function writeOver(fd: number, before: string, after: string): void {
   let same = 0
   while (same < before.length && before[same] === after[same]) same += 1

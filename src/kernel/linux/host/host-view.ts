@@ -1,4 +1,4 @@
-/** What the host is like, whoever made it so: links, routes, resolv.conf, sysctls, figures, shared tables. */
+/** What the host is like, ours or not: links, routes, resolv.conf, sysctls, figures, shared tables. */
 
 import { existsSync } from 'node:fs'
 import { type PortRange, parsePorts } from '../../../address/port.ts'

@@ -4,7 +4,7 @@ import { faultPoint } from '../ffi/fault.ts'
 
 /**
  * Sysctls of the network namespace the calling thread is in: what is under /proc/sys/net is that of
- * whoever looks, so everything here is synchronous.
+ * the thread that looks, so everything here is synchronous.
  */
 
 /** undefined: there is no such sysctl (any more). Equivalent to: `sysctl -n NAME`. */

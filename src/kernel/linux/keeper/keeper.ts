@@ -34,7 +34,7 @@ export class Keeper {
   readonly #late = new Set<ToldChange>()
   /** In the order in which they were told, which is that of the answers. */
   readonly #unanswered = new Set<ToldChange>()
-  /** Nobody waits for that to go. With what is kept until then. */
+  /** No caller waits for that to go. With what is kept until then. */
   readonly #toDrop = new Map<string, KeptResource | undefined>()
   #isSlow = false
   #known: string[] = []
@@ -47,7 +47,7 @@ export class Keeper {
         for (const each of kept) this.mirror.set(resourceKey(each), each)
       },
       onLoss: () => {
-        // Whoever wants it kept hands it over to the next one.
+        // The model hands it over to the next one.
         this.mirror.clear()
         this.#late.clear()
         this.#unanswered.clear()

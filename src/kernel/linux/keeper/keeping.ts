@@ -10,7 +10,7 @@ import { about } from '../thread/wire-error.ts'
 import type { Keeper, ToldChange } from './keeper.ts'
 
 /**
- * Sockets that go to the keeper with new resources, by their keys. Whoever opens them leaves none open
+ * Sockets that go to the keeper with new resources, by their keys. The opener leaves none open
  * if it throws; Keeping, which gets them, closes them at the end, whatever becomes of the change.
  */
 export type KeptSockets = ReadonlyMap<string, readonly number[]>
@@ -29,7 +29,7 @@ export function openAll(open: (opened: Map<string, readonly number[]>) => void):
 
 /** The keeper has so long to know a name before the change is done without it. */
 const KNOWN_MS = 100
-/** Whoever has closed a socket has to say so: only then is its port free, and nothing comes through it. */
+/** The keeper has to say that it has closed a socket: only then is its port free, and nothing comes through it. */
 const CLOSED_MS = 1000
 
 /**
@@ -55,7 +55,7 @@ export class Keeping {
     return this.#late
   }
 
-  /** Refuses what would have to be kept where nobody keeps it. */
+  /** Refuses what would have to be kept where there is no keeper. */
   prepare(): void {
     const [first] = keptOf(this.#plan.add)
     if (first !== undefined && this.#keeper === undefined) throw noKeeper(first)
@@ -128,7 +128,7 @@ export class Keeping {
     else keeper.done(this.#change(keeper, keys, moved), CLOSED_MS)
   }
 
-  /** Goes with its sandbox: its names are gone already, and nobody wants its port. */
+  /** Goes with its sandbox: its names are gone already, and its port is not wanted. */
   #isRetired(key: string): boolean {
     const { remove, retired } = this.#plan
     const resolver = remove.of('resolver').find((each) => resourceKey(each) === key)

@@ -63,7 +63,7 @@ export class LateNames {
     this.#owes = owes
     this.#known(known)
     this.#options.onEvents(problems.map((message) => ({ type: 'problem', message })))
-    // Without one, whoever hands everything over to the next says it again.
+    // Without one, it is said again when everything is handed over to the next.
     if (isUp) this.#look()
     else this.#options.onLoss()
   }

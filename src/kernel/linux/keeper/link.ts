@@ -22,7 +22,7 @@ const FOUND_MS = 2000
 /** A new one has to load its code first. */
 const STARTED_MS = 5000
 const END_MS = 2000
-/** One that answers nothing for so long is of no use to anybody. */
+/** One that answers nothing for so long is of no use. */
 const HUNG_MS = 5000
 /** Until it has said its first word. */
 const HUNG_AT_FIRST_MS = 30_000
@@ -144,7 +144,7 @@ export class KeeperLink {
     return taken
   }
 
-  /** Closes what nobody has taken. */
+  /** Closes what has not been taken. */
   closeInherited(): void {
     for (const fds of this.#inherited.values()) for (const fd of fds) close(fd)
     this.#inherited.clear()
@@ -252,7 +252,7 @@ export class KeeperLink {
     return true
   }
 
-  /** undefined: nobody is there, or somebody who takes no connections, who is ended. */
+  /** undefined: there is none, or one that takes no connections, which is ended. */
   #connect(): number | undefined {
     try {
       return connectUnix(socketOf(this.#program), FOUND_MS)

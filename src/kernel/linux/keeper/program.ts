@@ -108,7 +108,7 @@ class Child implements KeeperProcess {
   async ended(timeoutMs: number): Promise<void> {
     const { pid, exitCode, signalCode } = this.#child
     if (pid === undefined || exitCode !== null || signalCode !== null) return
-    // Nobody else can lay it to rest.
+    // No other process can reap it.
     this.#child.ref()
     const exit = once(this.#child, 'exit')
     const timer = setTimeout(() => this.kill(), timeoutMs)
@@ -130,7 +130,7 @@ export function foundKeeper(pid: number): KeeperProcess | undefined {
 
 class Found implements KeeperProcess {
   readonly #pid: number
-  /** It is always the same process, whoever gets its number later. */
+  /** It is always the same process, also when another gets its number later. */
   readonly #pidfd: number
   #isForgotten = false
 

@@ -41,7 +41,7 @@ export class KeeperWatch {
     this.#log = on
   }
 
-  /** Somebody has found out that the keeper listens to nobody, or to somebody else. */
+  /** It was found out that the keeper listens to no engine, or to another. */
   lost(): void {
     if (this.#isLost || this.#closing.signal.aborted) return
     this.#isLost = true

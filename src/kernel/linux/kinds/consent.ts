@@ -45,14 +45,14 @@ function setConsent(socket: NetlinkSocket, consent: ConsentResource, wanted: boo
     if (messages.length === 0) return was
     const [failure] = socket.batch(NFNL_SUBSYS_NFTABLES, messages)
     if (failure === undefined) return was
-    // A rule that was just listed has gone; or the chain, and nobody is left who would have to be asked.
+    // A rule that was just listed has gone; or the chain, and then no other program has to be asked.
     if (!isKernelError(failure.error, 'ENOENT')) throw failure.error
     if (!hasUserChain(socket, family)) return was
     if (tries === MOST_TRIES) throw failure.error
   }
 }
 
-/** Where nobody has to be asked, nothing is missing. */
+/** Where no other program has to be asked, nothing is missing. */
 function compareConsent(socket: NetlinkSocket, consent: ConsentResource): Finding {
   const { family } = consent
   const rules = listUserRules(socket, family)

@@ -72,7 +72,7 @@ function remove(transaction: Transaction, fdb: FdbResource, goesWithPort: boolea
 function compare(comparison: Comparison, { link, bridge, mac }: FdbResource): Finding {
   const { links } = comparison.host
   const port = links.get(link)
-  // It has gone with its other end, which is somebody else's.
+  // It has gone with its other end, which is another engine's.
   if (port === undefined && comparison.once(elsewhere).has(link)) return undefined
   const master = links.get(bridge)?.index
   const isPort = master !== undefined && port?.master === master

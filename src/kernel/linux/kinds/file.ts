@@ -22,7 +22,7 @@ import type { Kind } from './kind.ts'
  */
 export const file: Kind<'file'> = {
   apply: { write, 'delete files': deleteAll },
-  // What is in it is everybody's business.
+  // What is in it may be changed by any process.
   compare: (_, { path }) => (isSomethingAt(path) ? undefined : missing(`no file ${path}`)),
 }
 
@@ -111,6 +111,6 @@ export function rewrite(
     return written
   })
   if (before === undefined) return
-  // Not if somebody has written into it meanwhile.
+  // Not if another process has written into it meanwhile.
   transaction.onRollback(() => rewriteText(path, (it) => (it === written ? before : undefined)))
 }

@@ -115,7 +115,7 @@ function bringUp({ transaction, plan, steps }: ApplyContext): void {
   }
 }
 
-/** They are moved back, wherever they were lent to. One that is gone is nobody's any more. */
+/** They are moved back, wherever they were lent to. One that is gone has no owner any more. */
 function giveBackAll({ transaction, plan }: ApplyContext): void {
   const { host, handles } = transaction
   for (const lent of plan.remove.of('lent-link')) {
@@ -145,7 +145,7 @@ function giveBack(
     message: moveLink(link.index, host.fd, name),
     undo: () => back(name),
     refused: ({ errno }) => {
-      // Somebody has taken its name meanwhile; it can still be told by its address.
+      // Another process has taken its name meanwhile; it can still be told by its address.
       if (errno === 'EEXIST') socket.requestAll([moveLink(link.index, host.fd, freeNameFor(link))])
       return errno === 'EEXIST' || errno === 'ENODEV'
     },

@@ -48,7 +48,7 @@ function lastForAll(sysctls: readonly SysctlResource[]): SysctlResource[] {
   return [...sysctls.filter((it) => !isForAll(it)), ...sysctls.filter(isForAll)]
 }
 
-/** Somebody has made a router of the whole host since we switched one link on. */
+/** Another process has made a router of the whole host since we switched one link on. */
 function isWantedByOthers(name: string): boolean {
   return /^net\/ipv4\/conf\/[^/]+\/forwarding$/.test(name) && readSysctl(IP_FORWARD) === '1'
 }

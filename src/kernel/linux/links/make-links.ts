@@ -52,8 +52,8 @@ function making(transaction: Transaction, { name, key, message, release }: LinkW
 }
 
 /**
- * There is a link of that name: ours (it is adjusted), one that is going (it makes room), or somebody
- * else's (LINK_EXISTS).
+ * There is a link of that name: ours (it is adjusted), one that is going (it makes room), or one with
+ * another owner (LINK_EXISTS).
  */
 function settle(transaction: Transaction, wish: LinkWish): true {
   const link = findLink(transaction.host, wish.name)

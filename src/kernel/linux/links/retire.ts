@@ -71,7 +71,7 @@ export function freeName(netns: NetnsHandle, index: number, name: string, key: s
 /** Whether a sandbox has something of that name, or has taken the link up again: then any other will do. */
 function isNamedOtherwise({ socket }: NetnsHandle, index: number, { errno }: KernelError): boolean {
   if (errno !== 'EEXIST' && errno !== 'EBUSY') return false
-  // Nobody can know it before. If that is refused as well, its name isn't free until the link is gone.
+  // It can't be known before. If that is refused as well, its name isn't free until the link is gone.
   const name = `gone${randomBytes(5).toString('hex')}`
   socket.requestAll([setLink(index, { up: false }), renameLink(index, name)])
   return true

@@ -229,7 +229,7 @@ function openIfThere(path: string): number | undefined {
 
 function openPath(path: string): number {
   try {
-    // A path of somebody else's may be a FIFO or a device: opening it must not wait for anything.
+    // A path given by a user may be a FIFO or a device: opening it must not wait for anything.
     return open(path, O_RDONLY | O_NONBLOCK)
   } catch (error) {
     const isRefused = isKernelError(error, 'EACCES') || isKernelError(error, 'EPERM')

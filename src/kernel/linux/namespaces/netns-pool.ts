@@ -9,7 +9,7 @@ import { NetnsHandle, ownNetns } from './netns-handle.ts'
 
 /**
  * New network namespaces, `lo` up, not mounted anywhere yet. After the first, one is made in advance
- * while nobody waits: that is a third of what attaching takes. So is a resolver's part of it, where the
+ * while no caller waits: that is a third of what attaching takes. So is a resolver's part of it, where the
  * last one has got a resolver. Nothing but its descriptors keeps it.
  */
 export class NetnsPool {
@@ -49,7 +49,7 @@ export class NetnsPool {
     return undefined
   }
 
-  /** Whether it has been made for whoever has taken it, and goes if he fails. */
+  /** Whether it has been made for the change that has taken it, and goes if that fails. */
   isNew(netns: NetnsHandle): boolean {
     return netns instanceof StockPlace
   }
@@ -61,7 +61,7 @@ export class NetnsPool {
     try {
       this.#spare = this.#make(this.#hasResolver)
     } catch {
-      // Whoever needs one next will be told why there is none.
+      // The next caller that needs one will be told why there is none.
     }
   }
 
@@ -89,7 +89,7 @@ export class NetnsPool {
   }
 }
 
-/** A namespace of the pool, perhaps with the sockets of a resolver that nobody has taken yet. */
+/** A namespace of the pool, perhaps with the sockets of a resolver that is not taken yet. */
 class StockPlace extends NetnsHandle {
   #sockets: readonly number[] | undefined
 

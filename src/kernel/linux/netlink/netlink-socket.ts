@@ -176,7 +176,7 @@ export class NetlinkSocket {
     return failures
   }
 
-  /** Returns when a transaction that somebody may be committing is done, and told of. */
+  /** Returns when a transaction that another process may be committing is done, and told of. */
   awaitTransaction(subsystem: number): void {
     const { begin, end } = batchBrackets(subsystem)
     // The kernel does one after the other, even one with nothing in it.
@@ -349,7 +349,7 @@ export class NetlinkSocket {
   /** Visits the messages of one datagram; false if there was none, ENOBUFS if some got lost. */
   #receive(visit: Visit): boolean {
     const buffer = spare ?? Buffer.allocUnsafeSlow(DATAGRAM)
-    // Whoever calls a socket while visiting gets a buffer of its own.
+    // A caller that uses a socket while visiting gets a buffer of its own.
     spare = undefined
     try {
       const length = ffi.recv(this.fd, buffer)

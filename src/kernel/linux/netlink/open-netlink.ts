@@ -24,7 +24,7 @@ export function openNetlink(protocol: number, strict: boolean): number {
     if (strict) ffi.setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
     setBufferSize(fd, ffi.SO_SNDBUFFORCE, ffi.SO_SNDBUF, SEND_BUFFER)
     setBufferSize(fd, ffi.SO_RCVBUFFORCE, ffi.SO_RCVBUF, RECEIVE_BUFFER)
-    // Connected to the kernel: nobody else can send us anything, and no address goes with a send.
+    // Connected to the kernel: no other sender can reach us, and no address goes with a send.
     ffi.connect(fd, kernelAddress)
     return fd
   } catch (error) {

@@ -36,7 +36,7 @@ export interface ListedTable {
   readonly owned: boolean
   /** Nothing in it has any effect. */
   readonly dormant: boolean
-  /** A living socket owns it; else anybody can change it, and adopt it if it is `owned`. */
+  /** A living socket owns it; else any process can change it, and adopt it if it is `owned`. */
   readonly hasOwner: boolean
   /** The number of that socket (`portId`). */
   readonly owner?: number

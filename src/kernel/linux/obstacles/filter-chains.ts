@@ -1,9 +1,9 @@
 import type { Family } from '../../ruleset.ts'
 
-/** The place of netfilter that we are interested in, whoever keeps the filter. */
+/** The place of netfilter that we are interested in, with any owner of the filter. */
 export const NF_INET_FORWARD = 2
 
-/** Others' filters of forwarded packets, whoever keeps them, as far as we understand them. */
+/** Others' filters of forwarded packets, with any owner, as far as we understand them. */
 export interface Filter {
   /** `legacy` is iptables without nftables. */
   readonly family: Family | 'legacy'

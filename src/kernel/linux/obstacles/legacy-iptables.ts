@@ -11,7 +11,7 @@ import {
 } from './filter-chains.ts'
 
 /**
- * The tables of iptables without nftables. They are read only where somebody has loaded them already:
+ * The tables of iptables without nftables. They are read only where they are loaded already:
  * asking would load them.
  */
 

@@ -17,7 +17,7 @@ export function obstacles(
 ): readonly Obstacle[] {
   const { definitions } = ruleset
   const mark = markOf(definitions)
-  // Without tables of ours there is nobody yet who could be stopped.
+  // Without tables of ours there is no packet of ours yet that could be stopped.
   if (mark === undefined) return []
   const around = surroundings(host.socket, leaving)
   const filters = [...nftablesFilters(ruleset.socket, definitions), ...legacyFilters()]

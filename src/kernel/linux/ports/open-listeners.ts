@@ -9,7 +9,7 @@ interface Listener {
   readonly port: number
 }
 
-/** Where relays and zones listen on the host: those sockets are in nobody's way. */
+/** Where relays and zones listen on the host: those sockets are in no reservation's way. */
 export class OpenListeners {
   readonly #listening = new Set<string>()
 

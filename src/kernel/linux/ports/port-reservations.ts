@@ -37,13 +37,13 @@ const impossible = [
 ]
 
 /**
- * The ports of the host that nobody can bind: a BPF program at every `bind` on this machine, from the
+ * The ports of the host that no process can bind: a BPF program at every `bind` on this machine, from the
  * first reservation until this is closed and the keeper, if there is one, has ended. Nothing of it is
  * left behind then.
  *
  * With a keeper it goes on when the engine's process ends. The next engine takes over map and programs,
- * if they are of its own version, with all ports in them: a reservation that somebody asks for is there
- * then, and what nobody has asked for is free again when the inheritance is given up. Those of another
+ * if they are of its own version, with all ports in them: a reservation that is asked for is there
+ * then, and what was not asked for is free again when the inheritance is given up. Those of another
  * version stay beside its own for as long.
  */
 export class PortReservations {
@@ -86,7 +86,7 @@ export class PortReservations {
     return this.#reservations.has(resourceKey(reservation)) || this.#recover(reservation)
   }
 
-  /** Those that keep everybody from binding that port. */
+  /** Those that keep all processes from binding that port. */
   covering(port: Omit<PortHolder, 'pid' | 'process'>): readonly ReservationResource[] {
     return [...this.#reservations.values()].filter((each) => holdsOneOf(each, port))
   }
@@ -113,7 +113,7 @@ export class PortReservations {
     return gone
   }
 
-  /** Whoever wants a port of those that were inherited has said so: all others are free from now on. */
+  /** Those of the inherited ports that are wanted have been asked for: all others are free from now on. */
   giveUpInherited(): void {
     const wanted = new Map(
       [...this.#blocks.all()].map((block) => [block.key.toString('hex'), block]),

@@ -14,7 +14,7 @@ import { canBind } from './sockets.ts'
  */
 const MOST_TRIED = 64
 
-/** Who holds a port that somebody wants. */
+/** Who holds a port that is wanted. */
 interface Conflict<Wanted> {
   readonly wanted: Wanted
   readonly holder: PortHolder
@@ -28,7 +28,7 @@ export function findHolders(
   return named(listHolders(wanted, listeners))
 }
 
-/** The first of these ports, in their order, that somebody holds, and who. */
+/** The first of these ports, in their order, that is held, and by which process. */
 export function findConflict<W extends WantedPorts>(
   wanted: readonly W[],
   listeners: OpenListeners,
@@ -48,7 +48,7 @@ function isWorthTrying(wanted: readonly WantedPorts[]): boolean {
   return ports <= MOST_TRIED
 }
 
-/** false: somebody may be there. Clients of other hosts are in the way as well, but hold nothing. */
+/** false: a socket may be there. Clients of other hosts are in the way as well, but hold nothing. */
 function isFree({ protocol, address, ports }: WantedPorts): boolean {
   if (protocol === 'sctp') return false
   for (let port = ports.from; port <= ports.to; port++) {

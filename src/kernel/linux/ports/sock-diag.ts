@@ -27,7 +27,7 @@ const TCP_BOUND_INACTIVE = 13
 const numbers = { tcp: 6, udp: 17, sctp: 132 } as const
 const states = {
   tcp: (1 << TCP_LISTEN) | (1 << TCP_BOUND_INACTIVE),
-  // Those of UDP are closed as long as they aren't connected: then they hear everybody.
+  // Those of UDP are closed as long as they aren't connected: then they hear any sender.
   udp: 1 << TCP_CLOSE,
   sctp: 1 << TCP_LISTEN,
 } as const
@@ -76,7 +76,7 @@ const answer = body(
   schema({ ipv6Only: [INET_DIAG_SKV6ONLY, u8] }),
 )
 
-/** A socket that gets what arrives at a port, whoever it comes from. */
+/** A socket that gets what arrives at a port, from any sender. */
 export interface BoundSocket {
   readonly protocol: Protocol
   readonly address: IpAddress

@@ -38,7 +38,7 @@ export function openBoundSocket(request: SocketRequest): number {
   }
 }
 
-/** The same, and TCP is listening: only then is it certain that nobody else is. */
+/** The same, and TCP is listening: only then is it certain that no other socket is. */
 export function openListener(request: SocketRequest): number {
   const fd = openBoundSocket(request)
   try {
@@ -61,7 +61,7 @@ function target(request: SocketRequest): string {
   return `${request.type} ${socketText(request)}`
 }
 
-/** Whether nobody is in the way of binding that. It is tried, without SO_REUSEADDR, and undone. */
+/** Whether no socket is in the way of binding that. It is tried, without SO_REUSEADDR, and undone. */
 export function canBind({ type, family, address, port }: SocketRequest): boolean {
   const fd = openUnboundSocket(type, family)
   try {

@@ -8,7 +8,7 @@ export type Mounts = NonNullable<Command['mounts']>
 
 /**
  * Files that running programs see in place of others. When the host puts another file at such a place, as
- * whoever writes its resolv.conf does, the kernel takes the mount on it away, in all mount namespaces. So
+ * programs that write its resolv.conf do, the kernel takes the mount on it away, in all mount namespaces. So
  * it is made again, for as long as the program runs.
  */
 export class CoveredFiles {

@@ -5,7 +5,7 @@ import { dirname } from 'node:path'
 const POLL_MS = 750
 
 /**
- * Tells when paths lead to other files than before, or to any at all, whoever changes them and however:
+ * Tells when paths lead to other files than before, or to any at all, by any process and in any way:
  * in place, by another file under their names, by where they link to. Nothing of it keeps the process alive.
  */
 export class PathWatch {

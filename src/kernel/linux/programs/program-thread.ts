@@ -26,8 +26,8 @@ export type ProgramReply =
 
 /**
  * Starts one program inside a namespace, as a child of this process, without an engine. The thread it is
- * started from is one of its own: whoever asks meanwhile where this process is (`/proc/PID/ns/net`) is told
- * of its main thread, which never goes anywhere. It is there from the beginning, so that nobody waits for
+ * started from is one of its own: a process that asks meanwhile where this one is (`/proc/PID/ns/net`) is told
+ * of its main thread, which never goes anywhere. It is there from the beginning, so that no caller waits for
  * it later.
  */
 export class ProgramThread {
@@ -64,7 +64,7 @@ export class ProgramThread {
         tell = told
         fail = failed
       })
-      // Nobody has to listen.
+      // It need not be listened to.
       ended.catch(() => {})
       const kill = (signal: NodeJS.Signals) => worker.postMessage(signal)
       worker.on('message', (reply: ProgramReply) => {

@@ -6,7 +6,7 @@ import { listBoundSockets } from '../ports/sock-diag.ts'
 import { openListener } from '../ports/sockets.ts'
 import type { ResolverPorts } from './resolver-table.ts'
 
-/** Not of those that the kernel gives away, and hardly anybody's choice. */
+/** Not of those that the kernel gives away, and hardly any program's choice. */
 const FIRST_PORT = 61053
 const FIXED_PORTS = 16
 const RANDOM_PORTS = 64
@@ -37,7 +37,7 @@ export function openResolverSockets(address: IpAddress): ResolverSockets {
   }
 }
 
-/** Where those sockets are that somebody has; undefined: there are none. */
+/** Where those sockets are that are open; undefined: there are none. */
 export function findResolverPorts(address: IpAddress): ResolverPorts | undefined {
   const [udp, tcp] = [findPort('udp', address), findPort('tcp', address)]
   return udp === undefined || tcp === undefined ? undefined : { udp, tcp }
@@ -62,7 +62,7 @@ function randomPort(): number {
   return FIRST_RANDOM_PORT + Math.floor(Math.random() * (65536 - FIRST_RANDOM_PORT))
 }
 
-/** The usual one before any other: in somebody's container there may be more resolvers than ours. */
+/** The usual one before any other: in an adopted container there may be more resolvers than ours. */
 function findPort(protocol: 'udp' | 'tcp', at: IpAddress): number | undefined {
   const range = { from: FIRST_RANDOM_PORT, to: 65535 }
   const all = listBoundSockets(familyOf(at), protocol, [range])

@@ -17,7 +17,7 @@ export interface ResolverPorts {
   readonly tcp: number
 }
 
-/** What is in the table, whoever wrote it. */
+/** What is in the table, by any writer. */
 export interface ResolverTable {
   readonly chains: readonly Pick<ListedChain, 'name' | 'base'>[]
   readonly rules: readonly Pick<ListedRule, 'chain' | 'expressions'>[]

@@ -68,7 +68,7 @@ export function newBridge({ maxLearned, ...link }: NewBridge): Message {
  * Equivalent to: `ip link add NAME [mtu MTU] [master BRIDGE] [group GROUP] type veth peer PEER
  * [address MAC] [mtu MTU] [netns NETNS]`, and up. The host end is up in the same message; the other
  * one can't be, since a veth without its peer has no carrier to speak of. Where both ends are told how
- * many queues they have (`numtxqueues 1 numrxqueues 1`), the kernel doesn't have to wait, twice, until nobody
+ * many queues they have (`numtxqueues 1 numrxqueues 1`), the kernel doesn't have to wait, twice, until no reader
  * uses those any more that they don't need.
  */
 export function newVeth({ peer, ...link }: NewVeth): Message {
@@ -149,7 +149,7 @@ export function moveLink(index: number, namespaceFd: number, name: string): Mess
 
 /**
  * Equivalent to: `ip link delete LINK`. Takes 10 to 50 ms during which the calling thread waits and
- * nobody else's request is executed: take the link down first, and delete many together.
+ * no other process's request is executed: take the link down first, and delete many together.
  */
 export function deleteLink(link: LinkRef): Message {
   return message('RTM_DELLINK', 0, link, refHeader(link), refAttributes(link))

@@ -107,12 +107,12 @@ export interface Neighbour {
   /** The link's index. */
   readonly link: number
   readonly address: IpAddress
-  /** Undefined while nobody has answered. */
+  /** Undefined while there was no answer. */
   readonly mac: MacAddress | undefined
   /** NUD_… */
   readonly state: number
   readonly permanent: boolean
-  /** Whose it is, as a number; undefined where nobody has said (or the kernel can't, before 5.0). */
+  /** Whose it is, as a number; undefined where it was not said (or the kernel can't, before 5.0). */
   readonly protocol: number | undefined
 }
 

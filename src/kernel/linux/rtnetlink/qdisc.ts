@@ -140,7 +140,7 @@ export function rootQdisc(socket: NetlinkSocket, link: number): RootQdisc {
   try {
     return toRoot(socket.get(message('RTM_GETQDISC', NLM_F_ECHO, header, {}), qdiscBody))
   } catch (error) {
-    // As long as a link hasn't been up, there is nothing to tell; nor once somebody has deleted it.
+    // As long as a link hasn't been up, there is nothing to tell; nor once another process has deleted it.
     if (isKernelError(error, 'ENODATA') || isKernelError(error, 'ENODEV')) {
       return { kind: 'noop', major: 0, tbf: undefined }
     }

@@ -25,7 +25,7 @@ interface Written {
 
 /**
  * Makes senders quiet whose ports have been published, and lifts that from those whose ports now are,
- * as part of a transaction that somebody else writes.
+ * as part of a transaction that the caller writes.
  */
 export class QuietSenders {
   readonly #socket: NetlinkSocket

@@ -236,7 +236,7 @@ function removeTables(ruleset: Ruleset, tables: readonly TableDefinition[]): voi
   const there = tables.filter((definition) => ruleset.isThere(definition))
   const batch = new Batch()
   for (const definition of there) {
-    // One that isn't ours alone goes only if nobody has written anything into it.
+    // One that isn't ours alone goes only if there is no rule in it.
     const isFree = definition.owned || listRules(ruleset.socket, definition).length === 0
     if (isFree) batch.deleteTable(definition)
   }
@@ -245,7 +245,7 @@ function removeTables(ruleset: Ruleset, tables: readonly TableDefinition[]): voi
 }
 
 /**
- * Tables that nobody has described to this engine, as they are: their state is lost, but what was put
+ * Tables that were not described to this engine, as they are: their state is lost, but what was put
  * into them must go. One that an engine has left belongs to no socket, so it can be changed.
  */
 function unknownTables(

@@ -7,7 +7,7 @@ import { generation, generationAfter } from '../nftables/generation.ts'
 const LONG = 8 << 10
 
 /**
- * The socket on which this process hears what becomes of the ruleset. For whoever listens the kernel
+ * The socket on which this process hears what becomes of the ruleset. For a listener the kernel
  * writes a message for every element that comes or goes: of our own ten thousand that takes as long as
  * the change itself, and more than the socket holds. So it doesn't listen meanwhile.
  */

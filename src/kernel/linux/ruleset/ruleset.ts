@@ -65,7 +65,7 @@ export class Ruleset {
     return listTables(this.socket).find((table) => table.family === family && table.name === name)
   }
 
-  /** Whether somebody else's socket owns it. */
+  /** Whether another process's socket owns it. */
   isAnothers({ owner }: ListedTable): boolean {
     return owner !== undefined && owner !== this.socket.portId
   }

@@ -3,7 +3,7 @@ import type { Machinery } from '../apply/machinery.ts'
 import { participants } from '../kinds/kinds.ts'
 import { surveyContext } from './survey-context.ts'
 
-/** What there is that may be ours, whether or not anybody knows of it: each kind looks for its own. */
+/** What there is that may be ours, recorded or not: each kind looks for its own. */
 export function survey(machinery: Machinery, query: SurveyQuery): Survey {
   const context = surveyContext(machinery, query)
   const found = Object.values(participants).map((each) => each.survey?.(context) ?? {})

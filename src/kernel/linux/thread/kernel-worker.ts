@@ -129,7 +129,7 @@ export class KernelWorker implements Operations {
     return { retired, late, owes, problems, missed, error: wire }
   }
 
-  /** Told when an operation has been answered: nobody waits for what is done now. */
+  /** Told when an operation has been answered: no caller waits for what is done now. */
   prepare(): void {
     this.#machinery.keeper?.flush()
     this.#machinery.pool.refill()

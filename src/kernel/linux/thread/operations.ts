@@ -33,7 +33,7 @@ export interface Operations {
   addedByPackets(set: Parameters<Kernel['addedByPackets']>[0]): readonly (readonly string[])[]
   sharedTables(): SharedTable[]
   adopt(target: { readonly pid: number } | { readonly path: string }): AdoptedNamespace
-  /** Programs are known by a number the caller gives: a process id may be somebody else's later. */
+  /** Programs are known by a number the caller gives: a process id may be another process's later. */
   spawn(
     program: number,
     namespace: NamespaceRef | undefined,
@@ -69,7 +69,7 @@ export interface Applied {
   readonly error: WireError | undefined
 }
 
-/** What an `apply` has made ineffective and somebody has to delete at leisure. */
+/** What an `apply` has made ineffective and the background has to delete at leisure. */
 export interface Retired {
   /** Indexes of links in the retired group, in the host's namespace. */
   readonly links: readonly number[]

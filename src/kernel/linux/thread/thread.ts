@@ -101,7 +101,7 @@ export class KernelThread {
     const ended = new Promise<Ended>((resolve, reject) => {
       this.#programs.set(program, { resolve, reject })
     })
-    // Nobody has to listen.
+    // It need not be listened to.
     ended.catch(() => {})
     try {
       return { ...(await this.call('spawn', program, namespace, command)), program, ended }

@@ -2,7 +2,7 @@ import type { Worker } from 'node:worker_threads'
 import { CnmError } from '../../../base/errors.ts'
 
 /**
- * Calls back once, when that thread has ended and nobody wanted it to: by an exception, or without one
+ * Calls back once, when that thread has ended and the caller didn't want it to: by an exception, or without one
  * (`exit` alone comes, when something in it or in this process has ended it).
  */
 export function onWorkerDeath(

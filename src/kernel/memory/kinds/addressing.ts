@@ -110,7 +110,7 @@ export function readSysctl(netns: Netns, name: string): string | undefined {
   return netns.sysctls.get(name) ?? '0'
 }
 
-/** Somebody has made a router of the whole host since. */
+/** Another process has made a router of the whole host since. */
 function isWantedByOthers(netns: Netns, name: string): boolean {
   const isForwarding = /^net\/ipv4\/conf\/[^/]+\/forwarding$/.test(name)
   return isForwarding && readSysctl(netns, 'net/ipv4/ip_forward') === '1'
@@ -139,7 +139,7 @@ function linkOf(machine: Machine, netns: Netns, name: string, operation: string)
   return link
 }
 
-/** The command without our mark, as it would be for somebody else's route. */
+/** The command without our mark, as it would be for another owner's route. */
 export function routeLine(route: Omit<RouteResource, 'kind'>): string {
   const { destination, gateway, link } = route
   const family = familyOf(destination) === 6 ? ' -6' : ''

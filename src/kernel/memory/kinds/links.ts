@@ -99,7 +99,7 @@ export const veths: Verbs<VethResource> = {
   lines: (veth) => [vethLine(veth)],
 }
 
-/** The other end is somebody else's; once it has been made, it may be anywhere. */
+/** The other end is another engine's; once it has been made, it may be anywhere. */
 function putElsewhere(machine: Machine, resource: VethResource, there: Link | undefined): void {
   const { links } = machine.host
   const { name, mtu, peer } = resource

@@ -5,7 +5,7 @@ import type { Machine } from '../machine.ts'
 export interface Verbs<Kind extends Resource> {
   /** Makes it just so, whatever of ours is there. Throws where Linux would refuse. */
   put(machine: Machine, resource: Kind): void
-  /** Does nothing where it is gone or is somebody else's. */
+  /** Does nothing where it is gone or has another owner. */
   drop(machine: Machine, resource: Kind): void
   /** What is there under its key, in the same terms. */
   found(machine: Machine, resource: Kind): Kind | undefined

@@ -13,7 +13,7 @@ import { type NewRoute, type Route, RTPROT_KERNEL } from '../../rtnetlink/route.
 const IP6_RT_PRIO_ADDRCONF = 256
 
 /**
- * The route to its neighbours that an address brings with it, where there is none: somebody has removed
+ * The route to its neighbours that an address brings with it, where there is none: another process has removed
  * it. The kernel makes it but once, and whatever leads by a gateway needs it.
  */
 export function lackedRoute(

@@ -14,7 +14,7 @@ const PATIENCE_MS = 20
 const LOOK_AGAIN_MS = 0.2
 
 /**
- * A new IPv6 address can be used at once, but whoever asks for it gets an answer only when the link
+ * A new IPv6 address can be used at once, but a host that asks for it gets an answer only when the link
  * listens to the address's group, which the kernel sees to in the background. The asker would try
  * again after a second, so it is worth a few microseconds to wait here.
  */

@@ -120,12 +120,12 @@ export class Announcer {
 }
 
 /**
- * Gratuitous ARP: a link that asks who has its own address tells everybody that it has it. To let the
+ * Gratuitous ARP: a link that asks who has its own address tells all others that it has it. To let the
  * kernel ask takes some microseconds; a packet socket would do as well, but closing one takes 15 ms.
  * It asks by the first address of the subnet: for a second one this is an ordinary question.
  */
 function askForItself({ socket }: NetnsHandle, link: number, address: IpAddress): void {
-  // At once taken back, or it would ask again by itself, and remember that nobody answered.
+  // At once taken back, or it would ask again by itself, and remember that there was no answer.
   socket.requestAll([solicitNeighbour(link, address), deleteNeighbour(link, address)])
 }
 

@@ -7,7 +7,7 @@ const ND_OPT_TARGET_LINKADDR = 2
 
 /**
  * RFC 4861, 4.4 and 7.2.6: an unsolicited neighbour advertisement that overrides what others know of
- * an address, as an ICMPv6 message. Its checksum is the business of whoever sends it.
+ * an address, as an ICMPv6 message. Its checksum is left to the sender.
  */
 export function neighbourAdvertisement(address: IpAddress, mac: MacAddress): Uint8Array {
   const bytes = new Uint8Array(32)

@@ -26,7 +26,7 @@ function elementComparison({ resources, machinery }: Comparison): ElementCompari
   return new ElementComparison(() => machinery.ruleset.socket, tables)
 }
 
-/** Elements that say whose they are. A table that somebody living owns is another engine's. */
+/** Elements that say whose they are. A table that a living socket owns is another engine's. */
 function surveyedElements(
   ruleset: SurveyContext['machinery']['ruleset'],
   table: SurveyContext['query']['tables'][number],

@@ -51,7 +51,7 @@ function removeTables({ transaction, machinery, plan }: ApplyContext): void {
 }
 
 /**
- * The sockets of resolvers that nobody keeps yet, inside their sandboxes, and the way to them from port
+ * The sockets of resolvers that are not kept yet, inside their sandboxes, and the way to them from port
  * 53; where they are kept, only that is mended.
  */
 function openResolvers(context: ApplyContext): KeptSockets {
@@ -89,7 +89,7 @@ function takePrepared(
 
 function upNetns({ handles }: Transaction, { namespace }: ResolverResource): NetnsHandle {
   const netns = handles.at(namespace)
-  // In somebody's namespace it may be down, and then there is no such address.
+  // In an adopted namespace it may be down, and then there is no such address.
   netns.socket.request(setLink('lo', { up: true }))
   return netns
 }
@@ -145,7 +145,7 @@ function changeTable(
   })
 }
 
-/** The way to it from port 53; whether somebody keeps its sockets is another question. */
+/** The way to it from port 53; whether its sockets are kept is another question. */
 function compareTable(comparison: Comparison, { namespace }: ResolverResource): Finding {
   const netns = comparison.in(namespace)?.netns
   if (netns === undefined) return missing(`no namespace at ${namespace.path}`)

@@ -32,7 +32,7 @@ export const zone: Kind<'zone'> = {
 }
 
 /**
- * The sockets of zones that nobody keeps yet, from the host's namespace, and the way to them from port
+ * The sockets of zones that are not kept yet, from the host's namespace, and the way to them from port
  * 53; where they are kept, only that is mended.
  */
 function openZones({ transaction, machinery, plan, keeping }: ApplyContext): KeptSockets {

@@ -59,7 +59,7 @@ function unmount(context: ApplyContext): void {
     const links = linksRetiredWith(context, path)
     const fd = transaction.attempt(resourceKey(resource), () => unmountNamespace(path))
     if (fd === undefined) {
-      // Somebody unmounted it; whatever is still inside keeps it, and its links with it.
+      // Another process unmounted it; what is still inside keeps it, and its links with it.
       for (const index of links) transaction.addRetiredLink(index)
       continue
     }

@@ -23,7 +23,7 @@ import { compareRate } from './compare-rate.ts'
 import { isOurs, isSameTbf, redirectOf, tbfFor } from './shaping.ts'
 
 /**
- * The largest packet there can be (of 512 KiB, where somebody has switched BIG TCP on), together with
+ * The largest packet there can be (of 512 KiB, where BIG TCP is switched on), together with
  * the headers of all that it will be cut up into.
  */
 const LARGEST_PACKET = 600_000
@@ -187,7 +187,7 @@ function redirect(
   return [{ key, message: deleteClsact(index), undo }]
 }
 
-/** Whether there are filters of somebody else's, which would go with ours. */
+/** Whether there are filters of another owner, which would go with ours. */
 function hasOthers({ socket }: NetnsHandle, link: number): boolean {
   const filters = [...listFilters(socket, link, 'ingress'), ...listFilters(socket, link, 'egress')]
   return filters.some(({ priority }) => priority !== TC_MARK)

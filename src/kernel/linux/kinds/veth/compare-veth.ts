@@ -9,7 +9,7 @@ import type { Link } from '../../rtnetlink/link.ts'
 export function compareVeth(comparison: Comparison, veth: VethResource): Finding {
   const { name, mtu, peer } = veth
   const link = comparison.host.links.get(name)
-  // It goes with its other end, which is somebody else's.
+  // It goes with its other end, which is another engine's.
   if (peer.namespace === undefined) return link && compareHostEnd(comparison, veth, link)
   if (link === undefined) return missing(`no link ${name}`)
   const other = comparison.in(peer.namespace)?.links.get(peer.name)

@@ -13,7 +13,7 @@ import { type Link, listLinks } from '../../rtnetlink/link.ts'
 interface Leaving {
   readonly key: string
   readonly link: Link
-  /** Absent: somebody else has moved it, who knows where. */
+  /** Absent: another engine has moved it, and where is not known. */
   readonly namespace: NamespaceRef | undefined
   readonly inside: string
 }
@@ -62,7 +62,7 @@ function listedVeths(host: NetnsHandle, { remove }: Plan): Leaving[] {
   })
 }
 
-/** A namespace takes its links with it, also where nobody has listed any. */
+/** A namespace takes its links with it, also those that are not listed. */
 function unlistedVeths({ host, handles }: Transaction, { remove }: Plan): Leaving[] {
   const listed = new Set(remove.of('veth').map(({ peer }) => peer.namespace?.path))
   return remove.of('namespace').flatMap((resource) => {

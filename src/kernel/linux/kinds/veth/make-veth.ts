@@ -61,7 +61,7 @@ function wishFor(transaction: Transaction, veth: VethResource): LinkWish {
     },
     refused({ errno }) {
       if (errno !== 'EINVAL' || findLink(host, veth.bridge)?.index === master) return
-      // Somebody has deleted it since it was looked for.
+      // Another process has deleted it since it was looked for.
       throw new KernelError('RTM_NEWLINK', 'ENODEV', { target: `link ${veth.bridge}` })
     },
     release(made) {

@@ -74,7 +74,7 @@ function peerSettings(veth: VethResource, fresh: boolean): Setting[] {
   const { name, ipv6, namespace } = veth.peer
   if (!ipv6 || namespace === undefined) return []
   const settings = ipv6Settings(name, true, { namespace, key: resourceKey(veth), fresh })
-  // In a namespace of our own nobody has switched it off.
+  // In a namespace of our own it has not been switched off.
   const isOwn = namespace.cookie === undefined
   return isOwn ? settings.filter((it) => !it.name.endsWith('/disable_ipv6')) : settings
 }

@@ -109,7 +109,7 @@ function commit(
   options.remembered?.note({ remove, add })
 }
 
-/** The change with what goes as it is there; undefined: something is gone, or is somebody else's. */
+/** The change with what goes as it is there; undefined: something is gone, or has another owner. */
 function asExpected(
   socket: NetlinkSocket,
   tables: readonly TableDefinition[],

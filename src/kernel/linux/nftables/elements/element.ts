@@ -154,7 +154,7 @@ export function decodeElements(
   const elements: Element[] = []
   for (const { key, keyEnd, data, timeout, userData, expression } of whole) {
     const start = key?.value
-    // The catch-all element of somebody's set has no key.
+    // The catch-all element of a set that is not ours has no key.
     if (start === undefined || start.length !== shape.key.bytes) continue
     const span: Span = { start, end: keyEnd?.value ?? start }
     const value = decodeValue(shape, data)

@@ -54,7 +54,7 @@ function entriesIn(buffer: Buffer): RawEntry[] {
   return entries
 }
 
-/** undefined: the catch-all element of somebody's set, which has no key. */
+/** undefined: the catch-all element of a set that is not ours, which has no key. */
 export function rawKey(entry: RawEntry): Piece | undefined {
   return valueIn(entry, NFTA_SET_ELEM_KEY)
 }

@@ -4,7 +4,7 @@ import type { Element, ElementChange } from './element.ts'
 /**
  * What one process has put into the ruleset and not taken out: it needn't be asked for before it goes, as long
  * as no other process has changed anything. Whether one has, the kernel knows: it counts transactions, and
- * refuses one that is said to follow another than the last. Nobody else's is ever counted here, so the number
+ * refuses one that is said to follow another than the last. No other process's is ever counted here, so the number
  * is that of the last one, or an earlier one.
  */
 export class RememberedElements {

@@ -2,7 +2,7 @@ import { CnmError } from '../../../../base/errors.ts'
 
 /**
  * What nft keeps in an object's user data: a type byte, a length byte, a value, and so on. The kernel
- * doesn't look at it; whoever lists the object does.
+ * doesn't look at it; programs that list the object do.
  */
 export type UserDataField = readonly [type: number, value: Uint8Array]
 

@@ -27,7 +27,7 @@ export type ValueTypeName =
   | 'fib_addrtype'
 
 /**
- * One of nft's data types: its number (kept by the kernel for whoever lists the set), its size, and
+ * One of nft's data types: its number (kept by the kernel for programs that list the set), its size, and
  * its values as text and as bytes. Numbers are in network order in packets; marks, states and the like
  * are in the host's, which is little-endian wherever this library runs.
  */
