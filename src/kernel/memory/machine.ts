@@ -26,12 +26,12 @@ export interface Link {
   readonly resource?: BridgeResource | VethResource | LentLinkResource
 }
 
-interface PlacedAddress {
+interface NetnsAddress {
   readonly link: string
   readonly address: Cidr
 }
 
-interface PlacedRoute {
+interface NetnsRoute {
   readonly destination: Prefix
   readonly gateway?: IpAddress
   readonly link: string
@@ -47,9 +47,9 @@ export interface Netns {
   readonly ours: boolean
   readonly links: Map<string, Link>
   /** By link and address. */
-  readonly addresses: Map<string, PlacedAddress>
+  readonly addresses: Map<string, NetnsAddress>
   /** By destination. */
-  readonly routes: Map<string, PlacedRoute>
+  readonly routes: Map<string, NetnsRoute>
   /** Those that were written; all others are `0`. */
   readonly sysctls: Map<string, string>
 }

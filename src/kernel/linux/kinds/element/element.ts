@@ -1,8 +1,8 @@
+import type { SurveyQuery } from '../../../kernel.ts'
 import type { ElementResource } from '../../../resource.ts'
 import type { Comparison } from '../../compare/comparison.ts'
 import { listOwnedElements } from '../../nftables/elements/owned-elements.ts'
-import { ownedByAnother } from '../../ruleset/ruleset.ts'
-import type { SurveyContext } from '../../survey/survey-context.ts'
+import { ownedByAnother, type Ruleset } from '../../ruleset/ruleset.ts'
 import type { Kind } from '../kind.ts'
 import { ElementComparison } from './compare-elements.ts'
 
@@ -28,8 +28,8 @@ function elementComparison({ resources, machinery }: Comparison): ElementCompari
 
 /** Elements that say whose they are. A table that a living socket owns is another engine's. */
 function surveyedElements(
-  ruleset: SurveyContext['machinery']['ruleset'],
-  table: SurveyContext['query']['tables'][number],
+  ruleset: Ruleset,
+  table: SurveyQuery['tables'][number],
 ): ElementResource[] {
   const { family, name } = table
   const there = ruleset.find(table)

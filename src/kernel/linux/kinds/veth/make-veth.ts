@@ -6,6 +6,7 @@ import type { Transaction } from '../../apply/transaction.ts'
 import { adjustLink, type LinkWish, makeLinks } from '../../links/make-links.ts'
 import { findLink } from '../../links/own-link.ts'
 import { freeName } from '../../links/retire.ts'
+import type { NetnsHandle } from '../../namespaces/netns-handle.ts'
 import { type Link, newVeth } from '../../rtnetlink/link.ts'
 
 const oneQueue = { sendQueues: 1, receiveQueues: 1 }
@@ -29,10 +30,7 @@ function wishFor(transaction: Transaction, veth: VethResource): LinkWish {
   if (netns.findIndex(peer.name) !== undefined && host.findIndex(name) === undefined) {
     throw taken(veth)
   }
-  const otherEnd = (found: Link): Link | undefined => {
-    const other = findLink(netns, peer.name)
-    return other?.index === found.peer && other?.peer === found.index ? other : undefined
-  }
+  const otherEnd = (found: Link) => otherEndOf(found, netns, peer.name)
   return {
     name,
     kind: 'veth',
@@ -70,6 +68,12 @@ function wishFor(transaction: Transaction, veth: VethResource): LinkWish {
       netns.socket.requestAll(steps.map(({ message }) => message))
     },
   }
+}
+
+/** undefined: what has that name there is another link. */
+function otherEndOf(end: Link, netns: NetnsHandle, name: string): Link | undefined {
+  const other = findLink(netns, name)
+  return other?.index === end.peer && other?.peer === end.index ? other : undefined
 }
 
 function taken({ peer: { name, namespace } }: VethResource): CnmError {
