@@ -61,7 +61,7 @@ function start(file, argv, options) {
   })
   const each = { ended, end: (signal) => endGroup(child.pid, signal) }
   running.add(each)
-  ended.then(() => running.delete(each))
+  void ended.then(() => running.delete(each))
   return each
 }
 

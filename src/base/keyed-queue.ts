@@ -27,7 +27,7 @@ export class KeyedQueue {
     } finally {
       done()
       // Not before: what this waited for may still go on when this has been cancelled.
-      tail.then(() => {
+      void tail.then(() => {
         for (const key of keys) if (this.#tails.get(key) === tail) this.#tails.delete(key)
       })
     }

@@ -101,7 +101,8 @@ export class NativeApi {
     const parse = app.getDefaultJsonParser('error', 'ignore')
     app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
       if (body === '') done(null, undefined)
-      else parse(request, body as string, done)
+      // What it finds it tells `done`.
+      else void parse(request, body as string, done)
     })
     app.setErrorHandler((error, _, reply) => refuse(reply, refusalOf(error)))
     app.setNotFoundHandler(({ method, url }, reply) => refuse(reply, unknownRoute(method, url)))

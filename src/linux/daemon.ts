@@ -188,6 +188,7 @@ function dockerFront(
         .ready()
         .catch(onProblem)
         .then(() => api.handle(request, response))
+        .catch(onProblem)
     },
     refusal: (_, message) => JSON.stringify({ message }),
     close: () => api.close(),

@@ -57,7 +57,7 @@ export class DaemonProcess {
         else this.log.push(JSON.parse(line) as LogLine)
         if (this.log.at(-1)?.msg === 'ready') resolve(true)
       })
-      this.ended.then(() => resolve(false))
+      void this.ended.then(() => resolve(false))
     })
   }
 

@@ -151,7 +151,7 @@ export class KeeperProcess {
   #forward({ desk: id, query, from, since }: ForwardedQuery): void {
     const desk = this.#desks.get(id)
     if (desk === undefined) return
-    this.#answers.forward(desk, Buffer.from(query.buffer), 'udp', since).then((answer) => {
+    void this.#answers.forward(desk, Buffer.from(query.buffer), 'udp', since).then((answer) => {
       // Its socket is open as long as it is there.
       if (this.#desks.get(id) === desk) sendTo(desk.udp, answer, from)
       this.#tellQueries()

@@ -139,7 +139,7 @@ class ThreadedKernel implements LinuxKernel {
     this.#background = background
     this.failed = failure.happened
     // One thread is of no use without the other.
-    this.failed.then((death) => {
+    void this.failed.then((death) => {
       this.#failure = death
       this.#quieten()
       background.end(death)

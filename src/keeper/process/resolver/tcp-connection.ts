@@ -71,9 +71,10 @@ export class TcpConnection {
     if (this.#hasEnded && !isBusy) this.#socket.end()
   }
 
+  /** `answer` never fails. */
   #wait(answer: Promise<Buffer>): void {
     this.#waiting += 1
-    answer.then((bytes) => {
+    void answer.then((bytes) => {
       this.#waiting -= 1
       if (this.#socket.destroyed) return
       this.#send(bytes)

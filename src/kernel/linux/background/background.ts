@@ -218,7 +218,7 @@ export class Background {
 // enough: it could be asleep again before it is told to end.
 const running = new Set<Thread>()
 process.on('exit', () => {
-  for (const thread of running) thread.stop()
+  for (const thread of running) void thread.stop()
 })
 
 /** The Worker, and the descriptor that wakes it. */

@@ -72,7 +72,7 @@ export class ProgramThread {
         else if ('ended' in reply) tell(reply.ended)
         else reject(fromWire(reply.error))
       })
-      this.#death.then((death) => {
+      void this.#death.then((death) => {
         reject(death)
         fail(death)
       })

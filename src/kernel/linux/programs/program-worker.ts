@@ -25,5 +25,5 @@ async function start({ namespace, command }: ProgramRequest): Promise<void> {
 
 port.on('message', (message: ProgramRequest | NodeJS.Signals) => {
   if (typeof message === 'string') kill?.(message)
-  else start(message)
+  else void start(message)
 })

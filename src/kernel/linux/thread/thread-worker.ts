@@ -29,7 +29,7 @@ function start(options: ThreadOptions): void {
   port.on('message', (request: Request | undefined) => {
     if (request === undefined) {
       // Programs that are still running must not keep this thread.
-      worker.close().finally(() => process.exit())
+      void worker.close().finally(() => process.exit())
       return
     }
     answer(worker, request)
