@@ -64,6 +64,7 @@ export {
   type Notification,
 } from './netlink-socket.ts'
 export {
+  type AttributesOf,
   type Body,
   type BodyValue,
   body,
@@ -74,6 +75,7 @@ export {
   type Struct,
   schema,
   struct,
+  type Unknowns,
   unknown,
   type ValueOf,
   type Variant,

@@ -20,11 +20,11 @@ type FieldValue<F> = F extends readonly [number, Codec<infer T>]
     ? T
     : never
 
-interface Unknowns {
+export interface Unknowns {
   readonly [unknown]?: Uint8Array
 }
 
-type AttributesOf<F> = { readonly [K in keyof F]?: FieldValue<F[K]> } & Unknowns
+export type AttributesOf<F> = { readonly [K in keyof F]?: FieldValue<F[K]> } & Unknowns
 
 /** A set of attributes; also the codec of an attribute that nests them. */
 export interface Schema<T> extends Codec<T> {
