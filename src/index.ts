@@ -32,12 +32,12 @@ export type {
   StandaloneEndpointOptions,
   UpdateOptions,
 } from './api/endpoint-options.ts'
+export type * from './api/infos.ts'
 export type { Cancellable } from './api/option-fields.ts'
 export type { NetworkOptions, SandboxOptions, SubnetOptions } from './api/options.ts'
 export type { ExecOptions, ExecResult } from './api/programs.ts'
-export type { CnmEvent, DnsQuery, Finding, PluginInfo, Statistics, Traffic } from './api/reports.ts'
-export type { EndpointInfo, NetworkInfo, PublishedBinding, SandboxInfo } from './api/shapes.ts'
 export type { EventStream, EventsOptions, Stream } from './api/streams.ts'
+export type * from './api/told.ts'
 export {
   CnmError,
   type ErrorCode,

@@ -1,5 +1,17 @@
-import { type Static, Type } from '../base/schema.ts'
-import type { Frozen } from './frozen.ts'
+import { Type } from '../base/schema.ts'
+
+export type {
+  CnmEvent,
+  DnsQuery,
+  EndpointStatistics,
+  Finding,
+  NetworkStatistics,
+  PluginInfo,
+  Statistics,
+  StatusInfo,
+  Traffic,
+  TrafficCounters,
+} from './told.ts'
 
 /** What the engine tells about itself and the machine. */
 
@@ -112,18 +124,3 @@ export const ExecShape = Type.Object({
   stdout: Type.String(),
   stderr: Type.String(),
 })
-
-/** Something that happened to a network, endpoint or sandbox; told after it is true and recorded. */
-export type CnmEvent = Frozen<Static<typeof EventShape>>
-/** A query of a sandbox, when it has been answered. */
-export type DnsQuery = Frozen<Static<typeof QueryShape>>
-/** One way in which the machine is not as the records say, or doesn't let them come true. */
-export type Finding = Frozen<Static<typeof FindingShape>>
-/** A network driver or IPAM that is another program, and what depends on it. */
-export type PluginInfo = Frozen<Static<typeof PluginShape>>
-/** The daemon itself. */
-export type StatusInfo = Frozen<Static<typeof StatusShape>>
-/** From the point of view of who has it: `received` by the sandbox, `sent` by the network. */
-export type Traffic = Frozen<Static<typeof TrafficShape>>
-/** What has passed through links of ours since each was made. */
-export type Statistics = Frozen<Static<typeof StatisticsShape>>

@@ -1,5 +1,6 @@
-import { type Static, Type } from '../base/schema.ts'
-import type { Frozen } from './frozen.ts'
+import { Type } from '../base/schema.ts'
+
+export type { EndpointInfo, NetworkInfo, PublishedBinding, SandboxInfo } from './infos.ts'
 
 /**
  * What networks, endpoints and sandboxes look like to whoever asks: in the library's `inspect`, on the wire, and
@@ -169,9 +170,3 @@ export const SandboxShape = Type.Object({
   ),
   names: Type.Optional(Type.Object({ counters: Type.Optional(Counters) })),
 })
-
-export type NetworkInfo = Frozen<Static<typeof NetworkShape>>
-export type EndpointInfo = Frozen<Static<typeof EndpointShape>>
-/** A published port of a joined endpoint. */
-export type PublishedBinding = Frozen<Static<typeof BindingShape>>
-export type SandboxInfo = Frozen<Static<typeof SandboxShape>>

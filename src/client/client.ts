@@ -37,6 +37,7 @@ export type {
   StandaloneEndpointOptions,
   UpdateOptions,
 } from '../api/endpoint-options.ts'
+export type * from '../api/infos.ts'
 export type { Cancellable } from '../api/option-fields.ts'
 export type { NetworkOptions, SandboxOptions, SubnetOptions } from '../api/options.ts'
 export type { ExecOptions, ExecResult, ExecResult as ExecAnswer } from '../api/programs.ts'

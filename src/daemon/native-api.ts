@@ -5,7 +5,7 @@ import fastify, {
   type FastifyRequest,
   type FastifyServerOptions,
 } from 'fastify'
-import { openapi } from '../api/openapi.ts'
+import { openapi } from '../api/openapi/openapi.ts'
 import { type Route, statusOf } from '../api/route.ts'
 import { type RouteName, routes } from '../api/routes.ts'
 import { isCnmError } from '../base/errors.ts'

@@ -24,7 +24,7 @@ const sources: readonly (readonly [file: string, names: readonly string[]])[] = 
 
 export type Descriptions = Readonly<Record<string, Readonly<Record<string, string>>>>
 
-export const descriptionsFile = join(root, 'src/api/descriptions.ts')
+export const descriptionsFile = join(root, 'src/api/openapi/descriptions.ts')
 
 /** By interface and key. Fails where an option has no comment. */
 export function optionDescriptions(): Descriptions {
@@ -66,7 +66,7 @@ export function descriptionsModule(): string {
     return [`  ${name}: {`, ...inside, '  },'].join('\n')
   })
   return `// biome-ignore-all format: it is written as it comes
-// Made of the comments in this folder by test/docs.test.ts (\`vitest run -u\` renews it).
+// Made of the comments in src/api by test/docs.test.ts (\`vitest run -u\` renews it).
 
 /** What each option means, for who has no editor that shows comments. */
 export const descriptions = {

@@ -1,5 +1,5 @@
 // biome-ignore-all format: it is written as it comes
-// Made of the comments in this folder by test/docs.test.ts (`vitest run -u` renews it).
+// Made of the comments in src/api by test/docs.test.ts (`vitest run -u` renews it).
 
 /** What each option means, for who has no editor that shows comments. */
 export const descriptions = {

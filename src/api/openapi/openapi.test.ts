@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { parametersOf, type Route, statusOf } from '../route.ts'
+import { routes } from '../routes.ts'
 import { openapi } from './openapi.ts'
-import { parametersOf, type Route, statusOf } from './route.ts'
-import { routes } from './routes.ts'
 
 interface Operation {
   readonly operationId: string

@@ -1,8 +1,8 @@
-import type { TSchema } from '../base/schema.ts'
+import type { TSchema } from '../../base/schema.ts'
+import { ConnectBody, EndpointBody, UpdateBody } from '../endpoint-options.ts'
+import { NetworkBody, SandboxBody } from '../options.ts'
+import { ExecBody } from '../reports.ts'
 import { descriptions } from './descriptions.ts'
-import { ConnectBody, EndpointBody, UpdateBody } from './endpoint-options.ts'
-import { NetworkBody, SandboxBody } from './options.ts'
-import { ExecBody } from './reports.ts'
 
 type Name = keyof typeof descriptions
 

@@ -1,8 +1,8 @@
-import type { TSchema } from '../base/schema.ts'
+import type { TSchema } from '../../base/schema.ts'
+import { ProblemShape } from '../problem.ts'
+import { parametersOf, type Route, statusOf } from '../route.ts'
+import { type RouteName, routes } from '../routes.ts'
 import { describedBody } from './described-body.ts'
-import { ProblemShape } from './problem.ts'
-import { parametersOf, type Route, statusOf } from './route.ts'
-import { type RouteName, routes } from './routes.ts'
 
 /** The native API as an OpenAPI 3.1 document. */
 export function openapi(version: string): object {
