@@ -99,7 +99,7 @@ export interface EndpointFilter extends Cancellable {
   readonly sandbox?: Sandbox | string
 }
 
-/** A network: a group of endpoints that can talk to each other and to nobody else. */
+/** A network: a group of endpoints that can talk to each other, and not to those of other networks. */
 export interface Network {
   /** What it is asked for by: its name, its id, or the beginning of that. */
   readonly ref: string

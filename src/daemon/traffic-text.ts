@@ -1,4 +1,4 @@
-import type { Statistics, Traffic } from '../model/statistics.ts'
+import type { Statistics, Traffic } from '../api/told.ts'
 
 /** What is counted, as `node_exporter` calls it. */
 const counts = [

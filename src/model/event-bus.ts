@@ -1,27 +1,8 @@
 import { randomUUID } from 'node:crypto'
+import type { CnmEvent } from '../api/told.ts'
 import { CnmError } from '../base/errors.ts'
 
-/** Something that happened to a network, endpoint or sandbox; reported after it is true and recorded. */
-export interface CnmEvent {
-  /** Counts the events of this controller, from 1. */
-  readonly sequence: number
-  /** ISO 8601, UTC. */
-  readonly time: string
-  readonly type: 'network' | 'endpoint' | 'sandbox'
-  readonly action:
-    | 'create'
-    | 'delete'
-    | 'join'
-    | 'leave'
-    | 'publish'
-    | 'unpublish'
-    | 'update'
-    | 'limit'
-  readonly id: string
-  readonly name: string
-  /** What else it concerns: `network` and `sandbox` by name, `networkId` and `sandboxId`, `driver`. */
-  readonly attributes: Readonly<Record<string, string>>
-}
+export type { CnmEvent } from '../api/told.ts'
 
 interface ListenOptions {
   readonly signal?: AbortSignal

@@ -1,42 +1,17 @@
-import { type EndpointId, type NetworkId, type SandboxId, shortId } from '../base/id.ts'
-import type { LinkStatistics, TrafficCounters } from '../kernel/kernel.ts'
+import type {
+  EndpointStatistics,
+  NetworkStatistics,
+  Statistics,
+  Traffic,
+  TrafficCounters,
+} from '../api/told.ts'
+import { shortId } from '../base/id.ts'
+import type { LinkStatistics } from '../kernel/kernel.ts'
 import type { Resource } from '../kernel/resource.ts'
 import { explain } from './explain.ts'
 import type { Parts } from './parts.ts'
 import type { EndpointRecord } from './records.ts'
 import type { NetworkState } from './state.ts'
-
-/** What has passed through links of ours since each was made. */
-export interface Statistics {
-  /** Those that have a bridge, or endpoints with links; by name. */
-  readonly networks: readonly NetworkStatistics[]
-  /** Those that have a link (not on `host` and `none`); by network and name. */
-  readonly endpoints: readonly EndpointStatistics[]
-}
-
-/** From the point of view of whoever has it: `received` by the sandbox, `sent` by the network. */
-export interface Traffic {
-  readonly received: TrafficCounters
-  readonly sent: TrafficCounters
-}
-
-interface EndpointStatistics extends Traffic {
-  readonly id: EndpointId
-  readonly name: string
-  readonly network: NetworkId
-  readonly networkName: string
-  readonly sandbox: SandboxId
-  readonly sandboxName: string
-}
-
-interface NetworkStatistics {
-  readonly id: NetworkId
-  readonly name: string
-  /** The sums of its endpoints. They fall when one leaves. */
-  readonly endpoints: Traffic
-  /** What its bridge has passed on from the host, and from beyond, and to them. Absent: it has none. */
-  readonly bridge?: Traffic
-}
 
 /** One question to the kernel, however much there is. */
 export async function readStatistics(engine: Parts): Promise<Statistics> {
