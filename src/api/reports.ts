@@ -3,14 +3,11 @@ import { Type } from '../base/schema.ts'
 export type {
   CnmEvent,
   DnsQuery,
-  EndpointStatistics,
   Finding,
-  NetworkStatistics,
   PluginInfo,
   Statistics,
   StatusInfo,
   Traffic,
-  TrafficCounters,
 } from './told.ts'
 
 /** What the engine tells about itself and the machine. */
