@@ -1,15 +1,8 @@
+import type { PluginInfo } from '../../api/told.ts'
 import type { PluginInfo as FoundPlugin } from '../../driver/plugin-source.ts'
 import type { Parts } from '../parts.ts'
 import { noPlugins } from './plugin-health.ts'
 import { pluginsOf } from './plugins-in-use.ts'
-
-/** A plugin, and what depends on it. */
-export interface PluginInfo extends FoundPlugin {
-  /** Names of the networks whose driver or IPAM it is. */
-  readonly networks: readonly string[]
-  /** How many endpoints wait for it to be made whole. */
-  readonly degraded: number
-}
 
 export async function listPlugins(engine: Parts, signal?: AbortSignal): Promise<PluginInfo[]> {
   const found = (await engine.plugins?.list(signal)) ?? []

@@ -1,3 +1,4 @@
+import type { Finding } from '../../api/told.ts'
 import { isKept } from '../../kernel/kept-resource.ts'
 import type { Difference, PortHolder } from '../../kernel/kernel.ts'
 import { holderText } from '../../kernel/port-conflict.ts'
@@ -9,7 +10,6 @@ import { hostOverlaps } from '../network/host-overlap.ts'
 import { isPredefined } from '../network/networks.ts'
 import { crowdedTables } from './crowded.ts'
 import { type Drift, findDrift, mend, orphanText } from './drift.ts'
-import type { Finding } from './finding.ts'
 import type { Losses } from './losses.ts'
 import { mendDifferences, mendOthers } from './mend-all.ts'
 

@@ -1,4 +1,4 @@
-import type { Finding } from './finding.ts'
+import type { Finding } from '../../api/told.ts'
 
 /** What a start could not bring back, a sentence each. */
 export class Losses {

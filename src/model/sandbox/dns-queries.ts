@@ -1,12 +1,7 @@
+import type { DnsQuery } from '../../api/told.ts'
 import { type SandboxId, shortId } from '../../base/id.ts'
 import type { QueryEvent } from '../../kernel/kernel.ts'
 import type { Parts } from '../parts.ts'
-
-/** A query of a sandbox, when it has been answered. */
-export interface DnsQuery extends QueryEvent {
-  /** The short id of one that is gone by now. */
-  readonly sandboxName: string
-}
 
 /** From now on, not from when it is first read. */
 export function dnsQueries(
