@@ -116,7 +116,7 @@ export class Changes<Parts extends { readonly onProblem: (problem: unknown) => v
     if (typeof keys !== 'function') return this.#queue.run(keys, work, signal)
     for (;;) {
       const now = keys()
-      const inTurn = async () => (isSame(now, keys()) ? { result: await work() } : undefined)
+      const inTurn = async () => (isEqual(now, keys()) ? { result: await work() } : undefined)
       const done = await this.#queue.run(now, inTurn, signal)
       if (done !== undefined) return done.result
     }
@@ -189,6 +189,6 @@ export class Changes<Parts extends { readonly onProblem: (problem: unknown) => v
   }
 }
 
-function isSame(some: readonly string[], others: readonly string[]): boolean {
+function isEqual(some: readonly string[], others: readonly string[]): boolean {
   return some.length === others.length && some.every((key, at) => key === others[at])
 }

@@ -3,10 +3,11 @@ import type { NetworkDriver } from '../../driver/driver.ts'
 import type { ZoneResource } from '../../kernel/kept-resource.ts'
 import type { HostView } from '../../kernel/kernel.ts'
 import { type Resource, resourceKey } from '../../kernel/resource.ts'
+import { isSame } from '../../kernel/same-resource.ts'
 import type { Write } from '../../store/store.ts'
 import { networkSpec } from '../endpoint/specs.ts'
 import type { NetworkRecord } from '../records.ts'
-import { type Claim, isSame } from './ledger.ts'
+import type { Claim } from './ledger.ts'
 
 /** The owner of what all networks share, and the id of its record. */
 export const HOST = 'host'

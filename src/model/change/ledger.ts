@@ -1,5 +1,6 @@
 import type { Change } from '../../kernel/kernel.ts'
 import { type Resource, resourceKey } from '../../kernel/resource.ts'
+import { isSame } from '../../kernel/same-resource.ts'
 
 /** One owner's resources, before and after. */
 export interface Claim {
@@ -156,9 +157,4 @@ export class Ledger {
     }
     return { remove, add }
   }
-}
-
-/** Resources are plain data written in one place each, so their text tells them apart. */
-export function isSame(a: Resource, b: Resource): boolean {
-  return a === b || JSON.stringify(a) === JSON.stringify(b)
 }

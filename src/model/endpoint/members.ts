@@ -1,5 +1,6 @@
 import { CnmError } from '../../base/errors.ts'
 import type { EndpointId } from '../../base/id.ts'
+import { isSame } from '../../kernel/same-resource.ts'
 import type { Write } from '../../store/store.ts'
 import type { Claim } from '../change/ledger.ts'
 import type { Touched } from '../change/touched.ts'
@@ -46,7 +47,7 @@ export function planMembers(
   const records: EndpointRecord[] = []
   for (const record of staying) {
     const to = resources.get(record.id) ?? []
-    if (JSON.stringify(to) === JSON.stringify(record.resources)) continue
+    if (isSame(to, record.resources)) continue
     claims.push({ owner: record.id, from: record.resources, to })
     const changed = { ...record, resources: to }
     records.push(changed)

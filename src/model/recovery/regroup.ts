@@ -1,3 +1,4 @@
+import { isSame } from '../../kernel/same-resource.ts'
 import { inGroup } from '../endpoint/port-group.ts'
 import { type Engine, put } from '../engine.ts'
 import { mendDifferences } from './mend-all.ts'
@@ -11,7 +12,7 @@ export async function regroupPorts(engine: Engine): Promise<void> {
   const changed = state.endpoints.all().flatMap((record) => {
     const network = state.networks.get(record.network)?.record
     const resources = network === undefined ? record.resources : inGroup(record.resources, network)
-    const isSo = JSON.stringify(resources) === JSON.stringify(record.resources)
+    const isSo = isSame(resources, record.resources)
     return isSo ? [] : [{ before: record, after: { ...record, resources } }]
   })
   if (changed.length === 0) return

@@ -1,6 +1,7 @@
 import { isCnmError, isKernelError } from '../../base/errors.ts'
 import type { Change, HostView } from '../../kernel/kernel.ts'
 import { type Resource, resourceKey } from '../../kernel/resource.ts'
+import { isSame } from '../../kernel/same-resource.ts'
 import type { Write } from '../../store/store.ts'
 import { applied } from '../change/applied.ts'
 import type { Claim } from '../change/ledger.ts'
@@ -153,7 +154,7 @@ function stepOf(
     // A network of an earlier version has what all share for itself. That is the host's from now on.
     const own = [...to, ...(shared ? [] : without(from, to))]
     const is = without(own, ofHost)
-    return JSON.stringify(from) === JSON.stringify(is) ? [] : [{ network, from, to: is }]
+    return isSame(from, is) ? [] : [{ network, from, to: is }]
   })
   const claims: readonly Claim[] = [
     ...changes.map(({ network, from, to }) => ({ owner: network.record.id, from, to })),
