@@ -25,7 +25,7 @@ import { tellPlugins } from './plugins/tell-plugins.ts'
 import { doctor } from './recovery/doctor.ts'
 import { followHost } from './recovery/follow-host.ts'
 import { handBack } from './recovery/hand-back.ts'
-import type { Losses } from './recovery/losses.ts'
+import type { RecoveryReport } from './recovery/recovery-report.ts'
 import { start } from './recovery/start.ts'
 import { followLinks } from './relink.ts'
 import { Runtime } from './runtime.ts'
@@ -74,17 +74,17 @@ export async function createController(options: ControllerOptions): Promise<Loca
   }
   const engine: Engine = new Engine({ coexist: 'auto', ...rest, dns, idleMs, onProblem: tell })
   try {
-    const losses = await start(engine)
+    const recovery = await start(engine)
     followLinks(engine)
     tellPlugins(engine)
     await collect(engine)
     followPlugins(engine)
-    for (const detail of losses.all()) onProblem(detail)
+    for (const detail of recovery.all()) onProblem(detail)
     followHost(engine)
     followFlowLimits(engine)
-    return new LocalController(engine, losses, onClose)
+    return new LocalController(engine, recovery, onClose)
   } catch (error) {
-    await shut(engine, onClose)
+    await shutdown(engine, onClose)
     throw explain(error, 'starting the engine')
   }
 }
@@ -93,7 +93,7 @@ function warn(problem: unknown): void {
   process.emitWarning(problem instanceof Error ? problem : String(problem), 'CnmWarning')
 }
 
-async function shut(engine: Engine, onClose: () => Promise<void>): Promise<void> {
+async function shutdown(engine: Engine, onClose: () => Promise<void>): Promise<void> {
   engine.closing.abort()
   await engine.changes.idle()
   engine.events.close()
@@ -108,7 +108,7 @@ async function shut(engine: Engine, onClose: () => Promise<void>): Promise<void>
 /** The engine in this process. What it has besides the verbs of every controller only its own process can use. */
 export class LocalController implements Controller {
   readonly #engine: Engine
-  readonly #losses: Losses
+  readonly #recovery: RecoveryReport
   readonly #onClose: () => Promise<void>
   #closed: Promise<void> | undefined
   /**
@@ -120,9 +120,9 @@ export class LocalController implements Controller {
   /** What there is at this instant, without waiting. */
   readonly now: Snapshot
 
-  constructor(engine: Engine, losses: Losses, onClose: () => Promise<void>) {
+  constructor(engine: Engine, recovery: RecoveryReport, onClose: () => Promise<void>) {
     this.#engine = engine
-    this.#losses = losses
+    this.#recovery = recovery
     this.#onClose = onClose
     this.now = new Snapshot(engine)
     this.failed = engine.kernel.failed.then((failure) => this.#fail(failure))
@@ -234,7 +234,7 @@ export class LocalController implements Controller {
 
   async doctor(options: Cancellable & { readonly fix?: boolean } = {}): Promise<Finding[]> {
     throwIfAborted(options.signal, 'doctor')
-    return doctor(open(this.#engine), this.#losses, options.fix ?? false)
+    return doctor(open(this.#engine), this.#recovery, options.fix ?? false)
   }
 
   async prune(options: Cancellable = {}): Promise<string[]> {
@@ -262,7 +262,7 @@ export class LocalController implements Controller {
   }
 
   async close(): Promise<void> {
-    this.#closed ??= shut(this.#engine, this.#onClose)
+    this.#closed ??= shutdown(this.#engine, this.#onClose)
     await this.#closed
   }
 

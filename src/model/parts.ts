@@ -9,7 +9,7 @@ import type { Kind, Store, Write } from '../store/store.ts'
 import { HOST, HostShare } from './change/host-share.ts'
 import { Ledger } from './change/ledger.ts'
 import { RecordBook } from './change/record-book.ts'
-import { untouched } from './change/untouched.ts'
+import { withoutOwnChanges } from './change/without-own-changes.ts'
 import type { EngineDns } from './engine-dns.ts'
 import { EventBus } from './event-bus.ts'
 import { NetworkNumbers } from './network/network-numbers.ts'
@@ -161,7 +161,7 @@ export class Parts {
       if (resource?.kind === 'sysctl') return resource.restore
       return this.#assumedOurs.has(path) ? '0' : undefined
     }
-    const shown = untouched(view, restored)
+    const shown = withoutOwnChanges(view, restored)
     return this.coexist === 'auto' ? shown : { ...shown, dockerUser: [] }
   }
 }

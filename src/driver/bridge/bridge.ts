@@ -31,7 +31,7 @@ import {
   translates,
 } from './options.ts'
 import { portResources } from './ports.ts'
-import { givenSources, hasStrangers, sendersOf } from './senders.ts'
+import { givenSources, hasForeignRouters, sendersOf } from './senders.ts'
 
 /**
  * A network is a bridge of the host; an endpoint is a veth pair from it into the sandbox. The host has
@@ -126,7 +126,7 @@ function familyFirewall(
   { subnet, gateway }: Subnet,
 ): FamilyFirewall {
   const mode = gatewayMode(options, family)
-  const isOpen = hasStrangers(network, family)
+  const isOpen = hasForeignRouters(network, family)
   const hidden = network.internal ? undefined : hiddenBehind(options, family)
   return {
     mode,

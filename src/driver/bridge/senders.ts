@@ -36,14 +36,14 @@ export function givenSources(
   return addresses.flatMap((address) => {
     const family = familyOf(address)
     const subnet = (family === 4 ? network.ipv4 : network.ipv6)?.subnet
-    if (subnet === undefined || hasStrangers(network, family)) return []
+    if (subnet === undefined || hasForeignRouters(network, family)) return []
     if (contains(subnet, address)) return []
     return [hostElement(`sources${family}`, [bridgeName(network), address], network.id)]
   })
 }
 
 /** Whether there may be anybody on the bridge, routers included: whatever comes by them has any sender. */
-export function hasStrangers(network: NetworkSpec, family: 4 | 6): boolean {
+export function hasForeignRouters(network: NetworkSpec, family: 4 | 6): boolean {
   const { own, inhibit4 } = optionsOf(network)
   return !own || (family === 4 && inhibit4) || auxGateway(network, family) !== undefined
 }

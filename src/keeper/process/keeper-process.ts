@@ -2,7 +2,7 @@ import { Names } from '../../dns/view/names.ts'
 import { openSocketBeside, sendTo } from '../../kernel/linux/service/index.ts'
 import type { KeeperEvent, KeeperOptions } from '../keeper.ts'
 import { EventClients } from './control/event-clients.ts'
-import type { ForwardedQuery, LoopReport, OpenDesk } from './control/messages.ts'
+import type { ForwardedQuery, LoopReport, OpenEndpoint } from './control/messages.ts'
 import { FairSlots } from './forward/fair-slots.ts'
 import { Forwarder } from './forward/forwarder.ts'
 import { HostUpstreams } from './forward/host-upstreams.ts'
@@ -12,14 +12,14 @@ import { Problems } from './problems.ts'
 import { Relays } from './relays/relays.ts'
 import { Counting } from './resolver/counting.ts'
 import { QueryLog } from './resolver/query-log.ts'
-import { SlowAnswers, type SlowDesk } from './resolver/slow-answers.ts'
+import { SlowAnswers, type SlowEndpoint } from './resolver/slow-answers.ts'
 import { Tally } from './resolver/tally.ts'
 import { TcpServer } from './resolver/tcp-server.ts'
 
 const tcpLimits = { each: 64, all: 1024, reserve: 256 }
 const LOG_EVERY_MS = 50
 
-interface Desk extends SlowDesk {
+interface MainEndpoint extends SlowEndpoint {
   /** As soon as somebody has connected. */
   server: TcpServer | undefined
 }
@@ -29,7 +29,7 @@ interface Desk extends SlowDesk {
  */
 export class KeeperProcess {
   readonly #names = new Names()
-  readonly #desks = new Map<number, Desk>()
+  readonly #endpoints = new Map<number, MainEndpoint>()
   readonly #tcpSlots = new FairSlots<number>(tcpLimits)
   readonly #clients = new EventClients(
     (tell) => tell(this.#counting.all()),
@@ -83,7 +83,7 @@ export class KeeperProcess {
         this.#change(report)
         break
       case 'connect':
-        this.#listen(report.desk, report.fd)
+        this.#listen(report.endpoint, report.fd)
         break
       case 'forward':
         for (const query of report.queries) {
@@ -110,24 +110,24 @@ export class KeeperProcess {
     this.#names.change(report.remove, report.add)
     for (const id of report.close) this.#close(id)
     for (const change of report.relays) this.#relays.change(change)
-    for (const desk of report.open) this.#open(desk)
+    for (const endpoint of report.open) this.#open(endpoint)
     if (report.token !== undefined) this.#line.send({ type: 'done', token: report.token })
     if (report.gone.length > 0) this.#tell({ event: 'gone', keys: report.gone })
   }
 
-  #open({ id, resource, udp }: OpenDesk): void {
+  #open({ id, resource, udp }: OpenEndpoint): void {
     const sandbox = resource.kind === 'resolver' ? resource.sandbox : undefined
     const tally = sandbox === undefined ? new Tally() : this.#counting.open(id, sandbox)
-    const view = () => (this.#desks.has(id) ? viewOf(this.#names, resource) : undefined)
-    this.#desks.set(id, { id, sandbox, udp, tally, view, server: undefined })
+    const view = () => (this.#endpoints.has(id) ? viewOf(this.#names, resource) : undefined)
+    this.#endpoints.set(id, { id, sandbox, udp, tally, view, server: undefined })
   }
 
   /** The loop has told it before, and closes it later. */
   #listen(id: number, tcp: number): void {
-    const desk = this.#desks.get(id)!
+    const endpoint = this.#endpoints.get(id)!
     const answer = (query: Buffer) => {
       this.#line.drain()
-      const answered = this.#answers.answerTcp(desk, query)
+      const answered = this.#answers.answerTcp(endpoint, query)
       if (answered instanceof Promise) answered.then(() => this.#tellQueries())
       else this.#tellQueries()
       return answered
@@ -136,24 +136,24 @@ export class KeeperProcess {
       this.#problems.add(`the resolver can't be asked over TCP: ${error.message}`)
     const slots = this.#tcpSlots
     const places = { take: () => slots.take(id), give: () => slots.give(id) }
-    desk.server = new TcpServer(tcp, answer, places, onError)
+    endpoint.server = new TcpServer(tcp, answer, places, onError)
   }
 
   #close(id: number): void {
-    const desk = this.#desks.get(id)
-    if (desk === undefined) return
-    this.#desks.delete(id)
-    desk.server?.end()
+    const endpoint = this.#endpoints.get(id)
+    if (endpoint === undefined) return
+    this.#endpoints.delete(id)
+    endpoint.server?.end()
     this.#counting.close(id)
-    if (desk.sandbox !== undefined) this.#forwarder.forget(desk.sandbox)
+    if (endpoint.sandbox !== undefined) this.#forwarder.forget(endpoint.sandbox)
   }
 
-  #forward({ desk: id, query, from, since }: ForwardedQuery): void {
-    const desk = this.#desks.get(id)
-    if (desk === undefined) return
-    void this.#answers.forward(desk, Buffer.from(query.buffer), 'udp', since).then((answer) => {
+  #forward({ endpoint: id, query, from, since }: ForwardedQuery): void {
+    const endpoint = this.#endpoints.get(id)
+    if (endpoint === undefined) return
+    void this.#answers.forward(endpoint, Buffer.from(query.buffer), 'udp', since).then((answer) => {
       // Its socket is open as long as it is there.
-      if (this.#desks.get(id) === desk) sendTo(desk.udp, answer, from)
+      if (this.#endpoints.get(id) === endpoint) sendTo(endpoint.udp, answer, from)
       this.#tellQueries()
     })
   }

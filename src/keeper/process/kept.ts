@@ -3,8 +3,8 @@ import type { KeptResource, ResolverResource, ZoneResource } from '../../kernel/
 import { resourceKey } from '../../kernel/resource.ts'
 import type { KeeperRequest } from '../keeper.ts'
 import { socketFault } from './control/handed-sockets.ts'
-import type { DeskSockets, RelayChange } from './control/messages.ts'
-import { Desk } from './resolver/answering.ts'
+import type { EndpointSockets, RelayChange } from './control/messages.ts'
+import { ResolverEndpoint } from './resolver/answering.ts'
 
 /** What an engine wants to be different. */
 export type Change = Omit<Extract<KeeperRequest, { op: 'change' }>, 'op' | 'number'>
@@ -15,12 +15,12 @@ export interface Difference {
   readonly add: readonly NameSource[]
   readonly opened: readonly OpenedDesk[]
   /** Nobody is answered there any more; their sockets are still open. */
-  readonly closed: readonly Desk[]
+  readonly closed: readonly ResolverEndpoint[]
   readonly relays: readonly RelayChange[]
 }
 
 interface OpenedDesk {
-  readonly desk: Desk
+  readonly endpoint: ResolverEndpoint
   readonly resource: ResolverResource | ZoneResource
 }
 
@@ -28,7 +28,7 @@ interface OpenedDesk {
 export class Kept {
   readonly #resources = new Map<string, KeptResource>()
   readonly #names = new Names()
-  readonly #desks = new Map<string, Desk>()
+  readonly #endpoints = new Map<string, ResolverEndpoint>()
   #lastId = 0
 
   get resources(): readonly KeptResource[] {
@@ -68,14 +68,14 @@ export class Kept {
     const removed = remove.filter((key) => this.#resources.has(key) && !stay.has(key))
     const sources = added.filter(isNameSource)
     this.#names.change(removed, sources)
-    const closed: Desk[] = []
+    const closed: ResolverEndpoint[] = []
     const opened: OpenedDesk[] = []
     const relays: RelayChange[] = []
     for (const key of removed) {
       const { kind } = this.#resources.get(key)!
       if (kind === 'relay') relays.push({ key, relay: undefined, fd: undefined })
       this.#resources.delete(key)
-      closed.push(...this.#takeDesk(key))
+      closed.push(...this.#takeEndpoint(key))
     }
     const rest = [...descriptors]
     for (const { resource, sockets } of add) {
@@ -85,20 +85,20 @@ export class Kept {
       if (resource.kind === 'relay') relays.push({ key, relay: resource, fd: own[0] })
       if (resource.kind !== 'resolver' && resource.kind !== 'zone') continue
       if (own.length > 0) {
-        closed.push(...this.#takeDesk(key))
+        closed.push(...this.#takeEndpoint(key))
         opened.push(this.#open(key, resource, own))
-      } else this.#desks.get(key)!.view = this.#viewOf(resource)
+      } else this.#endpoints.get(key)!.view = this.#viewOf(resource)
     }
     return { remove: removed, add: sources, opened, closed, relays }
   }
 
-  /** The keys of the resolvers at these desks, and of all names of their sandboxes. */
-  keysOf(desks: ReadonlySet<number>): readonly string[] {
-    const keys = [...this.#desks].flatMap(([key, { id }]) => (desks.has(id) ? [key] : []))
-    const sandboxes = new Set(keys.map((key) => this.#desks.get(key)!.sandbox))
+  /** The keys of the resolvers at these endpoints, and of all names of their sandboxes. */
+  keysOf(endpoints: ReadonlySet<number>): readonly string[] {
+    const keys = [...this.#endpoints].flatMap(([key, { id }]) => (endpoints.has(id) ? [key] : []))
+    const sandboxes = new Set(keys.map((key) => this.#endpoints.get(key)!.sandbox))
     // Who has another resolver is still there.
-    for (const { id, sandbox } of this.#desks.values()) {
-      if (!desks.has(id)) sandboxes.delete(sandbox)
+    for (const { id, sandbox } of this.#endpoints.values()) {
+      if (!endpoints.has(id)) sandboxes.delete(sandbox)
     }
     for (const [key, resource] of this.#resources) {
       if (resource.kind === 'names' && sandboxes.has(resource.sandbox)) keys.push(key)
@@ -113,15 +113,20 @@ export class Kept {
   ): OpenedDesk {
     this.#lastId += 1
     const sandbox = resource.kind === 'resolver' ? resource.sandbox : undefined
-    const desk = new Desk(this.#lastId, deskSockets(own), sandbox, this.#viewOf(resource))
-    this.#desks.set(key, desk)
-    return { desk, resource }
+    const endpoint = new ResolverEndpoint(
+      this.#lastId,
+      endpointSockets(own),
+      sandbox,
+      this.#viewOf(resource),
+    )
+    this.#endpoints.set(key, endpoint)
+    return { endpoint, resource }
   }
 
-  #takeDesk(key: string): Desk[] {
-    const desk = this.#desks.get(key)
-    this.#desks.delete(key)
-    return desk === undefined ? [] : [desk]
+  #takeEndpoint(key: string): ResolverEndpoint[] {
+    const endpoint = this.#endpoints.get(key)
+    this.#endpoints.delete(key)
+    return endpoint === undefined ? [] : [endpoint]
   }
 
   #viewOf(resource: ResolverResource | ZoneResource): View {
@@ -130,20 +135,20 @@ export class Kept {
 }
 
 /** Where that change's resolvers and zones are asked from now on. */
-export function deskSocketsOf(
+export function endpointSocketsOf(
   { add }: Change,
   descriptors: readonly number[],
-): readonly DeskSockets[] {
+): readonly EndpointSockets[] {
   let used = 0
   return add.flatMap(({ resource, sockets }) => {
     const at = used
     used += sockets
     const isAsked = resource.kind === 'resolver' || resource.kind === 'zone'
-    return isAsked && sockets > 0 ? [deskSockets(descriptors.slice(at, used))] : []
+    return isAsked && sockets > 0 ? [endpointSockets(descriptors.slice(at, used))] : []
   })
 }
 
-function deskSockets([udp, tcp]: readonly number[]): DeskSockets {
+function endpointSockets([udp, tcp]: readonly number[]): EndpointSockets {
   return { udp: udp!, tcp: tcp! }
 }
 

@@ -90,7 +90,7 @@ it('gives a listening socket away when somebody connects', () => {
   main.postMessage({ type: 'stop' })
   raiseEvent(wakeFd)
   loop.run()
-  expect(reports()).toContainEqual({ type: 'connect', desk: 1, fd: tcp })
+  expect(reports()).toContainEqual({ type: 'connect', endpoint: 1, fd: tcp })
   loop.change({ remove: ['zone:a.test'], add: [] }, [], () => {})
   expect(reports()).toMatchObject([{ type: 'change', close: [1] }])
 })

@@ -8,15 +8,15 @@ import {
 } from '../../kernel/linux/service/index.ts'
 import { Backlog } from './control/backlog.ts'
 import { Connections } from './control/connections.ts'
-import type { DeskSockets, LoopOptions, LoopOrder } from './control/messages.ts'
-import { DeathWatch } from './death-watch.ts'
-import { type Change, type Difference, deskSocketsOf, Kept } from './kept.ts'
+import type { EndpointSockets, LoopOptions, LoopOrder } from './control/messages.ts'
+import { FdBackoff } from './fd-backoff.ts'
+import { type Change, type Difference, endpointSocketsOf, Kept } from './kept.ts'
 import { Lifetime } from './lifetime.ts'
 import { MainLine } from './main-line.ts'
+import { NetnsExitWatcher } from './netns-exit-watcher.ts'
 import { PathIdentity } from './path-identity.ts'
-import { Answering, type Desk } from './resolver/answering.ts'
+import { Answering, type ResolverEndpoint } from './resolver/answering.ts'
 import { QueryLog } from './resolver/query-log.ts'
-import { Rests } from './rests.ts'
 
 /** While something else is done, so many bytes of queries of a sandbox may wait. */
 const RECEIVE_BYTES = 512 * 1024
@@ -31,13 +31,13 @@ export class Loop {
   readonly #wakeFd: number
   readonly #log = new QueryLog()
   readonly #answering: Answering
-  readonly #watch = new DeathWatch(this.#epoll)
-  readonly #rests = new Rests(this.#epoll)
+  readonly #watch = new NetnsExitWatcher(this.#epoll)
+  readonly #backoff = new FdBackoff(this.#epoll)
   readonly #line: MainLine
   readonly #connections: Connections
   readonly #lifetime: Lifetime
   /** By their sockets. */
-  readonly #desks = new Map<number, Desk>()
+  readonly #endpoints = new Map<number, ResolverEndpoint>()
   /** How many connections for events there are. */
   #listeners = 0
   #ends = false
@@ -49,7 +49,7 @@ export class Loop {
     this.#line = new MainLine(options)
     this.#answering = new Answering(this.#log, new Backlog(taken))
     epollAdd(this.#epoll, wakeFd, EPOLLIN)
-    this.#connections = new Connections(this.#epoll, this.#rests, listenFd, this)
+    this.#connections = new Connections(this.#epoll, this.#backoff, listenFd, this)
     const identity = new PathIdentity(socket)
     this.#lifetime = new Lifetime(() => identity.isSame(), stays)
   }
@@ -71,7 +71,7 @@ export class Loop {
 
   /** For the control connection: see ControlTarget. */
   change(change: Change, descriptors: readonly number[], onDone: () => void): void {
-    this.#admit(deskSocketsOf(change, descriptors))
+    this.#admit(endpointSocketsOf(change, descriptors))
     this.#serve(this.kept.change(change, descriptors), [], onDone)
   }
 
@@ -96,34 +96,35 @@ export class Loop {
     return soonest(
       left,
       this.#watch.step(),
-      this.#rests.step(),
+      this.#backoff.step(),
       this.#line.step(this.#answering, this.#log),
     )
   }
 
   #ready(fd: number): void {
-    const desk = this.#desks.get(fd)
-    if (desk !== undefined) fd === desk.udp ? this.#answer(desk) : this.#handOver(desk, fd)
+    const endpoint = this.#endpoints.get(fd)
+    if (endpoint !== undefined)
+      fd === endpoint.udp ? this.#answer(endpoint) : this.#handOver(endpoint, fd)
     else if (fd === this.#wakeFd) for (const order of this.#line.orders()) this.#obey(order)
     else this.#connections.ready(fd)
   }
 
-  #answer(desk: Desk): void {
+  #answer(endpoint: ResolverEndpoint): void {
     try {
-      this.#answering.serve(desk)
+      this.#answering.serve(endpoint)
     } catch (error) {
-      const who = desk.sandbox === undefined ? 'the zone' : `sandbox ${desk.sandbox}`
+      const who = endpoint.sandbox === undefined ? 'the zone' : `sandbox ${endpoint.sandbox}`
       this.tellProblem(`the resolver of ${who} has failed: ${error}`)
       // It would be ready again at once. All others go on.
-      if (isKernelError(error)) this.#rests.begin(desk.udp, EPOLLIN)
+      if (isKernelError(error)) this.#backoff.begin(endpoint.udp, EPOLLIN)
     }
   }
 
   /** Somebody wants to connect. */
-  #handOver(desk: Desk, tcp: number): void {
-    desk.tcp = undefined
+  #handOver(endpoint: ResolverEndpoint, tcp: number): void {
+    endpoint.tcp = undefined
     this.#forget(tcp)
-    this.#line.report({ type: 'connect', desk: desk.id, fd: tcp })
+    this.#line.report({ type: 'connect', endpoint: endpoint.id, fd: tcp })
   }
 
   #obey(order: LoopOrder): void {
@@ -149,7 +150,7 @@ export class Loop {
   }
 
   /** Waits for what comes at these sockets, or (it throws) at none of them. */
-  #admit(sockets: readonly DeskSockets[]): void {
+  #admit(sockets: readonly EndpointSockets[]): void {
     const admitted: number[] = []
     try {
       for (const { udp, tcp } of sockets) {
@@ -160,31 +161,31 @@ export class Loop {
         }
       }
     } catch (error) {
-      for (const fd of admitted) this.#rests.remove(fd)
+      for (const fd of admitted) this.#backoff.remove(fd)
       throw error
     }
   }
 
   /** The sockets of what is opened have been admitted. */
   #serve(difference: Difference, gone: readonly string[], onDone: () => void): void {
-    for (const desk of difference.closed) {
-      this.#watch.forget(desk.id)
-      this.#answering.forget(desk)
-      this.#forget(desk.udp)
-      if (desk.tcp !== undefined) this.#forget(desk.tcp)
+    for (const endpoint of difference.closed) {
+      this.#watch.forget(endpoint.id)
+      this.#answering.forget(endpoint)
+      this.#forget(endpoint.udp)
+      if (endpoint.tcp !== undefined) this.#forget(endpoint.tcp)
     }
-    for (const { desk, resource } of difference.opened) {
-      this.#desks.set(desk.udp, desk)
-      if (desk.tcp !== undefined) this.#desks.set(desk.tcp, desk)
+    for (const { endpoint, resource } of difference.opened) {
+      this.#endpoints.set(endpoint.udp, endpoint)
+      if (endpoint.tcp !== undefined) this.#endpoints.set(endpoint.tcp, endpoint)
       if (resource.kind !== 'resolver') continue
-      this.#watch.watch(desk.id, resource.namespace.path, desk.udp)
+      this.#watch.watch(endpoint.id, resource.namespace.path, endpoint.udp)
     }
     this.#line.change(difference, gone, onDone)
   }
 
   /** Nothing is waited for at that socket any more. */
   #forget(fd: number): void {
-    if (this.#desks.delete(fd)) this.#rests.remove(fd)
+    if (this.#endpoints.delete(fd)) this.#backoff.remove(fd)
   }
 }
 

@@ -2,7 +2,7 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { clearEvent, close } from '../../kernel/linux/service/index.ts'
 import type { LoopOptions, LoopOrder, LoopReport } from './control/messages.ts'
 import type { Difference } from './kept.ts'
-import type { Answering, Desk } from './resolver/answering.ts'
+import type { Answering, ResolverEndpoint } from './resolver/answering.ts'
 import type { QueryLog } from './resolver/query-log.ts'
 
 const TALLIES_EVERY_MS = 250
@@ -47,7 +47,7 @@ export class MainLine {
       remove,
       add,
       close: closed.map(({ id }) => id),
-      open: opened.map(({ desk: { id, udp }, resource }) => ({ id, resource, udp })),
+      open: opened.map(({ endpoint: { id, udp }, resource }) => ({ id, resource, udp })),
       relays,
       gone,
     })
@@ -107,6 +107,6 @@ export class MainLine {
 }
 
 /** Those that the loop closes. */
-function socketsOf({ udp, tcp }: Desk): readonly number[] {
+function socketsOf({ udp, tcp }: ResolverEndpoint): readonly number[] {
   return tcp === undefined ? [udp] : [udp, tcp]
 }

@@ -9,8 +9,8 @@ import type { Parts } from '../parts.ts'
 import type { EndpointRecord, MadeFor, SandboxRecord } from '../records.ts'
 import type { NetworkState } from '../state.ts'
 import { endpointSettings } from './endpoint-settings.ts'
-import { parseLinks } from './links.ts'
 import { hasMoved } from './mac-memory.ts'
+import { parseLinks } from './peer-links.ts'
 
 type Parsed = ReturnType<typeof parseEndpointOptions>
 

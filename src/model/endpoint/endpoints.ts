@@ -11,17 +11,17 @@ import type { Taken } from '../change/taken.ts'
 import { drop, type Engine, put } from '../engine.ts'
 import type { Parts } from '../parts.ts'
 import { hooksOf } from '../plugins/driver-hooks.ts'
-import { introduce } from '../plugins/introduce.ts'
+import { createOnDriver } from '../plugins/on-driver.ts'
 import { callNow, enqueue, flush, pendingCalls } from '../plugins/pending-calls.ts'
 import type { EndpointRecord, SandboxRecord } from '../records.ts'
 import { draftEndpoint, type MadeEndpoint, readyNetwork, readySandbox } from './draft-endpoint.ts'
 import { type Joining, joiningOf, joinWork } from './joining.ts'
 import {
+  assertCombinable,
   emitMember,
   forget,
   memberKeys,
   planMembers,
-  refuseCompany,
   settleMembers,
 } from './members.ts'
 
@@ -42,7 +42,7 @@ export async function createEndpoint(
     gather: async (parts, taken) => {
       const network = readyNetwork(parts, networkId)
       const draft = await draftEndpoint(parts, network, options, name, taken, { id, ...made })
-      return introduced(parts, { ...draft, attached: false, persistent }, taken, signal)
+      return createdOnDriver(parts, { ...draft, attached: false, persistent }, taken, signal)
     },
     plan: (known, parts) => {
       const record: EndpointRecord = { ...known, state: 'ready' }
@@ -61,22 +61,22 @@ export async function createEndpoint(
 }
 
 /** A driver with hooks is told of it, and may choose what it has not. The intent is recorded before. */
-async function introduced(
+async function createdOnDriver(
   parts: Parts,
-  apart: EndpointRecord,
+  record: EndpointRecord,
   taken: Taken,
   signal: AbortSignal | undefined,
 ): Promise<EndpointRecord> {
-  const hooks = hooksOf(parts, readyNetwork(parts, apart.network).record)
-  if (hooks === undefined) return apart
+  const hooks = hooksOf(parts, readyNetwork(parts, record.network).record)
+  if (hooks === undefined) return record
   taken.orElse(async () => {
-    const network = parts.state.networks.need(apart.network).record
-    const writes = await callNow(parts, network, apart.id, ['deleteEndpoint'], 'quiet')
-    await parts.store.settle([drop('endpoint', apart.id), ...writes])
+    const network = parts.state.networks.need(record.network).record
+    const writes = await callNow(parts, network, record.id, ['deleteEndpoint'], 'quiet')
+    await parts.store.settle([drop('endpoint', record.id), ...writes])
   })
-  await flush(parts, apart.network, 'quiet')
-  await parts.store.commit([put('endpoint', apart)])
-  return introduce(parts, hooks, apart, signal)
+  await flush(parts, record.network, 'quiet')
+  await parts.store.commit([put('endpoint', record)])
+  return createOnDriver(parts, hooks, record, signal)
 }
 
 /** Creates an endpoint and joins it, as one change. */
@@ -96,7 +96,7 @@ export async function connect(
       gather: async (parts, taken) => {
         const sandbox = readySandbox(parts, sandboxId)
         const network = readyNetwork(parts, networkId)
-        refuseCompany(parts, sandbox, network.record)
+        assertCombinable(parts, sandbox, network.record)
         const name = options.name ?? sandbox.name
         const draft = await draftEndpoint(parts, network, options, name, taken)
         return joiningOf(parts, sandbox, [draft])
@@ -121,7 +121,7 @@ export async function join(
         const record = parts.state.endpoints.need(id)
         const sandbox = readySandbox(parts, sandboxId)
         refuseJoined(parts, record)
-        refuseCompany(parts, sandbox, parts.state.networks.need(record.network).record)
+        assertCombinable(parts, sandbox, parts.state.networks.need(record.network).record)
         return joiningOf(parts, sandbox, [record])
       },
     },

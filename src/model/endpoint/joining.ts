@@ -1,7 +1,7 @@
 import type { Plan, Work } from '../change/change.ts'
 import type { Taken } from '../change/taken.ts'
 import type { Parts } from '../parts.ts'
-import { introduceJoin, mistaken } from '../plugins/introduce.ts'
+import { joinOnDriver, mistaken } from '../plugins/on-driver.ts'
 import { HostPortChoice, publicationOf, withPorts } from '../ports/host-ports.ts'
 import type { EndpointRecord, SandboxRecord } from '../records.ts'
 import { planJoin, planMembers, settleMembers } from './members.ts'
@@ -51,7 +51,7 @@ export async function choosePorts(
   const known: EndpointRecord[] = []
   for (const [at, draft] of joining.drafts.entries()) {
     const record = withPorts(draft, bindings[at])
-    known.push(await introduceJoin(parts, joining.sandbox, record, taken, signal))
+    known.push(await joinOnDriver(parts, joining.sandbox, record, taken, signal))
   }
   return { ...joining, known }
 }

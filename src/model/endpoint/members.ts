@@ -12,8 +12,8 @@ import { type MemberHooks, memberHooks } from '../plugins/member-hooks.ts'
 import { enqueue } from '../plugins/pending-calls.ts'
 import { releasePorts } from '../ports/host-ports.ts'
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from '../records.ts'
-import { linkAddresses, linksOf } from './links.ts'
 import { rememberMac } from './mac-memory.ts'
+import { linkAddresses, linksOf } from './peer-links.ts'
 import { freeLinkName, planSandbox } from './plan.ts'
 import { type PlannedEndpoint, planEndpoint } from './planned-endpoint.ts'
 
@@ -69,8 +69,8 @@ export function planMembers(
     if (record.attached) {
       done.push(drop('endpoint', record.id))
     } else {
-      records.push(apart(record))
-      done.push(put('endpoint', apart(record)))
+      records.push(detached(record))
+      done.push(put('endpoint', detached(record)))
     }
   }
   const hooks = memberHooks(engine, staying, records, leaving)
@@ -83,7 +83,7 @@ function notJoined(joined: EndpointRecord): Write {
   if (joined.told?.join !== undefined) {
     return put('endpoint', { ...joined, state: 'creating', resources: [] })
   }
-  return joined.attached ? drop('endpoint', joined.id) : put('endpoint', apart(joined))
+  return joined.attached ? drop('endpoint', joined.id) : put('endpoint', detached(joined))
 }
 
 /** What has to wait for changes of an endpoint, wherever it is. */
@@ -93,7 +93,7 @@ export function memberKeys({ state }: Parts, id: EndpointId): readonly string[] 
 }
 
 /** An endpoint made on its own, without a sandbox. */
-export function apart(record: EndpointRecord): EndpointRecord {
+export function detached(record: EndpointRecord): EndpointRecord {
   const { joined: _, ports: __, adding: ___, told, ...rest } = record
   const known = told === undefined ? {} : { told: { chosen: told.chosen } }
   return { ...rest, ...known, state: 'ready', resources: [] }
@@ -111,35 +111,35 @@ export function planOf(engine: Parts, record: EndpointRecord): PlannedEndpoint {
 export function planJoin(
   engine: Parts,
   sandbox: SandboxRecord,
-  apart: EndpointRecord,
+  endpoint: EndpointRecord,
   joining: readonly PlannedEndpoint[] = [],
 ): PlannedEndpoint {
-  const network = engine.state.networks.need(apart.network).record
+  const network = engine.state.networks.need(endpoint.network).record
   const present = [...engine.state.endpointsIn(sandbox.id), ...joining.map(({ record }) => record)]
-  refuseStranger(sandbox, apart)
+  refuseStranger(sandbox, endpoint)
   const taken = new Set([
     'lo',
     ...sandbox.links,
     ...present.map(({ joined }) => joined?.link ?? ''),
   ])
-  const planned = planOf(engine, apart)
+  const planned = planOf(engine, endpoint)
   if (sandbox.origin === 'elsewhere') {
-    return { ...planned, record: { ...apart, joined: { sandbox: sandbox.id } } }
+    return { ...planned, record: { ...endpoint, joined: { sandbox: sandbox.id } } }
   }
   const attached = planned.attachment.link
   if (attached === undefined) {
-    refuseLinkSettings(network, apart)
-    return { ...planned, record: { ...apart, joined: { sandbox: sandbox.id } } }
+    refuseLinkSettings(network, endpoint)
+    return { ...planned, record: { ...endpoint, joined: { sandbox: sandbox.id } } }
   }
   const named = attached.type === 'lent' ? attached.name : undefined
-  const wanted = apart.interfaceName ?? named
+  const wanted = endpoint.interfaceName ?? named
   if (wanted !== undefined && taken.has(wanted)) {
     throw new CnmError('LINK_EXISTS', `sandbox "${sandbox.name}" has a link "${wanted}" already`, {
       hint: 'use another name for the link',
     })
   }
   const link = wanted ?? freeLinkName(attached.prefix, taken)
-  return { ...planned, record: { ...apart, joined: { sandbox: sandbox.id, link } } }
+  return { ...planned, record: { ...endpoint, joined: { sandbox: sandbox.id, link } } }
 }
 
 /** What an endpoint without a link can't have. */
@@ -168,7 +168,7 @@ function refuseStranger(sandbox: SandboxRecord, endpoint: EndpointRecord): void 
 }
 
 /** Whether the sandbox can be on that network, besides those that it is on or is about to be on. */
-export function refuseCompany(
+export function assertCombinable(
   engine: Parts,
   sandbox: SandboxRecord,
   network: NetworkRecord,

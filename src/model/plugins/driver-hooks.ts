@@ -1,6 +1,6 @@
 import type { EndpointSpec } from '../../driver/driver.ts'
 import type { DriverHooks } from '../../driver/hooks.ts'
-import { linksOf } from '../endpoint/links.ts'
+import { linksOf } from '../endpoint/peer-links.ts'
 import { gatewayFamilies } from '../endpoint/plan.ts'
 import { endpointSpec } from '../endpoint/specs.ts'
 import type { Parts } from '../parts.ts'

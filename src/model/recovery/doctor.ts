@@ -10,14 +10,18 @@ import { hostOverlaps } from '../network/host-overlap.ts'
 import { isPredefined } from '../network/networks.ts'
 import { crowdedTables } from './crowded.ts'
 import { type Drift, findDrift, mend, orphanText } from './drift.ts'
-import type { Losses } from './losses.ts'
 import { mendDifferences, mendOthers } from './mend-all.ts'
+import type { RecoveryReport } from './recovery-report.ts'
 
 /**
  * Lists every difference between records and machine, and with `fix` makes the machine as the records
  * say. Nothing else happens meanwhile. What is others' is told, and left alone.
  */
-export async function doctor(engine: Engine, losses: Losses, fix: boolean): Promise<Finding[]> {
+export async function doctor(
+  engine: Engine,
+  recovery: RecoveryReport,
+  fix: boolean,
+): Promise<Finding[]> {
   return engine.changes.alone(async () => {
     await engine.kernel.settled()
     const lacked = fix ? await restoreKeeper(engine) : []
@@ -45,7 +49,7 @@ export async function doctor(engine: Engine, losses: Losses, fix: boolean): Prom
       ...[...lacked, ...problems].map(
         (detail): Finding => ({ kind: 'lost', detail, mended: false }),
       ),
-      ...losses.findings(fix),
+      ...recovery.findings(fix),
       ...(await hostOverlaps(engine)).map(
         (detail): Finding => ({ kind: 'overlap', detail, mended: false }),
       ),

@@ -3,9 +3,9 @@ import type { KernelEvent } from '../../kernel/kernel.ts'
 import { resourceKey } from '../../kernel/resource.ts'
 import { isToMove } from '../endpoint/plan.ts'
 import type { Engine } from '../engine.ts'
+import { DriftCorrector } from './drift-corrector.ts'
 import { followKeeper } from './follow-keeper.ts'
 import { refreshNetworks } from './take-over.ts'
-import { Upholder } from './uphold.ts'
 
 const quietMs = 50
 
@@ -16,7 +16,7 @@ const quietMs = 50
  */
 export function followHost(engine: Engine): void {
   const { signal } = engine.closing
-  const upholder = new Upholder(engine)
+  const corrector = new DriftCorrector(engine)
   let waiting = false
   const refresh = () => {
     waiting = false
@@ -26,7 +26,7 @@ export function followHost(engine: Engine): void {
   const follow = async () => {
     for await (const event of engine.kernel.events(signal)) {
       followKeeper(engine, event)
-      upholder.look(threatened(engine, event))
+      corrector.look(threatened(engine, event))
       if (waiting || !matters(engine, event)) continue
       waiting = true
       setTimeout(refresh, quietMs).unref()

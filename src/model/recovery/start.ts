@@ -5,7 +5,7 @@ import type { StoredRecord, Write } from '../../store/store.ts'
 import { applied } from '../change/applied.ts'
 import { HOST } from '../change/host-share.ts'
 import { LEFTOVERS } from '../change/leftovers.ts'
-import { apart } from '../endpoint/members.ts'
+import { detached } from '../endpoint/members.ts'
 import { drop, type Engine, put } from '../engine.ts'
 import { explain } from '../explain.ts'
 import { retakePools, takeAddresses } from '../network/addresses.ts'
@@ -29,8 +29,8 @@ import { cookieOf, hasItsProgram } from '../sandbox/bind-program.ts'
 import { sandboxResources } from '../sandbox/sandbox-names.ts'
 import { adoptLost, recallForwarding } from './adopt.ts'
 import { refuseAnother } from './drift.ts'
-import { Losses } from './losses.ts'
 import { mendAll } from './mend-all.ts'
+import { RecoveryReport } from './recovery-report.ts'
 import { regroupPorts } from './regroup.ts'
 import { bringUpToDate } from './take-over.ts'
 
@@ -56,7 +56,7 @@ interface Stored {
  * being deleted is finished, what is gone is forgotten, what is left is compared and mended.
  * Answers with what could not be brought back.
  */
-export async function start(engine: Engine): Promise<Losses> {
+export async function start(engine: Engine): Promise<RecoveryReport> {
   const problems: string[] = []
   const past: string[] = []
   const stored = await load(engine, past)
@@ -65,7 +65,7 @@ export async function start(engine: Engine): Promise<Losses> {
   if (stored.lost) await recallForwarding(engine)
   await engine.view()
   predefine(engine)
-  const cleanup: Cleanup = { writes: [], doomed: [] }
+  const cleanup: Cleanup = { writes: [], retired: [] }
   await startNetworks(engine, stored, cleanup, problems)
   await startSandboxes(engine, stored, cleanup, problems)
   await regroupPorts(engine)
@@ -75,7 +75,7 @@ export async function start(engine: Engine): Promise<Losses> {
   if (stored.lost) past.push(...(await adoptLost(engine)))
   await engine.store.commit([put('engine', { id: BOOT })])
   await mendAll(engine, problems)
-  return new Losses(problems, past)
+  return new RecoveryReport(problems, past)
 }
 
 async function load(engine: Engine, past: string[]): Promise<Stored> {
@@ -157,7 +157,7 @@ async function startNetworks(
       continue
     }
     networks.delete(id)
-    cleanup.doomed.push({ owner: id, resources: state.resources })
+    cleanup.retired.push({ owner: id, resources: state.resources })
     cleanup.writes.push(...enqueueAtStart(engine, state.network, undefined, ['deleteNetwork']))
     cleanup.writes.push(drop('network', id), drop('applied', id))
   }
@@ -199,12 +199,12 @@ function numbered(engine: Engine, { networks, numbers: [last] }: Stored): Networ
 /** What is to be removed from kernel and store. */
 interface Cleanup {
   readonly writes: Write[]
-  readonly doomed: { readonly owner: string; readonly resources: readonly Resource[] }[]
+  readonly retired: { readonly owner: string; readonly resources: readonly Resource[] }[]
 }
 
 /** Removes what nobody else owns. */
 async function finish(engine: Engine, cleanup: Cleanup): Promise<void> {
-  const remove = cleanup.doomed.flatMap(({ owner, resources }) => {
+  const remove = cleanup.retired.flatMap(({ owner, resources }) => {
     const mine = resources.filter((resource) => !engine.ledger.has(resource))
     const claim = { owner, from: [], to: mine }
     engine.ledger.claim([claim])
@@ -250,7 +250,7 @@ async function startSandboxes(
       engine.state.putSandbox(sandbox)
       engine.ledger.claim([{ owner: sandbox.id, from: [], to: sandbox.resources }])
     } else {
-      cleanup.doomed.push({ owner: sandbox.id, resources: sandbox.resources })
+      cleanup.retired.push({ owner: sandbox.id, resources: sandbox.resources })
       cleanup.writes.push(drop('sandbox', sandbox.id))
     }
   }
@@ -294,14 +294,14 @@ async function startEndpoint(
     const owner = network?.record ?? stored.networks.get(of) ?? stored.applied.get(of)?.network
     cleanup.writes.push(...enqueueLost(engine, owner, record))
   }
-  if (!goesOn) cleanup.doomed.push({ owner: record.id, resources: record.resources })
-  if (adding.length > 0) cleanup.doomed.push({ owner: record.id, resources: adding })
+  if (!goesOn) cleanup.retired.push({ owner: record.id, resources: record.resources })
+  if (adding.length > 0) cleanup.retired.push({ owner: record.id, resources: adding })
   const isHalf = joined === undefined && record.state === 'creating'
   if (network === undefined || (!goesOn && (record.attached || isHalf))) {
     cleanup.writes.push(drop('endpoint', record.id))
     return
   }
-  const kept = goesOn ? asBefore(record) : apart(record)
+  const kept = goesOn ? asBefore(record) : detached(record)
   try {
     const ipam = engine.ipam(network.record.ipam)
     // Whoever keeps account itself knows of it.
@@ -312,7 +312,7 @@ async function startEndpoint(
     if (!goesOn || adding.length > 0) cleanup.writes.push(put('endpoint', kept))
   } catch (error) {
     problems.push(`endpoint "${record.name}" can't be brought back: ${String(error)}`)
-    cleanup.doomed.push({ owner: record.id, resources: record.resources })
+    cleanup.retired.push({ owner: record.id, resources: record.resources })
     cleanup.writes.push(drop('endpoint', record.id))
   }
 }

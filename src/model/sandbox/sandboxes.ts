@@ -14,7 +14,7 @@ import {
   planAll,
   planJoining,
 } from '../endpoint/joining.ts'
-import { planMembers, refuseCompany, settleMembers } from '../endpoint/members.ts'
+import { assertCombinable, planMembers, settleMembers } from '../endpoint/members.ts'
 import { drop, type Engine, put } from '../engine.ts'
 import { explain } from '../explain.ts'
 import type { Parts } from '../parts.ts'
@@ -72,7 +72,7 @@ async function gatherSandbox(
   const atOnce = isLater(parts, options) ? [] : (options.connect ?? [])
   for (const { network: text, ...wanted } of atOnce) {
     const network = readyNetwork(parts, parts.state.networks.find(text).record.id)
-    refuseCompany(parts, sandbox, network.record, drafts)
+    assertCombinable(parts, sandbox, network.record, drafts)
     const name = wanted.name ?? sandbox.name
     drafts.push(await draftEndpoint(parts, network, wanted, name, taken))
   }
@@ -120,7 +120,7 @@ export async function joinElsewhere(
         if (record.joined?.sandbox === id) return undefined
         refuseJoined(parts, record)
         const sandbox = parts.state.sandboxes.get(id) ?? draftElsewhere(parts, id, runtime, taken)
-        refuseCompany(parts, sandbox, parts.state.networks.need(record.network).record)
+        assertCombinable(parts, sandbox, parts.state.networks.need(record.network).record)
         return joiningOf(parts, sandbox, [record])
       },
       choose: (joining, parts, taken) => joining && choosePorts(joining, parts, taken, undefined),

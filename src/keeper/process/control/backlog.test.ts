@@ -5,16 +5,16 @@ const MOST_OF_ONE = 512
 
 function backlog(taken = 0) {
   const count = Int32Array.of(taken)
-  const fill = (desk: number, tries = 10_000) => {
+  const fill = (endpoint: number, tries = 10_000) => {
     let given = 0
-    for (; given < tries && log.add(desk); given += 1);
+    for (; given < tries && log.add(endpoint); given += 1);
     return given
   }
   const log = new Backlog(count)
   return { log, count, fill }
 }
 
-it('gives no more of one desk than main can take soon', () => {
+it('gives no more of one endpoint than main can take soon', () => {
   const { count, fill, log } = backlog()
   expect(fill(1)).toBe(MOST_OF_ONE)
   expect(log.add(2)).toBe(true)
@@ -24,7 +24,7 @@ it('gives no more of one desk than main can take soon', () => {
 
 it('leaves something to others, however many ask for all they can get', () => {
   const { fill } = backlog()
-  for (let desk = 0; desk < 20; desk += 1) fill(desk)
+  for (let endpoint = 0; endpoint < 20; endpoint += 1) fill(endpoint)
   expect(fill(21)).toBeGreaterThan(10)
 })
 

@@ -21,11 +21,11 @@ export class Backlog {
     this.#taken = taken
   }
 
-  /** Whether one more of that desk may be given. If so, it has to be. */
-  add(desk: number): boolean {
+  /** Whether one more of that endpoint may be given. If so, it has to be. */
+  add(endpoint: number): boolean {
     this.#follow()
-    if (!this.#slots.take(desk)) return false
-    this.#given.push(desk)
+    if (!this.#slots.take(endpoint)) return false
+    this.#given.push(endpoint)
     return true
   }
 

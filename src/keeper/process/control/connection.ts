@@ -9,7 +9,7 @@ import {
   sendWithDescriptors,
 } from '../../../kernel/linux/service/index.ts'
 import { encodeFrame, FrameReader, type KeeperReply, MOST_DESCRIPTORS } from '../../keeper.ts'
-import type { Rests } from '../rests.ts'
+import type { FdBackoff } from '../fd-backoff.ts'
 
 /** So much of one connection is read before others have their turn. */
 const MOST_READS = 16
@@ -27,7 +27,7 @@ export interface Incoming {
 export class Connection {
   readonly fd: number
   readonly #epoll: number
-  readonly #rests: Rests
+  readonly #backoff: FdBackoff
   readonly #reader = new FrameReader()
   /** Came with parts of a message that isn't there as a whole yet. */
   #descriptors: number[] = []
@@ -38,9 +38,9 @@ export class Connection {
   /** All that came, as long as nobody knows what kind of connection it is. */
   #received: Buffer[] | undefined = []
 
-  constructor(epoll: number, rests: Rests, fd: number) {
+  constructor(epoll: number, backoff: FdBackoff, fd: number) {
     this.#epoll = epoll
-    this.#rests = rests
+    this.#backoff = backoff
     this.fd = fd
     epollAdd(epoll, fd, EPOLLIN)
   }
@@ -96,7 +96,7 @@ export class Connection {
 
   /** Gives the connection away, with all that has come. */
   giveAway(): { readonly fd: number; readonly received: Buffer } {
-    this.#rests.remove(this.fd)
+    this.#backoff.remove(this.fd)
     return { fd: this.fd, received: Buffer.concat(this.#received ?? []) }
   }
 
@@ -121,7 +121,7 @@ export class Connection {
       if (!isKernelError(error)) throw error
       // Too many descriptors are on their way (ETOOMANYREFS), or there is no memory.
       this.#waitsForRoom = true
-      this.#rests.begin(this.fd, EPOLLIN | EPOLLOUT)
+      this.#backoff.begin(this.fd, EPOLLIN | EPOLLOUT)
       return
     }
     if (this.isIdle) this.#closeUnused()
@@ -153,7 +153,7 @@ export class Connection {
 
   close(): void {
     this.#isClosed = true
-    this.#rests.remove(this.fd)
+    this.#backoff.remove(this.fd)
     close(this.fd)
     for (const fd of this.#descriptors.splice(0)) close(fd)
     this.#closeUnused()

@@ -1,6 +1,6 @@
 import { isKernelError } from '../../../base/errors.ts'
 import { accept, close, EPOLLIN, epollAdd } from '../../../kernel/linux/service/index.ts'
-import type { Rests } from '../rests.ts'
+import type { FdBackoff } from '../fd-backoff.ts'
 import { Connection, type Incoming } from './connection.ts'
 import { Control, type ControlTarget, Held } from './control.ts'
 import { asInterest } from './requests.ts'
@@ -14,7 +14,7 @@ interface ConnectionsTarget extends ControlTarget {
 /** Everybody who is connected to the keeper's socket, but for those who want to be told events. */
 export class Connections {
   readonly #epoll: number
-  readonly #rests: Rests
+  readonly #backoff: FdBackoff
   readonly #listenFd: number
   readonly #target: ConnectionsTarget
   readonly #held = new Held()
@@ -23,9 +23,9 @@ export class Connections {
   /** The one that counts. */
   #control: Control | undefined
 
-  constructor(epoll: number, rests: Rests, listenFd: number, target: ConnectionsTarget) {
+  constructor(epoll: number, backoff: FdBackoff, listenFd: number, target: ConnectionsTarget) {
     this.#epoll = epoll
-    this.#rests = rests
+    this.#backoff = backoff
     this.#listenFd = listenFd
     this.#target = target
     epollAdd(epoll, listenFd, EPOLLIN)
@@ -57,13 +57,13 @@ export class Connections {
       if (!isKernelError(error)) throw error
       this.#target.tellProblem(`the keeper can't accept a connection: ${error.message}`)
       // It would be ready again at once.
-      this.#rests.begin(this.#listenFd, EPOLLIN)
+      this.#backoff.begin(this.#listenFd, EPOLLIN)
     }
   }
 
   #add(fd: number): void {
     try {
-      this.#open.set(fd, { connection: new Connection(this.#epoll, this.#rests, fd) })
+      this.#open.set(fd, { connection: new Connection(this.#epoll, this.#backoff, fd) })
     } catch (error) {
       close(fd)
       throw error

@@ -13,8 +13,8 @@ import {
   receiveWithDescriptors,
 } from '../../../kernel/linux/service/index.ts'
 import { FrameReader, KEEPER_VERSION, type KeeperReply } from '../../keeper.ts'
+import { FdBackoff } from '../fd-backoff.ts'
 import type { Kept } from '../kept.ts'
-import { Rests } from '../rests.ts'
 import { Connection } from './connection.ts'
 import { Control, Held } from './control.ts'
 
@@ -34,7 +34,7 @@ let folder: string
 let open: number[]
 let epoll: number
 let client: number
-let rests: Rests
+let backoff: FdBackoff
 let connection: Connection
 let held: Held
 let control: Control
@@ -49,8 +49,8 @@ beforeEach(() => {
   const listening = listenUnix(path)
   client = connectUnix(path, 1000)
   open = [epoll, listening, client]
-  rests = new Rests(epoll)
-  connection = new Connection(epoll, rests, accept(listening)!)
+  backoff = new FdBackoff(epoll)
+  connection = new Connection(epoll, backoff, accept(listening)!)
   held = new Held()
   const kept = { fault: () => undefined, resources: [] } as unknown as Kept
   const target = { kept, change: () => change(), end: () => {} }
@@ -112,7 +112,7 @@ it('sends what the kernel could not take a second later, with what belonged to i
   refusal = undefined
   expect(epollWait(epoll, 0)).toEqual([])
   vi.advanceTimersByTime(1000)
-  rests.step()
+  backoff.step()
   expect(epollWait(epoll, 0)).toHaveLength(1)
   connection.flush()
   expect(isOpen(first)).toBe(false)

@@ -25,7 +25,7 @@ export interface LoopOptions {
 }
 
 /** The sockets of a resolver or a zone. */
-export interface DeskSockets {
+export interface EndpointSockets {
   /** The loop's, which closes it when main has confirmed that it doesn't use it any more. */
   readonly udp: number
   /** The loop's until somebody connects, which most never do; main's from then on. */
@@ -33,7 +33,7 @@ export interface DeskSockets {
 }
 
 /** A resolver or a zone, as main has to know it. */
-export interface OpenDesk {
+export interface OpenEndpoint {
   readonly id: number
   readonly resource: ResolverResource | ZoneResource
   readonly udp: number
@@ -41,7 +41,7 @@ export interface OpenDesk {
 
 /** A query that the loop has no answer for. */
 export interface ForwardedQuery {
-  readonly desk: number
+  readonly endpoint: number
   readonly query: Uint8Array
   /** `struct sockaddr` of who asked. */
   readonly from: Uint8Array
@@ -59,13 +59,13 @@ export type LoopReport =
       readonly remove: readonly string[]
       readonly add: readonly NameSource[]
       readonly close: readonly number[]
-      readonly open: readonly OpenDesk[]
+      readonly open: readonly OpenEndpoint[]
       readonly relays: readonly RelayChange[]
       /** Keys of what was taken away because its namespace is gone. */
       readonly gone: readonly string[]
     }
-  /** Somebody connects to that desk, at a listening socket which is main's from now on. */
-  | { readonly type: 'connect'; readonly desk: number; readonly fd: number }
+  /** Somebody connects to that endpoint, at a listening socket which is main's from now on. */
+  | { readonly type: 'connect'; readonly endpoint: number; readonly fd: number }
   | { readonly type: 'forward'; readonly queries: readonly ForwardedQuery[] }
   | { readonly type: 'tallies'; readonly tallies: readonly (readonly [number, TallyNumbers])[] }
   | { readonly type: 'queries'; readonly queries: readonly QueryEvent[] }

@@ -3,7 +3,7 @@ import type { View } from '../../../dns/view/names.ts'
 import type { AnswerSource } from '../../../kernel/kernel.ts'
 import { DatagramSlots } from '../../../kernel/linux/service/index.ts'
 import type { Backlog } from '../control/backlog.ts'
-import { type DeskSockets, type ForwardedQuery, now } from '../control/messages.ts'
+import { type EndpointSockets, type ForwardedQuery, now } from '../control/messages.ts'
 import { TOO_MANY } from '../forward/forwarded.ts'
 import type { QueryLog } from './query-log.ts'
 import { Tally } from './tally.ts'
@@ -15,7 +15,7 @@ const SLOT_BYTES = 4096
 const MOST_BATCHES = 4
 
 /** Who asks at a pair of sockets, and what may be answered there. */
-export class Desk {
+export class ResolverEndpoint {
   readonly id: number
   readonly udp: number
   /** undefined: it is main's by now. */
@@ -25,7 +25,7 @@ export class Desk {
   readonly tally = new Tally()
   view: View
 
-  constructor(id: number, { udp, tcp }: DeskSockets, sandbox: string | undefined, view: View) {
+  constructor(id: number, { udp, tcp }: EndpointSockets, sandbox: string | undefined, view: View) {
     this.id = id
     this.udp = udp
     this.tcp = tcp
@@ -47,7 +47,7 @@ export class Answering {
   readonly #backlog: Backlog
   readonly #slots = new DatagramSlots(SLOTS, SLOT_BYTES)
   #forwarded: ForwardedQuery[] = []
-  #busy = new Set<Desk>()
+  #busy = new Set<ResolverEndpoint>()
   /** Whether somebody wants to be told each query. */
   logs = false
 
@@ -57,10 +57,10 @@ export class Answering {
   }
 
   /** Reads what waits at that socket, or a good part of it, and answers. */
-  serve(desk: Desk): void {
+  serve(endpoint: ResolverEndpoint): void {
     for (let batch = 0; batch < MOST_BATCHES; batch++) {
-      const count = this.#slots.receive(desk.udp)
-      if (count > 0) this.#answer(desk, count)
+      const count = this.#slots.receive(endpoint.udp)
+      if (count > 0) this.#answer(endpoint, count)
       if (count < SLOTS) return
     }
   }
@@ -72,8 +72,8 @@ export class Answering {
     return taken
   }
 
-  /** Desks where something was asked since last time. */
-  takeBusy(): readonly Desk[] {
+  /** Endpoints where something was asked since last time. */
+  takeBusy(): readonly ResolverEndpoint[] {
     const taken = [...this.#busy]
     this.#busy.clear()
     return taken
@@ -83,42 +83,43 @@ export class Answering {
     return this.#busy.size > 0
   }
 
-  forget(desk: Desk): void {
-    this.#busy.delete(desk)
+  forget(endpoint: ResolverEndpoint): void {
+    this.#busy.delete(endpoint)
   }
 
-  #answer(desk: Desk, count: number): void {
+  #answer(endpoint: ResolverEndpoint, count: number): void {
     const started = performance.now()
     const slots = this.#slots
-    const { tally } = desk
-    const told: Answered[] | undefined = this.logs && desk.sandbox !== undefined ? [] : undefined
+    const { tally } = endpoint
+    const told: Answered[] | undefined =
+      this.logs && endpoint.sandbox !== undefined ? [] : undefined
     let answers = 0
     for (let slot = 0; slot < count; slot++) {
       const start = slot * SLOT_BYTES
       const asked = slots.lengthOf(slot)
-      let length = answer(desk.view, slots.bytes, start, asked, SLOT_BYTES, 'udp')
-      if (length === FORWARD && !this.#backlog.add(desk.id)) length = refuse(TOO_MANY)
+      let length = answer(endpoint.view, slots.bytes, start, asked, SLOT_BYTES, 'udp')
+      if (length === FORWARD && !this.#backlog.add(endpoint.id)) length = refuse(TOO_MANY)
       if (length > 0) {
         slots.reply(slot, length)
         answers += 1
         tally.answered[lastAnswer.source] += 1
         told?.push({ slot, length, source: lastAnswer.source, code: lastAnswer.code })
-      } else if (length === FORWARD) this.#forward(desk, slot)
+      } else if (length === FORWARD) this.#forward(endpoint, slot)
     }
-    slots.send(desk.udp, count)
+    slots.send(endpoint.udp, count)
     const durationMs = performance.now() - started
     tally.asked += answers
     tally.took(durationMs, answers)
-    if (desk.sandbox === undefined) return
-    this.#busy.add(desk)
-    if (told !== undefined) this.#tell(desk.sandbox, told, durationMs)
+    if (endpoint.sandbox === undefined) return
+    this.#busy.add(endpoint)
+    if (told !== undefined) this.#tell(endpoint.sandbox, told, durationMs)
   }
 
-  #forward(desk: Desk, slot: number): void {
+  #forward(endpoint: ResolverEndpoint, slot: number): void {
     const start = slot * SLOT_BYTES
     const { bytes } = this.#slots
     this.#forwarded.push({
-      desk: desk.id,
+      endpoint: endpoint.id,
       query: Uint8Array.prototype.slice.call(bytes, start, start + this.#slots.lengthOf(slot)),
       from: this.#slots.senderOf(slot),
       since: now(),

@@ -11,7 +11,7 @@ import type { Tally } from './tally.ts'
 const MOST_BYTES = 65_535
 
 /** Who asks at a resolver's or a zone's sockets. */
-export interface SlowDesk {
+export interface SlowEndpoint {
   readonly id: number
   /** Of a zone: undefined. */
   readonly sandbox: string | undefined
@@ -45,37 +45,37 @@ export class SlowAnswers {
   }
 
   /** undefined: it was no query. */
-  answerTcp(desk: SlowDesk, query: Buffer): Buffer | undefined | Promise<Buffer> {
+  answerTcp(endpoint: SlowEndpoint, query: Buffer): Buffer | undefined | Promise<Buffer> {
     const since = now()
-    const view = desk.view()
+    const view = endpoint.view()
     if (view === undefined || query.length > MOST_BYTES) return undefined
     query.copy(this.#room)
     const length = answer(view, this.#room, 0, query.length, MOST_BYTES, 'tcp')
     if (length === DROPPED) return undefined
-    if (length === FORWARD) return this.forward(desk, query, 'tcp', since)
-    desk.tally.asked += 1
+    if (length === FORWARD) return this.forward(endpoint, query, 'tcp', since)
+    endpoint.tally.asked += 1
     const answered = Buffer.from(this.#room.subarray(0, length))
-    this.#count(desk, { answer: answered, ...lastAnswer }, 'tcp', since)
+    this.#count(endpoint, { answer: answered, ...lastAnswer }, 'tcp', since)
     return answered
   }
 
   /** Has others asked. It never fails. `since`: when the query came. */
   async forward(
-    desk: SlowDesk,
+    endpoint: SlowEndpoint,
     query: Buffer,
     transport: Transport,
     since: number,
   ): Promise<Buffer> {
     // By the thread that counts the answer: so there are never more answers than questions.
-    desk.tally.asked += 1
-    const answered = await this.#ask(desk, query, transport)
-    this.#count(desk, answered, transport, since)
+    endpoint.tally.asked += 1
+    const answered = await this.#ask(endpoint, query, transport)
+    this.#count(endpoint, answered, transport, since)
     return answered.answer
   }
 
-  async #ask(desk: SlowDesk, query: Buffer, transport: Transport): Promise<Answered> {
-    const upstreams = desk.view()?.upstreams
-    const { sandbox, udp: beside } = desk
+  async #ask(endpoint: SlowEndpoint, query: Buffer, transport: Transport): Promise<Answered> {
+    const upstreams = endpoint.view()?.upstreams
+    const { sandbox, udp: beside } = endpoint
     // Since it was asked, they may have been taken away.
     if (sandbox === undefined || upstreams === undefined || upstreams.from === 'nobody') {
       const code = Code.REFUSED
@@ -84,8 +84,8 @@ export class SlowAnswers {
     return this.#forwarder.ask(query, { sandbox, transport, upstreams, beside })
   }
 
-  #count(desk: SlowDesk, answered: Answered, transport: Transport, since: number): void {
-    const { sandbox, tally, id } = desk
+  #count(endpoint: SlowEndpoint, answered: Answered, transport: Transport, since: number): void {
+    const { sandbox, tally, id } = endpoint
     if (sandbox === undefined) return
     const { answer: message, source, code } = answered
     const durationMs = Math.max(0, now() - since)

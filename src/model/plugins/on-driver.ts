@@ -14,7 +14,7 @@ import type { PendingCall } from './plugin-state.ts'
  * Lets the driver know an endpoint that is about to join, and answers with what it says of it. If the change
  * fails, the driver is told the opposite. The intent is recorded before.
  */
-export async function introduceJoin(
+export async function joinOnDriver(
   engine: Parts,
   sandbox: SandboxRecord,
   record: EndpointRecord,
@@ -29,7 +29,7 @@ export async function introduceJoin(
   await engine.store.commit([put('endpoint', intent)])
   taken.orElse(() => takeBackJoin(engine, network, record))
   await flush(engine, network.id, 'quiet')
-  const known = record.told ? record : await introduce(engine, hooks, record, signal)
+  const known = record.told ? record : await createOnDriver(engine, hooks, record, signal)
   const path = sandbox.namespace?.path ?? ''
   const join = await hooks.join(networkSpec(network), specOf(engine, known), path, signal)
   return { ...known, told: { chosen: known.told?.chosen ?? {}, join } }
@@ -48,7 +48,7 @@ async function takeBackJoin(
 }
 
 /** CreateEndpoint: the driver may choose what the endpoint has not. */
-export async function introduce(
+export async function createOnDriver(
   engine: Parts,
   hooks: DriverHooks,
   record: EndpointRecord,

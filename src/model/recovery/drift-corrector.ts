@@ -12,7 +12,7 @@ const periodMs = 60_000
  * Puts back what others take from us, but doesn't fight for it: who takes the same thing again and
  * again gets his way for a while, and that is told as a problem.
  */
-export class Upholder {
+export class DriftCorrector {
   readonly #engine: Engine
   readonly #suspects = new Set<string>()
   /** When each was put back lately. */

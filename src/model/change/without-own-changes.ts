@@ -4,7 +4,7 @@ import type { HostLink, HostView } from '../../kernel/kernel.ts'
  * The host as it would be without us: drivers must not take for the host's what is our own doing, or
  * they would not describe it again. `restored` is the value that a sysctl of ours gets back.
  */
-export function untouched(
+export function withoutOwnChanges(
   view: HostView,
   restored: (sysctl: string) => string | undefined,
 ): HostView {

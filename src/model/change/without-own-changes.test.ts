@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { HostLink, HostView } from '../../kernel/kernel.ts'
-import { untouched } from './untouched.ts'
+import { withoutOwnChanges } from './without-own-changes.ts'
 
 const off = { forwarding4: false, forwarding6: false, routeLocalnet: false, acceptRa6: 0 } as const
 
@@ -23,7 +23,7 @@ function view(link: Partial<HostLink>, host: Partial<HostView> = {}): HostView {
 
 /** The link as drivers see it, if those sysctls of it are ours, with the values they get back. */
 function seen(given: HostView, ours: Readonly<Record<string, string>> = {}) {
-  const shown = untouched(given, (sysctl) => ours[sysctl])
+  const shown = withoutOwnChanges(given, (sysctl) => ours[sysctl])
   const { forwarding4, forwarding6, routeLocalnet, acceptRa6 } = shown.links[0]!
   return { forwarding4, forwarding6, routeLocalnet, acceptRa6 }
 }
@@ -53,7 +53,9 @@ describe('a host without us', () => {
 
   it('is no router where we had to make one of it', () => {
     const all = view({ forwarding6: true }, { forceForwarding6: false, allForwarding6: true })
-    expect(untouched(all, (sysctl) => (oursAll as Record<string, string>)[sysctl])).toMatchObject({
+    expect(
+      withoutOwnChanges(all, (sysctl) => (oursAll as Record<string, string>)[sysctl]),
+    ).toMatchObject({
       allForwarding6: false,
     })
     expect(seen(all, oursAll).forwarding6).toBe(false)

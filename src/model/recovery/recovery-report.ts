@@ -1,7 +1,7 @@
 import type { Finding } from '../../api/told.ts'
 
 /** What a start could not bring back, a sentence each. */
-export class Losses {
+export class RecoveryReport {
   readonly #lasting: readonly string[]
   #past: readonly string[]
 

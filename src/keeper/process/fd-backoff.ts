@@ -7,7 +7,7 @@ const REST_MS = 1000
  * Descriptors that are ready, and yet the kernel couldn't do what they are ready for: nobody looks at
  * them for a second. What is in its way (no memory, no descriptors) may be over then.
  */
-export class Rests {
+export class FdBackoff {
   readonly #epoll: number
   /** By descriptor, the one that began first at first. */
   readonly #resting = new Map<number, { readonly mask: number; readonly until: number }>()

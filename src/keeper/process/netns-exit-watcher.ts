@@ -8,7 +8,7 @@ const AWAY_MS = 200
 type Watched = Parameters<Ends['await']>[0]
 
 /** Notices that namespaces of sandboxes are gone, which the sockets in them keep from really going. */
-export class DeathWatch {
+export class NetnsExitWatcher {
   readonly #ends: Ends
   readonly #watched = new Map<number, Watched>()
   /** Since when they have been away. */
