@@ -3,7 +3,7 @@ import type { SandboxInfo } from './shapes.ts'
 /** By these the C library would ask for the host's names, past resolv.conf (nss-resolve, nscd). */
 const bypasses = ['/run/systemd/resolve/io.systemd.Resolve', '/run/nscd/socket']
 
-/** Where a sandbox's programs expect its files, whoever starts them. */
+/** Where a sandbox's programs expect its files, by whatever they are started. */
 export function etcMounts({
   hosts,
   hostname,
@@ -16,7 +16,7 @@ export function etcMounts({
       ? []
       : [
           { source: resolvConf, target: '/etc/resolv.conf' },
-          // Nobody listens there: it goes on to ask as resolv.conf says.
+          // Nothing listens there: it goes on to ask as resolv.conf says.
           ...bypasses.map((target) => ({ source: '/dev/null', target })),
         ]),
   ]

@@ -52,7 +52,7 @@ it('keeps the words of a code that it does not know', () => {
 
 it.each([
   ['a page', '<html>'],
-  ['JSON of somebody else', { error: 'no' }],
+  ['JSON of another program', { error: 'no' }],
   ['half of one', { code: 'CLOSED' }],
   ['a list', [1]],
   ['nothing', null],

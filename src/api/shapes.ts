@@ -3,7 +3,7 @@ import { Type } from '../base/schema.ts'
 export type { EndpointInfo, NetworkInfo, PublishedBinding, SandboxInfo } from './infos.ts'
 
 /**
- * What networks, endpoints and sandboxes look like to whoever asks: in the library's `inspect`, on the wire, and
+ * What networks, endpoints and sandboxes look like to a caller: in the library's `inspect`, on the wire, and
  * (with what only the engine needs) in its records. Answers may have more fields in a later version.
  */
 
@@ -59,7 +59,7 @@ export const bindingFields = {
   hostPorts: Type.Optional(Ports),
 }
 
-/** Of an endpoint, whoever looks at it. */
+/** Of an endpoint, for every caller. */
 export const endpointFields = {
   id: Type.String(),
   name: Type.String(),
@@ -117,7 +117,7 @@ export const EndpointShape = Type.Object({
   exposed: Type.Array(Type.Object(exposedFields)),
 })
 
-/** Of a sandbox, whoever looks at it. */
+/** Of a sandbox, for every caller. */
 export const sandboxFields = {
   id: Type.String(),
   name: Type.String(),

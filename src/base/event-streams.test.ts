@@ -15,7 +15,7 @@ it('gives everyone all that comes after they asked, in order', async () => {
   streams.publish([3])
   const seen = [collect(first), collect(second)]
   streams.publish([4])
-  // Whoever is reading gets what is there before the end.
+  // A reader gets what is there before the end.
   await Promise.resolve()
   setImmediate(() => streams.end())
   expect(await Promise.all(seen)).toEqual([
@@ -36,7 +36,7 @@ it('ends one stream on abort, and goes on with the others', async () => {
   expect(await collect(streams.open(AbortSignal.abort()))).toEqual([])
 })
 
-it('forgets a stream that nobody reads any more', async () => {
+it('forgets a stream that is not read any more', async () => {
   const streams = new EventStreams<number>()
   const abort = new AbortController()
   const stream = streams.open(abort.signal)
@@ -74,7 +74,7 @@ it('keeps no more than so many for one who does not read, and says what is lost'
   expect(await read(3)).toEqual([-4, 9, 10])
 })
 
-it('tells how many listen, whenever somebody comes or goes', async () => {
+it('tells how many listen, whenever a listener comes or goes', async () => {
   const counts: number[] = []
   const streams = new EventStreams<number>((count) => counts.push(count))
   const abort = new AbortController()

@@ -1,4 +1,4 @@
-/** For a stream that nobody reads, or not fast enough. */
+/** For a stream that isn't read, or not fast enough. */
 interface StreamLimit<Event> {
   /** Of more events than that the older half is dropped. */
   readonly most: number
@@ -12,7 +12,7 @@ export class EventStreams<Event> {
   readonly #onCount: (count: number) => void
   readonly #limit: StreamLimit<Event> | undefined
 
-  /** `onCount`: told how many listen, whenever somebody comes or goes. */
+  /** `onCount`: told how many listen, whenever a listener comes or goes. */
   constructor(onCount: (count: number) => void = () => {}, limit?: StreamLimit<Event>) {
     this.#onCount = onCount
     this.#limit = limit

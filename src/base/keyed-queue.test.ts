@@ -67,7 +67,7 @@ it('lets go of work that is cancelled while it waits, and only of that', async (
   await Promise.all([first, third])
 })
 
-it('lets nobody pass what cancelled work waited for', async () => {
+it('lets nothing pass what cancelled work waited for', async () => {
   const queue = new KeyedQueue()
   const { log, work, end } = rig()
   const abort = new AbortController()

@@ -69,7 +69,7 @@ async function events(flags: Flags): Promise<number> {
   )
 }
 
-/** Whoever reads slowly is waited for, until a signal comes. */
+/** A slow reader is waited for, until a signal comes. */
 async function write(line: string, signal: AbortSignal): Promise<void> {
   if (process.stdout.write(`${line}\n`)) return
   await once(process.stdout, 'drain', { signal }).catch((error: unknown) => {

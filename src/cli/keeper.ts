@@ -23,7 +23,7 @@ export function keeperCommand(): Command {
     .addHelpText(
       'after',
       `
-Without it, the daemon starts a keeper by itself, and nobody has to care. With it, systemd can look after both: it
+Without it, the daemon starts a keeper by itself. With it, systemd can look after both: it
 listens at keeper.sock in the run folder, or on a socket that systemd hands on, and stays until SIGTERM. A daemon that
 is started finds it there. It logs on stderr.
 

@@ -12,14 +12,14 @@ function switches(words: readonly string[]): readonly string[] {
   })
 }
 
-// Whoever has read enough of it needs no more: `cnm network ls | head -1`.
+// A reader that has enough needs no more: `cnm network ls | head -1`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0)
   process.stderr.write(`cnm: standard output can't be written: ${error.code}\n`)
   process.exit(1)
 })
 
-// Nobody hears what is wrong; the exit status says it too.
+// Nothing reads what is wrong; the exit status says it too.
 process.stderr.on('error', () => {})
 
 const written = commonBehind(process.argv.slice(2))

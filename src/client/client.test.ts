@@ -166,7 +166,7 @@ describe('what is no socket', () => {
   })
 })
 
-describe('the socket of somebody else', () => {
+describe('the socket of another program', () => {
   it.each([
     ['a page', 404, '<html>\n', 'status 404, <html>'],
     ['an API', 404, '{"message":"page not found"}', 'status 404, {"message":"page not found"}'],

@@ -174,7 +174,7 @@ describe('a daemon that is not there', () => {
     })
   })
 
-  it('for somebody who may not ask says who may', () => {
+  it('for a caller that may not ask says who may', () => {
     const cause = Object.assign(new Error('no'), { code: 'EACCES', syscall: 'connect' })
     expect(unreachable('/run/cnm/cnm.sock', cause)).toMatchObject({
       code: 'MISSING_CAPABILITY',

@@ -73,7 +73,7 @@ function failure(question: Question, error: NodeJS.ErrnoException, reused: boole
   if (error.syscall === 'connect') return unreachable(socket, error)
   // The kernel says so if the other side ended with something unread. Read and then ended is no such error.
   const unread = error.code === 'EPIPE' || (error.code === 'ECONNRESET' && error.syscall === 'read')
-  // Whoever is killed has read it, perhaps; asking does no harm twice.
+  // A killed daemon has read it, perhaps; asking does no harm twice.
   if (reused && (unread || method === 'GET')) return new Unread(error.message, { cause: error })
   return lost(socket, question, error)
 }

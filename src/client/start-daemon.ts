@@ -83,11 +83,11 @@ function lostTo({ exitCode, signalCode }: ChildProcess, log: DaemonLog): boolean
   }
   // It has other folders, and so another socket than the one that is waited for.
   if (problem.details.table !== undefined) throw problem
-  // Somebody answers at the socket who is no daemon: it would have been found.
+  // What answers at the socket is no daemon: it would have been found.
   if (problem.details.path !== undefined) throw problem
   const argv = argvOf(problem.details.pid)
   if (argv === undefined) return false
-  // Somebody's program that is the engine itself never answers.
+  // A program that is the engine itself never answers.
   if (!argv.includes('daemon')) throw problem
   return true
 }
@@ -114,7 +114,7 @@ function tooLate({ path }: DaemonLog): CnmError {
   })
 }
 
-/** What daemons say that nobody watches; several may write there at once. */
+/** What daemons say that have no terminal; several may write there at once. */
 class DaemonLog {
   readonly path: string
   readonly #runDir: string

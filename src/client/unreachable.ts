@@ -1,7 +1,7 @@
 import { CnmError } from '../base/errors.ts'
 import type { Reply } from './question.ts'
 
-/** Nobody answers there, or not everybody may ask. */
+/** Nothing answers there, or the caller may not ask. */
 export function unreachable(socket: string, cause: NodeJS.ErrnoException): CnmError {
   if (cause.code === 'EACCES' || cause.code === 'EPERM') {
     return new CnmError('MISSING_CAPABILITY', `you may not talk to the daemon at ${socket}`, {
@@ -18,7 +18,7 @@ export function unreachable(socket: string, cause: NodeJS.ErrnoException): CnmEr
   })
 }
 
-/** Somebody answers there who doesn't speak as a daemon does. */
+/** What answers there doesn't speak as a daemon does. */
 export function stranger({ socket, status, text }: Reply): CnmError {
   const quote = text.length > longestQuote ? `${text.slice(0, longestQuote)} …` : text
   return new CnmError(

@@ -165,7 +165,7 @@ function infosOf<T>(all: readonly { readonly info: T }[]): T[] {
   return all.map(({ info }) => info)
 }
 
-/** The daemon's own is nobody's business. */
+/** The daemon's own is not passed on. */
 function plainEnvironment(): Record<string, string> {
   const names = ['PATH', 'HOME', 'LANG'] as const
   return Object.fromEntries(

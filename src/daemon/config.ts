@@ -174,7 +174,7 @@ function parse(value: unknown, what: string): Config {
   }
 }
 
-/** As somebody has written it: `options: idleExit is 600h` → `--idle-exit is 600h`. */
+/** As the user has written it: `options: idleExit is 600h` → `--idle-exit is 600h`. */
 function wording({ message, details }: CnmError, what: string): string {
   const key = String(details.path)
   const names: Record<string, string | undefined> = {

@@ -57,7 +57,7 @@ describe('the routes', () => {
     expect(await rig.controller.sandboxes()).toEqual([])
   })
 
-  it('tell neither labels nor options of networks that nobody has given', async () => {
+  it('tell neither labels nor options of networks that were not given', async () => {
     await using rig = await DaemonRig.start()
     const labels = { a: 'b', 'libcnm.docker': '{}' }
     const made = await rig.ask('POST /v1/networks', { body: { name: 'web', labels } })

@@ -42,7 +42,7 @@ export class Gate {
     else next()
   }
 
-  /** Resolves when somebody has left, who leaves his place to this one. */
+  /** Resolves when a request has ended, which leaves its place to this one. */
   #turn(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const end = () => {

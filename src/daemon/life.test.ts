@@ -29,7 +29,7 @@ describe('a socket', () => {
     await expect(lstat(rig.socket)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
-  it('takes the place of one at which nobody answers', () =>
+  it('takes the place of one at which nothing answers', () =>
     inFolder(async (folder) => {
       const path = join(folder, 's')
       const dead = createSocketServer()
@@ -40,7 +40,7 @@ describe('a socket', () => {
       const remove = await listen(server, { path })
       await expect(listen(createServer(), { path })).rejects.toMatchObject({
         code: 'ENGINE_RUNNING',
-        message: `somebody answers at ${path} already`,
+        message: `another process answers at ${path} already`,
       })
       await remove()
       server.close()
@@ -145,7 +145,7 @@ describe('an idle daemon', () => {
     expect(performance.now() - begin).toBeGreaterThan(280)
   })
 
-  it('does not end while somebody listens', async () => {
+  it('does not end while a client listens', async () => {
     await using rig = await DaemonRig.start({ idleExitMs: 300 })
     const response = await rig.open('GET /v1/events')
     expect(await Promise.race([rig.daemon.closed.then(() => 'closed'), delay(600)])).toBe('waited')

@@ -3,7 +3,7 @@ import { createConnection, type Server } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import { CnmError } from '../base/errors.ts'
 
-/** Where requests come in: a socket to be made, or one that whoever started this process has made. */
+/** Where requests come in: a socket to be made, or one that was handed to this process. */
 export type Listener =
   | {
       readonly path: string
@@ -17,8 +17,8 @@ const longestPath = 107
 
 /**
  * Begins to listen. A socket at a path belongs to root and the group from the first moment on, and takes
- * the place of one at which nobody answers. Answers with what removes it. Errors: ENGINE_RUNNING
- * (somebody answers there), INVALID_ARGUMENT.
+ * the place of one at which nothing answers. Answers with what removes it. Errors: ENGINE_RUNNING
+ * (another process answers there), INVALID_ARGUMENT.
  */
 export async function listen(server: Server, listener: Listener): Promise<() => Promise<void>> {
   if ('fd' in listener) {
@@ -76,7 +76,7 @@ async function refuseOther(path: string): Promise<void> {
     })
   }
   if (!(await answers(path))) return
-  throw new CnmError('ENGINE_RUNNING', `somebody answers at ${path} already`, {
+  throw new CnmError('ENGINE_RUNNING', `another process answers at ${path} already`, {
     details: { path },
     hint: 'end that daemon, or use another folder for what runs',
   })
@@ -104,7 +104,7 @@ async function groupId(name: string): Promise<number | undefined> {
   return Number.isInteger(id) ? id : undefined
 }
 
-/** Somebody else may have put another one there. */
+/** Another process may have put another one there. */
 async function removeOurs(path: string, ino: number): Promise<void> {
   const there = await lstat(path).catch(ignoreMissing)
   if (there?.ino === ino) await rm(path, { force: true })

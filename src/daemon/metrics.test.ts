@@ -57,7 +57,7 @@ describe('metrics', () => {
     expect(Object.keys(metrics).sort()).toEqual(Object.keys(page).sort())
     for (const [name, { type, labels }] of Object.entries(metrics)) {
       expect([name, page[name]?.type]).toEqual([name, type])
-      // Nobody has asked for names here.
+      // Nothing has asked for names here.
       if (!name.startsWith('cnm_dns_')) expect([name, page[name]?.labels]).toEqual([name, labels])
     }
   })
@@ -90,7 +90,7 @@ describe('metrics', () => {
     )
   })
 
-  it('count what was done before anybody asked, however much it was', async () => {
+  it('count what was done before it was asked for, however much it was', async () => {
     await using rig = await DaemonRig.start()
     const about = { version: '1', stateDir: '/s', runDir: '/r' }
     const log = { debug() {}, info() {}, warn() {}, error() {} }

@@ -4,7 +4,7 @@ import type { Exposition, Operation } from './exposition.ts'
 import type { Log } from './log.ts'
 import { trafficText } from './traffic-text.ts'
 
-/** Kept for whoever asks first; some 100 kB. */
+/** Kept for the first reader; some 100 kB. */
 const mostWaiting = 1000
 
 interface MetricsText {
@@ -13,7 +13,7 @@ interface MetricsText {
 }
 
 /**
- * What Prometheus is told. Its client library is loaded when somebody first asks: that takes longer than
+ * What Prometheus is told. Its client library is loaded when it is first asked for: that takes longer than
  * most of what a daemon does when it starts, and many are never asked.
  */
 export class Metrics {

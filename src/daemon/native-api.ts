@@ -39,7 +39,7 @@ const compilersFactory = {
 
 /** What may take as long as it likes has a gate of its own, or it would keep out all the rest. */
 const long: readonly RouteName[] = ['events', 'queries', 'execInSandbox']
-/** What clients ask for by themselves, also of programs that have ended meanwhile: no change by anybody. */
+/** What clients ask for by themselves, also of programs that have ended meanwhile: no change by a user. */
 const bookkeeping: readonly RouteName[] = ['bindProgram']
 const Nothing = Type.Object({}, { additionalProperties: false })
 

@@ -10,7 +10,7 @@ export interface Refusal {
   readonly error: CnmError
 }
 
-/** What is answered to a request that failed, whoever threw. */
+/** What is answered to a request that failed, wherever it was thrown. */
 export function refusalOf(error: unknown): Refusal {
   if (isCnmError(error)) return { status: problemStatus(error.kind), error }
   const { code, statusCode, message } = error as Partial<FastifyError>

@@ -117,7 +117,7 @@ describe('every error', () => {
     })
   })
 
-  it('that nobody expected is an INTERNAL, and logged with its stack', async () => {
+  it('that was not expected is an INTERNAL, and logged with its stack', async () => {
     const error = new TypeError('x is not a function')
     await using rig = await DaemonRig.start({ controller: failing(error) })
     const answer = await rig.ask('POST /v1/networks', { body: { name: 'web' } })

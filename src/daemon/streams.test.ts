@@ -74,7 +74,7 @@ describe('events', () => {
     expect(body).toMatchObject({ code: 'EVENTS_LOST', message: expect.stringContaining(why) })
   })
 
-  it('end for a reader that takes nothing, and hold nobody up', async () => {
+  it('end for a reader that takes nothing, and hold nothing up', async () => {
     await using rig = await rigKeeping(100_000, { stallMs: 200 })
     await churn(rig, 2000)
     const socket = createConnection(rig.socket)

@@ -105,7 +105,7 @@ export interface NetworkPlan {
 
 /** What of the host's own addresses and routes a network may overlap with. */
 export interface SharedWithHost {
-  /** A link of the host's that is the network's: what is on it isn't taken away from anybody. */
+  /** A link of the host's that is the network's: what is on it isn't taken away from others. */
   readonly link?: string
   /** Families in which the host has no address and no route on it, so that nothing is taken away. */
   readonly apart?: readonly (4 | 6)[]

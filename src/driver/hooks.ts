@@ -9,7 +9,7 @@ import type {
 export type { ChosenInterface, ExposedPorts, JoinAnswer, LinkAnswer, Told } from './specs.ts'
 
 /**
- * For drivers that have side effects of their own: those of plugins, and of whoever asks another service.
+ * For drivers that have side effects of their own: those of plugins, and of drivers that ask another service.
  * The model calls them when something comes and goes, each after a record that says so: after a crash it
  * calls the opposite. So what is deleted may be unknown or gone already, and that is no error.
  *

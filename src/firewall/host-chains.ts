@@ -61,7 +61,7 @@ const prerouting: readonly ChainDefinition[] = [
       rule({ lookup: ['iifname', 'ip6 saddr'], set: 'sources6' }, notOfHost, leave),
       // All the rest is for a bridge that has the name by which it is known.
       rule({ lookup: ['iifname'], not: true, set: 'bridges' }, drop),
-      // Whoever has no address yet, or means this link only.
+      // Senders without an address yet, or that mean this link only.
       rule({ match: 'ip saddr', value: '0.0.0.0' }, leave),
       rule(
         { match: 'ip saddr', value: LINK_LOCAL },
@@ -87,7 +87,7 @@ const forward: readonly ChainDefinition[] = [
       rule({ lookup: ['oifname'], set: 'bridges' }, { goto: 'forward_to' }),
       rule(fromBridge, drop),
       rule(toBridge, drop),
-      // Nobody else's packets are our business, but we don't make a router of the host.
+      // Packets of others are not our business, but we don't make a router of the host.
       rule(
         { lookup: ['meta nfproto', 'iifname'], set: 'uplinks' },
         { match: 'ct state', not: true, value: ['established', 'related'] },

@@ -39,7 +39,7 @@ export const published: readonly ChainDefinition[] = [
   {
     name: 'published6',
     rules: [
-      // Nobody but a neighbour of this very link could be answered.
+      // Only a neighbour of this very link could be answered.
       rule({ match: 'ip6 saddr', value: 'fe80::/10' }, leave),
       ...dnat(6, 'ip6', 'ip6 daddr'),
     ],

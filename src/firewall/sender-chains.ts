@@ -42,7 +42,7 @@ const exact6: Selector[] = ['iifname', 'ether saddr', 'ip6 saddr']
 
 /**
  * 01:80:c2:00:00:00 to 0f are for the device at the other end of the wire (spanning trees, LACP, LLDP):
- * neither for the host nor for anybody behind the bridge.
+ * neither for the host nor for anything behind the bridge.
  */
 const toBridgeItself: Statement = {
   match: 'ether daddr',
@@ -66,7 +66,7 @@ const ofPort: readonly ChainDefinition[] = [
       rule({ match: 'meta protocol', value: 'ip6' }, { goto: 'from_port6' }),
       rule({ match: 'meta protocol', value: 'arp' }, { goto: 'arp' }),
       rule({ match: 'meta protocol', value: 'ip' }, { goto: 'others4' }),
-      // The kernel has taken one VLAN tag off. What is behind another one, nobody looks at; but a sandbox
+      // The kernel has taken one VLAN tag off. What is behind another one is not looked at; but a sandbox
       // or the host may take it for untagged.
       rule({ lookup: ['iifname'], set: 'any_protocol' }, { goto: 'own_mac' }),
       rule(drop),
@@ -77,7 +77,7 @@ const ofPort: readonly ChainDefinition[] = [
     rules: [
       rule(toBridgeItself, drop),
       // One that asks who is in a group is believed to be the router: the bridge begins to send groups only where
-      // somebody has answered, and it decides when they answer. Neighbours are found by such groups. A part of a
+      // a member has answered, and it decides when they answer. Neighbours are found by such groups. A part of a
       // message is none to a rule, but the bridge takes it for a whole one.
       rule({ match: 'igmp type', value: groupMembers }, leave),
       rule({ match: 'meta protocol', value: 'ip' }, { match: 'meta l4proto', value: 'igmp' }, drop),
@@ -146,7 +146,7 @@ const ipv4: readonly ChainDefinition[] = [
     rules: [
       rule({ lookup: ['iifname'], set: 'any_address' }, accept),
       rule({ lookup: ['iifname', 'arp saddr ip'], set: 'addresses4' }, accept),
-      // A probe says of nobody where he is.
+      // A probe says of no address where it is.
       rule({ match: 'arp saddr ip', value: '0.0.0.0' }, accept),
       rule({ match: 'arp saddr ip', value: '169.254.0.0/16' }, accept),
       rule(drop),

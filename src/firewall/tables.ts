@@ -20,7 +20,7 @@ export const hostTable: TableDefinition = {
 }
 
 /**
- * What is behind a second VLAN tag, nobody looks at, and a sandbox may take it for untagged. From ports of ours
+ * What is behind a second VLAN tag is not looked at, and a sandbox may take it for untagged. From ports of ours
  * it comes only where it may.
  */
 const twiceTagged: Statement = { match: 'meta protocol', value: ['8021q', '8021ad'] }
@@ -49,7 +49,7 @@ export const bridgeTable: TableDefinition = {
       name: 'forward',
       hook: { type: 'filter', hook: 'forward', priority: BRIDGE_FILTER, policy: 'accept' },
       rules: [
-        // Or one rogue router advertisement would give IPv6 to sandboxes that nobody guards there.
+        // Or one rogue router advertisement would give IPv6 to sandboxes that nothing guards there.
         rule({ match: 'meta protocol', value: 'ip' }, { goto: 'neighbours' }),
         rule({ match: 'meta protocol', value: 'ip6' }, toIpv4Only, drop),
         rule(twiceTagged, fromOthers, toIpv4Only, drop),
@@ -60,7 +60,7 @@ export const bridgeTable: TableDefinition = {
       name: 'neighbours',
       rules: [
         rule({ lookup: ['iifname'], set: 'icc_off' }, { goto: 'from_kept_apart' }),
-        // From another port of the bridge, on which somebody else put a router.
+        // From another port of the bridge, on which there is a foreign router.
         rule({ lookup: ['oifname'], set: 'icc_off' }, pass),
       ],
     },

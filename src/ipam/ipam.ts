@@ -77,7 +77,7 @@ export interface AddressRequest {
   /** `endpoint "api"`, `gateway`, `auxiliary address "printer"`. */
   readonly holder: string
   readonly purpose?: 'gateway'
-  /** That of the pool, where whoever asks knows it. */
+  /** That of the pool, where the caller knows it. */
   readonly subnet?: Prefix
   readonly mac?: MacAddress
 }

@@ -24,7 +24,7 @@ it('messages survive being cut into pieces anywhere', () => {
   )
 })
 
-it('what nobody sends is refused', () => {
+it('what no engine sends is refused', () => {
   expect(() => new FrameReader().push(Buffer.from([0xff, 0xff, 0xff, 0xff]))).toThrow('bytes')
   expect(() => new FrameReader().push(Buffer.from([1, 0, 0, 0, 0x7b]))).toThrow()
 })

@@ -97,11 +97,11 @@ export interface KeeperOptions {
   readonly socket: string
   /** The host's resolv.conf, which is followed. */
   readonly resolvConf: string
-  /** It goes on though there is nobody to answer. */
+  /** It goes on though there is nothing to answer. */
   readonly stays?: boolean
 }
 
-/** Nobody sends more in one message. */
+/** No engine sends more in one message. */
 const MOST_FRAME_BYTES = 256 * 1024 * 1024
 /** The kernel passes on no more descriptors with one message (SCM_MAX_FD). */
 export const MOST_DESCRIPTORS = 253

@@ -26,7 +26,7 @@ describe('a socket', () => {
     expect(holdsOneOf(wanted(ports), holder(address))).toBe(expected)
   })
 
-  it('for IPv6 only is in nobody else’s way', () => {
+  it('for IPv6 only is in no other socket’s way', () => {
     expect(holdsOneOf(wanted('0.0.0.0'), holder('::'), { ipv6Only: true })).toBe(false)
     expect(holdsOneOf(wanted('::'), holder('::'), { ipv6Only: true })).toBe(true)
   })

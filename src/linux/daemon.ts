@@ -36,12 +36,12 @@ export async function runDaemon(sources: ConfigSources = {}): Promise<void> {
   const log = pino({ level: config.logLevel ?? 'info', base: null }, destination)
   const notify = notifier(environment, log)
   const signal = Promise.race(['SIGTERM', 'SIGINT'].map((name) => once(process, name)))
-  // Whoever closes the terminal of a daemon doesn't mean it.
+  // Closing the terminal of a daemon is not meant to end it.
   process.on('SIGHUP', () => {})
   try {
     const starting = createController(engineOptions(config, log))
     const serving = serve({ config, controller: starting, sockets, log })
-    // Whoever can't start its engine says that instead.
+    // A failed start of the engine is told instead.
     serving.catch(() => {})
     await using controller = await starting
     const daemon = await serving
@@ -163,7 +163,7 @@ async function serve({ config, controller, sockets, log }: Served): Promise<Daem
   })
 }
 
-/** Whoever connects to a socket that systemd has made and nobody serves would wait for ever. */
+/** A client of a socket that systemd has made and nothing serves would wait for ever. */
 function warnOfUnused(
   sockets: ReadonlyMap<string, readonly number[]>,
   { docker = true }: Config,
@@ -171,11 +171,11 @@ function warnOfUnused(
 ): void {
   const used = ['cnm.sock', 'docker-plugin.sock', ...(docker ? ['docker.sock'] : [])]
   for (const name of sockets.keys()) {
-    if (!used.includes(name)) log.warn({ name }, 'nobody answers at a socket that was handed on')
+    if (!used.includes(name)) log.warn({ name }, 'nothing answers at a socket that was handed on')
   }
 }
 
-/** Its networks are made when somebody first asks: a host without Docker's clients needs none of them. */
+/** Its networks are made at the first request: a host without Docker's clients needs none of them. */
 function dockerFront(
   api: DockerApi,
   listeners: readonly Listener[],

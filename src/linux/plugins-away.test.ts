@@ -128,7 +128,7 @@ describe('a plugin that is away', () => {
     })
     await fake.listen()
     await expect.poll(() => fake.calls, fast).toContain('GetCapabilities')
-    // It waits for its turn behind whoever has asked before.
+    // It waits for its turn behind those that asked before.
     const found = cnm.doctor()
     answer()
     expect(await found).toEqual([])

@@ -195,7 +195,7 @@ async function expectFailure(method: string, work: Promise<unknown>, fault = '')
   expect(message.length).toBeLessThan(1_000)
 }
 
-it('hangs up nobody else while it hangs', async () => {
+it('hangs up nothing else while it hangs', async () => {
   fake.faults.set('CreateNetwork', faults.hangs)
   const slow = cnm.createNetwork(web)
   slow.catch(() => {})
@@ -215,7 +215,7 @@ it('takes no plugin for a driver of its own, whatever it is called', async () =>
   expect(await cnm.plugin('bridge')).toMatchObject({ state: 'ready', networks: [] })
 })
 
-it('knows no driver and no IPAM that nobody serves', async () => {
+it('knows no driver and no IPAM that nothing serves', async () => {
   await expect(cnm.createNetwork({ ...web, driver: 'nobody' })).rejects.toMatchObject({
     code: 'UNKNOWN_DRIVER',
     message: 'there is no driver "nobody"',
@@ -261,7 +261,7 @@ describe('a driver that chooses addresses itself', () => {
     expect(fake.state()).toEqual(before)
   })
 
-  it('is not believed where somebody has them', async () => {
+  it('is not believed where they are in use', async () => {
     const network = await cnm.createNetwork(bare)
     await network.createEndpoint({ name: 'a', persistent: true })
     fake.faults.set('CreateEndpoint', choosing({ Address: '10.66.0.7/24' }))

@@ -20,7 +20,7 @@ function stoppedClock(): void {
 
 const asked = (rig: MemoryRig) => rig.kernel.lines().filter((line) => /DOCKER-USER/.test(line))
 
-it('asks where somebody can be asked, in families that networks have', async () => {
+it('asks where another program can be asked, in families that networks have', async () => {
   const rig = new MemoryRig()
   rig.kernel.addUserChain('ip')
   rig.kernel.addUserChain('ip6')
@@ -36,7 +36,7 @@ it('asks where somebody can be asked, in families that networks have', async () 
   expect(rig.snapshot()).toEqual(before)
 })
 
-it('asks nobody if it is told so', async () => {
+it('asks nothing if it is told so', async () => {
   const rig = new MemoryRig()
   rig.kernel.addUserChain('ip')
   await using cnm = await rig.start(undefined, undefined, 'off')
@@ -186,7 +186,7 @@ it('leaves a host alone that is a router by its own will', async () => {
   rig.kernel.writeSysctl('net/ipv4/ip_forward', '1')
   rig.kernel.writeSysctl('net/ipv4/conf/uplink/forwarding', '1')
   rig.kernel.writeSysctl('net/ipv6/conf/all/forwarding', '1')
-  // Somebody has taken that one out.
+  // Another program has taken that one out.
   rig.kernel.writeSysctl('net/ipv4/conf/lan/forwarding', '0')
   rig.kernel.addAddress('lan', '10.9.0.1/16' as Cidr)
   await using cnm = await rig.start()

@@ -83,7 +83,7 @@ it('lets an endpoint of its own join, leave and join another sandbox', async () 
   expect(await cnm.doctor()).toEqual([])
 })
 
-it('collects an endpoint that nobody joins, but no persistent one', async () => {
+it('collects an endpoint that never joins, but no persistent one', async () => {
   const rig = new MemoryRig()
   await using cnm = await rig.start(undefined, 5)
   const web = await cnm.createNetwork({ name: 'web' })
@@ -107,7 +107,7 @@ it('collects an ephemeral network with its last endpoint', async () => {
   expect((await cnm.networks()).map(({ name }) => name)).not.toContain('brief')
 })
 
-it('collects an ephemeral network that nobody connects to', async () => {
+it('collects an ephemeral network that nothing connects to', async () => {
   const rig = new MemoryRig()
   await using cnm = await rig.start(undefined, 5)
   await cnm.createNetwork({ name: 'kept' })

@@ -12,7 +12,7 @@ export interface DnsOptions {
    */
   readonly zone?: string | false
   /**
-   * The loopback address at which they are answered, port 53; whoever listens just there hears nothing
+   * The loopback address at which they are answered, port 53; what listens just there hears nothing
    * any more. Default: `127.0.0.153`.
    */
   readonly listen?: string
@@ -40,7 +40,7 @@ export function parseDns(options: DnsOptions = {}): EngineDns {
   if (listen === RESOLVER_ADDRESS || !loopback.some((prefix) => contains(prefix, listen))) {
     const why = 'which is no loopback address, or that of the sandboxes’ resolvers'
     throw new CnmError('INVALID_OPTION', `${what}: dns.listen is ${listen}, ${why}`, {
-      hint: 'give a loopback address that nobody uses for names, as 127.0.0.153',
+      hint: 'give a loopback address that nothing else uses for names, as 127.0.0.153',
     })
   }
   return {

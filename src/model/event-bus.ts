@@ -18,7 +18,7 @@ interface Listener {
 }
 
 /**
- * Hands every event to everyone who listens, in order. A slow listener holds nobody up and costs
+ * Hands every event to everyone who listens, in order. A slow listener holds nothing up and costs
  * nothing: it is a place in what is kept, and ends with EVENTS_LOST when it falls behind that.
  */
 export class EventBus {

@@ -11,7 +11,7 @@ const sets = [
   { limited: { ...table, set: 'flows_limited_rest' }, limits: 'flow_limits_rest' },
 ] as const
 
-/** What begins more flows than it may: an endpoint, or all of a network whose MACs nobody knows. */
+/** What begins more flows than it may: an endpoint, or all of a network whose MACs are unknown. */
 export type Limited = {
   /** How many it may begin in a second. */
   readonly rate: number

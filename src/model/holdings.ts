@@ -47,10 +47,10 @@ interface AddressEntry {
 
 /**
  * Pools and addresses that another engine has asked for before it says what they are for. What it doesn't
- * use within a while is free again: it may have ended in between, and then nobody says so.
+ * use within a while is free again: it may have ended in between, and then nothing says so.
  *
- * They are in no record. Whoever comes back with the name of a pool after a restart gets it again, if
- * nobody else has it.
+ * They are in no record. A caller that comes back with the name of a pool after a restart gets it again, if
+ * no other has it.
  */
 export class Holdings {
   readonly #engine: Engine
@@ -102,7 +102,7 @@ export class Holdings {
     return true
   }
 
-  /** Whether it was held for that network: then it is whoever's who takes it now. */
+  /** Whether it was held for that network: then it belongs to what takes it now. */
   takeAddress(network: NetworkId, address: IpAddress): boolean {
     const entry = this.#addresses.get(address)
     // Of a network that has gone: the address was free with it, and may be another one's.
@@ -159,7 +159,7 @@ export class Holdings {
     const entry = this.#pools.get(subnet)
     if (entry === undefined) throw this.#unknown(subnet)
     if (!gateway && address === undefined) throw this.#notOurs(subnet)
-    // Who is slow gets his time anew.
+    // A slow caller gets its time anew.
     clearTimeout(entry.timer)
     entry.timer = this.#poolTimer(subnet)
     if (gateway && entry.gateway !== undefined && (address ?? entry.gateway) === entry.gateway) {

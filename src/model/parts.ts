@@ -34,7 +34,7 @@ export interface EngineOptions {
   readonly idleMs: number
   /** Whether others' filters are asked to let our packets pass, where they can be asked. */
   readonly coexist: 'auto' | 'off'
-  /** Told of what fails in the background, where nobody waits for it. */
+  /** Told of what fails in the background, where no caller waits for it. */
   readonly onProblem: (problem: unknown) => void
   /** How many events are kept for those who come back. */
   readonly eventsKept?: number

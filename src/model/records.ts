@@ -158,7 +158,7 @@ export interface SandboxRecord extends NameSettings {
   /** Absent: the host's own stack, or elsewhere. */
   readonly namespace?: NamespaceRef
   /**
-   * 'own': made and removed by us. 'adopted': somebody else's. 'elsewhere': a container of another engine, of
+   * 'own': made and removed by us. 'adopted': another program's. 'elsewhere': a container of another engine, of
    * which only what is on the host is ours.
    */
   readonly origin: 'own' | 'adopted' | 'host' | 'elsewhere'

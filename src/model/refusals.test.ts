@@ -74,7 +74,7 @@ const attempts: readonly [string, Attempt, object][] = [
     { code: 'INVALID_ARGUMENT' },
   ],
   [
-    "somebody else's device",
+    "another program's device",
     (cnm) => cnm.createNetwork({ name: 'x', options: { bridge: 'uplink' } }),
     { code: 'INVALID_OPTION', message: 'network "x": "uplink" is a device, not a bridge' },
   ],

@@ -66,7 +66,7 @@ it('never deletes a network that is always there, nor its endpoints', async () =
   expect(await cnm.endpoints()).toHaveLength(1)
 })
 
-it('prunes what nobody uses', async () => {
+it('prunes what is not used', async () => {
   await using cnm = await new MemoryRig().start()
   await world(cnm)
   await cnm.createNetwork({ name: 'idle' })

@@ -6,7 +6,7 @@ import { deleteNetwork, isPredefined, refusePredefined } from './network/network
 import type { NetworkRecord } from './records.ts'
 import { deleteSandbox } from './sandbox/sandboxes.ts'
 
-/** How often somebody may connect to a network while it is deleted by force. */
+/** How often others may connect to a network while it is deleted by force. */
 const attempts = 5
 
 /** Deletes a network with its endpoints, which leave their sandboxes first. */
@@ -33,7 +33,7 @@ async function deleteEndpoints(
   id: NetworkId,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  // One that is being created is somebody's who still works on it.
+  // One that is being created still has a caller that works on it.
   const endpoints = engine.state.endpointsOf(id).filter(({ state }) => state !== 'creating')
   const work = endpoints.map((endpoint) => deleteEndpoint(engine, endpoint.id, signal))
   throwAll('deleting the endpoints of a network', await failures(work))
@@ -52,7 +52,7 @@ export async function pruneNetworks(engine: Engine, signal?: AbortSignal): Promi
         await deleteNetwork(engine, id, signal)
         deleted.push(name)
       } catch (error) {
-        // Somebody has connected to it meanwhile.
+        // Another caller has connected to it meanwhile.
         if (!isCnmError(error, 'NETWORK_IN_USE')) throw error
       }
     })
@@ -81,7 +81,7 @@ function ownNetworks(engine: Engine): NetworkRecord[] {
     .map(({ record }) => record)
 }
 
-/** What went wrong; that somebody else was faster did not. */
+/** What went wrong; that another caller was faster did not. */
 async function failures(work: readonly Promise<unknown>[]): Promise<unknown[]> {
   const results = await Promise.allSettled(work)
   return results

@@ -29,7 +29,7 @@ export class Breaker {
     this.#isAway = false
   }
 
-  /** `isCertain`: nobody is there; otherwise it may have been too slow once. */
+  /** `isCertain`: nothing is there; otherwise it may have been too slow once. */
   fail(isCertain: boolean, why: string): void {
     this.#late += 1
     this.#why = why

@@ -12,7 +12,7 @@ export type PluginAddress =
   | { readonly host: string; readonly port: number; readonly tls?: PluginTls }
 
 export interface PluginTls {
-  /** true: anybody may answer there. */
+  /** true: any server may answer there. */
   readonly insecure: boolean
   /** Paths of PEM files. */
   readonly ca?: string

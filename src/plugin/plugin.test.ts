@@ -84,21 +84,21 @@ describe('a call', () => {
     })
   })
 
-  it('is made again while nobody has heard it, until somebody does', async () => {
+  it('is made again while it was not heard, until it is', async () => {
     const call = spaces(plugin())
     await serve()
     expect(await call).toEqual({ LocalDefaultAddressSpace: 'here' })
   })
 
-  it('has an end where nobody ever hears it', async () => {
+  it('has an end where nothing ever hears it', async () => {
     const call = spaces(plugin({ socket }, { timeoutMs: 1_000, retryMs: 10 }))
     await expect(call).rejects.toMatchObject({
       code: 'PLUGIN_UNAVAILABLE',
-      message: expect.stringContaining('plugin "p": Plugin.Activate: nobody answers'),
+      message: expect.stringContaining('plugin "p": Plugin.Activate: nothing answers'),
     })
   })
 
-  it('has an end where nobody ever answers', async () => {
+  it('has an end where nothing ever answers', async () => {
     await serve(() => {})
     const call = spaces(plugin({ socket }, { timeoutMs: 50 }))
     await expect(call).rejects.toMatchObject({
@@ -154,17 +154,17 @@ describe('a call', () => {
     expect(await spaces(one)).toEqual({ LocalDefaultAddressSpace: 'here' })
   })
 
-  it('is not made at all for a while, where nobody answers', async () => {
+  it('is not made at all for a while, where nothing answers', async () => {
     const one = plugin({ socket }, { pauseMs: 60_000 })
-    await expect(spaces(one, { retry: false })).rejects.toThrow(/nobody answers/)
-    await expect(spaces(one)).rejects.toThrow(/is not tried: nobody answers/)
+    await expect(spaces(one, { retry: false })).rejects.toThrow(/nothing answers/)
+    await expect(spaces(one)).rejects.toThrow(/is not tried: nothing answers/)
     await serve()
     await expect(spaces(one)).rejects.toThrow(/is not tried/)
     await one.probe()
     expect(await spaces(one)).toEqual({ LocalDefaultAddressSpace: 'here' })
   })
 
-  it('is not made for a while where two were not answered, though somebody is there', async () => {
+  it('is not made for a while where two were not answered, though a plugin is there', async () => {
     await serve((request, response) => {
       if (request.url === '/Plugin.Activate') answers(request, response)
     })
@@ -211,7 +211,7 @@ describe('a call', () => {
 })
 
 describe('a plugin that misbehaves', () => {
-  it('gets no other protocol, and keeps nobody waiting', async () => {
+  it('gets no other protocol, and keeps no caller waiting', async () => {
     const server = createServer((connection) => {
       const head = 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'
       connection.on('error', () => {}).once('data', () => connection.write(head))
@@ -265,8 +265,8 @@ describe('over TLS', () => {
     const [ca, secret] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
     const tls = { insecure: false, ca, certificate: ca, key: secret }
     expect(await spaces(plugin({ host: '127.0.0.1', port, tls }))).toBeDefined()
-    const nobody = { host: '127.0.0.1', port, tls: { insecure: true } }
-    await expect(spaces(plugin(nobody), { retry: false })).rejects.toMatchObject({
+    const none = { host: '127.0.0.1', port, tls: { insecure: true } }
+    await expect(spaces(plugin(none), { retry: false })).rejects.toMatchObject({
       code: 'PLUGIN_UNAVAILABLE',
     })
   })
@@ -317,6 +317,6 @@ describe('its presence', () => {
   it('is that of a plugin that is looked for', async () => {
     const find = () => Promise.reject(new Unreached('it is nowhere'))
     const none = new Plugin('p', find, defaultTimes)
-    await expect(spaces(none, { retry: false })).rejects.toThrow(/nobody answers: it is nowhere/)
+    await expect(spaces(none, { retry: false })).rejects.toThrow(/nothing answers: it is nowhere/)
   })
 })

@@ -30,16 +30,16 @@ type Find = () => Promise<PluginPlace>
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined
-  /** false: fails at once where nobody answers. Default: true. */
+  /** false: fails at once where nothing answers. Default: true. */
   readonly retry?: boolean
 }
 
 /**
  * Another program that answers the protocol's calls. It is looked for, and asked what it implements, when
  * it is first needed. Every call has an end: its answer, its refusal, or the time it may take. One that
- * doesn't answer isn't asked for a while, so that nobody waits for each call anew.
+ * doesn't answer isn't asked for a while, so that no caller waits for each call anew.
  *
- * Errors: PLUGIN_UNAVAILABLE (nobody answers, or not in time), PLUGIN_FAILED (it refuses, or answers what
+ * Errors: PLUGIN_UNAVAILABLE (nothing answers, or not in time), PLUGIN_FAILED (it refuses, or answers what
  * makes no sense; both name plugin and method), CANCELLED, and those of `find`.
  */
 export class Plugin {
@@ -64,7 +64,7 @@ export class Plugin {
     return active
   }
 
-  /** Fires when a call is not answered from now on: whoever made it may have something to tell again. */
+  /** Fires when a call is not answered from now on: its caller may have something to tell again. */
   nextUnanswered(): AbortSignal {
     if (this.#unanswered.signal.aborted) this.#unanswered = new AbortController()
     return this.#unanswered.signal
@@ -117,7 +117,7 @@ export class Plugin {
     return { place, implements: Implements.slice(0, mostInterfaces).map(readable) }
   }
 
-  /** Within the time there is, and again as long as nobody has heard it. */
+  /** Within the time there is, and again as long as it was not heard. */
   async #guarded<T>(
     path: string,
     { signal, retry = true }: CallOptions,
@@ -149,7 +149,7 @@ export class Plugin {
     const { message } = error as Error
     const why =
       error instanceof Unreached
-        ? `nobody answers: ${message}`
+        ? `nothing answers: ${message}`
         : isLate
           ? `it has not answered within ${this.#times.timeoutMs} ms`
           : `it has gone away meanwhile: ${message}`

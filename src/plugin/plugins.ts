@@ -61,7 +61,7 @@ export class Plugins implements Pick<PluginSource, 'watch' | 'list' | 'inspect'>
     const place = await this.#find(name).catch(() => undefined)
     const where =
       place === undefined ? {} : { source: place.source, address: addressText(place.address) }
-    // Whoever looks at all of them doesn't wait as long as for a call that matters.
+    // A look at all of them doesn't wait as long as a call that matters.
     const limit = AbortSignal.timeout(lookMs)
     try {
       const active = await this.get(name).probe({

@@ -59,7 +59,7 @@ export async function watchPresence(
   }
 }
 
-/** undefined: it is not there. What is wrong with it is told to whoever needs it. */
+/** undefined: it is not there. What is wrong with it is told to the caller that needs it. */
 async function placeOf(plugin: Plugin, signal: AbortSignal): Promise<PluginPlace | undefined> {
   try {
     return (await plugin.probe({ signal })).place
@@ -68,7 +68,7 @@ async function placeOf(plugin: Plugin, signal: AbortSignal): Promise<PluginPlace
   }
 }
 
-/** Servers may end connections that say nothing: then whoever is there takes another one. */
+/** Servers may end connections that say nothing: then a plugin that is there takes another one. */
 async function untilGone(address: PluginAddress, signal: AbortSignal): Promise<void> {
   const first = await identityOf(address)
   for (;;) {
@@ -113,7 +113,7 @@ function closed(socket: Socket, signal: AbortSignal): Promise<void> {
     const end = () => socket.destroy()
     signal.addEventListener('abort', end, { once: true })
     socket.on('error', () => {})
-    // Nothing was asked: whoever talks all the same is not listened to for ever.
+    // Nothing was asked: one that talks all the same is not listened to for ever.
     socket.once('data', end)
     socket.once('close', () => {
       signal.removeEventListener('abort', end)

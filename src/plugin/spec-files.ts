@@ -30,7 +30,7 @@ export function parseJsonSpec(content: string, path: string): PluginAddress {
   if (TLSConfig === undefined) return parseUrl(Addr, path)
   const { InsecureSkipVerify = false, CAFile, CertFile, KeyFile } = TLSConfig
   return parseUrl(Addr, path, {
-    // Whoever names no authority has none to check by.
+    // Without an authority there is none to check by.
     insecure: InsecureSkipVerify || !CAFile,
     ...(CAFile ? { ca: CAFile } : {}),
     ...(CertFile ? { certificate: CertFile } : {}),

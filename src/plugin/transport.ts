@@ -9,7 +9,7 @@ export interface PluginResponse {
   readonly text: string
 }
 
-/** Nobody was there to hear the call, so it may be made again. */
+/** Nothing was there to hear the call, so it may be made again. */
 export class Unreached extends Error {
   override readonly name = 'Unreached'
 }
@@ -79,7 +79,7 @@ function send(request: ClientRequest, body: string): Promise<PluginResponse> {
       if (isConnected || error.name === 'AbortError') reject(error)
       else reject(new Unreached(error.message, { cause: error }))
     })
-    // Whoever switches to another protocol ends without an answer and without an error.
+    // A server that switches to another protocol ends without an answer and without an error.
     request.once('close', () => {
       if (!isAnswered) reject(new Error('it has not answered in HTTP'))
     })

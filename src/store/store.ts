@@ -23,7 +23,7 @@ export interface Store {
   commit(writes: readonly Write[]): Promise<void>
 
   /**
-   * Which of these durable records are not where they are kept: somebody else may have removed them. A
+   * Which of these durable records are not where they are kept: another program may have removed them. A
    * commit brings them back. Errors: STORE_UNAVAILABLE.
    */
   lacks(kind: Kind, ids: readonly string[]): Promise<readonly string[]>

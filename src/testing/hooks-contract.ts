@@ -58,7 +58,7 @@ function lifeCases(test: SceneCase, variant: Variant, create: HooksContractOptio
     expect(await stateOf(scene)).toEqual(before)
   })
 
-  test('describes the same from what it has answered, whoever is asked', async (scene) => {
+  test('describes the same from what it has answered, whichever instance is asked', async (scene) => {
     const network = await networkIn(scene, variant)
     const joined = await join(scene, network, 1)
     const other = { ...scene, driver: await create(scene.world) }

@@ -206,7 +206,7 @@ function freeAddressCases(test: Case): void {
     await ipam.requestAddress({ pool: id, address: outside, holder: 'endpoint "printer"' })
   })
 
-  test('never hands out an address that somebody named', async (ipam) => {
+  test('never hands out an address that was named', async (ipam) => {
     const pool = await requestSubnet(ipam, small)
     await ipam.requestAddress({ pool, holder: 'gateway' })
     const named = parseAddress('10.7.9.12')

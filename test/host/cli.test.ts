@@ -203,7 +203,7 @@ it('takes everything down, if it is told so', async () => {
   await using cli = await world()
   expect(await cli.cnm('down')).toMatchObject({
     code: 2,
-    err: expect.stringContaining('nobody to be asked'),
+    err: expect.stringContaining('no terminal to ask on'),
   })
   expect(names(await cli.json('sandbox', 'ls'))).toEqual(['api'])
   expect(await cli.ok('down', '--yes')).toBe('removed 1 sandbox, 1 endpoint and 2 networks\n')

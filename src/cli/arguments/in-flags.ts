@@ -22,7 +22,7 @@ const hints: Partial<Record<ErrorCode, string>> = {
   NETWORK_IN_USE: 'disconnect them first, or use --force',
 }
 
-/** An error as somebody understands it who knows the command line, and not the library. */
+/** An error in the words of the command line, not of the library. */
 export function inFlags(error: CnmError): CnmError {
   const { code, details, cause } = error
   const needsHost = code === 'NOT_ALLOWED' && details.origin === 'host'

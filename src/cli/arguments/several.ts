@@ -21,7 +21,7 @@ export async function eachOf(
       done.push(name)
       if (!flags.json) printLine(name)
     } catch (error) {
-      // Nobody answers: the others needn't be tried.
+      // The daemon doesn't answer: the others needn't be tried.
       if (isCnmError(error, 'DAEMON_UNREACHABLE')) throw error
       const code = report(error, flags.json ?? false)
       status ||= code
@@ -31,16 +31,16 @@ export async function eachOf(
   return status
 }
 
-/** On a terminal whoever is there decides; where nobody can be asked, it has to be said before. */
+/** On a terminal the user decides; without one, it has to be said before. */
 export async function confirmed(question: string, option: string): Promise<boolean> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
-    throw new CnmError('INVALID_ARGUMENT', `there is nobody to be asked: ${question}`, {
+    throw new CnmError('INVALID_ARGUMENT', `there is no terminal to ask on: ${question}`, {
       hint: `say so with ${option}`,
     })
   }
   const { createInterface } = await import('node:readline/promises')
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  // Whoever goes away instead (Ctrl-C, Ctrl-D, the terminal's end) has not said yes.
+  // Going away instead (Ctrl-C, Ctrl-D, the terminal's end) is no yes.
   const gone = once(terminal, 'close').then(() => '\n')
   const answered = terminal.question(`${question} [y/N] `).catch(() => gone)
   try {

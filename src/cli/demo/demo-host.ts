@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** A process in a network namespace of its own, as a container of somebody else's would be. */
+/** A process in a network namespace of its own, as a container of another engine would be. */
 interface Stranger {
   readonly pid: number
   kill(): Promise<void>

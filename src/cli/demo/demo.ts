@@ -34,7 +34,7 @@ async function demo({ inside }: { readonly inside?: string }): Promise<number> {
   try {
     return await relaying(({ signal }) => onThrowAwayHost(folder, signal))
   } finally {
-    // Whoever is killed is perhaps still at it.
+    // A killed process is perhaps still at it.
     await rm(folder, { recursive: true, force: true, maxRetries: 9 })
   }
 }

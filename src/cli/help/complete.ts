@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import { candidates } from '../arguments/candidates.ts'
 import { printLine } from '../output/output.ts'
 
-/** Whoever has pressed Tab waits no longer than this for a daemon that doesn't answer. */
+/** After Tab the user waits no longer than this for a daemon that doesn't answer. */
 const patienceMs = 2000
 
 /** What the scripts ask. It never fails: a shell has no place to say so. */

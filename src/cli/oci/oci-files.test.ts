@@ -34,7 +34,7 @@ it('replaces a file by one with the same rights, where a link leads', () => {
   expect(readFileSync(path, 'utf8')).toBe('new')
   const { mode, uid, gid, ino } = statSync(path)
   expect({ mode, uid, gid }).toEqual({ mode: before.mode, uid: before.uid, gid: before.gid })
-  // Whoever reads the old one still does.
+  // A reader of the old one still reads it.
   expect(ino).not.toBe(before.ino)
   expect(readdirSync(folder).sort()).toEqual(['config.json', 'link'])
 })

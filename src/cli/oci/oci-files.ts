@@ -42,7 +42,7 @@ function unreadable(path: string, cause: unknown): CnmError {
 }
 
 /**
- * There is always a whole file, the one before or the new one, of the same owner and rights. Whoever owns the
+ * There is always a whole file, the one before or the new one, of the same owner and rights. The owner of the
  * folder may have put a link there in the meantime: none is followed. Errors: INVALID_ARGUMENT.
  */
 export function replaceFile(path: string, text: string): void {

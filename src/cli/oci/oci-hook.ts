@@ -95,7 +95,7 @@ async function attach(
   if (name === undefined) refuseNamespace(spec)
   if (mountEtc) refuseMounts(spec)
   const mounting = mountEtc ? import('../../linux/container.ts') : undefined
-  // Whoever mounts hears of it.
+  // The caller that mounts hears of it.
   mounting?.catch(() => {})
   const { daemonAt } = await import('../run/daemon-flags.ts')
   const cnm = await daemonAt(flags, signal)

@@ -22,7 +22,7 @@ export interface Starter extends AsyncDisposable {
 export function starter(): Starter {
   // Loaded here, as nothing else needs native code.
   const loading = import('../../linux/program.ts').then(({ ProgramThread }) => new ProgramThread())
-  // Whoever starts a program hears of it.
+  // The caller that starts a program hears of it.
   loading.catch(() => {})
   return {
     start: async ({ namespace, files, hostname }, argv, mountEtc) => {

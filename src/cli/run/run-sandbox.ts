@@ -75,7 +75,7 @@ async function attempt(
       signal,
     })
   } catch (error) {
-    // What is gone already, or used by somebody else, stays as it is; what is left is collected after a while.
+    // What is gone already, or used by another caller, stays as it is; what is left is collected after a while.
     await Promise.allSettled(made.map((network) => network.delete()))
     throw error
   }

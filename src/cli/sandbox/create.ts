@@ -26,7 +26,10 @@ export function createCommand(): Command {
   return withNameOptions(withNetworkOptions(command, 'none'))
     .description('make a sandbox, or adopt a network namespace as one, and print its id')
     .argument('[name]', 'what it is to be called (default: its short id)')
-    .option('--netns <path>', "somebody else's network namespace: /run/netns/x, /proc/1234/ns/net")
+    .option(
+      '--netns <path>',
+      "another program's network namespace: /run/netns/x, /proc/1234/ns/net",
+    )
     .option('--pid <pid>', 'the network namespace of that process', wholeNumber)
     .option('--host-stack', "the host's own stack, for the network host")
     .option('--domainname <name>', 'comes behind the hostname in its hosts file')

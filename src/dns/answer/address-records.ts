@@ -2,8 +2,8 @@ import { addressBytes, familyOf, type IpAddress } from '../../address/address.ts
 import { CLASS_IN, Type } from '../message/constants.ts'
 
 /**
- * For how long, in seconds, others may remember what we say. Somebody who has kept an answer for its
- * whole time is wrong for a second at most when a name has moved; and with 0 nobody would keep
+ * For how long, in seconds, others may remember what we say. A client that has kept an answer for its
+ * whole time is wrong for a second at most when a name has moved; and with 0 none would keep
  * anything, so that a burst of connections were a burst of queries.
  */
 export const OUR_TTL = 1

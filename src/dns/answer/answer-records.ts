@@ -6,7 +6,7 @@ import type { ReplyWriter } from './reply-writer.ts'
 /** Serial, refresh, retry, expire, and for how long others may remember that there is nothing. */
 const TIMES = [1, 3600, 1200, 604_800, OUR_TTL]
 
-/** Nobody transfers or updates what we say, so it names nobody. */
+/** What we say is neither transferred nor updated, so it names no server. */
 const AUTHORITY = Buffer.concat([
   Buffer.from('\x09localhost\0\x06nobody\x07invalid\0', 'latin1'),
   ...TIMES.map((time) => {

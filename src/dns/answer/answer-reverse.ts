@@ -10,7 +10,7 @@ import { isAddress, readReverseName } from './reverse-name.ts'
 const RECORD_BYTES = 12
 
 /**
- * What an address is called. Of addresses in subnets of ours, nobody else knows anything. Answers with
+ * What an address is called. Of addresses in subnets of ours, no other server knows anything. Answers with
  * the code; undefined for what is no address of ours, and no part of such.
  */
 export function writeReverse(

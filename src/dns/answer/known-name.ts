@@ -33,7 +33,7 @@ export class Member {
   }
 }
 
-/** A name of endpoints; its records are made when somebody asks for them. */
+/** A name of endpoints; its records are made when they are asked for. */
 export class SharedName implements Known {
   readonly members: Member[] = []
   #records: AddressRecords | undefined
@@ -56,7 +56,7 @@ export class SharedName implements Known {
   }
 }
 
-/** Names that nobody shares. */
+/** Names that are not shared. */
 export function ownNames(
   own: Readonly<Record<string, readonly IpAddress[]>>,
 ): ReadonlyMap<string, Known> {

@@ -7,7 +7,7 @@ interface HostsLine {
   readonly names: readonly string[]
 }
 
-/** What every hosts file begins with, before lines of anybody's own. */
+/** What every hosts file begins with, before lines of a sandbox's own. */
 const everywhere = [
   '127.0.0.1\tlocalhost',
   '::1\tlocalhost ip6-localhost ip6-loopback',

@@ -56,7 +56,7 @@ interface ResolvConfOptions {
 
 /**
  * A sandbox's /etc/resolv.conf: it asks us. A search domain `.` stands for none. Names are asked as they
- * are before search domains are put behind them (`ndots:0`), unless somebody wants it otherwise: peers are
+ * are before search domains are put behind them (`ndots:0`), unless a user wants it otherwise: peers are
  * called by names without a dot.
  */
 export function resolvConfText({ host, ...wanted }: ResolvConfOptions): string {

@@ -45,7 +45,7 @@ export class QuestionScan {
 
   /**
    * Reads on behind the question: false if what the header promises isn't there, or EDNS is in the wrong
-   * place, or twice. What follows the last record is nobody's business.
+   * place, or twice. What follows the last record is ignored.
    */
   rest(bytes: Uint8Array, start: number, end: number): boolean {
     const whole = this.#records(bytes, start, end)

@@ -78,7 +78,7 @@ export class NetworkNames {
     return false
   }
 
-  /** Whether nobody has that name, but somebody one below it. */
+  /** Whether nothing has that name, but something one below it. */
   isParent(key: string): boolean {
     return this.#parents.has(key)
   }

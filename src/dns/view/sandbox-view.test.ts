@@ -173,7 +173,7 @@ describe('services', () => {
   })
 })
 
-describe('what nobody here has', () => {
+describe('what nothing here has', () => {
   const me = { sandbox: 's', names: ['me', 'a.b'] }
   const outside = { ...me, outside: true }
 
@@ -194,7 +194,7 @@ describe('what nobody here has', () => {
 
   it('is answered where they do not', () => {
     add(endpoint('me', me))
-    expect(view.upstreams).toEqual({ from: 'nobody' })
+    expect(view.upstreams).toEqual({ from: 'none' })
     for (const name of ['nobody', 'nobody.dev', 'x.nobody.dev'])
       expect(outcome(view, name), name).toBe('NXDOMAIN')
     // There are names below.
@@ -256,7 +256,7 @@ describe('upstreams', () => {
   })
 
   it('are none without networks, unless it has its own', () => {
-    expect(view.upstreams).toEqual({ from: 'nobody' })
+    expect(view.upstreams).toEqual({ from: 'none' })
     add(resolver('s', { servers: ['192.0.2.1'] }))
     expect(view.upstreams).toEqual(from('192.0.2.1'))
   })
@@ -270,6 +270,6 @@ describe('upstreams', () => {
     add(resolver('s'), me('a', {}), me('b', {}), me('z', { outside: true }))
     expect(view.upstreams).toEqual({ from: 'host' })
     names.change(['names:z'], [])
-    expect(view.upstreams).toEqual({ from: 'nobody' })
+    expect(view.upstreams).toEqual({ from: 'none' })
   })
 })

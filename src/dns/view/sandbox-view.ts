@@ -21,7 +21,7 @@ const loopback: Known = {
   members: [],
 }
 
-const NOBODY: Upstreams = { from: 'nobody' }
+const NONE: Upstreams = { from: 'none' }
 const HOST: Upstreams = { from: 'host' }
 const FORWARD: Verdict = { say: 'forward' }
 const REFUSED: Verdict = {
@@ -35,7 +35,7 @@ const REFUSED: Verdict = {
  * don't reach now the one, now the other.
  */
 export class SandboxView implements View {
-  upstreams: Upstreams = NOBODY
+  upstreams: Upstreams = NONE
   readonly random: () => number
   /** Of all zones there are. */
   readonly #zones: ReadonlySet<string>
@@ -110,12 +110,12 @@ export class SandboxView implements View {
     const zone = this.zoneBehind(key)
     if (zone !== '') return this.#inZone(key, key.length - zone.length, type)
     const single = isSingle(key)
-    // Its user wants names without a dot to be completed, so nobody outside has them.
+    // Its user wants names without a dot to be completed, so nothing outside has them.
     if (single && this.#ndots && (type === Type.A || type === Type.AAAA)) {
       return { say: 'no-data', owner: 0 }
     }
     // The name of a network may be a name of the world as well: `dev`, `com`.
-    if (this.upstreams.from !== 'nobody') return FORWARD
+    if (this.upstreams.from !== 'none') return FORWARD
     if (key === '') return REFUSED
     if (this.#sights.some((sight) => isAbove(key, sight))) return { say: 'no-data', owner: 0 }
     const ours = this.#sights.some(
@@ -178,5 +178,5 @@ function upstreamsOf(resolver: ResolverResource | undefined, sights: readonly Si
     }
   }
   if (servers.size > 0) return { from: 'sandbox', servers: [...servers.values()] }
-  return sights.some(({ resource }) => resource.outside) ? HOST : NOBODY
+  return sights.some(({ resource }) => resource.outside) ? HOST : NONE
 }

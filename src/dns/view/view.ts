@@ -7,13 +7,13 @@ import type { ReverseName } from '../answer/reverse-name.ts'
 /** Who is asked for what isn't known here. */
 export type Upstreams =
   /** It is answered here. */
-  | { readonly from: 'nobody' }
+  | { readonly from: 'none' }
   /** The servers of the host's resolv.conf, from the host's namespace. */
   | { readonly from: 'host' }
   /** Those servers, from inside the sandbox. */
   | { readonly from: 'sandbox'; readonly servers: readonly Upstream[] }
 
-/** What is said about a name that nobody here has. */
+/** What is said about a name that nothing here has. */
 export type Verdict =
   /** There is such a name, without what was asked for; `owner`: where the zone begins in the key. */
   | { readonly say: 'no-data'; readonly owner: number }
@@ -23,7 +23,7 @@ export type Verdict =
   | { readonly say: 'refused'; readonly why: ExtendedError }
   | { readonly say: 'forward' }
 
-/** What somebody may ask. Its content follows changes of the names. */
+/** What a client may ask. Its content follows changes of the names. */
 export interface View {
   readonly upstreams: Upstreams
   /** A number in [0, 1): which of several records is the first. */
@@ -32,7 +32,7 @@ export interface View {
   find(key: string): Known | undefined
   /** What is put behind `name.network` in an answer to that question: nothing, or the zone. */
   zoneBehind(key: string): string
-  /** What the address is called, as keys; undefined if nobody it sees has it. */
+  /** What the address is called, as keys; undefined if nothing it sees has it. */
   owners(address: IpAddress): readonly string[] | undefined
   /** Whether all of that is in a subnet it sees. */
   covers(reverse: ReverseName): boolean

@@ -46,7 +46,7 @@ describe('what the host sees', () => {
     ['web.back.end.cnm.internal', 'A', 'NXDOMAIN'],
     ['_http._tcp.db.back.end.cnm.internal', 'SRV', 'NXDOMAIN'],
     ['3.0.7.10.in-addr.arpa', 'PTR', 'NXDOMAIN'],
-    // Its network has no name in DNS, but nobody else knows more of it.
+    // Its network has no name in DNS, but no other server knows more of it.
     ['2.0.9.10.in-addr.arpa', 'PTR', 'NXDOMAIN'],
     ['web', 'A', 'REFUSED'],
     ['web.dev', 'A', 'REFUSED'],
@@ -69,7 +69,7 @@ describe('what the host sees', () => {
   it('says why it refuses', () => {
     const told = ask(view, { name: 'example.com', edns: {} })
     expect(told.edns?.extended).toEqual([20, 'only names below the zone are known here'])
-    expect(view.upstreams).toEqual({ from: 'nobody' })
+    expect(view.upstreams).toEqual({ from: 'none' })
   })
 
   it('follows changes, and ends with the zone', () => {

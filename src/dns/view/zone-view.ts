@@ -16,7 +16,7 @@ const REFUSED: Verdict = {
 
 /** What the host's own programs see: `name.network.zone` of all networks, and nothing else. */
 export class ZoneView implements View {
-  readonly upstreams: Upstreams = { from: 'nobody' }
+  readonly upstreams: Upstreams = { from: 'none' }
   readonly random: () => number
   /** The key of its name; undefined if it can't be one. */
   readonly #suffix: string | undefined

@@ -54,8 +54,8 @@ export function addressesOf({ ipv4, ipv6 }: NetworkSpec, endpoint: EndpointSpec)
 }
 
 /**
- * A MAC that follows from network and address is the same whoever has the address: what neighbours
- * remember of it stays true, and nobody has to be told. A bridge of somebody else's may lead anywhere,
+ * A MAC that follows from network and address is the same for every holder of the address: what neighbours
+ * remember of it stays true, and no neighbour has to be told. A foreign bridge may lead anywhere,
  * to switches that have to learn by which of their ports.
  */
 function announcement(

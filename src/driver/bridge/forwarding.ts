@@ -56,7 +56,7 @@ export function outward(networks: readonly NetworkSpec[], view: HostView): Resou
     .map(({ family, link }) => outwardElement(link, family))
 }
 
-/** Whatever leads to somebody. */
+/** Links that lead to other hosts. */
 function uplinks(bridges: readonly string[], view: HostView, family: Family): HostLink[] {
   const leading = new Set([
     ...view.routes.filter((it) => it.destination === everything[family]).map(({ link }) => link),
@@ -65,7 +65,7 @@ function uplinks(bridges: readonly string[], view: HostView, family: Family): Ho
       .filter(({ address }) => familyOf(address) === family && !contains(linkLocal, address))
       .map(({ link }) => link),
   ])
-  // On a router that is one by somebody's will, a link that doesn't forward doesn't by somebody's will.
+  // On a router made by another program, a link that doesn't forward was switched off on purpose.
   const isRouter = family === 4 && view.allForwarding4
   return strangers(bridges, view).filter(
     (link) => leading.has(link.name) && !(isRouter && !forwards(link, family)),

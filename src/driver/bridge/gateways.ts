@@ -4,7 +4,7 @@ import type { Attachment, NetworkSpec } from '../driver.ts'
 /** Auxiliary addresses of these names are the sandboxes' gateways, instead of the bridge's address. */
 export const auxGatewayNames = { 4: 'DefaultGatewayIPv4', 6: 'DefaultGatewayIPv6' } as const
 
-/** A gateway that isn't the host: a router that somebody else has on the bridge. */
+/** A gateway that isn't the host: a foreign router on the bridge. */
 export function auxGateway(network: NetworkSpec, family: 4 | 6): IpAddress | undefined {
   const subnet = family === 4 ? network.ipv4 : network.ipv6
   return subnet?.auxAddresses?.[auxGatewayNames[family]]

@@ -26,7 +26,7 @@ export interface BridgeOptions {
   readonly prefix: string
   readonly gatewayMode4: GatewayMode
   readonly gatewayMode6: GatewayMode
-  /** The host takes no IPv4 address: somebody else on the bridge is the gateway. */
+  /** The host takes no IPv4 address: another machine on the bridge is the gateway. */
   readonly inhibit4: boolean
   /** Marks the network that sandboxes without a wish join. */
   readonly defaultBridge: boolean

@@ -56,7 +56,7 @@ describe('what host and bridge know of an endpoint', () => {
     expect(known(network({}, { ipv6: bare }))).not.toContainEqual(neighbour('fd00:7::2'))
   })
 
-  it('is the MAC alone on a bridge of somebody else’s', () => {
+  it('is the MAC alone on a foreign bridge', () => {
     const adopted = network()
     const options = { ...adopted.options, own: false }
     expect(known({ ...adopted, options })).toEqual([fdb])

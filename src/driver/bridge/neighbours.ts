@@ -15,7 +15,7 @@ export function exactMac(network: NetworkSpec, endpoint: EndpointSpec): MacAddre
 }
 
 /**
- * Whether nothing is to be learned from its port: what it sends has its own MAC, and nobody else's has. One that
+ * Whether nothing is to be learned from its port: what it sends has its own MAC, and no other port's has. One that
  * was allowed others may have them in turns with a neighbour (VRRP).
  */
 export function isExact(network: NetworkSpec, endpoint: EndpointSpec): boolean {

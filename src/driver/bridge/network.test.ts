@@ -71,7 +71,7 @@ describe('a network', () => {
       ['masquerade'],
     ],
     [
-      'whose gateway is somebody else takes no address',
+      'whose gateway is another machine takes no address',
       { inhibit4: true },
       ['address::BR:fd00:7::1/64', 'sources4:BR . 0.0.0.0/0', 'sources6:BR . fd00:7::/64'],
       ['address::BR:10.7.0.1/24', 'subnets4'],
@@ -108,7 +108,7 @@ describe('a network', () => {
     )
   })
 
-  it('lets anybody send where the gateway of other people is', () => {
+  it('lets any address send where there is a foreign gateway', () => {
     const auxAddresses = { DefaultGatewayIPv6: 'fd00:7::9' as IpAddress }
     const keys = keysOf({}, { ipv6: { ...ipv6, auxAddresses } })
     expect(keys).toContain('element:sources6:BR . ::/0')

@@ -5,7 +5,7 @@ import type { NetworkPlan } from '../driver.ts'
 
 export type Value = string | number | boolean
 
-/** A value that a user gave for an option, by the option's own name, whatever he called it. */
+/** A value that a user gave for an option, by the option's own name, whatever it was called. */
 export interface Given {
   readonly key: string
   readonly value: Value

@@ -42,7 +42,7 @@ export function givenSources(
   })
 }
 
-/** Whether there may be anybody on the bridge, routers included: whatever comes by them has any sender. */
+/** Whether there may be anything on the bridge, routers included: what comes by them has any sender. */
 export function hasForeignRouters(network: NetworkSpec, family: 4 | 6): boolean {
   const { own, inhibit4 } = optionsOf(network)
   return !own || (family === 4 && inhibit4) || auxGateway(network, family) !== undefined

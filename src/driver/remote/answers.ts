@@ -63,7 +63,7 @@ export function joinIn(
   if (hostName === undefined && (gateway4 ?? gateway6)) {
     throw reading.refusal('InterfaceName.SrcName', 'is missing, though there is a gateway')
   }
-  // Whoever is internal gets no way out, whatever the plugin says.
+  // An internal network gets no way out, whatever the plugin says.
   if (StaticRoutes.length > mostRoutes) {
     throw reading.refusal(
       'StaticRoutes',

@@ -61,7 +61,7 @@ class RemoteHooks implements DriverHooks {
     const { Scope } = await this.#capabilities(signal)
     const ofNetwork = { NetworkID: network.id, ...poolsOf(network) }
     const options = texts(network.options)
-    // For one that is to be the same on all hosts, somebody has to choose what that needs: we do.
+    // For one that is to be the same on all hosts, what that needs has to be chosen: we do it.
     const request = { ...ofNetwork, Options: options }
     const chosen = Scope === 'global' && (await this.#call('AllocateNetwork', request, { signal }))
     const Options = {

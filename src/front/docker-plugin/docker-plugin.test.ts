@@ -255,7 +255,7 @@ it('knows its pools after a restart, though they are in no record', async () => 
   await using docker = await Caller.start(machine)
   const { Address } = await docker.twice('IpamDriver.RequestAddress', { PoolID, ...gatewayType })
   expect(Address).toMatch(/\.1\/24$/)
-  // Nobody else gets it meanwhile.
+  // No other gets it meanwhile.
   const { body } = await docker.ask('IpamDriver.RequestPool', space)
   expect(body.PoolID).not.toBe(PoolID)
 })

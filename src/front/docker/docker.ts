@@ -24,7 +24,7 @@ export interface DockerApiOptions {
   readonly version: string
   /** Names of the network drivers, as `docker info` shows them. */
   readonly drivers?: readonly string[]
-  /** Told of what fails behind an answer of status 500 and in the background. Default: nobody. */
+  /** Told of what fails behind an answer of status 500 and in the background. Default: ignored. */
   readonly onProblem?: (problem: unknown) => void
 }
 
@@ -32,7 +32,7 @@ export interface DockerApiOptions {
 export interface DockerApi {
   /**
    * Resolves when the networks that are always there with Docker are: `bridge`, `host`, `none`. To be
-   * called again at any time: somebody may have deleted one in another way.
+   * called again at any time: one may have been deleted in another way.
    */
   ready(): Promise<void>
   handle(request: IncomingMessage, response: ServerResponse): void

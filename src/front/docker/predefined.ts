@@ -37,7 +37,7 @@ export async function ensurePredefined(controller: LocalController): Promise<voi
     if (isThere) continue
     const labels = withFacts({}, { options })
     await controller.createNetwork({ name, driver, options, labels }).catch((error: unknown) => {
-      // Somebody else was faster.
+      // Another caller was faster.
       if (!isCnmError(error, 'NETWORK_EXISTS')) throw error
     })
   }

@@ -81,7 +81,7 @@ describe('a spec', () => {
     expect(() => refuseNamespace(specWith({ linux: {} }))).toThrow(message)
   })
 
-  it("that uses somebody else's namespace is refused", () => {
+  it('that uses a foreign namespace is refused', () => {
     const spec = specWith({}, { type: 'network', path: '/run/netns/blue' })
     const message = 'the container uses the network namespace /run/netns/blue'
     expect(() => attached(spec, { 'cnm.network': 'web' })).toThrow(message)

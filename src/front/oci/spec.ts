@@ -33,7 +33,7 @@ export function rootOf({ root }: OciSpec, bundle: string): string {
   return root.path.startsWith('/') ? root.path : `${bundle}/${root.path}`
 }
 
-/** Whether the container has something of its own there, put by whoever made the bundle. */
+/** Whether the container has something of its own there, put by the maker of the bundle. */
 export function isMounted({ mounts = [] }: OciSpec, target: string): boolean {
   return mounts.some(({ destination }) => posix.resolve('/', destination) === target)
 }
@@ -47,7 +47,7 @@ function namespacePath(spec: OciSpec): string | undefined {
   })
 }
 
-/** One that somebody else has made can't be attached as the container's own. Errors: INVALID_ARGUMENT. */
+/** A foreign one can't be attached as the container's own. Errors: INVALID_ARGUMENT. */
 export function refuseNamespace(spec: OciSpec): void {
   const path = namespacePath(spec)
   if (path === undefined) return

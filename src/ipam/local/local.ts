@@ -126,7 +126,7 @@ function checkRequest({ family, subnet, range }: PoolRequest): void {
 const linkLocal = parsePrefix('fe80::/64')
 const groups = [parsePrefix('224.0.0.0/4'), parsePrefix('ff00::/8')]
 
-/** Addresses of groups are nobody's, and a link-local subnet is the one that every link has. */
+/** Addresses of groups have no holder, and a link-local subnet is the one that every link has. */
 function checkPurpose(subnet: Prefix): void {
   const isGroup = groups.some((group) => overlaps(group, subnet) && !isAny(subnet))
   const isOdd = subnet !== linkLocal && !isAny(subnet) && overlaps(linkLocal, subnet)

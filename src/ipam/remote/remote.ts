@@ -127,7 +127,7 @@ class RemoteIpam implements Ipam {
     if (address === undefined) throw reading.refusal('Address', 'is empty')
     try {
       this.#check(reading, request, address)
-      // It may have heard that it was given back, and then it is somebody else's now.
+      // It may have heard that it was given back, and then it has another holder now.
       this.#unheard.delete(`${pool} ${address}`)
       return address
     } catch (error) {

@@ -4,8 +4,8 @@ import { epollAdd, epollDelete } from '../../kernel/linux/service/index.ts'
 const REST_MS = 1000
 
 /**
- * Descriptors that are ready, and yet the kernel couldn't do what they are ready for: nobody looks at
- * them for a second. What is in its way (no memory, no descriptors) may be over then.
+ * Descriptors that are ready, and yet the kernel couldn't do what they are ready for: they are ignored
+ * for a second. What is in its way (no memory, no descriptors) may be over then.
  */
 export class FdBackoff {
   readonly #epoll: number

@@ -20,7 +20,7 @@ const tcpLimits = { each: 64, all: 1024, reserve: 256 }
 const LOG_EVERY_MS = 50
 
 interface MainEndpoint extends SlowEndpoint {
-  /** As soon as somebody has connected. */
+  /** As soon as a client has connected. */
   server: TcpServer | undefined
 }
 

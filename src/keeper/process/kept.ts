@@ -13,13 +13,13 @@ export type Change = Omit<Extract<KeeperRequest, { op: 'change' }>, 'op' | 'numb
 export interface Difference {
   readonly remove: readonly string[]
   readonly add: readonly NameSource[]
-  readonly opened: readonly OpenedDesk[]
-  /** Nobody is answered there any more; their sockets are still open. */
+  readonly opened: readonly OpenedEndpoint[]
+  /** Nothing is answered there any more; their sockets are still open. */
   readonly closed: readonly ResolverEndpoint[]
   readonly relays: readonly RelayChange[]
 }
 
-interface OpenedDesk {
+interface OpenedEndpoint {
   readonly endpoint: ResolverEndpoint
   readonly resource: ResolverResource | ZoneResource
 }
@@ -35,7 +35,7 @@ export class Kept {
     return [...this.#resources.values()]
   }
 
-  /** Whether there is somebody who is served. */
+  /** Whether anything is served. */
   get isNeeded(): boolean {
     for (const { kind } of this.#resources.values()) {
       if (kind === 'resolver' || kind === 'relay') return true
@@ -69,7 +69,7 @@ export class Kept {
     const sources = added.filter(isNameSource)
     this.#names.change(removed, sources)
     const closed: ResolverEndpoint[] = []
-    const opened: OpenedDesk[] = []
+    const opened: OpenedEndpoint[] = []
     const relays: RelayChange[] = []
     for (const key of removed) {
       const { kind } = this.#resources.get(key)!
@@ -110,7 +110,7 @@ export class Kept {
     key: string,
     resource: ResolverResource | ZoneResource,
     own: readonly number[],
-  ): OpenedDesk {
+  ): OpenedEndpoint {
     this.#lastId += 1
     const sandbox = resource.kind === 'resolver' ? resource.sandbox : undefined
     const endpoint = new ResolverEndpoint(

@@ -20,15 +20,15 @@ function lifeOf(isFound: (time: number) => boolean, stays = false, needed = fals
 }
 
 describe('a keeper', () => {
-  it('ends some seconds after there is nobody any more', () => {
+  it('ends some seconds after there is nothing to serve any more', () => {
     expect(lifeOf(() => true)).toBe(10_000)
   })
 
-  it('goes on for somebody who needs it', () => {
+  it('goes on for what needs it', () => {
     expect(lifeOf(() => true, false, true)).toBeUndefined()
   })
 
-  it('goes on for nobody where it stays', () => {
+  it('goes on without anything to serve where it stays', () => {
     expect(lifeOf(() => true, true)).toBeUndefined()
   })
 

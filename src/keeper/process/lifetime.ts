@@ -3,7 +3,7 @@ const GRACE_MS = 10_000
 const LOOK_EVERY_MS = 1000
 
 /**
- * How long the keeper goes on: while an engine is connected; otherwise, as long as there is somebody to
+ * How long the keeper goes on: while an engine is connected; otherwise, as long as there is something to
  * answer (or for ever, if it stays), and its socket is where the next engine looks for it.
  */
 export class Lifetime {

@@ -81,7 +81,7 @@ it('does nothing of a change for which there is no room, and goes on', () => {
   expect(loop.kept.resources).toHaveLength(2)
 })
 
-it('gives a listening socket away when somebody connects', () => {
+it('gives a listening socket away when a client connects', () => {
   const udp = eventfd()
   open.push(udp)
   keep({ name: 'a.test', udp })

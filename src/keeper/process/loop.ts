@@ -120,7 +120,7 @@ export class Loop {
     }
   }
 
-  /** Somebody wants to connect. */
+  /** A client wants to connect. */
   #handOver(endpoint: ResolverEndpoint, tcp: number): void {
     endpoint.tcp = undefined
     this.#forget(tcp)

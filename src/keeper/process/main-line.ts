@@ -72,7 +72,7 @@ export class MainLine {
   }
 
   /**
-   * Closes what is used no more. When nobody looks at what epoll has told: the numbers of descriptors
+   * Closes what is used no more. When nothing looks at what epoll has told: the numbers of descriptors
    * may mean others afterwards.
    */
   finish(): void {

@@ -1,7 +1,7 @@
 const MOST_IN_A_MINUTE = 5
 const MINUTE_MS = 60_000
 
-/** Tells what goes wrong, but not more than somebody may want to read. */
+/** Tells what goes wrong, but not more than a user may want to read. */
 export class Problems {
   readonly #tell: (message: string) => void
   readonly #now: () => number

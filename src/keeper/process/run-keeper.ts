@@ -7,7 +7,7 @@ const PATIENCE_MS = 1000
 
 /**
  * Makes a keeper of this process, that listens on that descriptor, until it is told to end: by an engine, by
- * SIGTERM, or because nobody needs it. The process ends with it, and so does its socket, unless systemd
+ * SIGTERM, or because nothing needs it. The process ends with it, and so does its socket, unless systemd
  * has made it (`isGiven`).
  */
 export function runKeeper(options: KeeperOptions, listenFd: number, isGiven = false): void {

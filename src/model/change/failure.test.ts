@@ -18,7 +18,7 @@ it('closes when the kernel has ended by itself, and tells it once', async () => 
   expect(rig.problems).toEqual([error])
 })
 
-it('refuses what is under way and what waits with the same error, and leaves nobody waiting', async () => {
+it('refuses what is under way and what waits with the same error, and leaves nothing waiting', async () => {
   const rig = new MemoryRig()
   const cnm = await rig.start()
   const web = await cnm.createNetwork({ name: 'web' })

@@ -47,7 +47,7 @@ export class HostShare {
   #resources: readonly Resource[] = []
   /** What is claimed no more, or otherwise, until the machine is changed. */
   #leaving: readonly Resource[] = []
-  /** What its record says; undefined: nobody knows. */
+  /** What its record says; undefined: unknown. */
   #recorded: readonly Resource[] | undefined
   #view: HostView | undefined
   #number = 0
@@ -83,7 +83,7 @@ export class HostShare {
     )
   }
 
-  /** Runs `work` when everything before it has ended. It must wait for nobody who wants a turn. */
+  /** Runs `work` when everything before it has ended. It must not wait for what wants a turn. */
   async inTurn<T>(work: () => Promise<T>): Promise<T> {
     const mine = this.#turn.then(work)
     this.#turn = mine.catch(() => {})

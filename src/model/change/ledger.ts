@@ -9,7 +9,7 @@ export interface Claim {
   readonly to: readonly Resource[]
 }
 
-/** Somebody else owns that key with other content. */
+/** Another owner has that key with other content. */
 export class ClaimConflict extends Error {
   override readonly name = 'ClaimConflict'
   readonly resource: Resource

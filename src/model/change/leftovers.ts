@@ -8,7 +8,7 @@ import type { Ledger } from './ledger.ts'
 export const LEFTOVERS = 'leftovers'
 
 /**
- * What could not be taken back, and belongs to nobody: it may be on the machine, so it is recorded, told by doctor, and
+ * What could not be taken back, and has no owner: it may be on the machine, so it is recorded, told by doctor, and
  * removed by that or by the next start.
  */
 export class Leftovers {
@@ -19,7 +19,7 @@ export class Leftovers {
     this.#ledger = ledger
   }
 
-  /** Those that nobody has come to own since. */
+  /** Those without a new owner since. */
   all(): readonly Resource[] {
     if (this.#resources.size === 0) return []
     const owned = this.#ledger.all()

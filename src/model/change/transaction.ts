@@ -159,7 +159,7 @@ export class Transactions {
 
   /**
    * Records the step, and does of it what takes away: what it adds stays missing until it is mended. What
-   * can't be taken away is told; it is nobody's from now on.
+   * can't be taken away is told; it has no owner from now on.
    */
   async #performRemoval(step: Pick<Step, 'what' | 'claims' | 'done' | 'after'>): Promise<void> {
     if (this.failure !== undefined) throw this.failure

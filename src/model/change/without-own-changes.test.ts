@@ -44,7 +44,7 @@ describe('a host without us', () => {
     expect(seen(view({ forwarding6: true }), ours6)).toEqual(off)
   })
 
-  it('forwards on our link, too, if somebody has made a router of it', () => {
+  it('forwards on our link, too, if another program has made a router of it', () => {
     const all4 = view({ forwarding4: true }, { allForwarding4: true })
     expect(seen(all4, ours4).forwarding4).toBe(true)
     const all6 = view({ forwarding6: true }, { allForwarding6: true })
@@ -69,7 +69,7 @@ describe('a host without us', () => {
       'net/ipv6/conf/eth0/accept_ra': '1',
     }
     expect(seen(given, ours)).toEqual({ ...off, acceptRa6: 1 })
-    // Somebody else has changed it since.
+    // Another program has changed it since.
     expect(seen(view({ acceptRa6: 0 }), ours).acceptRa6).toBe(0)
   })
 })

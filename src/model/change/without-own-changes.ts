@@ -19,7 +19,7 @@ export function withoutOwnChanges(
       const acceptRa6 = restored(`net/ipv6/conf/${name}/accept_ra`)
       return {
         ...link,
-        // Where somebody has made a router of the whole host since, that link is no exception.
+        // Where another program has made a router of the whole host since, that link is no exception.
         forwarding4:
           link.forwarding4 &&
           (view.allForwarding4 || restored(`net/ipv4/conf/${name}/forwarding`) !== '0'),

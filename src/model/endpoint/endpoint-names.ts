@@ -52,7 +52,7 @@ function namesResource(
     network: { id: network.id, name: network.name },
     names: distinct([name, ...aliases, hostnameOf(sandbox), shortId(sandbox.id)]),
     addresses,
-    // Whoever has no pool of its own is not to answer for all addresses there are.
+    // A family without a pool of its own is not to answer for all addresses there are.
     subnets: [network.ipv4, network.ipv6].flatMap((pool) =>
       pool && prefixLength(pool.subnet) > 0 ? [pool.subnet] : [],
     ),
@@ -64,7 +64,7 @@ function namesResource(
   }
 }
 
-/** The host on the network that leads outside. Its gateway may be somebody else's router. */
+/** The host on the network that leads outside. Its gateway may be a foreign router. */
 function hostAddresses({ record, network }: PlannedEndpoint, choice: GatewayChoice): IpAddress[] {
   return [
     choice.ipv4 === record.id ? network.ipv4?.gateway : undefined,

@@ -10,7 +10,7 @@ function candidate(network: string, rest: Partial<GatewayCandidate>): GatewayCan
 }
 
 it.each([
-  ['nobody has a gateway', [candidate('a', {})], {}],
+  ['none has a gateway', [candidate('a', {})], {}],
   ['the name decides between equals', [candidate('b', v4), candidate('a', v4)], { ipv4: 'on a' }],
   [
     'priority beats the name',

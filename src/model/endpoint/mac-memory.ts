@@ -16,7 +16,7 @@ export function rememberMac({ givenMacs }: NetworkState, endpoint: EndpointRecor
   }
 }
 
-/** Whether one of the addresses was last used with another MAC that somebody gave. */
+/** Whether one of the addresses was last used with another MAC that was given. */
 export function hasMoved(
   { givenMacs }: NetworkState,
   { ipv4, ipv6 }: EndpointAddresses,

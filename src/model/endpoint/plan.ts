@@ -85,7 +85,7 @@ function onHost({ record, describe }: PlannedEndpoint, choice: GatewayChoice): r
   if (ports === undefined) return describe(noPorts)
   const isActive = ({ hostPorts, family }: PortBinding) =>
     hostPorts === undefined || (family === 4 ? choice.ipv4 : choice.ipv6) === id
-  // Reserved all the same, or they could be somebody else's when their turn comes.
+  // Reserved all the same, or they could be another's when their turn comes.
   const pending = ports.flatMap((binding): Resource[] => {
     const { protocol, hostAddress: address, hostPorts } = binding
     if (hostPorts === undefined || isActive(binding)) return []

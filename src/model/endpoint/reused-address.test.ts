@@ -56,7 +56,7 @@ it.each([
       }
       await cnm.settled()
       await check()
-      // What the old one has left is nobody's, but what the new one has of it stays.
+      // What the old one has left has no owner, but what the new one has of it stays.
       await cnm.doctor({ fix: true })
       expect(await cnm.doctor()).toEqual([])
       await check()

@@ -56,7 +56,7 @@ function refused(code: ErrorCode, option: string, what: string, hint: string): C
   return new CnmError(code, `endpoint options: ${option} ${what}`, { hint })
 }
 
-/** Where it is to believe routers, it makes addresses of what they say, which nobody can know before. */
+/** Where it is to believe routers, it makes addresses of what they say, which can't be known before. */
 export function addressesOf(sysctls: Sysctls | undefined): Senders['addresses'] {
   const believes = Object.entries(sysctls ?? {}).some(
     ([name, value]) => /\.(accept_ra|autoconf|addr_gen_mode)$/.test(name) && value !== '0',

@@ -154,7 +154,7 @@ it('what the host gets later doesn’t keep a network from starting, and doctor 
   ])
 })
 
-describe('a subnet in which nobody can have an address is refused:', () => {
+describe('a subnet in which no endpoint can have an address is refused:', () => {
   it.each([
     ['127.5.0.0/16', 'loopback'],
     ['0.5.0.0/16', 'this host'],

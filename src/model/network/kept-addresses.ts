@@ -16,7 +16,7 @@ export async function requiredMac(ipam: Ipam, id: EndpointId): Promise<MacAddres
   return wishes?.macAddress ? macFor(id, parseAddress('0.0.0.0')) : undefined
 }
 
-/** Addresses that a driver has chosen, and somebody has. Errors: PLUGIN_FAILED. */
+/** Addresses that a driver has chosen, and that are in use. Errors: PLUGIN_FAILED. */
 export function refuseHeld(
   engine: Parts,
   network: NetworkState,
@@ -63,7 +63,7 @@ export function refuseOverlap(engine: Parts, draft: NetworkRecord, { subnet }: P
   }
 }
 
-/** An address that somebody has already is not given back: then he would lose it. Errors: PLUGIN_FAILED. */
+/** An address in use is not given back: its holder would lose it. Errors: PLUGIN_FAILED. */
 export async function refuseDoubled(
   engine: Parts,
   network: NetworkState,

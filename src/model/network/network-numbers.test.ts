@@ -41,7 +41,7 @@ describe('numbers', () => {
 })
 
 describe('a network', () => {
-  it('has a number of its own, for ever, and nobody has it soon after', async () => {
+  it('has a number of its own, for ever, and no other has it soon after', async () => {
     const rig = new MemoryRig()
     const cnm = await rig.start()
     const names = ['a', 'b', 'c', 'd']
@@ -59,7 +59,7 @@ describe('a network', () => {
     await again.close()
   })
 
-  it('does not get that of ports that nobody knows', async () => {
+  it('does not get that of unknown ports', async () => {
     const rig = new MemoryRig()
     const bridge: Resource = { kind: 'bridge', name: 'br-left', origin: 'own', ipv6: false }
     const peer = { name: 'p', mac: '02:00:00:00:00:01' as never, ipv6: false }

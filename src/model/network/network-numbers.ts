@@ -28,7 +28,7 @@ export class NetworkNumbers {
       return number
     }
     throw new CnmError('NOT_ALLOWED', `there are ${end} networks on this host, and can't be more`, {
-      hint: 'delete some that nobody uses',
+      hint: 'delete some that are not used',
     })
   }
 

@@ -8,7 +8,7 @@ import { pluginsInUse } from './plugins-in-use.ts'
 import { rejoin } from './rejoin.ts'
 
 /**
- * Watches the plugins that networks need. Nobody waits for them: while one is missing, its endpoints stay as
+ * Watches the plugins that networks need. Nothing waits for them: while one is missing, its endpoints stay as
  * they are and count as degraded; when it is there, it hears what it has missed, and what it has forgotten
  * is made again.
  */
@@ -25,7 +25,7 @@ function watchPlugins(engine: Engine): void {
 }
 
 /**
- * At start nobody knows how plugins are, and whoever has hooks in this process has forgotten all that it was
+ * At start it is unknown how plugins are, and a driver with hooks in this process has forgotten all that it was
  * told in the last one.
  */
 export function followPlugins(engine: Engine): void {

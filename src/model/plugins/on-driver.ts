@@ -59,7 +59,7 @@ export async function createOnDriver(
   const chosen = await hooks.createEndpoint(networkSpec(network.record), spec, signal)
   const addresses = addressesOf(chosen)
   refuseHeld(engine, network, record.id, addresses)
-  // From now on nobody else can have them.
+  // From now on no other can have them.
   engine.state.putEndpoint({ ...engine.state.endpoints.need(record.id), ...addresses })
   return { ...record, ...addresses, told: { chosen } }
 }

@@ -20,7 +20,7 @@ function tell(engine: Parts, record: EndpointRecord, plugin: 'degraded' | 'ready
   engine.events.emit({ type: 'endpoint', action: 'update', id, name, attributes })
 }
 
-/** Where nobody can be asked about plugins, there are none. */
+/** Where nothing can be asked about plugins, there are none. */
 export function noPlugins(name: string): CnmError {
   return new CnmError('PLUGIN_NOT_FOUND', `there is no plugin "${name}"`, {
     details: { plugin: name },

@@ -26,7 +26,7 @@ interface Group {
 }
 
 /**
- * Chooses host ports, one binding after the other: whoever takes them does so before the next is asked
+ * Chooses host ports, one binding after the other: they are taken before the next is asked
  * for. Certain ports come first, then those of a range, then any: who has a choice makes room.
  */
 export function* chooseBindings(

@@ -17,7 +17,7 @@ interface PortSearch {
   readonly count: number
   /** Where to begin; after the end of `range` it goes on at its beginning. */
   readonly start: number
-  /** Never these, though nobody here holds them; each list is sorted. */
+  /** Never these, though nothing here holds them; each list is sorted. */
   readonly without: readonly (readonly PortRange[])[]
 }
 

@@ -153,7 +153,7 @@ function endpointRecord(
     created: new Date().toISOString(),
     labels: {},
     aliases: others.filter((other) => other !== shortId(sandbox.id)),
-    // Whoever was the gateway stays it.
+    // The gateway stays the same.
     gwPriority: isGateway ? 1 : 0,
     attached: true,
     persistent: false,

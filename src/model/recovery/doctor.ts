@@ -97,7 +97,7 @@ function isAtHost({ kind }: Resource): boolean {
   return kind === 'neighbour' || kind === 'fdb'
 }
 
-/** Networks that would be forgotten with this process, as somebody has removed their records. */
+/** Networks that would be forgotten with this process, as their records were removed. */
 async function unrecorded(engine: Engine, fix: boolean): Promise<Finding[]> {
   const { store, state } = engine
   const networks = state.networks
@@ -134,7 +134,7 @@ async function mended(engine: Engine, drift: Drift): Promise<Left> {
 async function mendedInPart(engine: Engine, { differences, orphans }: Drift): Promise<Left> {
   const problems: string[] = []
   await mend(engine, { differences: [], orphans }).catch((error: unknown) => {
-    problems.push(`what belongs to nobody can't be removed: ${String(error)}`)
+    problems.push(`what has no owner can't be removed: ${String(error)}`)
   })
   await mendDifferences(engine, differences, problems)
   const after = await findDrift(engine)

@@ -9,8 +9,8 @@ const mostTries = 5
 const periodMs = 60_000
 
 /**
- * Puts back what others take from us, but doesn't fight for it: who takes the same thing again and
- * again gets his way for a while, and that is told as a problem.
+ * Puts back what others take from us, but doesn't fight for it: what is taken again and
+ * again stays so for a while, and that is told as a problem.
  */
 export class DriftCorrector {
   readonly #engine: Engine
@@ -25,7 +25,7 @@ export class DriftCorrector {
     this.#engine = engine
   }
 
-  /** Something may have happened to the resources of these keys. Those that nobody wants are fine. */
+  /** Something may have happened to the resources of these keys. Those that are not wanted are fine. */
   look(keys: readonly string[]): void {
     for (const key of keys) {
       if (this.#engine.ledger.get(key) !== undefined && !this.#givenUp.has(key)) {
@@ -55,7 +55,7 @@ export class DriftCorrector {
       .map(({ resource }) => resource)
     const now = Date.now()
     this.#forget(now)
-    // Somebody else's by now, or nobody's: others' changes went on meanwhile.
+    // They may have another owner by now, or none: others' changes went on meanwhile.
     const wanted = ledger.wanted(gone)
     const add = wanted.filter((resource) => this.#mayTry(resourceKey(resource), now))
     if (add.length > 0) await this.#add(add)
@@ -63,7 +63,7 @@ export class DriftCorrector {
     if (left.length > 0) this.#giveUp(left)
   }
 
-  /** What nobody wants any more when it is there goes again: it was being removed, or taken back. */
+  /** What isn't wanted any more when it is there goes again: it was being removed, or taken back. */
   async #add(add: readonly Resource[]): Promise<void> {
     const { ledger, kernel } = this.#engine
     await kernel.apply({ remove: [], add })
@@ -110,10 +110,14 @@ export class DriftCorrector {
     const keys = left.map(resourceKey)
     for (const key of keys) this.#givenUp.add(key)
     this.#engine.onProblem(
-      new CnmError('KERNEL', `somebody keeps undoing what networks need: ${keys.join(', ')}`, {
-        details: { resources: keys, tries: mostTries },
-        hint: 'find out who it is; "doctor" puts it back',
-      }),
+      new CnmError(
+        'KERNEL',
+        `another program keeps undoing what networks need: ${keys.join(', ')}`,
+        {
+          details: { resources: keys, tries: mostTries },
+          hint: 'find out which it is; "doctor" puts it back',
+        },
+      ),
     )
     setTimeout(() => {
       for (const key of keys) this.#givenUp.delete(key)

@@ -65,7 +65,7 @@ it('says what a resolver has done', async () => {
   const { cnm, box } = await connected(rig)
   await using _ = cnm
   expect((await box.inspect()).names).toEqual({})
-  rig.tell({ type: 'counters', sandbox: 'somebody else’s', counters })
+  rig.tell({ type: 'counters', sandbox: 'another engine’s', counters })
   rig.tell({ type: 'counters', sandbox: box.id, counters })
   await expect.poll(async () => (await box.inspect()).names).toEqual({ counters })
 })
@@ -183,7 +183,7 @@ it('gives it the rest where something can’t be kept any more', async () => {
   expect(rig.problems.map(String).at(-1)).toContain('sandbox "theirs" can\'t be brought back')
 })
 
-it('leaves an address to whoever has it, and doctor says so', async () => {
+it('leaves an address to its holder, and doctor says so', async () => {
   const rig = new MemoryRig()
   const { apply, compare } = rig.kernel
   // A kernel that is a thread of its own answers with copies.
@@ -204,7 +204,7 @@ it('leaves an address to whoever has it, and doctor says so', async () => {
   expect(await cnm.doctor()).toEqual([])
 })
 
-it('shows what the keeper has of nobody, and takes it away', async () => {
+it('shows what the keeper has without an owner, and takes it away', async () => {
   const rig = new MemoryRig()
   const first = await rig.start()
   await first.createNetwork({ name: 'web' })
@@ -219,7 +219,7 @@ it('shows what the keeper has of nobody, and takes it away', async () => {
     { kind: 'orphan', detail: expect.stringContaining(orphan), mended: false },
   ])
   await first.close()
-  // They would lead to whoever gets that address next.
+  // They would lead to the next holder of that address.
   await using second = await rig.start()
   expect(rig.kernel.lines().join('\n')).not.toContain('# names of')
   expect(await second.doctor()).toEqual([])

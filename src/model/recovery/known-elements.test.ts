@@ -25,7 +25,7 @@ it.each([
   [element(['udp', '80'], 10), [element(['udp', '80'], 10)]],
   [element(['br-x', '10.7.0.0/24']), []],
   [element(['br-x', '10.8.0.0/24']), [element(['br-x', '10.8.0.0/24'])]],
-])('finds what of %j belongs to nobody', (found, unknown) => {
+])('finds what of %j has no owner', (found, unknown) => {
   expect(known.unknownOf(found)).toEqual(unknown)
 })
 

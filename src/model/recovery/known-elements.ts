@@ -1,6 +1,6 @@
 import { type ElementResource, elementAt, type Resource } from '../../kernel/resource.ts'
 
-/** Elements that belong to somebody, whichever runs they were added in. */
+/** Elements that have an owner, whichever runs they were added in. */
 export class KnownElements {
   readonly #singles = new Set<string>()
   /** Ports, by all of the elements' names but those. */
@@ -10,7 +10,7 @@ export class KnownElements {
     for (const resource of resources) if (resource.kind === 'element') this.#add(resource)
   }
 
-  /** Those of an element or a run that don't belong to anybody; runs again where they follow one another. */
+  /** Those of an element or a run that have no owner; runs again where they follow one another. */
   unknownOf(element: ElementResource): ElementResource[] {
     const [stem, first] = nameOf(element)
     if (first === undefined) return this.#singles.has(stem) ? [] : [element]

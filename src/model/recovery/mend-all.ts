@@ -12,7 +12,7 @@ interface TakenAway {
 
 /**
  * Mends what is missing or different; what can't be mended of one network doesn't keep the others from
- * it. What belongs to nobody stays: it may be that of another engine, with other folders. For a start,
+ * it. What has no owner stays: it may be that of another engine, with other folders. For a start,
  * which has just made the tables that are ours alone what they should be.
  */
 export async function mendAll(engine: Engine, problems: string[]): Promise<void> {
@@ -21,11 +21,11 @@ export async function mendAll(engine: Engine, problems: string[]): Promise<void>
     engine.kernel.compare(all),
     engine.kernel.survey({ tables: [] }),
   ])
-  // The keeper is this folder's: names that no record has would lead to whoever gets their address.
+  // The keeper is this folder's: names that no record has would lead to the next holder of their address.
   const names = kept.filter((it) => it.kind === 'names' && !engine.ledger.has(it))
   if (names.length > 0) {
     await engine.kernel.apply({ remove: names, add: [] }).catch((error: unknown) => {
-      problems.push(`names of nobody can't be removed: ${String(error)}`)
+      problems.push(`names without an owner can't be removed: ${String(error)}`)
     })
   }
   await mendDifferences(engine, differences, problems)

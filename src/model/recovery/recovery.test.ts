@@ -215,7 +215,7 @@ it('starts although a default route can not move at once', async () => {
   expect(kinds).toEqual(new Set(['orphan']))
 })
 
-it('starts on a host with what nobody knows of, and touches it only when told to', async () => {
+it('starts on a host with what has no record, and touches it only when told to', async () => {
   const rig = new MemoryRig()
   const first = await rig.start()
   await first.createNetwork(network)

@@ -202,7 +202,7 @@ interface Cleanup {
   readonly retired: { readonly owner: string; readonly resources: readonly Resource[] }[]
 }
 
-/** Removes what nobody else owns. */
+/** Removes what has no other owner. */
 async function finish(engine: Engine, cleanup: Cleanup): Promise<void> {
   const remove = cleanup.retired.flatMap(({ owner, resources }) => {
     const mine = resources.filter((resource) => !engine.ledger.has(resource))
@@ -304,7 +304,7 @@ async function startEndpoint(
   const kept = goesOn ? asBefore(record) : detached(record)
   try {
     const ipam = engine.ipam(network.record.ipam)
-    // Whoever keeps account itself knows of it.
+    // An IPAM that keeps account itself knows of it.
     if (ipam.keeper === undefined) await takeAddresses(ipam, network, kept.name, kept)
     engine.ledger.claim([{ owner: kept.id, from: [], to: kept.resources }])
     retakePorts(engine, kept)

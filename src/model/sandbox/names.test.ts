@@ -153,7 +153,7 @@ describe('the host', () => {
     expect((await namesOf(rig, box)).own).toEqual({ 'host.internal': ['10.7.0.1', 'fd00:7::1'] })
   })
 
-  it('is not `host.internal` where that is somebody else’s name', async () => {
+  it('is not `host.internal` where that is another’s name', async () => {
     const rig = new MemoryRig()
     await using cnm = await started(rig)
     const box = await connected(cnm, 'api', {}, { extraHosts: ['Host.Internal:192.0.2.9'] })

@@ -75,7 +75,7 @@ describe('a sandbox has', () => {
     expect(rig.kernel.lines().filter((line) => line.includes(folder))).toEqual([])
   })
 
-  it('the same in somebody else’s namespace', async () => {
+  it('the same in a foreign namespace', async () => {
     const rig = new MemoryRig()
     rig.kernel.addNamespace('/run/netns/theirs')
     const before = rig.snapshot()
@@ -177,7 +177,7 @@ describe('it is refused', () => {
     })
   })
 
-  it('aliases where nobody could find them', async () => {
+  it('aliases where nothing could find them', async () => {
     await using cnm = await new MemoryRig().start()
     const connect = [{ network: 'none', aliases: ['db'] }]
     await expect(cnm.createSandbox({ connect })).rejects.toMatchObject({

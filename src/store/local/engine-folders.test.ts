@@ -41,7 +41,7 @@ it('go with all that is in them, if nothing came of it', async () => {
   expect(existsSync(paths.runDir)).toBe(false)
 })
 
-it('stay, if they were somebody’s before', async () => {
+it('stay, if they were there before', async () => {
   await mkdir(paths.stateDir, { recursive: true })
   const folders = await holdFolders(paths, free)
   await folders.abandon()
@@ -50,7 +50,7 @@ it('stay, if they were somebody’s before', async () => {
   expect(existsSync(paths.runDir)).toBe(true)
 })
 
-it('are nobody’s if one of them is another’s', async () => {
+it('have no owner if one of them is another’s', async () => {
   await mkdir(paths.runDir)
   const halfFree = (path: string) => (path.includes('/state/') ? free(path) : undefined)
   await expect(holdFolders(paths, halfFree)).rejects.toMatchObject({

@@ -7,7 +7,7 @@ interface FolderPaths {
   readonly runDir: string
 }
 
-/** The folders of an engine: nobody else's as long as they are held. */
+/** The folders of an engine: no other engine's as long as they are held. */
 interface EngineFolders {
   /** Idempotent. */
   release(): void
@@ -30,9 +30,9 @@ export async function holdFolders(
       for (const lock of locks) lock.release()
     },
     async abandon() {
-      // Whoever has been started with this state may have left something that is wanted.
+      // A process that was started with this state may have left something that is wanted.
       if (made.includes(stateDir)) {
-        // What led here is told; that this fails too helps nobody.
+        // What led here is told; that this fails too is of no help.
         for (const folder of made) await rm(folder, { recursive: true }).catch(() => {})
       }
       folders.release()

@@ -24,7 +24,7 @@ describe('the lock of the engine', () => {
     lock.release()
   })
 
-  it('names nobody but its process', async () => {
+  it('names only its process', async () => {
     const path = join(root, 'lock')
     await writeFile(path, '12345678901234567890\nand more\n')
     const lock = await acquireEngineLock(root, free)
@@ -40,7 +40,7 @@ describe('the lock of the engine', () => {
     })
     lock.release()
     expect(() => closeSync(fd)).toThrow(/EBADF/)
-    // Somebody else's file has that number now.
+    // Another file has that number now.
     expect(openSync('/dev/null', 'r')).toBe(fd)
     lock.release()
     closeSync(fd)

@@ -33,7 +33,7 @@ class LocalStore implements Store {
   readonly #files: ReadonlyMap<Kind, RecordFiles>
   readonly #volatile: VolatileRecords
   readonly #queue = new KeyedQueue()
-  /** Of every record that is there. Nobody else writes, so this is the truth. */
+  /** Of every record that is there. No other process writes, so this is the truth. */
   readonly #versions = new Map<string, number>()
   #open = false
 

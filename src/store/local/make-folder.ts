@@ -19,7 +19,7 @@ async function makeAll(path: string, mode: number): Promise<boolean> {
   try {
     await mkdir(path, { mode })
   } catch (error) {
-    // Somebody else may have been faster.
+    // Another process may have been faster.
     if (!isErrno(error, 'EEXIST') || !(await isFolder(path))) throw error
     isMade = false
   }

@@ -87,7 +87,7 @@ export class RecordFiles {
     const text = `${JSON.stringify({ format: FORMAT, id, version, sha256, value }, null, 2)}\n`
     const temporary = `${path}.tmp`
     await onDisk(path, async () => {
-      // Somebody may have removed it.
+      // It may have been removed.
       await makeFolder(this.#folder)
       try {
         await writeAndSync(temporary, text)

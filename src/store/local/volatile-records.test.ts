@@ -59,7 +59,7 @@ describe('volatile records', () => {
     const refused = new VolatileRecords(folder).refuseNewer()
     await expect(refused).rejects.toMatchObject({ code: 'NEWER_VERSION' })
     expect(await readFile(file('records.journal'))).toEqual(before)
-    // Those of another boot are nobody's.
+    // Those of another boot have no owner.
     await writeFile(file('boot-id'), '00000000-0000-0000-0000-000000000000\n')
     await new VolatileRecords(folder).refuseNewer()
   })

@@ -34,7 +34,7 @@ export class VolatileRecords {
   /** Errors: NEWER_VERSION. Changes nothing. */
   async refuseNewer(): Promise<void> {
     await onDisk(this.#folder, async () => {
-      // What another boot has left is nobody's.
+      // What another boot has left has no owner.
       if ((await this.#boot()) !== (await thisBoot())) return
       const format = await this.#writtenFormat()
       if (format > FORMAT) throw newerVersion(`what is in ${this.#folder}`, format, FORMAT)

@@ -9,7 +9,7 @@ import {
   type Write,
 } from '../store.ts'
 
-/** What a memory store holds: one text for each record, so that nobody shares a value with it. */
+/** What a memory store holds: one text for each record, so that no value is shared with it. */
 export type MemoryContents = Map<string, string>
 
 /**

@@ -16,7 +16,7 @@ import type { NamespaceRef, Resource } from '../../kernel/resource.ts'
 import { resourceKey } from '../../kernel/resource.ts'
 import { deepFreeze, type KernelWorld } from '../kernel-cases/world.ts'
 
-/** A host with an uplink: a link of somebody else's with addresses and default routes. */
+/** A host with an uplink: a foreign link with addresses and default routes. */
 export interface DriverWorld
   extends Pick<KernelWorld, 'kernel' | 'namespaceDir' | 'state' | 'faults' | 'dispose'> {
   /** Whether a packet gets from there to that address and an answer back. Absent: there are no packets. */
@@ -179,7 +179,7 @@ function insideResources(
   ]
 }
 
-/** What of `mine` nobody else wants. */
+/** What of `mine` no other wants. */
 export function without(mine: readonly Resource[], others: readonly Resource[]): Resource[] {
   const keys = new Set(others.map(resourceKey))
   return mine.filter((resource) => !keys.has(resourceKey(resource)))

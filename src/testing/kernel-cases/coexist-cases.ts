@@ -46,7 +46,7 @@ export function consentCases(test: Case): void {
     expect(await settledState(world)).toEqual(now)
   })
 
-  test('asks nobody where nobody has to be asked, and nothing is missing', async (world) => {
+  test('asks nothing where nothing has to be asked, and nothing is missing', async (world) => {
     const before = await settledState(world)
     await add(world, consent(), consent('ip6'))
     expect(await settledState(world)).toEqual(before)
@@ -125,7 +125,7 @@ export function forwardingCases(test: Case): void {
     expect(on).toEqual([{ type: 'forwarding', link: 'theirs', family: 4, on: true }])
   })
 
-  test('puts nothing back once somebody has made a router of the host', async (world) => {
+  test('puts nothing back once another program has made a router of the host', async (world) => {
     const wanted = sysctl(of(4, 'theirs', 'forwarding'), '1', '0')
     await world.others.addBridge('theirs')
     await world.others.writeSysctl(wanted.name, '0')

@@ -129,7 +129,7 @@ export function keptCases(test: Case): void {
     await expectThere(world, ...before)
   })
 
-  test('a resolver is kept in a namespace of somebody else, as long as that is there', async (world) => {
+  test('a resolver is kept in a foreign namespace, as long as that is there', async (world) => {
     const path = await world.others.addNamespace()
     const { namespace: inside } = await world.kernel.adopt({ path })
     const state = await settledState(world)

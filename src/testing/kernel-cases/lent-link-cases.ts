@@ -29,7 +29,7 @@ function lent(inside: NamespaceRef, more: Partial<LentLinkResource> = {}): LentL
   }
 }
 
-/** A sandbox, and what it gets with a link of somebody else's. */
+/** A sandbox, and what it gets with a foreign link. */
 function joined(world: KernelWorld): readonly Resource[] {
   const { namespace: inside } = namespace(world)
   return [

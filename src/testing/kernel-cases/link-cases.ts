@@ -25,14 +25,14 @@ import {
 
 /** Other people's links and namespaces. */
 export function foreignCases(test: Case): void {
-  test('refuses to make a bridge under the name of somebody else’s', async (world) => {
+  test('refuses to make a bridge under the name of a foreign one', async (world) => {
     await world.others.addBridge('br-one')
     const failure = await refused(world, { add: networkSample() })
     expect(failure).toMatchObject({ code: 'LINK_EXISTS', key: resourceKey(bridge()) })
     expect(failure.message).toContain('br-one')
   })
 
-  test('refuses to make a veth under the name of somebody else’s link', async (world) => {
+  test('refuses to make a veth under the name of a foreign link', async (world) => {
     await add(world, ...networkSample())
     await world.others.addBridge('v-one')
     const failure = await refused(world, { add: sandboxSample(world) })
@@ -41,7 +41,7 @@ export function foreignCases(test: Case): void {
     expect(failure.message).toContain('v-one')
   })
 
-  test('refuses to make an inner end under the name of somebody else’s link', async (world) => {
+  test('refuses to make an inner end under the name of a foreign link', async (world) => {
     await add(world, ...networkSample())
     const { namespace: inside } = await world.kernel.adopt({
       path: await world.others.addNamespace(),
@@ -52,7 +52,7 @@ export function foreignCases(test: Case): void {
     expect(failure.message).toContain('eth0')
   })
 
-  test('leaves somebody else’s link alone when one of ours by that name is removed', async (world) => {
+  test('leaves a foreign link alone when one of ours by that name is removed', async (world) => {
     await world.others.addBridge('br-one')
     await world.others.addBridge('v-one')
     const before = await settledState(world)
@@ -117,14 +117,14 @@ export function foreignCases(test: Case): void {
   })
 }
 
-/** A pair whose other end somebody else moves into a namespace of his. */
+/** A pair whose other end another program moves into a namespace of its own. */
 export function elsewhereCases(test: Case): void {
   const pair: VethResource = {
     ...veth({ path: '' }),
     peer: { name: 'p-one', mac: '02:00:00:00:00:02' as MacAddress, ipv6: true },
   }
 
-  test('makes a veth whose other end is somebody else’s', async (world) => {
+  test('makes a veth whose other end is foreign', async (world) => {
     await add(world, ...networkSample())
     const before = await settledState(world)
     await add(world, pair)
@@ -151,7 +151,7 @@ export function elsewhereCases(test: Case): void {
     expect(await settledState(world)).toEqual(before)
   })
 
-  test('refuses to make it under the name of somebody else’s link', async (world) => {
+  test('refuses to make it under the name of a foreign link', async (world) => {
     await add(world, ...networkSample())
     await world.others.addBridge('p-one')
     const failure = await refused(world, { add: [pair] })

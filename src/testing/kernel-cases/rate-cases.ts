@@ -93,7 +93,7 @@ export function rateCases(test: Case): void {
     expect(failure.message).toContain('v-two')
   })
 
-  test('refuses a rate for somebody else’s link', async (world) => {
+  test('refuses a rate for a foreign link', async (world) => {
     await world.others.addBridge('v-two')
     const wrong: RateResource = { ...both, link: 'v-two' }
     const failure = await refused(world, { add: [wrong] })

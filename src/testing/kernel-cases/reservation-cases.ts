@@ -27,7 +27,7 @@ function reservation(
   return { kind: 'reservation', protocol, address: at as IpAddress, ports: range }
 }
 
-/** Whether somebody else can bind it; he does, if he can. */
+/** Whether another process can bind it; it does, if it can. */
 async function bind(
   { others }: KernelWorld,
   port: number,
@@ -128,7 +128,7 @@ export function reservationFaultCases(test: Case): void {
 
 /** Ports that others have. */
 export function portConflictCases(test: Case): void {
-  test('refuses to reserve a port that somebody holds, and names him', async (world) => {
+  test('refuses to reserve a port that a process holds, and names it', async (world) => {
     const at = '127.0.0.1' as IpAddress
     const holder = await world.others.bindPort({ protocol: 'tcp', address: at, port: 8080 })
     const wanted = reservation('8000-8100')

@@ -52,14 +52,14 @@ export function sysctlCases(test: Case): void {
     expect(await world.others.readSysctl(forwarding)).toBe('1')
   })
 
-  test('puts nothing back over what somebody else has written since', async (world) => {
+  test('puts nothing back over what another program has written since', async (world) => {
     await add(world, bridge(), sysctl(metric, '7', '3'))
     await world.others.writeSysctl(metric, '5')
     await remove(world, sysctl(metric, '7', '3'))
     expect(await world.others.readSysctl(metric)).toBe('5')
   })
 
-  test('tells and mends what somebody else has written', async (world) => {
+  test('tells and mends what another program has written', async (world) => {
     await add(world, bridge(), sysctl(metric, '7', '3'))
     await world.others.writeSysctl(metric, '5')
     const [difference, ...rest] = await world.kernel.compare([sysctl(metric, '7', '3')])

@@ -33,7 +33,7 @@ export interface KernelWorld {
   dispose(): Promise<void>
 }
 
-/** What somebody else does to the machine. */
+/** What other programs do to the machine. */
 export interface OthersInWorld {
   /** A namespace of theirs, with `lo` only. */
   addNamespace(): Promise<string>

@@ -24,7 +24,7 @@ export function listContainers({ front, query }: Call): Answer {
   if (unknown !== undefined) throw invalid(`invalid filter 'status=${unknown}'`)
   const found = front.controller.now.sandboxes().filter((box) => {
     const { id, name, labels } = box.info
-    // A network that isn't there has nobody on it.
+    // A network that isn't there has nothing on it.
     const isOn = networksOf(front, box).some(
       (network) => filters.exact('network', network.name) || filters.begins('network', network.id),
     )

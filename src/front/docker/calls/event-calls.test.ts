@@ -139,7 +139,7 @@ describe('prune', () => {
     [{ until: ['2001-01-01T00:00:00Z'] }, null],
     [{ until: ['32503680000'] }, ['plain', 'web']],
     [{ until: ['-10m'] }, ['plain', 'web']],
-  ])('with %j deletes what nobody uses', async (filters, expected) => {
+  ])('with %j deletes what is not used', async (filters, expected) => {
     await rig.create({ Name: 'web', Labels: { env: 'dev' } })
     await rig.create({ Name: 'plain' })
     await rig.create({ Name: 'used' })
@@ -159,7 +159,7 @@ describe('prune', () => {
     expect(await prune(filters)).toMatchObject({ status: 400, body: { message } })
   })
 
-  it('goes on past a network that somebody else deletes meanwhile', async () => {
+  it('goes on past a network that another caller deletes meanwhile', async () => {
     await rig.create({ Name: 'gone' })
     await rig.create({ Name: 'web' })
     const seen = rig.cnm.now.networks()

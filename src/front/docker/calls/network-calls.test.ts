@@ -160,7 +160,7 @@ describe('a network', () => {
     expect((await rig.ask('GET', '/networks/old')).body.EnableIPv4).toBe(true)
   })
 
-  it('that somebody made in another way is shown with what its driver knows', async () => {
+  it('that was made in another way is shown with what its driver knows', async () => {
     await rig.cnm.createNetwork({ name: 'own', labels: { a: 'b' }, options: { icc: false } })
     const { body } = await rig.ask('GET', '/networks/own')
     expect(body).toMatchObject({ Labels: { a: 'b' }, Options: { icc: 'false' }, Attachable: false })
@@ -195,7 +195,7 @@ describe('a network', () => {
 })
 
 describe('predefined networks', () => {
-  it('are there once, whoever was first', async () => {
+  it('are there once, whichever call was first', async () => {
     expect(await rig.names({})).toEqual(['bridge', 'host', 'none'])
     await rig.restart()
     expect(await rig.names({})).toEqual(['bridge', 'host', 'none'])
@@ -208,7 +208,7 @@ describe('predefined networks', () => {
     })
   })
 
-  it('come back when somebody has deleted one in another way', async () => {
+  it('come back when one was deleted in another way', async () => {
     await rig.cnm.network('bridge').delete()
     await Promise.all([rig.api.ready(), rig.api.ready()])
     expect(await rig.names({})).toEqual(['bridge', 'host', 'none'])

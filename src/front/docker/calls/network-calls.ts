@@ -53,7 +53,7 @@ function danglingFilter(filters: Filters): boolean | undefined {
   throw invalid(`invalid value for filter 'dangling', must be "true" (or "1"), or "false" (or "0")`)
 }
 
-/** Nobody is on it. Predefined networks count as used. */
+/** Nothing is on it. Predefined networks count as used. */
 function isDangling({ now }: LocalController, { id, name }: KnownLocalNetwork): boolean {
   return !isPredefined(name) && now.endpoints({ network: id }).length === 0
 }
@@ -104,7 +104,7 @@ export async function pruneNetworks({ front, query }: Call): Promise<Answer> {
         await network.delete()
         deleted.push(name)
       } catch {
-        // Somebody may have come, or have deleted it; the others go on.
+        // An endpoint may have come, or another caller have deleted it; the others go on.
       }
     }
     // Events of the deletions come first.

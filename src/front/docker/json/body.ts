@@ -24,7 +24,7 @@ function checkType(type: string): void {
   throw invalid(`unsupported Content-Type header (${type}): must be 'application/json'`)
 }
 
-/** What is too long is read to its end, so that whoever sends it reads the answer. */
+/** What is too long is read to its end, so that the client reads the answer. */
 async function readText(request: IncomingMessage): Promise<string> {
   const parts: Buffer[] = []
   let size = 0

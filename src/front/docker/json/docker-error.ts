@@ -26,7 +26,7 @@ const statuses: Readonly<Record<ErrorKind, number>> = {
   internal: 500,
 }
 
-/** Docker says Forbidden where the thing asked for is somebody else's already. */
+/** Docker says Forbidden where the thing asked for is another's already. */
 const forbiddenCodes: readonly ErrorCode[] = [
   'NETWORK_IN_USE',
   'POOL_OVERLAP',

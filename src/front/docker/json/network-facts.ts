@@ -30,7 +30,7 @@ export function withFacts(labels: Labels, facts: NetworkFacts): Labels {
   return { ...labels, [reservedLabel]: JSON.stringify(facts) }
 }
 
-/** Absent: the network was made in another way, or somebody has written nonsense there. */
+/** Absent: the network was made in another way, or there is nonsense there. */
 export function factsOf(labels: Labels): NetworkFacts | undefined {
   const text = labels[reservedLabel]
   if (text === undefined) return undefined

@@ -77,7 +77,7 @@ function cidrText(address: string | undefined, pool: PoolRecord | undefined): st
   return address && pool ? `${address}/${prefixLength(pool.subnet)}` : ''
 }
 
-/** Where nobody chose one, a link's MAC follows from network and address. */
+/** Where none was chosen, a link's MAC follows from network and address. */
 function macOf(info: LocalEndpointInfo, record: NetworkRecord): string {
   const address = info.ipv4 ?? info.ipv6
   return info.mac ?? (address === undefined ? '' : macFor(record.id, address))

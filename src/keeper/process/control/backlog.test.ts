@@ -28,7 +28,7 @@ it('leaves something to others, however many ask for all they can get', () => {
   expect(fill(21)).toBeGreaterThan(10)
 })
 
-it('counts for each what is still there of him, for ever', () => {
+it('counts for each what is still there of it, for ever', () => {
   const { count, fill, log } = backlog()
   expect(fill(2, 10)).toBe(10)
   // More than it remembers at a time.

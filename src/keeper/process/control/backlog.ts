@@ -1,11 +1,11 @@
 import { FairSlots } from '../forward/fair-slots.ts'
 
-/** Main takes some thousands in 100 ms, and nobody should wait for longer because of others. */
+/** Main takes some thousands in 100 ms, and no client should wait for longer because of others. */
 const limits = { each: 512, all: 4096, reserve: 1024 }
 
 /**
  * What the loop has given to the main thread, and that one hasn't come to yet. The loop is much faster: without a
- * limit, who asks for more and more would fill the memory, and others would wait behind him.
+ * limit, one that asks for more and more would fill the memory, and others would wait behind it.
  */
 export class Backlog {
   /** Main counts here what it has come to: one number, shared by both threads, which starts again from 0. */

@@ -14,7 +14,7 @@ import type { FdBackoff } from '../fd-backoff.ts'
 /** So much of one connection is read before others have their turn. */
 const MOST_READS = 16
 const buffer = Buffer.alloc(64 * 1024)
-/** Errors of sending after which nobody reads it any more. */
+/** Errors of sending after which it isn't read any more. */
 const ended = ['EPIPE', 'ECONNRESET', 'ENOTCONN']
 
 /** A message with the descriptors that came with it: the receiver's. */
@@ -35,7 +35,7 @@ export class Connection {
   #toClose: number[] = []
   #waitsForRoom = false
   #isClosed = false
-  /** All that came, as long as nobody knows what kind of connection it is. */
+  /** All that came, as long as it is unknown what kind of connection it is. */
   #received: Buffer[] | undefined = []
 
   constructor(epoll: number, backoff: FdBackoff, fd: number) {

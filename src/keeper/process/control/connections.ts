@@ -11,7 +11,7 @@ interface ConnectionsTarget extends ControlTarget {
   tellProblem(message: string): void
 }
 
-/** Everybody who is connected to the keeper's socket, but for those who want to be told events. */
+/** All that are connected to the keeper's socket, but for those who want to be told events. */
 export class Connections {
   readonly #epoll: number
   readonly #backoff: FdBackoff
@@ -119,5 +119,5 @@ export class Connections {
 }
 
 function nonsense(error: unknown): string {
-  return `somebody said something to the keeper that it can't read: ${error}`
+  return `a client sent the keeper something that it can't read: ${error}`
 }

@@ -18,7 +18,7 @@ import type { Kept } from '../kept.ts'
 import { Connection } from './connection.ts'
 import { Control, Held } from './control.ts'
 
-/** What the kernel says to whoever sends; undefined: it takes it. */
+/** What the kernel says to the sender; undefined: it takes it. */
 let refusal: string | undefined
 
 vi.mock('../../../kernel/linux/service/index.ts', async (original) => {
@@ -125,7 +125,7 @@ it('sends what the kernel could not take a second later, with what belonged to i
   connection.close()
 })
 
-it('drops what nobody reads any more', () => {
+it('drops what is not read any more', () => {
   refusal = 'EPIPE'
   hello()
   expect(connection.isIdle).toBe(true)

@@ -9,7 +9,7 @@ import { asRequest, numberOf } from './requests.ts'
 export interface ControlTarget {
   readonly kept: Kept
   /**
-   * Does what has no fault; `onDone`: when everybody has heard of it. Throws a KernelError where nothing
+   * Does what has no fault; `onDone`: when all have heard of it. Throws a KernelError where nothing
    * of it could be done.
    */
   change(change: Change, descriptors: readonly number[], onDone: () => void): void

@@ -2,7 +2,7 @@ import { Socket } from 'node:net'
 import { encodeFrame, FrameReader, KEEPER_VERSION, type KeeperEvent } from '../../keeper.ts'
 import { asInterest } from './requests.ts'
 
-/** So much may wait for somebody to read it; who is slower than that is cut off. */
+/** So much may wait to be read; a client slower than that is cut off. */
 const MOST_WAITING_BYTES = 16 * 1024 * 1024
 
 interface Client {
@@ -18,7 +18,7 @@ export class EventClients {
   readonly #onGreet: (tell: (event: KeeperEvent) => void) => void
   readonly #onInterest: () => void
 
-  /** `onGreet`: somebody new listens. `onInterest`: how many they are, or what they want, has changed. */
+  /** `onGreet`: a new client listens. `onInterest`: how many they are, or what they want, has changed. */
   constructor(onGreet: (tell: (event: KeeperEvent) => void) => void, onInterest: () => void) {
     this.#onGreet = onGreet
     this.#onInterest = onInterest

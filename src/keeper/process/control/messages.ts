@@ -12,7 +12,7 @@ export const LOOP_IS_OVER = 100
 
 /** What the loop's thread is given. */
 export interface LoopOptions {
-  /** To the main thread; whoever sends something to the loop writes to `wakeFd` afterwards. */
+  /** To the main thread; what sends something to the loop writes to `wakeFd` afterwards. */
   readonly port: import('node:worker_threads').MessagePort
   readonly wakeFd: number
   /** So many forwarded queries main has taken: see Backlog. */
@@ -20,7 +20,7 @@ export interface LoopOptions {
   /** The keeper's own socket, which is listening, and its path. */
   readonly listenFd: number
   readonly socket: string
-  /** It goes on though there is nobody to answer. */
+  /** It goes on though there is nothing to answer. */
   readonly stays: boolean
 }
 
@@ -28,7 +28,7 @@ export interface LoopOptions {
 export interface EndpointSockets {
   /** The loop's, which closes it when main has confirmed that it doesn't use it any more. */
   readonly udp: number
-  /** The loop's until somebody connects, which most never do; main's from then on. */
+  /** The loop's until a client connects, which most never do; main's from then on. */
   readonly tcp: number
 }
 
@@ -43,7 +43,7 @@ export interface OpenEndpoint {
 export interface ForwardedQuery {
   readonly endpoint: number
   readonly query: Uint8Array
-  /** `struct sockaddr` of who asked. */
+  /** `struct sockaddr` of the client. */
   readonly from: Uint8Array
   /** When it came: see `now`. */
   readonly since: number
@@ -64,7 +64,7 @@ export type LoopReport =
       /** Keys of what was taken away because its namespace is gone. */
       readonly gone: readonly string[]
     }
-  /** Somebody connects to that endpoint, at a listening socket which is main's from now on. */
+  /** A client connects to that endpoint, at a listening socket which is main's from now on. */
   | { readonly type: 'connect'; readonly endpoint: number; readonly fd: number }
   | { readonly type: 'forward'; readonly queries: readonly ForwardedQuery[] }
   | { readonly type: 'tallies'; readonly tallies: readonly (readonly [number, TallyNumbers])[] }

@@ -7,7 +7,7 @@ const limits = { entries: 10_000, bytes: 16 * 1024 * 1024 }
 const failureLimits = { entries: 2000, bytes: 1024 * 1024 }
 /** RFC 8767: an answer is of some use for so long after its time, where there is no other. */
 const STALE_MS = DAY_MS
-/** RFC 8767: so long after a failure nobody is made to wait if there is something stale. */
+/** RFC 8767: so long after a failure no client is made to wait if there is something stale. */
 const FAILURE_MS = 30_000
 /** What has just failed isn't asked again at once. */
 const JUST_FAILED_MS = 1000
@@ -40,7 +40,7 @@ export class AnswerCache {
     const { answer, at } = found
     const ageMs = now - at
     const lifetimeMs = answer.lifetimeSeconds * 1000
-    // The clock may have been set back: then nobody knows how old it is.
+    // The clock may have been set back: then its age is unknown.
     if (ageMs < 0 || ageMs >= lifetimeMs + STALE_MS) {
       this.#answers.delete(key)
       return undefined

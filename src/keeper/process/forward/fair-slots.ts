@@ -6,7 +6,7 @@ interface SlotLimits {
   readonly reserve: number
 }
 
-/** How many things may go on at a time, so that nobody who wants many leaves nothing to others. */
+/** How many things may go on at a time, so that one that wants many leaves something to others. */
 export class FairSlots<Who extends string | number = string> {
   readonly #limits: SlotLimits
   readonly #taken = new Map<Who, number>()

@@ -10,7 +10,7 @@ export interface Asker {
   /** Its id. */
   readonly sandbox: string
   readonly transport: 'udp' | 'tcp'
-  readonly upstreams: Exclude<Upstreams, { from: 'nobody' }>
+  readonly upstreams: Exclude<Upstreams, { from: 'none' }>
   /** A socket of the sandbox. */
   readonly beside: number
 }

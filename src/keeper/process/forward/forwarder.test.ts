@@ -254,7 +254,7 @@ it('that a name is none is an answer, and the next server is not asked', async (
   expect(second!.heard).toEqual([])
 })
 
-it('what others want more of than they may is refused at once, and the next one has his', async () => {
+it('what others want more of than they may is refused at once, and the next one has its own', async () => {
   const [rogue] = await start((query) =>
     readMessage(query).name.toLowerCase() === 'mine.test' ? honest(query) : [],
   )

@@ -67,7 +67,7 @@ export class Forwarder {
   }
 
   /**
-   * Never rejects. Where the sandbox is forgotten meanwhile, it resolves all the same: whoever sends the
+   * Never rejects. Where the sandbox is forgotten meanwhile, it resolves all the same: what sends the
    * answer has to see whether there is still a socket for it.
    */
   async ask(bytes: Buffer, from: Asker): Promise<Forwarded> {
@@ -81,13 +81,13 @@ export class Forwarder {
     return failed(query, isUnset ? noServers : onlyOurs)
   }
 
-  /** Nobody waits for that sandbox's any more, and its sockets are closed. */
+  /** Nothing waits for that sandbox's any more, and its sockets are closed. */
   forget(sandbox: string): void {
     this.#lookups.forget(sandbox, isGone)
     this.#servers.forget(sandbox)
   }
 
-  /** Closes all sockets; whoever waits is told so. */
+  /** Closes all sockets; what waits is told so. */
   close(): void {
     this.#isClosed = true
     this.#lookups.close(isClosed)

@@ -8,7 +8,7 @@ const UNFINISHED_MS = 500
 const nothing: readonly Upstream[] = []
 
 /**
- * The servers a resolv.conf names, whoever changes it and however. A missing one names none. Nothing of
+ * The servers a resolv.conf names, however it is changed. A missing one names none. Nothing of
  * it keeps the process alive.
  */
 export class HostUpstreams {

@@ -54,7 +54,7 @@ export class Lookups {
     return running
   }
 
-  /** Nobody waits for that sandbox's any more, and nothing is asked from it: they get `result`. */
+  /** Nothing waits for that sandbox's any more, and nothing is asked from it: they get `result`. */
   forget(sandbox: string, result: LookupResult): void {
     this.#end((place) => place === sandbox, result)
     for (const { waiters } of this.#running.values()) waiters.settleFor(sandbox, result)

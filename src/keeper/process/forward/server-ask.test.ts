@@ -26,7 +26,7 @@ it('is over at once where no socket can be had', () => {
     throw Object.assign(new Error('too many open files'), { code: 'EMFILE' })
   }
   const events = {
-    onAnswer: () => expect.unreachable('nobody was asked'),
+    onAnswer: () => expect.unreachable('nothing was asked'),
     onFailure: (failure: ServerFailure) => failures.push(failure),
   }
   new ServerAsk(server, question, { open, now: Date.now }, events).start()

@@ -37,7 +37,7 @@ interface AskEvents {
   onFailure(failure: ServerFailure): void
 }
 
-/** `plain`: over UDP too, the name as it is; over TCP nobody can guess. */
+/** `plain`: over UDP too, the name as it is; TCP can't be guessed. */
 type Way = 'mixed' | 'plain' | 'tcp'
 
 interface Manner {
@@ -47,7 +47,7 @@ interface Manner {
 
 /** It sends again after so long; twice as long each time. */
 const FIRST_REPEAT_MS = 500
-/** So many datagrams that are no answer, and it looks as if somebody guesses: TCP can't be guessed. */
+/** So many datagrams that are no answer, and it looks as if an attacker guesses: TCP can't be guessed. */
 const MOST_STRANGERS = 16
 
 const unreachable: readonly unknown[] = ['ECONNREFUSED', 'ENETUNREACH', 'EHOSTUNREACH', 'EPERM']
@@ -147,7 +147,7 @@ export class ServerAsk {
   }
 
   /**
-   * The server doesn't keep the case of letters, or somebody guesses. It is asked once more without,
+   * The server doesn't keep the case of letters, or an attacker guesses. It is asked once more without,
    * under another id and from another port, while the first question goes on waiting for its answer.
    */
   #meetOtherCase(manner: Manner): void {

@@ -4,7 +4,7 @@ import type { Upstream } from '../../../kernel/kept-resource.ts'
 
 /** So long it is thought of as it was last seen to be. */
 const MEMORY_MS = 30_000
-/** So many times in a row somebody else had to answer for it, and it counts as dead. */
+/** So many times in a row another server had to answer for it, and it counts as dead. */
 const MOST_STRIKES = 3
 /** One that has not said a word all the time is worse than one that was late. */
 const SILENCE_STRIKES = 2
@@ -43,7 +43,7 @@ export class Server {
     return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`
   }
 
-  /** Nobody waits for it any more: it is only asked beside others, now and then, until it answers. */
+  /** Nothing waits for it any more: it is only asked beside others, now and then, until it answers. */
   get isDead(): boolean {
     return this.#tryMs > 0
   }
@@ -61,7 +61,7 @@ export class Server {
     return Math.min(Math.max(HEDGE_MS.least, 2 * (this.#roundTripMs ?? 0)), HEDGE_MS.most)
   }
 
-  /** Whether it is dead and may be tried again: by whoever asks this, and nobody else for a while. */
+  /** Whether it is dead and may be tried again: by the caller of this, and no other for a while. */
   takeTry(now: number): boolean {
     if (!this.isDead || now < this.#tryAt) return false
     this.#tryMs = Math.min(2 * this.#tryMs, LAST_TRY_MS)
@@ -94,7 +94,7 @@ export class Server {
     this.#strike(SILENCE_STRIKES, now, askedAt)
   }
 
-  /** There is certainly nobody. */
+  /** There is certainly no server. */
   refused(now: number): void {
     this.#strikes = MOST_STRIKES
     this.#die(now)

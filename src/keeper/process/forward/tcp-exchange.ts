@@ -27,7 +27,7 @@ export class TcpExchange implements Exchange {
     this.#socket.write(framed)
   }
 
-  /** Whoever is connected sends again by himself. */
+  /** TCP sends again by itself. */
   send(): void {}
 
   close(): void {

@@ -22,7 +22,7 @@ export class Waiters<Result> {
     })
   }
 
-  /** Everybody has it now, and whoever comes later. */
+  /** All have it now, and those that come later. */
   settle(result: Result): void {
     this.#result = result
     for (const waiter of this.#waiting) this.#tell(waiter, result)

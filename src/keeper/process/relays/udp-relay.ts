@@ -122,6 +122,6 @@ class Client {
 }
 
 function socketOf(fd: number, address: IpAddress): Socket {
-  // That nobody listens where it leads to, say: somebody may, later.
+  // That nothing listens where it leads to, say: something may, later.
   return udpSocketOn(fd, address).on('error', () => {})
 }

@@ -9,7 +9,7 @@ import type { QueryLog } from './query-log.ts'
 import { Tally } from './tally.ts'
 
 const SLOTS = 64
-/** The longest answer over UDP that anybody may ask for. */
+/** The longest answer over UDP that a client may ask for. */
 const SLOT_BYTES = 4096
 /** So often in a row one socket is read before others have their turn. */
 const MOST_BATCHES = 4
@@ -48,7 +48,7 @@ export class Answering {
   readonly #slots = new DatagramSlots(SLOTS, SLOT_BYTES)
   #forwarded: ForwardedQuery[] = []
   #busy = new Set<ResolverEndpoint>()
-  /** Whether somebody wants to be told each query. */
+  /** Whether a client wants to be told each query. */
   logs = false
 
   constructor(log: QueryLog, backlog: Backlog) {

@@ -35,7 +35,7 @@ export class SlowAnswers {
   readonly #counting: Counting
   readonly #log: QueryLog
   readonly #room = Buffer.alloc(MOST_BYTES)
-  /** Whether somebody wants to be told each query. */
+  /** Whether a client wants to be told each query. */
   logs = false
 
   constructor(forwarder: Forwarder, counting: Counting, log: QueryLog) {
@@ -77,7 +77,7 @@ export class SlowAnswers {
     const upstreams = endpoint.view()?.upstreams
     const { sandbox, udp: beside } = endpoint
     // Since it was asked, they may have been taken away.
-    if (sandbox === undefined || upstreams === undefined || upstreams.from === 'nobody') {
+    if (sandbox === undefined || upstreams === undefined || upstreams.from === 'none') {
       const code = Code.REFUSED
       return { answer: emptyReply(query, code), source: 'refused', code }
     }

@@ -117,7 +117,7 @@ it('reads no further than answers are read', async () => {
   nextTurns = new Turns()
   const other = await open()
   let before = -1
-  // Until nothing has happened any more while somebody else was answered many times.
+  // Until nothing has happened any more while another client was answered many times.
   for (let still = 0; still < 50; still = before === answered ? still + 1 : 0) {
     before = answered
     other.write(framed('probe'))

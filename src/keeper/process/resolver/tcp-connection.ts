@@ -12,7 +12,7 @@ const MOST_QUERY_BYTES = 4096
 /** Answers a query, at once or later; undefined: it was none. */
 export type Answer = (query: Buffer) => Buffer | undefined | Promise<Buffer>
 
-/** Somebody who asks over TCP: one query after the other, or many at once. */
+/** A client that asks over TCP: one query after the other, or many at once. */
 export class TcpConnection {
   readonly #socket: Socket
   readonly #answer: Answer
