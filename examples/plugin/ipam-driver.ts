@@ -84,7 +84,7 @@ export function ipamDriver(): NonNullable<PluginHandlers['IpamDriver']> {
   }
 }
 
-/** The addresses of one subnet. One that is given back comes last, so that nobody mistakes its next holder. */
+/** The addresses of one subnet. One that is given back comes last, so that its next holder isn't mistaken. */
 class Pool {
   readonly subnet: Prefix
   readonly #held = new Set<bigint>()

@@ -7,7 +7,7 @@ import { type PluginHandlers, servePlugin } from 'libcnm/plugin'
 
 /**
  * A network driver for `cnm network create -d sample …`, as a program of its own. Each network is a bridge,
- * each endpoint a veth pair: one end is on the bridge, the other is answered to Join, and whoever asked
+ * each endpoint a veth pair: one end is on the bridge, the other is answered to Join, and the engine
  * moves it into the sandbox. Run it as root, on the host: `node network-driver.js [SOCKET]`.
  *
  * It keeps nothing on the disk. When it is started anew it refuses EndpointOperInfo for what it doesn't know,
@@ -49,7 +49,7 @@ export function networkDriver(ip: Ip = ipCommand): NonNullable<PluginHandlers['N
       await ip(`link del ${outside}`).catch(() => {})
       await ip(`link add ${outside} master ${bridgeOf(NetworkID)} up type veth peer name ${inside}`)
       endpoints.set(EndpointID, { network: NetworkID })
-      // Whoever asked decides about the addresses, and about the MAC if it has one.
+      // The engine decides about the addresses, and about the MAC if it has one.
       return Interface.MacAddress ? {} : { Interface: { MacAddress: macOf(EndpointID) } }
     },
 

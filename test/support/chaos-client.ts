@@ -17,11 +17,11 @@ const expectedKinds: readonly ErrorKind[] = ['not-found', 'conflict', 'cancelled
 const takenAway = /: (ENODEV|ENOENT|ESRCH|ENETUNREACH|EHOSTUNREACH|EADDRNOTAVAIL)\b/
 
 function isExpected({ code, kind, message }: CnmError): boolean {
-  // What somebody has taken away by hand, before it or in the middle of it, is there again only after a repair.
+  // What was taken away by hand, before it or in the middle of it, is there again only after a repair.
   if (code === 'KERNEL') return takenAway.test(message)
   // Nothing is published on internal networks.
   if (code === 'NOT_ALLOWED') return true
-  // Somebody else was faster with the same ports.
+  // Another client was faster with the same ports.
   if (code === 'INVALID_ARGUMENT') return message.includes('does not publish')
   // The disk is fine, and no link is asked for by its name.
   return !['STORE_UNAVAILABLE', 'LINK_EXISTS'].includes(code) && expectedKinds.includes(kind)
@@ -102,7 +102,7 @@ export class ChaosClient {
     ['look', (cnm) => this.#look(cnm)],
   ]
 
-  /** Now and then somebody loses patience. */
+  /** Now and then a client loses patience. */
   #signal(): { readonly signal?: AbortSignal } {
     if (!this.#chance.once(12)) return {}
     return { signal: AbortSignal.timeout(this.#chance.below(30)) }

@@ -62,7 +62,7 @@ export class ChaosDaemon {
       this.failures.push(`the daemon ended with ${how}: ${daemon.said}`)
     }
     if (this.#chance.once(4)) await this.#killKeeper()
-    // Nobody mends it before the next one starts.
+    // Nothing mends it before the next one starts.
     if (this.#chance.once(3)) await this.#damage()
   }
 

@@ -6,9 +6,9 @@ import { uplink } from './host.ts'
 
 const others: ReadonlySet<string> = new Set(['lo', uplink.link])
 
-/** Does by hand what nobody should do to things of ours. Answers with what was tried. */
+/** Does by hand what no user should do to things of ours. Answers with what was tried. */
 export async function damage({ host, runDir, stateDir }: CliHost, chance: Chance): Promise<string> {
-  /** Whoever is later than somebody else, or may not, has done no damage. */
+  /** A command that comes later than another, or may not, has done no damage. */
   const tryTo = async (command: string, path = host.netns): Promise<string> => {
     const how = await host.inside(path, ['sh', '-c', command]).then(
       () => 'done',

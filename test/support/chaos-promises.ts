@@ -9,7 +9,7 @@ interface Held {
 
 /**
  * What clients were answered, and have not asked to end since: that lasts, whatever happens to the
- * daemon. Whoever asks for an end says so here before; it counts from then on, done or not.
+ * daemon. A client that asks for an end says so here before; it counts from then on, done or not.
  */
 export class Promises {
   /** What was broken, one sentence each. */
@@ -62,7 +62,7 @@ export class Promises {
     }
   }
 
-  /** Once nobody asks for anything any more. */
+  /** Once no client asks for anything any more. */
   async expectKept(cnm: RemoteController): Promise<void> {
     const idsOf = (all: readonly { readonly id: string }[]) => new Set(all.map(({ id }) => id))
     const networks = idsOf(await cnm.networks())

@@ -21,7 +21,7 @@ interface IpLink {
   readonly addr_info?: readonly { readonly local: string; readonly scope: string }[]
 }
 
-/** Records and machine agree, as `ip` and `nft` see it, and whoever should be reached is. */
+/** Records and machine agree, as `ip` and `nft` see it, and what should be reached is. */
 export async function expectAgreement(cnm: CliHost, client: RemoteController): Promise<void> {
   const records = {
     networks: (await client.networks()).flatMap(({ info }) =>

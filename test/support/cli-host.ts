@@ -70,7 +70,7 @@ export class CliHost implements AsyncDisposable {
     return new DaemonProcess(this.host, args, options).ready()
   }
 
-  /** Waits until no link but loopback is left: what is removed is gone for everybody before it is gone. */
+  /** Waits until no link but loopback is left: what is removed is gone for all before it is gone. */
   async alone(): Promise<void> {
     const links = async () => ((await this.host.ip('-j link')) as unknown[]).length
     await until(async () => (await links()) === 1, 'links are left on the host')
@@ -121,7 +121,7 @@ export async function until(
   }
 }
 
-/** A process that nobody has waited for yet has ended, too. */
+/** A process that was not waited for yet has ended, too. */
 export function hasEnded(pid: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')

@@ -17,7 +17,7 @@ syncBuiltinESMExports()
 /** What they can't read. */
 const poison = { 'cnm kernel': null, 'cnm background': { type: 'delete' } }
 
-/** `way`: `throw` (an exception nobody catches), or `exit` (no exception). Throws if there is no such thread. */
+/** `way`: `throw` (an exception that isn't caught), or `exit` (no exception). Throws if there is no such thread. */
 export function endThread(name, way) {
   const { worker, wakeFd } = known.get(name)
   if (way === 'exit') worker.terminate()

@@ -35,7 +35,7 @@ export async function digAt(
   ...question: readonly string[]
 ): Promise<Dug> {
   const argv = ['dig', `@${server}`, ...once, ...question].map((word) => `'${word}'`)
-  // It fails where nobody answers; here that is an answer, too.
+  // It fails where nothing answers; here that is an answer, too.
   return read(await host.inside(path, ['sh', '-c', `${argv.join(' ')} || true`]))
 }
 

@@ -60,7 +60,7 @@ export class DockerApiRig implements AsyncDisposable {
     const sent = typeof body === 'object' ? JSON.stringify(body) : (body as string | undefined)
     const given = sent === undefined ? {} : headers
     const call = request({ socketPath, method, path, headers: given, agent: false })
-    // Node writes an empty end after a long body, and nobody listens when that meets a closed server.
+    // Node writes an empty end after a long body, and nothing listens when that meets a closed server.
     call.once('socket', (socket) => socket.on('error', () => {}))
     call.end(sent)
     return new Promise((resolve, reject) => {

@@ -50,7 +50,7 @@ export class DockerDaemon implements AsyncDisposable {
       'mount --bind "$0/specs" /etc/docker/plugins',
       'mount --bind "$0/data" "$0/data"',
       'echo ready',
-      // Whoever has no parent any more is waited for.
+      // A process without a parent is waited for.
       'while :; do sleep 3600 & wait; done',
     ]
     const own = ['--mount', '--pid', '--fork', '--mount-proc', '--kill-child']
@@ -170,5 +170,5 @@ async function childOf({ pid }: ChildProcess): Promise<number> {
     if (children.trim() !== '') return Number(children.split(' ')[0])
     await sleep(10)
   }
-  throw new Error(`process ${pid} has started nobody`)
+  throw new Error(`process ${pid} has started no other`)
 }

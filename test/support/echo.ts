@@ -22,7 +22,7 @@ export function inNamespace<T>(path: string, work: () => T): T {
 
 const PORT = 7777
 
-/** Tells whoever asks, at all addresses, over TCP and UDP, by what address it sees him. */
+/** Tells its clients, at all addresses, over TCP and UDP, by what address it sees them. */
 export async function startEcho(path: string, port = PORT): Promise<AsyncDisposable> {
   const stops: (() => Promise<void>)[] = []
   for (const [family, any] of [

@@ -149,7 +149,7 @@ function expectSame(before: Look, after: Look): void {
 }
 
 async function machineOf(host: ThrowAwayHost): Promise<Pick<Look, 'machine' | 'quiet'>> {
-  // Nobody of ours has anything to do in the internet.
+  // Nothing of ours has anything to do in the internet.
   const [lines, quiet] = await Promise.all([hostState(host, [host.internet]), quietPorts(host)])
   // Without the sets whose elements go by themselves.
   return { machine: lines.filter((line) => !/"set":\{[^[]*"name":"quiet/.test(line)), quiet }

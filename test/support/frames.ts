@@ -26,7 +26,7 @@ export interface Content {
 
 export interface Frame extends Content {
   readonly from: string
-  /** Absent: everybody. */
+  /** Absent: all. */
   readonly to?: string
   /** Types of VLAN tags, all with the number 0. */
   readonly tags?: readonly number[]
@@ -99,7 +99,7 @@ export function ipv6(from: string, to: string, next: number, body: Uint8Array): 
   return { type: TYPE.ip6, bytes }
 }
 
-/** With its checksum, without which nobody takes it. */
+/** With its checksum, without which it isn't taken. */
 export function udp6(from: string, to = 'ff02::1', port = 9): Content {
   return ipv6(from, to, 17, summed(17, 6, from, to, udpBytes(port)))
 }

@@ -27,7 +27,7 @@ export class HostEars {
     return [...rules.matchAll(/counter packets (\d+)/g)].reduce((sum, [, n]) => sum + Number(n), 0)
   }
 
-  /** Routes and addresses that nobody has set, and whatever says that MAC. */
+  /** Routes and addresses that were not set, and whatever says that MAC. */
   async learnt(): Promise<readonly string[]> {
     const all = ['ip route', 'ip -6 route', 'ip -o addr', 'ip neigh', 'ip -6 neigh', 'bridge fdb']
     const said = await Promise.all(all.map((command) => this.#host.sh(command)))

@@ -135,7 +135,7 @@ function fdbLines({ mac, ifname, state }: FdbEntry): readonly string[] {
   return state === 'static' ? [`mac ${mac} behind ${ifname}`] : []
 }
 
-/** Those that somebody has made, with their times rounded. That a tbf has a queue is not always shown. */
+/** Those that were made, with their times rounded. That a tbf has a queue is not always shown. */
 function qdiscLines({ kind, dev, handle, options }: TcQdisc): readonly string[] {
   if (handle === '0:' || kind === 'bfifo') return []
   const { rate = 0, lat = 0 } = options ?? {}

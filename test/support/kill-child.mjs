@@ -43,7 +43,7 @@ const recorded = cnm.now.sandboxes().flatMap((box) =>
   }),
 )
 process.stdout.write(`${JSON.stringify(recorded)}\n`)
-// Until then somebody compares that with what is published.
+// Until then the test compares that with what is published.
 await once(process.stdin, 'data')
 
 const wishes = [

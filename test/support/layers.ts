@@ -112,7 +112,7 @@ const layers: readonly Layer[] = [
   },
 ]
 
-/** The folder, below which nobody but its own files may import anything but its index.ts. */
+/** The folder, below which only its own files may import anything but its index.ts. */
 const linuxFolder = 'src/kernel/linux/'
 /** What others need of it that load nothing of netlink: sockets, waiting, descriptors; mounts. */
 const lightDoors: readonly (readonly [areas: RegExp, file: string])[] = [
@@ -215,7 +215,7 @@ function insideReason(
   const [, door = `${linuxFolder}index.ts`] = lightDoors.find(([areas]) => areas.test(area)) ?? []
   const below = file.startsWith(linuxFolder) && file !== door
   if (below && !path.startsWith(linuxFolder)) {
-    return 'nobody outside kernel/linux imports below its index.ts or the light door it has'
+    return 'no file outside kernel/linux imports below its index.ts or the light door it has'
   }
   return undefined
 }

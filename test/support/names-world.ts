@@ -39,7 +39,7 @@ export class NamesWorld implements AsyncDisposable {
     return new NamesWorld(rig, upstream, resolvConf, cnm)
   }
 
-  /** Another address in the internet at which somebody answers names. */
+  /** Another address in the internet at which a server answers names. */
   async addUpstream(
     address: string,
     names: Record<string, readonly string[]> = {},

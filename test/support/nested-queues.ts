@@ -31,7 +31,7 @@ export function refuseNesting(): void {
   afterEach(() => expect(nested.splice(0)).toEqual([]))
 }
 
-/** Runs it as another caller, whoever holds what around. */
+/** Runs it as another caller, whatever is held around. */
 export function asAnother<T>(work: () => T): T {
   return holds.exit(work)
 }

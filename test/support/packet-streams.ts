@@ -2,20 +2,20 @@ import { createSocket } from 'node:dgram'
 import { createServer, Socket } from 'node:net'
 import { openIn, type Protocol } from './packets.ts'
 
-/** Somebody who hears others and never stops talking to whoever has spoken to him. */
+/** A program that hears others and never stops talking to those that have spoken to it. */
 export interface Party extends Disposable {
-  /** What he heard of whom, and when that was said (`performance.now()`). */
+  /** What it heard of which, and when that was said (`performance.now()`). */
   readonly heard: readonly { readonly from: string; readonly saidAt: number }[]
-  /** How often he has spoken. */
+  /** How often it has spoken. */
   readonly said: number
 }
 
 export interface PartyOptions {
   readonly protocol: Protocol
-  /** The path of the namespace he is in. */
+  /** The path of the namespace it is in. */
   readonly path: string
   readonly name: string
-  /** Whom he speaks to first: an address and a port. Else he waits at `port`, at all addresses. */
+  /** What it speaks to first: an address and a port. Else it waits at `port`, at all addresses. */
   readonly to?: string
   readonly port: number
   readonly family: 'ipv4' | 'ipv6'

@@ -26,13 +26,13 @@ export interface PacketWorldOptions {
   readonly engine?: EngineOptions
 }
 
-/** The ports that everybody in this world serves. */
+/** The ports that all in this world serve. */
 export const servedPorts = [80, 81, 82] as const
 
 /**
  * A host with an engine, the internet behind its default routes, and `lan`: a neighbour on another link
  * that sends everything to the host, 127.0.0.0/8 included. Sandboxes made here answer at all
- * `servedPorts`; everybody can ask everybody.
+ * `servedPorts`; all can ask all.
  */
 export async function packetWorld(options: PacketWorldOptions = {}): Promise<PacketWorld> {
   const host = await throwAwayHost({ internet: true })
@@ -87,7 +87,7 @@ export interface Wish {
   readonly what: Question
   readonly to: string
   readonly port?: number
-  /** Whoever should answer gets two seconds for it, the others one attempt. */
+  /** One that should answer gets two seconds for it, the others one attempt. */
   readonly expected: boolean
 }
 
@@ -155,7 +155,7 @@ export class PacketWorld implements AsyncDisposable {
     return path
   }
 
-  /** `api 10.0.0.2`: who answers, and as whom he sees the one who asks; '' if nobody does. */
+  /** `api 10.0.0.2`: what answers, and as what it sees the client; '' if nothing does. */
   async told(
     from: Wish['from'],
     to: string,

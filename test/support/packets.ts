@@ -29,7 +29,7 @@ export interface Probe {
   readonly port?: number
 }
 
-/** Who answers, and as whom he sees the one who asks. Of a ping only `who` is known: the address. */
+/** What answers, and as what it sees the client. Of a ping only `who` is known: the address. */
 export interface Answer {
   readonly who: string
   readonly seen: string
@@ -41,8 +41,8 @@ const anywhere = { 4: '0.0.0.0', 6: '::' } as const
 const attemptMs = 300
 
 /**
- * Answers whoever asks in that namespace, at all its addresses, over TCP and UDP: `name`, and by what
- * address he is seen.
+ * Answers clients in that namespace, at all its addresses, over TCP and UDP: `name`, and by what
+ * address they are seen.
  */
 export function serve(path: string, name: string, ports: readonly number[]): AsyncDisposable {
   const stops = ports.flatMap((port) =>
@@ -145,7 +145,7 @@ function ping({ from, to }: Probe, patienceMs: number): Promise<Answer | undefin
 const pingGroups = '/proc/sys/net/ipv4/ping_group_range'
 
 function openIcmp(family: 4 | 6): number {
-  // By default nobody may open one, not even root.
+  // By default no user may open one, not even root.
   if (readFileSync(pingGroups, 'utf8').startsWith('1')) writeFileSync(pingGroups, '0 0')
   const [domain, protocol] = family === 4 ? [AF_INET, 1] : [AF_INET6, 58]
   const fd = socket(domain, SOCK_DGRAM, protocol)

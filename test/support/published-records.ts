@@ -25,7 +25,7 @@ interface Port {
 }
 
 /**
- * What is recorded is what is published: every active port answers, nobody else can have one that is
+ * What is recorded is what is published: every active port answers, no other can have one that is
  * recorded, or is kept from one of `others` that isn't, and nothing else is forwarded.
  */
 export async function expectPublished(

@@ -318,7 +318,7 @@ export class RandomSchedule {
         this.#wrong.push(`${before.join(', ')} became ${after.join(', ')} by a restart`)
       }
     }
-    // The driver is told what it has not heard, and nobody waits for that.
+    // The driver is told what it has not heard, and nothing waits for that.
     for (let turn = 0; turn < 60; turn += 1) await turns()
     const again = await this.#doctor()
     this.#wrong.push(...again.map(({ detail }) => `doctor after a restart: ${detail}`))
@@ -338,7 +338,7 @@ export class RandomSchedule {
     return (await this.#cnm.doctor()).filter(({ detail }) => !detail.includes(adopted))
   }
 
-  /** Without the ephemeral network, which is nobody's after a restart unless it is used. */
+  /** Without the ephemeral network, which has no owner after a restart unless it is used. */
   async #shown(): Promise<string[]> {
     const networks = (await this.#cnm.networks()).filter(({ name }) => name !== 'brief')
     return [
@@ -379,7 +379,9 @@ export class RandomSchedule {
     const wanted = new Set(networks.map(({ id }) => `network ${id}`))
     const has = [...this.#asked].filter((key) => key.startsWith('network '))
     return [
-      ...has.filter((key) => !wanted.has(key)).map((key) => `the driver has ${key} for nobody`),
+      ...has
+        .filter((key) => !wanted.has(key))
+        .map((key) => `the driver has ${key} without an owner`),
       ...[...wanted].filter((key) => !this.#asked.has(key)).map((key) => `the driver lacks ${key}`),
     ]
   }

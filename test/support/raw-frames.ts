@@ -21,7 +21,7 @@ export function sendFrames(path: string, link: string, frames: Iterable<Buffer>)
   })
 }
 
-/** What says nothing but who sends it: to all, a question for an address that is nobody's. */
+/** What says nothing but who sends it: to all, a question for an address without a holder. */
 export function arpFrom(mac: Buffer, ipv4: readonly number[]): Buffer {
   const frame = Buffer.alloc(42)
   frame.fill(0xff, 0, 6)

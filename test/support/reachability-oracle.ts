@@ -94,7 +94,7 @@ function direct(all: readonly ModelEndpoint[], asked: Asked, target: ModelEndpoi
   return 'no'
 }
 
-/** A port of the host: who has published it, for whoever asks at this address. */
+/** A port of the host: what has published it, for a client at this address. */
 function throughHost(all: readonly ModelEndpoint[], asked: Asked): Expected {
   const { client, family, what, to, port } = asked
   const loopback = to === '127.0.0.1' || to === '::1'

@@ -17,14 +17,14 @@ const IPPROTO_ICMPV6 = 58
 const IPV6_MULTICAST_HOPS = 18
 
 /**
- * What a router says to everybody on its link: "I am your default router for so many seconds, and this
+ * What a router says to all on its link: "I am your default router for so many seconds, and this
  * /64 is here". Sent once, from the namespace of that path.
  */
 export function advertise(path: string, link: string, prefix: string, lifetimeS: number): void {
   inNamespace(path, () => {
     const fd = socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6)
     try {
-      // Others may have come from far away, so nobody believes them.
+      // Others may have come from far away, so none believes them.
       setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 255)
       connect(fd, internetAddress(parseAddress('ff02::1'), 0, interfaceIndex(fd, link)))
       const message = advertisement(prefix, lifetimeS)

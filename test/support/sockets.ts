@@ -26,7 +26,7 @@ export async function connectIn(path: string, address: string, port: number): Pr
   return socket
 }
 
-/** Listens; whoever connects is passed on, and cut off at the end. */
+/** Listens; a client that connects is passed on, and cut off at the end. */
 export async function serveTcp(
   path: string,
   address: string,

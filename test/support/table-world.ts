@@ -90,7 +90,7 @@ export async function tableWorld(): Promise<ThrowAwayHost> {
     'addr del 127.0.0.1/8 dev lo',
     `route add 127.0.0.0/8 via ${lan.address4}`,
   ])
-  // The host believes whoever it can: only our tables are in the way.
+  // The host believes all it can: only our tables are in the way.
   await host.sh('sysctl -qw net.ipv4.conf.all.route_localnet=1 net.ipv4.ip_forward=1')
   await host.sh('sysctl -qw net.ipv6.conf.all.forwarding=1 net.ipv4.conf.all.rp_filter=0')
   await host.inside(remote, ['sysctl', '-qw', 'net.ipv4.conf.all.route_localnet=1'])

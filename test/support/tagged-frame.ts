@@ -4,7 +4,7 @@ const ETHERTYPE_IPV6 = 0x86dd
 const NO_NEXT_HEADER = 59
 
 /**
- * Sends everybody on a link an IPv6 packet behind VLAN tags of these types, all with the number 0, from
+ * Sends all on a link an IPv6 packet behind VLAN tags of these types, all with the number 0, from
  * the namespace of that path. With one such tag, or two, Linux takes it as if it had none.
  */
 export function sendTagged(path: string, link: string, tags: readonly number[]): void {

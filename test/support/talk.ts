@@ -19,8 +19,8 @@ export interface End {
 }
 
 /**
- * Somebody who sends a numbered datagram every millisecond, and keeps the numbers of what he gets. He
- * sends to `to`, or else to everybody he has heard.
+ * A program that sends a numbered datagram every millisecond, and keeps the numbers of what it gets. It
+ * sends to `to`, or else to all it has heard.
  */
 export class Talker implements Disposable {
   readonly name: string
@@ -74,7 +74,7 @@ export class Talker implements Disposable {
   }
 }
 
-/** A TCP server that sends something every millisecond to whoever is connected. */
+/** A TCP server that sends something every millisecond to all that are connected. */
 export async function pushingServer(namespace: string, at: End): Promise<AsyncDisposable> {
   const clients = new Set<Socket>()
   const fd = inNamespace(namespace, () => {

@@ -1,4 +1,4 @@
-/** A key and a certificate of its own for `localhost` and 127.0.0.1, that nobody else trusts. For tests only. */
+/** A key and a certificate of its own for `localhost` and 127.0.0.1, that no other program trusts. For tests only. */
 
 export const key = `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgMCCo8icKUhCrNZKX

@@ -17,7 +17,7 @@ interface Exports {
 }
 
 /**
- * Exports of files in src/ that nobody imports: `src/a.ts: name`. Users are all files of `everything`, other
+ * Exports of files in src/ that no file imports: `src/a.ts: name`. Users are all files of `everything`, other
  * than the file itself; of `entries`, everything is used.
  */
 export function unusedExports(everything: SourceTree, entries: readonly string[]): string[] {

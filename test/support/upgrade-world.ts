@@ -35,7 +35,7 @@ const sandboxes = [
   },
 ]
 
-/** What there is for everybody to see: names, ids, labels, addresses, ports. */
+/** What there is for all to see: names, ids, labels, addresses, ports. */
 export type Seen = Readonly<Record<'networks' | 'sandboxes' | 'endpoints', readonly unknown[]>>
 
 /** A host on which one version of the daemon follows another while its sandboxes are at work. */
@@ -138,7 +138,7 @@ export class UpgradeWorld implements AsyncDisposable {
     await this.#startStream()
   }
 
-  /** Until everybody has done so much more. */
+  /** Until all have done so much more. */
   async goOn(count = 20): Promise<void> {
     await Promise.all(this.steps.map((step) => step.further(count)))
   }

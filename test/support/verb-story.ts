@@ -71,7 +71,7 @@ const networkSteps: readonly Step[] = [
   ],
   ...['nope', '', '.', '..', '../networks', 'prune', 'a b', '%2e', 'ü', 'x'.repeat(5000)].map(
     (name): Step => [
-      `a name that nobody has: ${JSON.stringify(name.slice(0, 20))}`,
+      `an unknown name: ${JSON.stringify(name.slice(0, 20))}`,
       'NETWORK_NOT_FOUND',
       async (cnm) => cnm.network(name),
     ],
@@ -107,7 +107,7 @@ const sandboxSteps: readonly Step[] = [
     (cnm) => cnm.createSandbox({ connect: [connected('nope')] }),
   ],
   ['by name', 'done', async (cnm) => cnm.sandbox('box')],
-  ['a name that nobody has', 'SANDBOX_NOT_FOUND', async (cnm) => cnm.sandbox('nope')],
+  ['an unknown name', 'SANDBOX_NOT_FOUND', async (cnm) => cnm.sandbox('nope')],
   ['no name', 'SANDBOX_NOT_FOUND', async (cnm) => cnm.sandbox('')],
   ['all of them', 'done', async (cnm) => cnm.sandboxes()],
   ['its endpoints', 'done', async (cnm) => cnm.sandbox('box').endpoints()],
@@ -132,12 +132,12 @@ const endpointSteps: readonly Step[] = [
     async (cnm) => cnm.sandbox('box').connect(cnm.network('web'), { name: 'b' }),
   ],
   [
-    'an address that somebody has',
+    'an address in use',
     'ADDRESS_IN_USE',
     async (cnm) => cnm.sandbox('plain').connect(cnm.network('web'), { ip: '10.7.0.7' }),
   ],
   [
-    'a port that somebody has',
+    'a port in use',
     'PORT_IN_USE',
     async (cnm) => cnm.sandbox('plain').connect(cnm.network('web'), { publish: ['8080:81'] }),
   ],
@@ -163,7 +163,7 @@ const endpointSteps: readonly Step[] = [
     async (cnm) => cnm.network('web').createEndpoint({ name: 'db' }),
   ],
   ['by id', 'done', async (cnm) => cnm.endpoint((await only(cnm, 'db')).id)],
-  ['an id that nobody has', 'ENDPOINT_NOT_FOUND', async (cnm) => cnm.endpoint('0'.repeat(64))],
+  ['an unknown id', 'ENDPOINT_NOT_FOUND', async (cnm) => cnm.endpoint('0'.repeat(64))],
   ['leaves nothing', 'ENDPOINT_NOT_JOINED', async (cnm) => (await only(cnm, 'db')).leave()],
   [
     'joins what it has joined before',

@@ -14,7 +14,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-it('looks at nothing that rests for a second, and then as before', () => {
+it('ignores for a second what backs off, and then looks at it as before', () => {
   vi.useFakeTimers({ toFake: ['performance'] })
   const [epoll, ready, other] = [epollCreate(), eventfd(), eventfd()]
   try {

@@ -1,7 +1,7 @@
 import { isKernelError } from '../../base/errors.ts'
 import { epollAdd, epollDelete } from '../../kernel/linux/service/index.ts'
 
-const REST_MS = 1000
+const BACKOFF_MS = 1000
 
 /**
  * Descriptors that are ready, and yet the kernel couldn't do what they are ready for: they are ignored
@@ -10,7 +10,7 @@ const REST_MS = 1000
 export class FdBackoff {
   readonly #epoll: number
   /** By descriptor, the one that began first at first. */
-  readonly #resting = new Map<number, { readonly mask: number; readonly until: number }>()
+  readonly #waiting = new Map<number, { readonly mask: number; readonly until: number }>()
 
   constructor(epoll: number) {
     this.#epoll = epoll
@@ -19,20 +19,20 @@ export class FdBackoff {
   /** `mask`: what is waited for afterwards. */
   begin(fd: number, mask: number): void {
     this.remove(fd)
-    this.#resting.set(fd, { mask, until: performance.now() + REST_MS })
+    this.#waiting.set(fd, { mask, until: performance.now() + BACKOFF_MS })
   }
 
-  /** From now on nothing is waited for at that descriptor, whether it rests or not. */
+  /** From now on nothing is waited for at that descriptor, whether it backs off or not. */
   remove(fd: number): void {
-    if (!this.#resting.delete(fd)) epollDelete(this.#epoll, fd)
+    if (!this.#waiting.delete(fd)) epollDelete(this.#epoll, fd)
   }
 
   /** Answers in how many milliseconds it has to be called again; -1: when something is ready. */
   step(): number {
     const now = performance.now()
-    for (const [fd, { mask, until }] of this.#resting) {
+    for (const [fd, { mask, until }] of this.#waiting) {
       if (until > now) return Math.ceil(until - now)
-      this.#resting.delete(fd)
+      this.#waiting.delete(fd)
       this.#end(fd, mask)
     }
     return -1
@@ -43,7 +43,7 @@ export class FdBackoff {
       epollAdd(this.#epoll, fd, mask)
     } catch (error) {
       if (!isKernelError(error)) throw error
-      this.#resting.set(fd, { mask, until: performance.now() + REST_MS })
+      this.#waiting.set(fd, { mask, until: performance.now() + BACKOFF_MS })
     }
   }
 }
