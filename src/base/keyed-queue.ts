@@ -1,4 +1,5 @@
 import { cancelled } from './errors.ts'
+import { untilAborted } from './until-aborted.ts'
 
 /**
  * Serialises work that touches the same keys; work on different keys goes side by side.
@@ -54,20 +55,5 @@ export class KeyedQueue {
   /** Resolves when everything queued so far has ended. */
   async idle(): Promise<void> {
     await this.runAlone(async () => {})
-  }
-}
-
-async function untilAborted(wait: Promise<unknown>, signal: AbortSignal | undefined) {
-  if (signal === undefined) return wait
-  if (signal.aborted) throw cancelled('the operation', signal)
-  let abort = () => {}
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(cancelled('the operation', signal))
-    signal.addEventListener('abort', abort, { once: true })
-  })
-  try {
-    await Promise.race([wait, aborted])
-  } finally {
-    signal.removeEventListener('abort', abort)
   }
 }

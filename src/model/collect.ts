@@ -18,9 +18,10 @@ export async function collect(engine: Engine): Promise<void> {
   await collector.begin()
   engine.changes.onTouched(async ({ endpoints, sandboxes, networks, left }) => {
     for (const id of endpoints) collector.lookAtEndpoint(id)
-    for (const id of sandboxes) await collector.lookAtSandbox(id)
     for (const id of networks) collector.lookAtNetwork(id)
-    for (const id of left) await collector.collectNetwork(id)
+    // What can't be collected keeps nothing else from it.
+    for (const id of sandboxes) await collector.lookAtSandbox(id).catch(engine.onProblem)
+    for (const id of left) await collector.collectNetwork(id).catch(engine.onProblem)
   })
 }
 
@@ -46,7 +47,7 @@ class Collector {
       if (pluginsOf(this.#engine, record).length > 0) this.#inBackground(collected)
       else await collected
     }
-    for (const { id } of state.sandboxes.all()) await this.lookAtSandbox(id)
+    for (const { id } of state.sandboxes.all()) this.#inBackground(this.lookAtSandbox(id))
     for (const { id } of state.endpoints.all()) this.lookAtEndpoint(id)
   }
 
@@ -76,9 +77,9 @@ class Collector {
       await deleteNetwork(this.#engine, id)
     } catch (error) {
       // Another caller has connected to it, or deleted it, meanwhile.
-      if (!isCnmError(error, 'NETWORK_IN_USE') && !isCnmError(error, 'NETWORK_NOT_FOUND')) {
-        throw error
-      }
+      if (isCnmError(error, 'NETWORK_IN_USE') || isCnmError(error, 'NETWORK_NOT_FOUND')) return
+      this.#collectLater(id, () => this.collectNetwork(id))
+      throw error
     }
   }
 

@@ -34,7 +34,8 @@ function relink(engine: Engine, id: EndpointId): void {
         if (records.length === 0) return { settle }
         return {
           step,
-          settle: () => {
+          settle: (touched) => {
+            for (const { network } of pending) touched.told.add(network.id)
             for (const each of records) parts.state.putEndpoint(each)
             enqueue(parts, pending)
           },

@@ -11,8 +11,8 @@ export class Touched {
   readonly networks = new Set<NetworkId>()
   /** Those that an endpoint has gone from. */
   readonly left = new Set<NetworkId>()
-  /** Gives back what is not to be another's before drivers have heard that it is free. */
-  readonly giveBack: (() => Promise<void>)[] = []
+  /** Those whose driver is to be told of something. */
+  readonly told = new Set<NetworkId>()
 }
 
 /** Reacts to what was touched. What it throws is told as a problem; the change is done all the same. */

@@ -2,10 +2,12 @@ import type { IpAddress } from '../../address/address.ts'
 import type { parseEndpointOptions } from '../../api/endpoint-options.ts'
 import { CnmError } from '../../base/errors.ts'
 import { type EndpointId, type NetworkId, newId, type SandboxId } from '../../base/id.ts'
+import { untilAborted } from '../../base/until-aborted.ts'
 import type { Taken } from '../change/taken.ts'
 import { parseEndpointAddresses, releaseAddresses, takeAddresses } from '../network/addresses.ts'
 import { refuseDoubled, requiredMac } from '../network/kept-addresses.ts'
 import type { Parts } from '../parts.ts'
+import { flush } from '../plugins/pending-calls.ts'
 import type { EndpointRecord, MadeFor, SandboxRecord } from '../records.ts'
 import type { NetworkState } from '../state.ts'
 import { endpointSettings } from './endpoint-settings.ts'
@@ -31,6 +33,7 @@ export async function draftEndpoint(
   name: string,
   taken: Taken,
   made?: Partial<MadeEndpoint>,
+  signal?: AbortSignal,
 ): Promise<EndpointRecord> {
   const { record } = network
   if (engine.state.endpointNamed(record.id, name) !== undefined) {
@@ -60,17 +63,19 @@ export async function draftEndpoint(
     resources: [],
   }
   engine.state.putEndpoint(draft)
-  taken.orElse(({ left }) => {
-    engine.state.dropEndpoint(draft.id)
-    left.add(record.id)
-  })
+  taken.orElse(() => engine.state.dropEndpoint(draft.id))
+  // An address may be free when its driver has been told so.
+  await untilAborted(flush(engine, record.id), signal)
   const ipam = engine.ipam(record.ipam)
   const mac = draft.mac ?? (await requiredMac(ipam, draft.id))
   const addresses = await takeAddresses(ipam, network, name, wanted, mac, made?.takeHeld)
   if (ipam.keeper) await refuseDoubled(engine, network, draft, addresses)
   const moved = hasMoved(network, addresses, draft.mac) ? { moved: true } : {}
   const addressed = { ...draft, ...(mac ? { mac } : {}), ...addresses, ...moved }
-  taken.orElse(() => releaseAddresses(ipam, network, addressed))
+  taken.orElse(async ({ left }) => {
+    left.add(record.id)
+    await releaseAddresses(ipam, network, addressed)
+  })
   engine.state.putEndpoint(addressed)
   return addressed
 }

@@ -6,6 +6,7 @@ import {
 } from '../../api/endpoint-options.ts'
 import { CnmError, isCnmError, throwIfAborted } from '../../base/errors.ts'
 import { type EndpointId, type NetworkId, newId, type SandboxId } from '../../base/id.ts'
+import { untilAborted } from '../../base/until-aborted.ts'
 import type { Plan } from '../change/change.ts'
 import type { Taken } from '../change/taken.ts'
 import { drop, type Engine, put } from '../engine.ts'
@@ -41,7 +42,15 @@ export async function createEndpoint(
   return engine.changes.change<EndpointRecord, EndpointRecord>(order, {
     gather: async (parts, taken) => {
       const network = readyNetwork(parts, networkId)
-      const draft = await draftEndpoint(parts, network, options, name, taken, { id, ...made })
+      const draft = await draftEndpoint(
+        parts,
+        network,
+        options,
+        name,
+        taken,
+        { id, ...made },
+        signal,
+      )
       return createdOnDriver(parts, { ...draft, attached: false, persistent }, taken, signal)
     },
     plan: (known, parts) => {
@@ -74,7 +83,6 @@ async function createdOnDriver(
     const writes = await callNow(parts, network, record.id, ['deleteEndpoint'], 'quiet')
     await parts.store.settle([drop('endpoint', record.id), ...writes])
   })
-  await flush(parts, record.network, 'quiet')
   await parts.store.commit([put('endpoint', record)])
   return createOnDriver(parts, hooks, record, signal)
 }
@@ -98,7 +106,7 @@ export async function connect(
         const network = readyNetwork(parts, networkId)
         assertCombinable(parts, sandbox, network.record)
         const name = options.name ?? sandbox.name
-        const draft = await draftEndpoint(parts, network, options, name, taken)
+        const draft = await draftEndpoint(parts, network, options, name, taken, {}, signal)
         return joiningOf(parts, sandbox, [draft])
       },
     },
@@ -117,7 +125,9 @@ export async function join(
     { what, keys: [sandboxId, id], signal },
     {
       ...joinWork(signal),
-      gather: (parts) => {
+      gather: async (parts) => {
+        const { network } = parts.state.endpoints.need(id)
+        await untilAborted(flush(parts, network), signal)
         const record = parts.state.endpoints.need(id)
         const sandbox = readySandbox(parts, sandboxId)
         refuseJoined(parts, record)
@@ -191,7 +201,7 @@ export async function deleteEndpoint(
   }
   throwIfAborted(signal, what)
   await engine.changes.change<EndpointRecord | undefined, void>(
-    { what, keys: [id] },
+    { what, keys: [id], signal },
     {
       gather: ({ state }) => {
         const record = state.endpoints.get(id)

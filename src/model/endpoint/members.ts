@@ -9,7 +9,7 @@ import type { CnmEvent } from '../event-bus.ts'
 import { releaseAddresses } from '../network/addresses.ts'
 import { drop, type Parts, put } from '../parts.ts'
 import { type MemberHooks, memberHooks } from '../plugins/member-hooks.ts'
-import { enqueue } from '../plugins/pending-calls.ts'
+import { enqueue, giveBackLater } from '../plugins/pending-calls.ts'
 import { releasePorts } from '../ports/host-ports.ts'
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from '../records.ts'
 import { rememberMac } from './mac-memory.ts'
@@ -221,7 +221,7 @@ export async function settleMembers(
 ): Promise<void> {
   for (const record of records) engine.state.putEndpoint(record)
   enqueue(engine, pending)
-  for (const { network } of pending) touched.left.add(network.id)
+  for (const { network } of pending) touched.told.add(network.id)
   for (const { record } of joining) {
     touched.endpoints.add(record.id)
     if (record.attached) emitMember(engine, record, undefined, 'create')
@@ -252,11 +252,14 @@ export async function forget(
   rememberMac(network, record)
   const release = async () => {
     // With its network all of its addresses are free.
-    if (engine.state.networks.get(record.network) === undefined) return
-    await releaseAddresses(engine.ipam(network.record.ipam), network, record)
+    const now = engine.state.networks.get(record.network)
+    if (now !== undefined) await releaseAddresses(engine.ipam(now.record.ipam), now, record)
   }
   if (record.told === undefined) await release()
-  else touched.giveBack.push(release)
+  else {
+    giveBackLater(engine, record.network, release)
+    touched.told.add(record.network)
+  }
   emitMember(engine, record, undefined, 'delete')
 }
 

@@ -7,7 +7,7 @@ import { refuseHeld } from '../network/kept-addresses.ts'
 import { drop, type Parts, put } from '../parts.ts'
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from '../records.ts'
 import { hooksOf, specOf } from './driver-hooks.ts'
-import { callNow, flush } from './pending-calls.ts'
+import { callNow, isUnheard } from './pending-calls.ts'
 import type { PendingCall } from './plugin-state.ts'
 
 /**
@@ -25,14 +25,24 @@ export async function joinOnDriver(
   const hooks = hooksOf(engine, network)
   if (hooks === undefined) return record
   refuseRate(network, record)
+  refuseUnheard(engine, network, record)
   const intent = { ...record, state: 'creating' as const, joined: { sandbox: sandbox.id } }
   await engine.store.commit([put('endpoint', intent)])
   taken.orElse(() => takeBackJoin(engine, network, record))
-  await flush(engine, network.id, 'quiet')
   const known = record.told ? record : await createOnDriver(engine, hooks, record, signal)
   const path = sandbox.namespace?.path ?? ''
   const join = await hooks.join(networkSpec(network), specOf(engine, known), path, signal)
   return { ...known, told: { chosen: known.told?.chosen ?? {}, join } }
+}
+
+/** It would hear of the end of what is about to begin. */
+function refuseUnheard(engine: Parts, { driver }: NetworkRecord, { id, name }: EndpointRecord) {
+  if (!isUnheard(engine, id)) return
+  throw new CnmError(
+    'PLUGIN_UNAVAILABLE',
+    `endpoint "${name}" can't join yet: plugin "${driver}" has not heard that it has left`,
+    { hint: `see "cnm plugin inspect ${driver}"` },
+  )
 }
 
 async function takeBackJoin(

@@ -6,21 +6,20 @@ import { networkSpec } from '../endpoint/specs.ts'
 import { drop, type Parts, put } from '../parts.ts'
 import type { EndpointRecord, NetworkRecord } from '../records.ts'
 import { hooksOf } from './driver-hooks.ts'
-import { type PendingCall, type PendingCalls, pendingId } from './plugin-state.ts'
+import type { PendingCall, PendingCalls } from './plugin-state.ts'
 
 // What a driver with hooks is told of what has gone is recorded with that, and told when the keys are given back;
 // before anything else is asked of it about the same network. What it does not hear stays, and is told when it is back.
 
-/** What it is to be told of one endpoint, or of the network, after what it has not heard of that yet. */
+/** What it is to be told of one endpoint, or of the network. */
 export function pendingCalls(
   engine: Parts,
   network: NetworkRecord,
   endpoint: EndpointRecord['id'] | undefined,
   calls: readonly PendingCall[],
 ): PendingCalls {
-  const id = pendingId(endpoint ?? network.id)
-  const before = engine.pluginState.pending.get(id)?.calls ?? []
-  return { id, network, calls: [...before, ...calls], ...(endpoint ? { endpoint } : {}) }
+  const id = engine.pluginState.nextPendingId(endpoint ?? network.id)
+  return { id, network, calls, ...(endpoint ? { endpoint } : {}) }
 }
 
 /** They are recorded. */
@@ -28,22 +27,53 @@ export function enqueue(engine: Parts, all: readonly PendingCalls[]): void {
   for (const each of all) engine.pluginState.pending.set(each.id, each)
 }
 
-/** Makes the calls that are pending about a network, one after the other, as far as its driver is there. */
-export function flush(
+/** It is given back when the network's driver has been told of all that is pending, heard or not. */
+export function giveBackLater(
   engine: Parts,
   network: NetworkId,
-  tell: 'problems' | 'quiet' = 'problems',
-): Promise<void> {
+  giveBack: () => Promise<void>,
+): void {
+  const all = engine.pluginState.giveBack.get(network)
+  if (all === undefined) engine.pluginState.giveBack.set(network, [giveBack])
+  else all.push(giveBack)
+}
+
+/**
+ * Makes the calls that are pending about a network, one after the other, as far as its driver is there. What it did not
+ * hear before is tried again only when it is back (`again`): it would keep everything else waiting each time.
+ */
+export function flush(engine: Parts, network: NetworkId, again = false): Promise<void> {
+  const { pending, unheard, giveBack } = engine.pluginState
+  const isMeant = (each: PendingCalls) =>
+    each.network.id === network && (again || !unheard.has(each.id))
+  if (!giveBack.has(network) && ![...pending.values()].some(isMeant)) return Promise.resolve()
+  return engine.pluginState.inTurnOf(network, () => flushInTurn(engine, network, again))
+}
+
+/** What of one endpoint isn't heard keeps only what comes after it about the same one, and the network's. */
+async function flushInTurn(engine: Parts, network: NetworkId, again: boolean): Promise<void> {
   const { pending } = engine.pluginState
-  const next = () => [...pending.values()].filter((each) => each.network.id === network)
-  if (next().length === 0) return Promise.resolve()
-  return engine.pluginState.inTurnOf(network, async () => {
-    // A network that still has endpoints could be refused to go.
-    for (const each of next().sort((a, b) => rank(a) - rank(b))) {
-      await engine.store.settle(await makeAll(engine, each, tell)).catch(engine.onProblem)
-      if (pending.has(each.id)) return
-    }
-  })
+  const about = (each: PendingCalls) => each.endpoint ?? each.network.id
+  const unheard = new Set<string>()
+  for (const each of pending.values()) {
+    const isLater = each.network.id === network && !again && engine.pluginState.unheard.has(each.id)
+    if (isLater) unheard.add(about(each))
+  }
+  const all = [...pending.values()].filter((each) => each.network.id === network)
+  for (const each of all.sort((a, b) => rank(a) - rank(b))) {
+    const isKept = unheard.has(about(each)) || (each.endpoint === undefined && unheard.size > 0)
+    if (isKept) continue
+    await engine.store.settle(await makeAll(engine, each, 'problems')).catch(engine.onProblem)
+    if (pending.has(each.id)) unheard.add(about(each))
+  }
+  const free = engine.pluginState.giveBack.get(network) ?? []
+  engine.pluginState.giveBack.delete(network)
+  for (const each of free) await each().catch(engine.onProblem)
+}
+
+/** Whether its driver has not heard yet that something of it has gone. */
+export function isUnheard({ pluginState }: Parts, endpoint: EndpointRecord['id']): boolean {
+  return [...pluginState.pending.values()].some((each) => each.endpoint === endpoint)
 }
 
 /** The same for all networks of a driver that is back. */
@@ -52,7 +82,7 @@ export async function flushDriver(engine: Parts, driver: string): Promise<void> 
   for (const { network } of engine.pluginState.pending.values()) {
     if (network.driver === driver) networks.add(network.id)
   }
-  for (const network of networks) await flush(engine, network)
+  for (const network of networks) await flush(engine, network, true)
 }
 
 /**
@@ -67,9 +97,17 @@ export async function callNow(
   tell: 'problems' | 'quiet' = 'problems',
 ): Promise<readonly Write[]> {
   if (hooksOf(engine, network) === undefined) return []
-  return engine.pluginState.inTurnOf(network.id, () =>
-    makeAll(engine, pendingCalls(engine, network, endpoint, calls), tell),
-  )
+  return engine.pluginState.inTurnOf(network.id, async () => {
+    const now = pendingCalls(engine, network, endpoint, calls)
+    await flushInTurn(engine, network.id, false)
+    const waits = [...engine.pluginState.pending.values()].some(
+      (each) =>
+        each.network.id === network.id && (endpoint === undefined || each.endpoint === endpoint),
+    )
+    if (!waits) return makeAll(engine, now, tell)
+    enqueue(engine, [now])
+    return [put('engine', now)]
+  })
 }
 
 /** What a driver refuses is a problem of its own; what it doesn't hear stays pending. */
@@ -92,10 +130,12 @@ async function makeAll(
     }
   }
   if (unheard.length === 0) {
+    engine.pluginState.unheard.delete(id)
     return engine.pluginState.pending.delete(id) ? [drop('engine', id)] : []
   }
   const record: PendingCalls = { ...pending, calls: unheard }
   enqueue(engine, [record])
+  engine.pluginState.unheard.add(id)
   return [put('engine', record)]
 }
 

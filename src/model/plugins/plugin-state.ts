@@ -26,12 +26,23 @@ export type PendingCall = Static<typeof PendingCall>
 export class PluginState {
   /** By id. */
   readonly pending = new Map<string, PendingCalls>()
+  #pendings = 0
+  /** What is given back, by network, when its driver has been told that it is free. */
+  readonly giveBack = new Map<NetworkId, (() => Promise<void>)[]>()
+  /** Of those: what was tried in vain. It is tried again when the driver is back. */
+  readonly unheard = new Set<string>()
   readonly #degraded = new Set<EndpointId>()
   readonly #watches = new Map<string, AbortController>()
   readonly #turns = new Map<string, Promise<void>>()
   readonly #waiting = new Set<string>()
   /** The last work about each network. */
   readonly #networks = new Map<NetworkId, Promise<void>>()
+
+  /** Those of each change are a record of their own, which goes when just that is told. */
+  nextPendingId(id: EndpointId | NetworkId): string {
+    this.#pendings += 1
+    return `owed-${id}-${Date.now().toString(36)}-${this.#pendings}`
+  }
 
   isDegraded(id: EndpointId): boolean {
     return this.#degraded.has(id)
@@ -102,10 +113,6 @@ export class PluginState {
       this.#watches.delete(name)
     }
   }
-}
-
-export function pendingId(id: EndpointId | NetworkId): string {
-  return `owed-${id}`
 }
 
 export function isPending(id: string): boolean {

@@ -25,7 +25,8 @@ export async function rejoin(engine: Engine, id: EndpointId): Promise<void> {
   const record = engine.state.endpoints.get(id)
   if (record === undefined) return
   try {
-    if (await takeOut(engine, id)) await putIn(engine, id)
+    const failed = (await takeOut(engine, id)) && (await putIn(engine, id))
+    if (failed) throw failed
     const now = engine.state.endpoints.get(id)
     if (now?.told !== undefined) recover(engine, now)
   } catch (error) {
@@ -72,15 +73,15 @@ function takeOut(engine: Engine, id: EndpointId): Promise<boolean> {
   })
 }
 
-function putIn(engine: Engine, id: EndpointId): Promise<void> {
+function putIn(engine: Engine, id: EndpointId): Promise<unknown> {
   const order = endpointOrder(engine, id, 'making anew the link of')
-  return engine.changes.change<Subject, void>(order, {
+  return engine.changes.change<Subject, unknown>(order, {
     gather: (parts) => subjectOf(parts, id),
     plan: planPutIn,
   })
 }
 
-function planPutIn(subject: Subject, parts: Parts): Plan<void> {
+function planPutIn(subject: Subject, parts: Parts): Plan<unknown> {
   const { record } = subject
   // It has left, or joined another sandbox meanwhile, of which the plugin was told.
   if (subject.sandbox === undefined || record.resources.length > 0) return { settle: () => {} }
@@ -88,11 +89,19 @@ function planPutIn(subject: Subject, parts: Parts): Plan<void> {
   const network = parts.state.networks.need(record.network).record
   const hooks = hooksOf(parts, network)
   const publish = async () => {
-    await hooks?.publish(networkSpec(network), specOf(parts, after))
+    // Its link is in its place, whatever its driver says of its ports.
+    await hooks
+      ?.publish(networkSpec(network), specOf(parts, after))
+      .catch((error: unknown) => failed.push(error))
     return []
   }
+  const failed: unknown[] = []
   const isGateway = gatewayFamilies(after).length > 0
-  return { step: isGateway ? { ...step, after: publish } : step, settle: take }
+  const settle = () => {
+    take()
+    return failed[0]
+  }
+  return { step: isGateway ? { ...step, after: publish } : step, settle }
 }
 
 async function isWhole(parts: Parts, hooks: DriverHooks, record: EndpointRecord) {

@@ -3,8 +3,7 @@ import { flush } from './pending-calls.ts'
 
 /** What drivers are to be told of a change they are told when its keys are given back. */
 export function tellPlugins(engine: Engine): void {
-  engine.changes.onTouched(async ({ left, giveBack }) => {
-    await Promise.all([...left].map((network) => flush(engine, network)))
-    for (const release of giveBack) await release()
+  engine.changes.onTouched(async ({ told }) => {
+    await Promise.all([...told].map((network) => flush(engine, network)))
   })
 }

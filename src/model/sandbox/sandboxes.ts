@@ -19,6 +19,7 @@ import { drop, type Engine, put } from '../engine.ts'
 import { explain } from '../explain.ts'
 import type { Parts } from '../parts.ts'
 import { hooksOf } from '../plugins/driver-hooks.ts'
+import { flush } from '../plugins/pending-calls.ts'
 import type { EndpointRecord, MadeFor, SandboxRecord } from '../records.ts'
 import { withProgram } from './bind-program.ts'
 import { nameSettings, sandboxResources } from './sandbox-names.ts'
@@ -115,7 +116,8 @@ export async function joinElsewhere(
   await engine.changes.change<Joining | undefined, unknown>(
     { what, keys: [id, endpoint] },
     {
-      gather: (parts, taken) => {
+      gather: async (parts, taken) => {
+        await flush(parts, parts.state.endpoints.need(endpoint).network)
         const record = parts.state.endpoints.need(endpoint)
         if (record.joined?.sandbox === id) return undefined
         refuseJoined(parts, record)
