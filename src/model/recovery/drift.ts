@@ -106,11 +106,11 @@ export function orphanText(resource: Resource): string {
     case 'neighbour':
       return `neighbour ${resource.address} on ${resource.link} belongs to no endpoint`
     case 'element':
-      return `element { ${keyText(resource)} } of ${resource.family} ${resource.table} ${resource.set} has no owner`
+      return `element { ${keyText(resource)} } of ${resource.family} ${resource.table} ${resource.set} belongs to no network or endpoint`
     case 'names':
       return `names ${resource.names.join(', ')} of network "${resource.network.name}" belong to no endpoint`
     default:
-      return `${resourceKey(resource)} has no owner`
+      return `${resourceKey(resource)} belongs to no network or endpoint`
   }
 }
 

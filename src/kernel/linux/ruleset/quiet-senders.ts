@@ -69,7 +69,7 @@ export class QuietSenders {
    * From now on `write` adds ranges only: packets have filled the other sets (ENFILE), which the kernel
    * keeps small because packets add to them.
    */
-  makeDo(): void {
+  useRangesOnly(): void {
     this.#room = false
   }
 

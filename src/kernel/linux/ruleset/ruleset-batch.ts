@@ -186,7 +186,7 @@ function transact(
     )
   let back = unlessFull(perform)
   if (back === undefined) {
-    senders?.makeDo()
+    senders?.useRangesOnly()
     back = perform()
   }
   const wayBack = {
