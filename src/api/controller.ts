@@ -52,7 +52,8 @@ export interface Controller extends AsyncDisposable {
    * What happens from the moment this resolves, or after the event `since`, until the signal fires or the controller
    * is closed. None is missed or told twice, also if the client loses its connection meanwhile. Errors, also from
    * iterating: EVENTS_LOST (the engine was started anew, or the reader is so slow that events would have to be left
-   * out: then look at everything, and listen again), DAEMON_UNREACHABLE.
+   * out: then look at everything, and listen again), DAEMON_UNREACHABLE. In the library such a stream alone keeps no
+   * program from ending; in the client it does.
    */
   events(options?: EventsOptions): Promise<EventStream>
 
@@ -88,8 +89,9 @@ export interface Controller extends AsyncDisposable {
   down(options?: Cancellable): Promise<void>
 
   /**
-   * In the library it ends the engine; networks and sandboxes stay as they are. The client leaves the daemon. Calls
-   * that are under way come to their end, streams end, and later calls are CLOSED. Idempotent.
+   * In the library it ends the engine; networks and sandboxes stay as they are, and so do programs in them: an `exec`
+   * that waits for one is CLOSED, and the program goes on. The client leaves the daemon. Other calls that are under way
+   * come to their end, streams end, and later calls are CLOSED. Idempotent.
    */
   close(): Promise<void>
 }
@@ -148,7 +150,7 @@ export interface Sandbox extends AsyncDisposable {
    * one's end is the sandbox's too. On abort it is killed, and what it left behind is not waited for. Errors:
    * NOT_ALLOWED (it wrote too much, or its container is another engine's), COMMAND_NOT_FOUND.
    */
-  exec(argv: readonly [string, ...string[]], options?: ExecOptions): Promise<ExecResult>
+  exec(argv: readonly string[], options?: ExecOptions): Promise<ExecResult>
 
   /**
    * The process that this ephemeral sandbox goes with from now on: one inside it, or, before there was

@@ -6,9 +6,10 @@
  * @packageDocumentation
  */
 
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import type { Cancellable } from '../api/option-fields.ts'
-import { isCnmError } from '../base/errors.ts'
+import type { StatusInfo } from '../api/told.ts'
+import { CnmError, isCnmError } from '../base/errors.ts'
 import { Connection } from './connection.ts'
 import { RemoteController } from './remote-controller.ts'
 import { namedSocket, socketOf } from './socket-path.ts'
@@ -90,7 +91,7 @@ export async function connectController(options: ClientOptions = {}): Promise<Re
     ...(runDir === undefined ? {} : { runDir }),
   }
   const path = socketOf(where)
-  const connect = () => connected(path, signal)
+  const connect = () => connected(path, stateDir, signal)
   try {
     return await connect()
   } catch (error) {
@@ -103,13 +104,28 @@ export async function connectController(options: ClientOptions = {}): Promise<Re
   return startedDaemon(folders, connect, signal)
 }
 
-async function connected(path: string, signal?: AbortSignal): Promise<RemoteController> {
+async function connected(
+  path: string,
+  stateDir: string | undefined,
+  signal: AbortSignal | undefined,
+): Promise<RemoteController> {
   const controller = new RemoteController(new Connection(path))
   try {
-    await controller.status(signal === undefined ? {} : { signal })
+    const status = await controller.status(signal === undefined ? {} : { signal })
+    if (stateDir !== undefined) refuseOther(status, stateDir)
     return controller
   } catch (error) {
     await controller.close()
     throw error
   }
+}
+
+/** What is asked of it would be done to other networks than those that are meant. */
+function refuseOther({ pid, stateDir }: StatusInfo, wanted: string): void {
+  if (stateDir === resolve(wanted)) return
+  throw new CnmError(
+    'ENGINE_RUNNING',
+    `a daemon is running (pid ${pid}) whose state folder is ${stateDir}, not ${resolve(wanted)}`,
+    { details: { pid, stateDir }, hint: 'leave out stateDir to use it, or end it first' },
+  )
 }

@@ -36,7 +36,7 @@ export class RemoteSandbox extends Remote implements Sandbox {
   }
 
   /** As the daemon's child. */
-  async exec(argv: readonly [string, ...string[]], options: ExecOptions = {}): Promise<ExecResult> {
+  async exec(argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
     const { parameters } = this
     const body = { ...withoutSignal(options), argv } as const
     const { signal } = options

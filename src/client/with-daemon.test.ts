@@ -65,6 +65,16 @@ it('a call that is cancelled is undone', async () => {
   expect((await cnm.networks()).map(({ name }) => name).sort()).toEqual(['host', 'none'])
 })
 
+it('a daemon with another state folder than the one that is meant is not used', async () => {
+  const { stateDir } = await cnm.status()
+  const { socket } = rig
+  await using same = await connectController({ socket, start: { stateDir } })
+  expect((await same.status()).stateDir).toBe(stateDir)
+  await expect(connectController({ socket, start: { stateDir: '/tmp/other' } })).rejects.toThrow(
+    `whose state folder is ${stateDir}, not /tmp/other`,
+  )
+})
+
 it('what is too large for the daemon is refused', async () => {
   const labels = { long: 'x'.repeat(3 * 1024 * 1024) }
   for (let time = 0; time < 20; time += 1) {

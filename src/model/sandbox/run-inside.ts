@@ -17,7 +17,7 @@ import {
 import { outputOf } from './program-output.ts'
 import { filesOf, hostnameOf } from './sandbox-names.ts'
 
-type Argv = readonly [string, ...string[]]
+type Argv = readonly string[]
 
 /** Resolves when the program has been started. */
 export async function spawnInside(

@@ -49,11 +49,11 @@ export class LocalSandbox extends Handle<SandboxId> implements Sandbox {
    * Starts a program inside, as a child of this process: what only the engine's own process can do. In an ephemeral
    * sandbox the first one's end is the sandbox's too. The signal keeps it from starting; once it runs, `kill` ends it.
    */
-  async spawn(argv: readonly [string, ...string[]], options: SpawnOptions = {}): Promise<Program> {
+  async spawn(argv: readonly string[], options: SpawnOptions = {}): Promise<Program> {
     return spawnInside(this.engine, this.target(), argv, options)
   }
 
-  async exec(argv: readonly [string, ...string[]], options: ExecOptions = {}): Promise<ExecResult> {
+  async exec(argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
     return execInside(this.engine, this.target(), argv, options)
   }
 
