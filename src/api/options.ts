@@ -38,7 +38,8 @@ export interface NetworkOptions extends Cancellable {
   readonly dns?: readonly string[]
   /**
    * The driver's own options, by our short names or Docker's labels; and of Docker's generic labels
-   * `com.docker.network.enable_ipv4`, `.enable_ipv6` and `.internal`.
+   * `com.docker.network.enable_ipv4`, `.enable_ipv6` and `.internal`. The types name the bridge's; whether they are
+   * right is only said when the network is made, since plug-ins have others.
    */
   readonly options?: BridgeNetworkOptions | Readonly<Record<string, string | number | boolean>>
   /** `local` (default), or the name of another IPAM the controller was given. */

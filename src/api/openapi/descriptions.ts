@@ -13,7 +13,7 @@ export const descriptions = {
     ephemeral: "The network goes with its last endpoint, or after a while if it never has one; default: false.",
     labels: "Of yours: `{ team: 'db' }`.",
     dns: "Who is asked for names outside, from inside its sandboxes, in place of the host's servers: `10.7.0.5`, `10.7.0.5:5353`, `[fd00::5]:5353`.",
-    options: "The driver's own options, by our short names or Docker's labels; and of Docker's generic labels `com.docker.network.enable_ipv4`, `.enable_ipv6` and `.internal`.",
+    options: "The driver's own options, by our short names or Docker's labels; and of Docker's generic labels `com.docker.network.enable_ipv4`, `.enable_ipv6` and `.internal`. The types name the bridge's; whether they are right is only said when the network is made, since plug-ins have others.",
     ipam: "`local` (default), or the name of another IPAM the controller was given.",
   },
   SubnetOptions: {
