@@ -34,7 +34,11 @@ function lines(output: string): unknown[] {
 }
 
 /** The child's mode after shell commands in a mount namespace of its own. */
-async function mounted(commands: string, mode: string): Promise<unknown[]> {
+async function mounted(
+  commands: string,
+  mode: string,
+  ...args: readonly string[]
+): Promise<unknown[]> {
   const script = `set -e\n${commands}\nexec "$@"`
   return lines(
     await run([
@@ -47,6 +51,7 @@ async function mounted(commands: string, mode: string): Promise<unknown[]> {
       script,
       'sh',
       ...inChild(mode),
+      ...args,
     ]),
   )
 }
@@ -246,6 +251,18 @@ describe('a disk that refuses', () => {
     const commands = `mount -t tmpfs -o size=600k none ${runDir}; head -c 400k /dev/zero > ${runDir}/room`
     const output = await mounted(commands, 'empty')
     expect(output.slice(-2)).toEqual(['went on', 50])
+  })
+
+  it.each([
+    ['256k', '100'],
+    ['256k', '900'],
+    ['2m', '10'],
+    ['2m', '900'],
+  ])('of %s is full of records of %s bytes: each of them can be deleted', async (size, bytes) => {
+    await mkdir(runDir)
+    const output = await mounted(`mount -t tmpfs -o size=${size} none ${runDir}`, 'turns', bytes)
+    expect(output).toEqual([expect.objectContaining(full), 'went on', 50])
+    expect((output[0] as { count: number }).count).toBeGreaterThan(100)
   })
 
   it.each([

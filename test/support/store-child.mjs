@@ -1,10 +1,10 @@
 // A process of its own around the local store, for tests in which it dies or its disk fails.
-// Usage: node store-child.mjs use|write|fill|empty|network STATE RUN
+// Usage: node store-child.mjs use|write|fill|empty|turns|network STATE RUN [BYTES]
 import { rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { local } from '#dist/store/local/local.js'
 
-const [, , mode, stateDir, runDir] = process.argv
+const [, , mode, stateDir, runDir, bytes] = process.argv
 const store = local({ stateDir, runDir })
 const say = (value) => writeSync(1, `${JSON.stringify(value)}\n`)
 const refusal = ({ code, details, hint }) => ({ code, errno: details?.errno, hint })
@@ -66,6 +66,36 @@ const modes = {
     }
     await new Promise((resolve) => setTimeout(resolve, 100))
     for (let n = 0; n < 50; n++) await store.commit([endpoint(`later${n}`, value)])
+    say('went on')
+    await store.close()
+    say((await local({ stateDir, runDir }).load()).records.length)
+  },
+
+  /** Fills the disk with records of BYTES, deletes and writes in turns, then deletes everything, and goes on. */
+  async turns() {
+    await store.load()
+    const value = 'x'.repeat(Number(bytes))
+    const there = []
+    const write = async (id) => {
+      await store.commit([endpoint(id, value)])
+      there.push(id)
+    }
+    const fill = async (name) => {
+      for (let n = 0; ; n++) await write(`${name}${n}`)
+    }
+    await fill('a').catch((error) => say({ count: there.length, ...refusal(error) }))
+    for (let n = 0; n < 300 && there.length > 0; n++) {
+      await store.commit([endpoint(there.shift(), null)])
+      await write(`turn${n}`).catch(() => {})
+    }
+    await fill('b').catch(() => {})
+    let deleted = 0
+    for (const id of there) {
+      await store.commit([endpoint(id, null)])
+      if (deleted++ % 100 === 0) await new Promise((resolve) => setImmediate(resolve))
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    for (let n = 0; n < 50; n++) await write(`later${n}`)
     say('went on')
     await store.close()
     say((await local({ stateDir, runDir }).load()).records.length)

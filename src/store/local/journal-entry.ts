@@ -37,6 +37,11 @@ export function lineOf(key: string, version: number, value: Json): string {
   return `${key} ${version} ${JSON.stringify(value).replace(/[\u0080-\uffff]/g, escaped)}\n`
 }
 
+/** What deleting a record takes at most, in bytes of the journal. */
+export function deleteBytes(key: string): number {
+  return HEADER_BYTES + key.length + ' 0 null\n'.length
+}
+
 /** One entry: the lines of a commit, all of them or none. */
 export function entryOf(lines: string): Buffer {
   if (lines.length > MOST_BODY_BYTES) {

@@ -10,7 +10,7 @@ import {
 } from '../store.ts'
 import { Compaction } from './compaction.ts'
 import { Journal } from './journal.ts'
-import { entryOf, type FoundLine, HEADER_BYTES, lineOf } from './journal-entry.ts'
+import { deleteBytes, entryOf, type FoundLine, HEADER_BYTES, lineOf } from './journal-entry.ts'
 import { exists, keepAside } from './move-aside.ts'
 import { type FoundRecord, readJournal } from './read-journal.ts'
 import { Reserve } from './reserve.ts'
@@ -19,6 +19,12 @@ import { isErrno, unavailable } from './unavailable.ts'
 /** With less in it that counts no more, nothing is won by writing it anew; on a full disk a little is much. */
 const LEAST_GARBAGE_BYTES = 256 * 1024
 const LEAST_WHEN_FULL_BYTES = 16 * 1024
+
+interface Line {
+  readonly key: string
+  readonly version: number
+  readonly line: string
+}
 
 /**
  * Records in a journal: each commit is appended as one entry. When more than half of it counts no more, it is
@@ -35,12 +41,18 @@ export class JournalRecords {
   #journal: Journal | undefined
   #reserve: Reserve | undefined
   #compaction: Compaction | undefined
+  /** So much counted when the compaction began. */
+  #toCopy = 0
   /** What counts, by key. */
   readonly #current = new Map<string, FoundRecord>()
   #currentBytes = 0
+  /** What deleting all of it would take. */
+  #deleteBytes = 0
   /** What the last one that failed was about: the next one is tried when it is about something else. */
   #failed: { readonly journal: number; readonly current: number } | undefined
   #isFull = false
+  /** What a compaction needs of the reserve belongs to nothing else until it ends. */
+  #isLent = false
 
   constructor(folder: string) {
     this.#path = join(folder, 'records.journal')
@@ -71,7 +83,7 @@ export class JournalRecords {
 
   /** When all else that a start needs has been written. Throws what the disk says. */
   takeReserve(): void {
-    this.#reserve = new Reserve(this.#reservePath)
+    this.#reserve = new Reserve(this.#reservePath, this.#deleteBytes)
   }
 
   /** All or nothing, on the calling thread. Errors: STORE_UNAVAILABLE, CLOSED. */
@@ -81,9 +93,8 @@ export class JournalRecords {
       .filter(({ before, version }) => before > 0 || version > 0)
       .map(({ key, version, value }) => ({ key, version, line: lineOf(key, version, value) }))
     if (lines.length === 0) return
-    const onlyDeletes = lines.every(({ version }) => version === 0)
     try {
-      this.#append(this.#journal, entryOf(lines.map(({ line }) => line).join('')), onlyDeletes)
+      this.#append(this.#journal, lines)
     } catch (error) {
       this.#compactIfLarge(this.#journal)
       throw unavailable(error, this.#path)
@@ -97,36 +108,51 @@ export class JournalRecords {
   close(): void {
     this.#compaction?.abandon()
     this.#compaction = undefined
+    this.#isLent = false
     this.#journal?.close()
     this.#journal = undefined
     this.#reserve?.close()
     this.#reserve = undefined
   }
 
-  #append(journal: Journal, entry: Buffer, onlyDeletes: boolean): void {
-    const isWritten = () => fits(() => journal.append(entry))
-    if (isWritten()) {
-      if (onlyDeletes) return
-      this.#isFull = false
-      this.#reserve?.refill()
+  #append(journal: Journal, lines: readonly Line[]): void {
+    const onlyDeletes = lines.every(({ version }) => version === 0)
+    const entry = entryOf(lines.map(({ line }) => line).join(''))
+    const write = () => {
+      // What only deletes could not be written any more on a full disk if others took its room.
+      if (!onlyDeletes) this.#takeReserve(lines)
+      journal.append(entry)
+    }
+    if (fits(write)) {
+      if (!onlyDeletes) this.#isFull = false
       return
     }
     this.#isFull = true
-    if (this.#compaction !== undefined) {
+    if (this.#compaction !== undefined && (onlyDeletes || !this.#isLent)) {
       // What is copied can be copied again.
       this.#giveUp()
-      if (isWritten()) return
+      if (fits(write)) return
     }
     if (onlyDeletes) this.#reserve?.release(entry.length)
-    journal.append(entry)
+    write()
+  }
+
+  /** Throws what the disk says: the reserve has to be whole, for these as well. */
+  #takeReserve(lines: readonly Line[]): void {
+    if (this.#isLent) throw Object.assign(new Error('it is being made smaller'), { code: 'ENOSPC' })
+    const isNew = ({ key, version }: Line) => version > 0 && !this.#current.has(key)
+    const more = lines.reduce((sum, line) => sum + (isNew(line) ? deleteBytes(line.key) : 0), 0)
+    this.#reserve?.want(this.#deleteBytes + more)
+    this.#reserve?.take()
   }
 
   #count(key: string, record: FoundRecord): void {
     this.#currentBytes -= this.#current.get(key)?.bytes ?? 0
-    this.#current.delete(key)
+    if (this.#current.delete(key)) this.#deleteBytes -= deleteBytes(key)
     if (record.version === 0) return
     this.#current.set(key, record)
     this.#currentBytes += record.bytes
+    this.#deleteBytes += deleteBytes(key)
   }
 
   #compactIfLarge(journal: Journal): void {
@@ -142,7 +168,8 @@ export class JournalRecords {
 
   #compact(journal: Journal): void {
     // So a disk that is full of the journal itself comes free again, when most of it has been deleted.
-    if (this.#isFull) this.#reserve?.release(HEADER_BYTES + this.#currentBytes)
+    if (this.#isFull) this.#lend(HEADER_BYTES + this.#currentBytes)
+    this.#toCopy = this.#currentBytes
     try {
       const isCurrent = ({ key, version }: FoundLine) => this.#current.get(key)?.version === version
       this.#compaction = new Compaction(journal, this.#nextPath, isCurrent)
@@ -150,6 +177,18 @@ export class JournalRecords {
     } catch {
       this.#giveUp()
     }
+  }
+
+  #lend(bytes: number): void {
+    this.#isLent = true
+    this.#reserve?.release(bytes)
+  }
+
+  #takeBack(): void {
+    if (!this.#isLent) return
+    this.#isLent = false
+    this.#reserve?.want(this.#deleteBytes)
+    this.#reserve?.refill()
   }
 
   /** A slice, and the next one when others had their turn. */
@@ -166,8 +205,12 @@ export class JournalRecords {
       this.#journal = next
       this.#compaction = undefined
       this.#failed = undefined
+      this.#takeBack()
     } catch {
       this.#giveUp()
+      // There may be much less to copy by now, and no commit to come that would try it.
+      if (this.#journal && this.#currentBytes < this.#toCopy / 2)
+        this.#compactIfLarge(this.#journal)
     }
   }
 
@@ -175,7 +218,8 @@ export class JournalRecords {
   #giveUp(): void {
     this.#compaction?.abandon()
     this.#compaction = undefined
-    this.#failed = { journal: this.#journal?.size ?? 0, current: this.#currentBytes }
+    this.#failed = { journal: this.#journal?.size ?? 0, current: this.#toCopy }
+    this.#takeBack()
   }
 }
 
