@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { NetworkId } from '../../base/id.ts'
 import type { NetworkDriver } from '../../driver/driver.ts'
 import type { ZoneResource } from '../../kernel/kept-resource.ts'
@@ -60,6 +61,7 @@ export class HostShare {
   /** What there is by its record, to be claimed. */
   load(resources: readonly Resource[]): Claim {
     this.#resources = resources
+    this.#recorded = resources
     return { owner: HOST, from: [], to: resources }
   }
 
@@ -133,7 +135,7 @@ export class HostShare {
     const resources = [...this.#leaving, ...missing(this.#resources, this.#leaving)]
     const known = this.#recorded
     const isKnown = known?.length === resources.length
-    if (isKnown && resources.every((each, at) => each === known[at])) return []
+    if (isKnown && resources.every((each, at) => isDeepStrictEqual(each, known[at]))) return []
     this.#recorded = resources
     const value = resources.length === 0 ? null : { id: HOST, resources }
     return [{ kind: 'engine', id: HOST, value: value as unknown as Write['value'] }]

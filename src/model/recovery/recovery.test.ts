@@ -115,6 +115,17 @@ it('finds everything again after a restart', async () => {
   })
 })
 
+it('writes nothing at a restart that finds everything as it is recorded: the disk may be full', async () => {
+  const rig = new MemoryRig()
+  const first = await rig.start()
+  await aBusyHost(first)
+  await first.close()
+  const before = [...rig.contents]
+  const second = await rig.start()
+  await second.close()
+  expect([...rig.contents]).toEqual(before)
+})
+
 it('brings networks back after a reboot, and forgets what died with the boot', async () => {
   const rig = new MemoryRig()
   const first = await rig.start()

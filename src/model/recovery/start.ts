@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import type { NetworkId } from '../../base/id.ts'
 import { type Resource, resourceKey } from '../../kernel/resource.ts'
 import type { StoredRecord, Write } from '../../store/store.ts'
@@ -49,6 +50,7 @@ interface Stored {
   readonly leftovers: readonly HostRecord[]
   /** The records of this boot are gone, so what is found on the machine may be ours without a record. */
   readonly lost: boolean
+  readonly isBootRecorded: boolean
 }
 
 /**
@@ -73,7 +75,8 @@ export async function start(engine: Engine): Promise<RecoveryReport> {
   await removeLeftovers(engine, stored, problems)
   await takeOver(engine, problems)
   if (stored.lost) past.push(...(await adoptLost(engine)))
-  await engine.store.commit([put('engine', { id: BOOT })])
+  // On a disk that is full a restart goes on with what is recorded.
+  if (!stored.isBootRecorded) await engine.store.commit([put('engine', { id: BOOT })])
   await mendAll(engine, problems)
   return new RecoveryReport(problems, past)
 }
@@ -95,6 +98,7 @@ async function load(engine: Engine, past: string[]): Promise<Stored> {
         return []
       }
     })
+  const isBootRecorded = records.some(({ kind, id }) => kind === 'engine' && id === BOOT)
   return {
     networks: new Map(read('network', readNetwork).map((record) => [record.id, record])),
     applied: new Map(read('applied', readApplied).map((record) => [record.network.id, record])),
@@ -104,7 +108,8 @@ async function load(engine: Engine, past: string[]): Promise<Stored> {
     numbers: read('engine', readNumbers, isNumbers),
     host: read('engine', readHost, (id) => id === HOST),
     leftovers: read('engine', readHost, (id) => id === LEFTOVERS),
-    lost: setAside.length > 0 || !records.some(({ kind, id }) => kind === 'engine' && id === BOOT),
+    lost: setAside.length > 0 || !isBootRecorded,
+    isBootRecorded,
   }
 }
 
@@ -176,11 +181,18 @@ async function startNetworks(
       engine.state.putNetwork({ record, state: 'ready', pools, resources, givenMacs: new Map() })
       const isNew = networks.get(record.id) !== record
       const writes = isNew ? [put('network', record)] : []
-      await engine.store.commit([...writes, applied('ready', record, resources)])
+      const state = applied('ready', record, resources)
+      if (!isRecorded(state, states.get(record.id))) writes.push(state)
+      await engine.store.commit(writes)
     } catch (error) {
       problems.push(`network "${record.name}" can't be brought back: ${String(error)}`)
     }
   }
+}
+
+function isRecorded({ value }: Write, record: AppliedRecord | undefined): boolean {
+  // As it is read back: without what is undefined.
+  return isDeepStrictEqual(JSON.parse(JSON.stringify(value)), record)
 }
 
 /** In the order in which they were made; those that have no number of their own get one. */
