@@ -89,3 +89,13 @@ describe('an entry of which the disk takes only a part', () => {
     expect(fs.existsSync(next)).toBe(false)
   })
 })
+
+it('is a file of its own, whatever another process still does with the one that was there', () => {
+  const next = join(folder, 'next.journal')
+  const orphan = Journal.create(next)
+  const mine = Journal.create(next, [lineOf('endpoint/mine', 1, 'here')])
+  orphan.append(entryOf(lineOf('endpoint/theirs', 1, 'there')))
+  expect(readJournal(next).records.map(({ id }) => id)).toEqual(['mine'])
+  orphan.close()
+  mine.close()
+})

@@ -10,7 +10,7 @@ import {
 } from 'node:fs'
 import { entryOf, firstLine } from './journal-entry.ts'
 
-const { O_RDWR, O_APPEND, O_CREAT, O_TRUNC } = constants
+const { O_RDWR, O_APPEND, O_CREAT, O_EXCL } = constants
 
 /** Entries that are made together are written so many bytes at a time. */
 const BATCH_BYTES = 256 * 1024
@@ -43,9 +43,11 @@ export class Journal {
 
   /** A new one, with these lines, each an entry of its own: what is damaged later is one record. */
   static create(path: string, lines: Iterable<string> = []): Journal {
+    // Another process may have one open that was there; it must not write into this one.
+    rmSync(path, { force: true })
     const journal = new Journal(
       path,
-      openSync(path, O_RDWR | O_APPEND | O_CREAT | O_TRUNC, 0o600),
+      openSync(path, O_RDWR | O_APPEND | O_CREAT | O_EXCL, 0o600),
       0,
     )
     try {
