@@ -1,5 +1,5 @@
 // A process of its own around lmdb, of which a damaged file can be the end: `lmdb-process.ts` starts it.
-// Usage: node lmdb-child.js is-there | read MDB JOURNAL | write JOURNAL MDB
+// Usage: node lmdb-child.js is-there PARENT | read MDB JOURNAL PARENT | write JOURNAL MDB PARENT
 import { writeSync } from 'node:fs'
 import { recordKey } from '../store.ts'
 import { Journal } from './journal.ts'
@@ -9,12 +9,13 @@ import type { LmdbAnswer } from './lmdb-process.ts'
 import { readJournal } from './read-journal.ts'
 
 const [, , verb, from = '', to = ''] = process.argv
-const parent = process.ppid
+const parent = Number(process.argv.at(-1))
 
 async function answer(): Promise<LmdbAnswer> {
   if (verb === 'is-there') return { wrong: [] }
   if (verb === 'write') {
     const { records, damage } = readJournal(from)
+    endIfOrphaned()
     await writeLmdb(to, records)
     return { wrong: damage === undefined ? [] : [damage] }
   }
@@ -22,11 +23,15 @@ async function answer(): Promise<LmdbAnswer> {
   const lines = records.map(({ kind, id, version, value }) => {
     return lineOf(recordKey(kind, id), version, value)
   })
-  // Another engine may be at it by now.
-  if (process.ppid !== parent) process.exit(1)
+  endIfOrphaned()
   Journal.create(to, lines).close()
   // More than a few sentences don't help.
   return { wrong: wrong.length > 10 ? [...wrong.slice(0, 9), `${wrong.length - 9} more`] : wrong }
+}
+
+/** Another engine may be at it by now. */
+function endIfOrphaned(): void {
+  if (process.ppid !== parent) process.exit(1)
 }
 
 function refusal(error: unknown): LmdbAnswer {

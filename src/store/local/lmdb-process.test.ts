@@ -22,7 +22,7 @@ function ask(code: string, timeoutMs?: number) {
 describe('the process that has lmdb', () => {
   it('answers', async () => {
     const code = 'process.stdout.write(JSON.stringify({ wrong: process.argv.slice(2) }))'
-    expect(await ask(code)).toEqual({ wrong: ['read', 'from', 'to'] })
+    expect(await ask(code)).toEqual({ wrong: ['read', 'from', 'to', `${process.pid}`] })
   })
 
   it('may die, and no other does', async () => {
@@ -42,6 +42,19 @@ describe('the process that has lmdb', () => {
       await expect(ask(code)).rejects.toMatchObject({ code: 'EINTR' })
     },
   )
+
+  it('has read nothing if it was killed', async () => {
+    const code = "process.kill(process.pid, 'SIGKILL'); setTimeout(() => {}, 10_000)"
+    await expect(ask(code)).rejects.toMatchObject({
+      code: 'EINTR',
+      message: expect.stringMatching(/SIGKILL/),
+    })
+  })
+
+  it('has read nothing if it can’t be started', async () => {
+    const asked = askLmdb(['read', 'from', 'to'], { node: join(folder, 'none') })
+    await expect(asked).rejects.toMatchObject({ code: 'ENOENT' })
+  })
 
   it('is ended if it says too much', async () => {
     const { failure } = await ask("for (;;) process.stdout.write('x'.repeat(1000))")

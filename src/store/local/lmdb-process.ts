@@ -24,9 +24,16 @@ const interrupted = {
   code: 'EINTR',
   message: 'the process that was to read or write it was told to end',
 }
+/** By another process, or the kernel. What it would have said of the file isn't known. */
+const killed = {
+  code: 'EINTR',
+  message:
+    'the process that was to read or write it was killed (SIGKILL), as where memory runs out',
+}
 
 interface Options {
   readonly program?: string
+  readonly node?: string
   /** 10,000 endpoints take a second, and four beside a load of ten. */
   readonly timeoutMs?: number
 }
@@ -34,7 +41,7 @@ interface Options {
 /** Has lmdb do something, in a process that may die of it. Throws only what the disk says. */
 export async function askLmdb(
   task: Task,
-  { program = ownProgram(), timeoutMs = 60_000 }: Options = {},
+  { program = ownProgram(), node = process.execPath, timeoutMs = 60_000 }: Options = {},
 ): Promise<LmdbAnswer> {
   const answer = await new Promise<LmdbAnswer>((resolve) => {
     const limits = {
@@ -44,9 +51,11 @@ export async function askLmdb(
       killSignal: 'SIGKILL',
       maxBuffer: MOST_OUTPUT_BYTES,
     } as const
-    execFile(process.execPath, [program, ...task], limits, (error, output, complaint) => {
+    const args = [program, ...task, `${process.pid}`]
+    execFile(node, args, limits, (error, output, complaint) => {
+      const refused = error === null ? undefined : refusalOf(error)
       if (error === null) resolve(parse(output))
-      else if (told.includes(error.signal ?? '')) resolve({ wrong: [], refused: interrupted })
+      else if (refused !== undefined) resolve({ wrong: [], refused })
       else resolve({ wrong: [], failure: failureOf(error, complaint, timeoutMs) })
     })
   })
@@ -71,8 +80,17 @@ function parse(output: string): LmdbAnswer {
 
 type Failure = Error & {
   readonly code?: unknown
+  readonly syscall?: string
   readonly killed?: boolean
   readonly signal?: string | null
+}
+
+/** What has nothing to do with the file. */
+function refusalOf(error: Failure): LmdbAnswer['refused'] {
+  const { code, syscall = '', signal, message } = error
+  if (syscall.startsWith('spawn')) return { code: `${code}`, message }
+  if (told.includes(signal ?? '')) return interrupted
+  return signal === 'SIGKILL' && !error.killed ? killed : undefined
 }
 
 function failureOf(error: Failure, complaint: string, timeoutMs: number): string {
