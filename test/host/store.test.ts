@@ -1,5 +1,15 @@
 import { spawn } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import {
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -82,13 +92,14 @@ describe('records that a release with LMDB has left', () => {
     }
     await store.close()
     await handBackRecords(join(folder, 'run'))
-    sound = await readFile(join(folder, 'run/records/records.mdb'))
+    sound = await readFile(join(folder, 'run/records/previous.mdb'))
     return () => rm(folder, { recursive: true })
   })
 
   /** As that one has left them, but for what is in the file. */
   async function leave(file: Buffer): Promise<void> {
     await cp(join(folder, 'run'), runDir, { recursive: true })
+    await rm(join(runDir, 'records/previous.mdb'))
     await writeFile(join(runDir, 'records/records.mdb'), file)
   }
 
@@ -109,7 +120,7 @@ describe('records that a release with LMDB has left', () => {
     expect((await readdir(join(folder, 'run/records'))).sort()).toEqual([
       'boot-id',
       'format',
-      'records.mdb',
+      'previous.mdb',
     ])
     expect(await readFile(join(folder, 'run/records/format'), 'utf8')).toBe('2\n')
   })
@@ -136,6 +147,42 @@ describe('records that a release with LMDB has left', () => {
     const again = await load()
     expect(again.setAside).toEqual([])
     expect(sorted(again)).toEqual(sorted({ records }))
+  })
+
+  it.each(['previous.mdb', 'records.mdb'])(
+    'are not lost if handing them back ends at the folder %s, and the release before refuses',
+    async (blocked) => {
+      await leave(sound)
+      const { records } = await load()
+      const inTheWay = join(runDir, 'records', blocked, 'in-the-way')
+      await writeFile(inTheWay, '')
+      await expect(handBackRecords(runDir)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+      await rm(inTheWay)
+      // Whatever it writes, if it is started after all, is newer by its format.
+      expect(await readFile(join(runDir, 'records/format'), 'utf8')).toBe('2\n')
+      expect((await stat(join(runDir, 'records/records.mdb'))).isDirectory()).toBe(true)
+      await writeFile(join(runDir, 'records/written.mdb-lock'), '')
+      const found = await load()
+      expect(found.setAside).toEqual([])
+      expect(sorted(found)).toEqual(sorted({ records }))
+      expect(await readdir(join(runDir, 'records'))).not.toContain('written.mdb-lock')
+    },
+  )
+
+  it('are neither read nor written by a process that has lost its parent', async () => {
+    await leave(sound)
+    await load()
+    const lmdb = fileURLToPath(new URL('../../dist/store/local/lmdb-child.js', import.meta.url))
+    const written = join(root, 'written')
+    const journal = join(runDir, 'records/records.journal')
+    const mdb = join(folder, 'run/records/previous.mdb')
+    for (const task of [
+      ['read', mdb, written],
+      ['write', journal, written],
+    ]) {
+      await expect(run([process.execPath, lmdb, ...task, '1'])).rejects.toThrow()
+    }
+    expect(await readdir(root)).not.toContain('written')
   })
 
   it('count more than the journal from before', async () => {

@@ -1,10 +1,11 @@
-import { mkdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { mkdir, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CnmError } from '../../base/errors.ts'
 import type { SetAside } from '../store.ts'
 import { askLmdb } from './lmdb-process.ts'
 import { exists, moveAside } from './move-aside.ts'
-import { onDisk } from './unavailable.ts'
+import { isErrno, onDisk } from './unavailable.ts'
 
 /** The last format that was in LMDB; those before 2 have no file that says it. */
 export const LMDB_FORMAT = 2
@@ -20,17 +21,33 @@ export async function takeOverLmdb(folder: string): Promise<readonly SetAside[]>
   let from: string | undefined
   for (const name of lmdbFiles) if (await isFile(join(folder, name))) from = join(folder, name)
   if (from === undefined) return []
-  const next = join(folder, 'next.journal')
+  const next = unfinished(folder, 'next.journal')
   const { wrong, failure } = await askLmdb(['read', from, next])
   const reasons =
     failure === undefined ? wrong : [`${failure}, so none of its records could be read`]
   const journal = join(folder, 'records.journal')
-  // What a hand-over that was broken off has left is older.
+  const older: SetAside[] = []
   if (failure === undefined) await rename(next, journal)
-  else await rm(journal, { force: true })
+  else if (await exists(journal)) {
+    // What a hand-over that was broken off has left.
+    older.push({ path: await moveAside(journal), reason: `it is older than ${from}` })
+  }
   if (reasons.length === 0) return []
   const path = await moveAside(from)
-  return reasons.map((reason) => ({ path, reason }))
+  return [...reasons.map((reason) => ({ path, reason })), ...older]
+}
+
+/** No other process has a file of that name, not even one that an engine before has left behind. */
+function unfinished(folder: string, name: string): string {
+  return join(folder, `${name}-${process.pid}-${randomUUID()}`)
+}
+
+/** What a hand-over that was broken off has left, either way: it takes room. */
+export async function removeUnfinished(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (!/^(next\.journal|written\.mdb)(-|$)/.test(name)) continue
+    await rm(join(folder, name), { recursive: true, force: true })
+  }
 }
 
 /**
@@ -41,9 +58,9 @@ export async function forbidLmdb(folder: string): Promise<void> {
   for (const name of lmdbFiles) {
     const path = join(folder, name)
     if (await isFile(path)) await rm(path)
-    await rm(`${path}-lock`, { force: true })
+    for (const more of ['-lock', '-room']) await rm(`${path}${more}`, { force: true })
     await mkdir(path).catch((error: unknown) => {
-      if ((error as { readonly code?: string }).code !== 'EEXIST') throw error
+      if (!isErrno(error, 'EEXIST')) throw error
     })
   }
   await rm(join(folder, 'opening'), { force: true })
@@ -62,21 +79,27 @@ export async function requireLmdb(): Promise<void> {
 export async function handBackRecords(runDir: string): Promise<void> {
   const folder = join(runDir, 'records')
   const journal = join(folder, 'records.journal')
-  const written = join(folder, 'written.mdb')
   await onDisk(folder, async () => {
     if (!(await exists(journal))) return
-    await rm(written, { force: true })
+    await removeUnfinished(folder)
+    const written = unfinished(folder, 'written.mdb')
     const { failure } = await askLmdb(['write', journal, written])
     if (failure !== undefined) throw cannot(failure)
     await rm(`${written}-lock`, { force: true })
-    for (const name of lmdbFiles) {
-      const path = join(folder, name)
-      await ((await isFile(path)) ? rm(path) : rmdir(path).catch(() => {}))
-    }
-    // From here on LMDB's file counts, if there is one.
+    // From here on LMDB's file counts, if there is one: what the release before writes must never be taken for older.
     await writeFile(join(folder, 'format'), `${LMDB_FORMAT}\n`)
-    await rename(written, join(folder, lmdbFiles[0]))
+    const [records, previous] = lmdbFiles.map((name) => join(folder, name)) as [string, string]
+    // The release before looks there first. As long as the other one is a folder, it does not start.
+    await removeFolder(previous)
+    await rename(written, previous)
+    await removeFolder(records)
     for (const name of ['records.journal', 'reserve']) await rm(join(folder, name), { force: true })
+  })
+}
+
+async function removeFolder(path: string): Promise<void> {
+  await rmdir(path).catch((error: unknown) => {
+    if (!isErrno(error, 'ENOENT')) throw error
   })
 }
 

@@ -100,15 +100,21 @@ describe('volatile records', () => {
     await writeFile(file('boot-id'), await readFile('/proc/sys/kernel/random/boot_id'))
     await writeFile(file('records.mdb'), 'incomplete')
     await writeFile(file('previous.mdb'), 'what counts')
+    await writeFile(file('records.journal'), 'older')
     // Nothing has been built here that could read them.
     const path = file('previous.mdb.unreadable-1')
     expect(await look()).toEqual({
       records: [],
       setAside: [
         { path, reason: expect.stringMatching(/^the process for it failed: .*none of its/) },
+        {
+          path: file('records.journal.unreadable-1'),
+          reason: `it is older than ${file('previous.mdb')}`,
+        },
       ],
     })
     expect(await readFile(path, 'utf8')).toBe('what counts')
+    expect(await readFile(file('records.journal.unreadable-1'), 'utf8')).toBe('older')
     expect(await look()).toEqual(nothing)
   })
 })

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { CnmError } from '../../base/errors.ts'
 import { newerVersion } from '../../base/newer-version.ts'
 import type { CheckedWrite, Loaded } from '../store.ts'
-import { forbidLmdb, LMDB_FORMAT, takeOverLmdb } from './hand-over.ts'
+import { forbidLmdb, LMDB_FORMAT, removeUnfinished, takeOverLmdb } from './hand-over.ts'
 import { JournalRecords } from './journal-records.ts'
 import { makeFolder } from './make-folder.ts'
 import { isErrno, onDisk } from './unavailable.ts'
@@ -44,6 +44,7 @@ export class VolatileRecords {
   async load(): Promise<Loaded> {
     return onDisk(this.#folder, async () => {
       await this.#startFolder()
+      await removeUnfinished(this.#folder)
       const isOurs = (await this.#writtenFormat()) > LMDB_FORMAT
       const setAside = isOurs ? [] : await takeOverLmdb(this.#folder)
       const journal = new JournalRecords(this.#folder)
