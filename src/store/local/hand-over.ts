@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CnmError } from '../../base/errors.ts'
 import type { SetAside } from '../store.ts'
@@ -11,7 +11,7 @@ import { isErrno, onDisk } from './unavailable.ts'
 export const LMDB_FORMAT = 2
 
 /** What releases with LMDB had, the incomplete one first. Only the last of those that are there counts. */
-const lmdbFiles = ['records.mdb', 'previous.mdb'] as const
+export const lmdbFiles = ['records.mdb', 'previous.mdb'] as const
 
 /**
  * Makes a journal of the records that a release with LMDB has left in that folder. What it can't have read is set
@@ -86,6 +86,7 @@ export async function handBackRecords(runDir: string): Promise<void> {
     const { failure } = await askLmdb(['write', journal, written])
     if (failure !== undefined) throw cannot(failure)
     await rm(`${written}-lock`, { force: true })
+    await renewBootId(folder)
     // From here on LMDB's file counts, if there is one: what the release before writes must never be taken for older.
     await writeFile(join(folder, 'format'), `${LMDB_FORMAT}\n`)
     const [records, previous] = lmdbFiles.map((name) => join(folder, name)) as [string, string]
@@ -95,6 +96,13 @@ export async function handBackRecords(runDir: string): Promise<void> {
     await removeFolder(records)
     for (const name of ['records.journal', 'reserve']) await rm(join(folder, name), { force: true })
   })
+}
+
+/** The release before throws everything away where a character of it is different. */
+async function renewBootId(folder: string): Promise<void> {
+  const next = join(folder, 'boot-id.next')
+  await writeFile(next, await readFile('/proc/sys/kernel/random/boot_id'))
+  await rename(next, join(folder, 'boot-id'))
 }
 
 async function removeFolder(path: string): Promise<void> {

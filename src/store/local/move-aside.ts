@@ -1,4 +1,6 @@
-import { access, link, rename } from 'node:fs/promises'
+import { access, link, lstat, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { SetAside } from '../store.ts'
 import { isErrno } from './unavailable.ts'
 
 /** Renames what can't be read to `<path>.unreadable-<first free number>`; answers with that name. */
@@ -17,6 +19,30 @@ export async function keepAside(path: string): Promise<string> {
     throw error
   })
   return aside
+}
+
+/** What has one of these names and is no file: opening a FIFO would wait for ever. */
+export async function clearWay(
+  folder: string,
+  names: readonly string[],
+): Promise<readonly SetAside[]> {
+  const setAside: SetAside[] = []
+  for (const name of names) {
+    const path = join(folder, name)
+    if ((await kindOf(path)) !== 'other') continue
+    setAside.push({ path: await moveAside(path), reason: `what is at ${path} is no file` })
+  }
+  return setAside
+}
+
+/** Links are not followed. */
+export async function kindOf(path: string): Promise<'file' | 'other' | undefined> {
+  try {
+    return (await lstat(path)).isFile() ? 'file' : 'other'
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    throw error
+  }
 }
 
 async function freeName(path: string): Promise<string> {

@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -71,6 +72,59 @@ describe('volatile records', () => {
     expect(await readFile(file('boot-id'), 'utf8')).toBe(
       await readFile('/proc/sys/kernel/random/boot_id', 'utf8'),
     )
+  })
+
+  it.each(['\r\n', '', '\n\n'])(
+    'are of this boot however the line of its id ends: %j',
+    async (end) => {
+      await fill('a')
+      await writeFile(file('boot-id'), `${(await readFile(file('boot-id'), 'utf8')).trim()}${end}`)
+      expect(await look()).toEqual({ records: [record('a')], setAside: [] })
+    },
+  )
+
+  it.each(['', 'strange'])(
+    'are set aside where it isn’t known which boot they are of: %j',
+    async (id) => {
+      await fill('a')
+      await writeFile(file('boot-id'), id)
+      await writeFile(file('format'), '4\n')
+      const reason = 'it does not say which boot its records belong to'
+      const path = `${folder}.unreadable-1`
+      expect(await look()).toEqual({ records: [], setAside: [{ path, reason }] })
+      expect(await readFile(join(path, 'records.journal'), 'utf8')).toContain('endpoint/a 1')
+      expect(await look()).toEqual(nothing)
+    },
+  )
+
+  it.each(['records.journal', 'next.journal', 'reserve', 'format', 'opening'])(
+    'go on where a folder, a FIFO or a link is in the way: %s',
+    async (name) => {
+      await fill('a')
+      const obstacles = [
+        () => mkdir(file(name)),
+        async () => spawnSync('mkfifo', [file(name)]),
+        () => symlink('none', file(name)),
+      ]
+      for (const [index, obstruct] of obstacles.entries()) {
+        await rm(file(name), { recursive: true, force: true })
+        await obstruct()
+        await new VolatileRecords(folder).refuseNewer()
+        const found = await look()
+        const path = `${file(name)}.unreadable-${index + 1}`
+        expect(found.setAside).toEqual([{ path, reason: `what is at ${file(name)} is no file` }])
+        expect(found.records).toEqual(name === 'records.journal' ? [] : [record('a')])
+      }
+      expect((await look()).setAside).toEqual([])
+    },
+  )
+
+  it('are set aside where a FIFO is in place of the boot’s id', async () => {
+    await fill('a')
+    await rm(file('boot-id'))
+    spawnSync('mkfifo', [file('boot-id')])
+    await new VolatileRecords(folder).refuseNewer()
+    expect((await look()).setAside).toHaveLength(1)
   })
 
   it.each(['', '2\n'])(

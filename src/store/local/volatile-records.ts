@@ -2,17 +2,20 @@ import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CnmError } from '../../base/errors.ts'
 import { newerVersion } from '../../base/newer-version.ts'
-import type { CheckedWrite, Loaded } from '../store.ts'
-import { forbidLmdb, LMDB_FORMAT, removeUnfinished, takeOverLmdb } from './hand-over.ts'
+import type { CheckedWrite, Loaded, SetAside } from '../store.ts'
+import { forbidLmdb, LMDB_FORMAT, lmdbFiles, removeUnfinished, takeOverLmdb } from './hand-over.ts'
 import { JournalRecords } from './journal-records.ts'
 import { makeFolder } from './make-folder.ts'
-import { isErrno, onDisk } from './unavailable.ts'
+import { clearWay, kindOf, moveAside } from './move-aside.ts'
+import { onDisk } from './unavailable.ts'
 
 /**
  * What the records are: 1 had no links with groups of their networks, and no file `format`; 2 were the last ones in
  * LMDB. What a newer cnm has written is left alone.
  */
 const FORMAT = 3
+
+const ownFiles = ['records.journal', 'next.journal', 'reserve', 'format', 'opening'] as const
 
 /**
  * The records that die with the boot, in a journal. Nothing is flushed, so the folder belongs on a tmpfs; on a disk
@@ -35,7 +38,7 @@ export class VolatileRecords {
   async refuseNewer(): Promise<void> {
     await onDisk(this.#folder, async () => {
       // What another boot has left has no owner.
-      if ((await this.#boot()) !== (await thisBoot())) return
+      if ((await this.#boot()) !== (await thisBoot()).trim()) return
       const format = await this.#writtenFormat()
       if (format > FORMAT) throw newerVersion(`what is in ${this.#folder}`, format, FORMAT)
     })
@@ -43,10 +46,11 @@ export class VolatileRecords {
 
   async load(): Promise<Loaded> {
     return onDisk(this.#folder, async () => {
-      await this.#startFolder()
+      const setAside = [...(await this.#startFolder())]
+      setAside.push(...(await clearWay(this.#folder, ownFiles)))
       await removeUnfinished(this.#folder)
       const isOurs = (await this.#writtenFormat()) > LMDB_FORMAT
-      const setAside = isOurs ? [] : await takeOverLmdb(this.#folder)
+      if (!isOurs) setAside.push(...(await takeOverLmdb(this.#folder)))
       const journal = new JournalRecords(this.#folder)
       this.#journal = journal
       const loaded = await journal.load()
@@ -69,16 +73,25 @@ export class VolatileRecords {
   }
 
   /** A folder that belongs to this boot. */
-  async #startFolder(): Promise<void> {
+  async #startFolder(): Promise<readonly SetAside[]> {
     const boot = await thisBoot()
-    if ((await this.#boot()) === boot) return
+    const found = await this.#boot()
+    if (found === boot.trim()) return []
+    const setAside: SetAside[] = []
+    // Of another boot it is only where it says so.
+    if (!isBootId(found) && (await hasRecords(this.#folder))) {
+      const reason = 'it does not say which boot its records belong to'
+      setAside.push({ path: await moveAside(this.#folder), reason })
+    }
     await rm(this.#folder, { recursive: true, force: true })
     await makeFolder(this.#folder)
     await writeFile(join(this.#folder, 'boot-id'), boot)
+    return setAside
   }
 
-  #boot(): Promise<string | undefined> {
-    return readIfThere(join(this.#folder, 'boot-id'))
+  /** An editor may have changed how the line ends. */
+  async #boot(): Promise<string> {
+    return ((await readIfThere(join(this.#folder, 'boot-id'))) ?? '').trim()
   }
 
   async #writtenFormat(): Promise<number> {
@@ -90,9 +103,17 @@ function thisBoot(): Promise<string> {
   return readFile('/proc/sys/kernel/random/boot_id', 'utf8')
 }
 
+function isBootId(text: string): boolean {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text)
+}
+
+async function hasRecords(folder: string): Promise<boolean> {
+  for (const name of ['records.journal', ...lmdbFiles]) {
+    if ((await kindOf(join(folder, name))) === 'file') return true
+  }
+  return false
+}
+
 async function readIfThere(path: string): Promise<string | undefined> {
-  return readFile(path, 'utf8').catch((error: unknown) => {
-    if (isErrno(error, 'ENOENT')) return undefined
-    throw error
-  })
+  return (await kindOf(path)) === 'file' ? readFile(path, 'utf8') : undefined
 }
