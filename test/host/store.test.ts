@@ -176,12 +176,9 @@ describe('records that a release with LMDB has left', () => {
     const written = join(root, 'written')
     const journal = join(runDir, 'records/records.journal')
     const mdb = join(folder, 'run/records/previous.mdb')
-    for (const task of [
-      ['read', mdb, written],
-      ['write', journal, written],
-    ]) {
-      await expect(run([process.execPath, lmdb, ...task, '1'])).rejects.toThrow()
-    }
+    const orphan = (...task: string[]) => run([process.execPath, lmdb, ...task, '1'])
+    await expect(orphan('read', mdb, written)).rejects.toThrow()
+    await expect(orphan('write', journal, written)).rejects.toThrow()
     expect(await readdir(root)).not.toContain('written')
   })
 

@@ -1,8 +1,18 @@
 import { readSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
-import { firstLine, HEADER_BYTES, type Header, headerOf, isCutHeader } from './journal-entry.ts'
+import {
+  findBeginning,
+  firstLine,
+  HEADER_BYTES,
+  type Header,
+  headerOf,
+  headerSize,
+  isCutHeader,
+} from './journal-entry.ts'
 
 const WINDOW_BYTES = 256 * 1024
+/** That of the most lines. */
+const MOST_HEADER_BYTES = 10_000_000
 
 /**
  * Goes through a journal that may be damaged anywhere, with a window on it that is as large as its largest
@@ -42,10 +52,10 @@ export class JournalReader {
   /** Whether what is left is the beginning of an entry, as a crash or a full disk leaves it. */
   isTorn(end: number): boolean {
     const left = end - this.#position
-    const bytes = this.#view(this.#position, Math.min(left, HEADER_BYTES))
-    if (left < HEADER_BYTES) return isCutHeader(bytes.subarray(0, left))
-    const header = headerOf(bytes)
-    return header !== undefined && left < HEADER_BYTES + header.length
+    const header = this.headerAt(this.#position, end)
+    if (header !== undefined) return left < header.size + header.length
+    if (left > MOST_HEADER_BYTES) return false
+    return isCutHeader(this.#view(this.#position, left).subarray(0, left))
   }
 
   /** Goes on to the next sound entry, or to the end. */
@@ -53,11 +63,11 @@ export class JournalReader {
     let at = this.#position + 1
     while (at < end) {
       const bytes = this.#view(at, Math.min(HEADER_BYTES, end - at))
-      const found = bytes.indexOf('@ ')
-      // The last byte may be the first of two.
-      at += found < 0 ? Math.max(1, bytes.length - 1) : found
-      if (found >= 0 && this.#entryAt(at, end) !== undefined) break
-      if (found >= 0) at += 1
+      const found = findBeginning(bytes)
+      at += found ?? bytes.length
+      if (found === undefined) continue
+      if (this.#entryAt(at, end) !== undefined) break
+      at += 1
     }
     this.#position = Math.min(at, end)
   }
@@ -67,21 +77,28 @@ export class JournalReader {
     return this.#view(at, length).toString('latin1', 0, length)
   }
 
-  /** Likewise, in pieces that overlap by so much that no key is cut in each of them. */
-  *texts(from: number, to: number): Generator<string> {
-    const overlap = 512
-    for (let at = from; at < to; at += WINDOW_BYTES - overlap) {
-      const length = Math.min(WINDOW_BYTES, to - at)
-      yield this.text(at, length)
-    }
+  /** The header that is there; undefined: none that is sound. */
+  headerAt(at: number, end: number): Header | undefined {
+    const bytes = this.#view(at, Math.min(HEADER_BYTES, end - at))
+    const size = headerSize(bytes)
+    if (size === undefined || size > end - at) return undefined
+    if (size <= bytes.length) return headerOf(bytes)
+    // Before all of it is read.
+    return this.#endsLine(at + size - 1) ? headerOf(this.#view(at, size)) : undefined
   }
 
   #entryAt(at: number, end: number): Buffer | undefined {
-    const header: Header | undefined = headerOf(this.#view(at, Math.min(HEADER_BYTES, end - at)))
-    const length = HEADER_BYTES + (header?.length ?? 0)
-    if (header === undefined || length > end - at) return undefined
+    const header = this.headerAt(at, end)
+    if (header === undefined) return undefined
+    const length = header.size + header.length
+    if (length > end - at) return undefined
     const entry = this.#view(at, length).subarray(0, length)
-    return crc32(entry.subarray(HEADER_BYTES)) === header.checksum ? entry : undefined
+    return crc32(entry.subarray(header.size)) === header.checksum ? entry : undefined
+  }
+
+  #endsLine(at: number): boolean {
+    const byte = Buffer.alloc(1)
+    return readSync(this.#fd, byte, 0, 1, at) === 1 && byte.toString() === '\n'
   }
 
   /** The window from there on, at least so many bytes of it if the file has them. */

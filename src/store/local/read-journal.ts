@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync } from 'node:fs'
 import type { Json, Kind, StoredRecord } from '../store.ts'
-import { HEADER_BYTES, keysIn, linesOf } from './journal-entry.ts'
+import { HEADER_BYTES, keysIn, linesOf, sumOf } from './journal-entry.ts'
 import { JournalReader } from './journal-reader.ts'
 
 export interface JournalContents {
@@ -27,9 +27,9 @@ interface Place extends FoundRecord {
 
 /**
  * Everything in a journal that can be verified. A last entry that is cut off is a commit that was never
- * answered: nothing is wrong with that. Of a damaged entry it isn't known what it has changed. So a record
- * that is named in it isn't believed any more, unless later entries tell of it: a state from before would be
- * worse than none, which is mended from what the kernel has. Throws only what the disk says.
+ * answered: nothing is wrong with that. What a damaged entry has changed is told by its header; what it was before
+ * isn't believed any more, unless later entries tell of it: that would be worse than nothing, which is mended from what
+ * the kernel has. Where the header is damaged as well, nothing from before is believed. Throws only what the disk says.
  */
 export function readJournal(path: string): JournalContents {
   const fd = openSync(path, 'r')
@@ -42,6 +42,9 @@ export function readJournal(path: string): JournalContents {
     closeSync(fd)
   }
 }
+
+/** More than that is no single entry of which only the header is damaged. */
+const MOST_UNVERIFIED_BYTES = 16 * 1024 * 1024
 
 class Contents {
   readonly #reader: JournalReader
@@ -64,7 +67,7 @@ class Contents {
     const reader = this.#reader
     if (!reader.skipFirstLine()) {
       reader.skipDamage(end)
-      this.#forget(0)
+      this.#forget(0, end)
     }
     while (reader.position < end) {
       const from = reader.position
@@ -76,7 +79,7 @@ class Contents {
       const isTorn = reader.isTorn(end)
       reader.skipDamage(end)
       if (isTorn && reader.position === end) return from
-      this.#forget(from)
+      this.#forget(from, end)
     }
     return end
   }
@@ -99,7 +102,7 @@ class Contents {
     const more = places > 1 ? ` and in ${places - 1} more places` : ''
     return (
       `it is damaged${where}${more}: ${this.#found.size} records could be read, and ${this.#dropped} ` +
-      'that are named where it is damaged are not believed'
+      'that may have been changed where it is damaged are not believed'
     )
   }
 
@@ -113,11 +116,29 @@ class Contents {
   }
 
   /** What the reader has skipped. */
-  #forget(from: number): void {
+  #forget(from: number, end: number): void {
     this.#damaged.push(from)
-    for (const text of this.#reader.texts(from, this.#reader.position)) {
-      for (const key of keysIn(text)) if (this.#found.delete(key)) this.#dropped++
+    const to = this.#reader.position
+    for (let at = from; at < to; ) {
+      const header = this.#reader.headerAt(at, end)
+      if (header === undefined) {
+        this.#forgetIn(at, to)
+        return
+      }
+      const sums = new Set(header.keys)
+      this.#drop([...this.#found.keys()].filter((key) => sums.has(sumOf(key))))
+      at += header.size + header.length
     }
+  }
+
+  #forgetIn(from: number, to: number): void {
+    const isShort = to - from <= MOST_UNVERIFIED_BYTES
+    const keys = isShort ? keysIn(this.#reader.text(from, to - from)) : undefined
+    this.#drop(keys ?? [...this.#found.keys()])
+  }
+
+  #drop(keys: readonly string[]): void {
+    for (const key of keys) if (this.#found.delete(key)) this.#dropped++
   }
 }
 
