@@ -4,6 +4,8 @@ import { JournalReader } from './journal-reader.ts'
 
 /** What is read in one go: about half a millisecond. */
 const SLICE_BYTES = 256 * 1024
+/** Likewise, of a large entry. */
+const SLICE_LINES = 1000
 
 /**
  * Writes a journal anew, beside it and slice by slice, without what counts no more. Commits go on meanwhile:
@@ -17,6 +19,8 @@ export class Compaction {
   /** What is behind that was committed meanwhile, when records before it had been copied already. */
   readonly #begun: number
   readonly #isCurrent: (line: FoundLine) => boolean
+  /** What is left of an entry that is larger than a slice: it has been verified, and the reader waits. */
+  #rest: Iterator<Buffer, void> | undefined
 
   /** Throws what the disk says. */
   constructor(old: Journal, path: string, isCurrent: (line: FoundLine) => boolean) {
@@ -35,14 +39,20 @@ export class Compaction {
     const from = this.#reader.position
     if (from === 0 && !this.#reader.skipFirstLine()) throw new Error('the journal is damaged')
     const kept: Buffer[] = []
-    while (this.#reader.position < Math.min(this.#old.size, from + SLICE_BYTES)) {
+    while (
+      this.#rest === undefined &&
+      this.#reader.position < Math.min(this.#old.size, from + SLICE_BYTES)
+    ) {
       const isLater = this.#reader.position >= this.#begun
       const entry = this.#reader.next(this.#old.size)
       if (entry === undefined) throw new Error('the journal is damaged')
-      kept.push(...this.#current(entry, isLater))
+      if (entry.length > SLICE_BYTES) this.#rest = this.#eachCurrent(entry, isLater)
+      else kept.push(...this.#current(entry, isLater))
     }
+    kept.push(...this.#some())
     this.#next.append(Buffer.concat(kept))
-    return this.#reader.position === this.#old.size ? this.#next : undefined
+    const isLast = this.#rest === undefined && this.#reader.position === this.#old.size
+    return isLast ? this.#next : undefined
   }
 
   abandon(): void {
@@ -51,12 +61,39 @@ export class Compaction {
 
   /** What still counts of an entry. */
   #current(entry: Buffer, isLater: boolean): Buffer[] {
-    const lines = linesOf(entry)
-    const current = lines.filter((line) =>
-      // What it deletes may have been copied.
-      line.version === 0 ? isLater : this.#isCurrent(line),
-    )
+    const lines = [...linesOf(entry)]
+    const current = lines.filter((line) => this.#counts(line, isLater))
     if (current.length === lines.length) return [Buffer.from(entry)]
     return current.map(({ start, end }) => entryOf(entry.toString('latin1', start, end)))
+  }
+
+  /** Likewise, line by line; empty for one that doesn't count. */
+  *#eachCurrent(entry: Buffer, isLater: boolean): Generator<Buffer, void> {
+    for (const line of linesOf(entry)) {
+      const { start, end } = line
+      yield this.#counts(line, isLater)
+        ? entryOf(entry.toString('latin1', start, end))
+        : Buffer.alloc(0)
+    }
+  }
+
+  /** A slice of the rest of a large entry. */
+  #some(): Buffer[] {
+    const some: Buffer[] = []
+    for (let bytes = 0, lines = 0; bytes < SLICE_BYTES && lines < SLICE_LINES; lines++) {
+      const { value } = this.#rest?.next() ?? {}
+      if (value === undefined) {
+        this.#rest = undefined
+        break
+      }
+      bytes += value.length
+      some.push(value)
+    }
+    return some
+  }
+
+  #counts(line: FoundLine, isLater: boolean): boolean {
+    // What it deletes may have been copied.
+    return line.version === 0 ? isLater : this.#isCurrent(line)
   }
 }

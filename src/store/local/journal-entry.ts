@@ -142,23 +142,21 @@ export function isCutHeader(bytes: Buffer): boolean {
 }
 
 /** The lines of an entry that has been verified. Their JSON is not looked at: most of it counts no more. */
-export function linesOf(entry: Buffer): FoundLine[] {
-  const lines: FoundLine[] = []
+export function* linesOf(entry: Buffer): Generator<FoundLine, void> {
   for (let start = entry.indexOf('\n') + 1; start < entry.length; ) {
     const end = entry.indexOf('\n', start) + 1 || entry.length
     const key = endOfWord(entry, start, end)
     const version = endOfWord(entry, key + 1, end)
-    lines.push({
+    yield {
       key: entry.toString('latin1', start, key),
       // NaN, if it is none of ours.
       version: Number(entry.toString('latin1', key + 1, version) || Number.NaN),
       start,
       end,
       text: version + 1,
-    })
+    }
     start = end
   }
-  return lines
 }
 
 /**

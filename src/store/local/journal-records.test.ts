@@ -206,6 +206,23 @@ describe('writing the journal anew', () => {
     expect(contentOf(await bench.restart())).toEqual(bench.expected)
   })
 
+  it('goes on within a commit of many records', async () => {
+    const many = Array.from({ length: 20_000 }, (_, n) => [`many${n}`, 'x'.repeat(100)] as const)
+    bench.writeAll(many)
+    bench.writeAll(many.map(([id]) => [id, 'y'.repeat(100)]))
+    bench.writeAll(many.map(([id]) => [id, 'z']))
+    let turns = 0
+    for (; existsSync(file('next.journal')); turns++) {
+      bench.writeAll([
+        [`many${19_000 - turns}`, null],
+        [`many${turns}`, 'changed'],
+      ])
+      await turn()
+    }
+    expect(turns).toBeGreaterThan(40)
+    expect(contentOf(await bench.restart())).toEqual(bench.expected)
+  })
+
   it('keeps it in proportion to what there is', async () => {
     for (let n = 0; n < 20_000; n++) {
       bench.write(`id${n % 10}`, 'x'.repeat(100))
