@@ -23,6 +23,8 @@ class UnwillingRig {
   readonly rig = new MemoryRig()
   refuses: (change: Change) => boolean = () => false
   isFull: (writes: readonly Write[]) => boolean = () => false
+  /** What only deletes is recorded all the same. */
+  hasNoRoom = false
   /** Of a driver with hooks, `asked`, that hears no `deleteEndpoint` while it is deaf. */
   readonly known = new Set<string>()
   isDeaf = false
@@ -35,6 +37,9 @@ class UnwillingRig {
     }
     const { store } = parts
     const commit = async (writes: readonly Write[]) => {
+      if (this.hasNoRoom && writes.some(({ value }) => value !== null)) {
+        throw new CnmError('STORE_UNAVAILABLE', 'injected', { details: { errno: 'ENOSPC' } })
+      }
       if (this.isFull(writes)) throw new CnmError('STORE_UNAVAILABLE', 'injected')
       await store.commit(writes)
     }
@@ -75,6 +80,28 @@ describe('a state folder that can only be read', () => {
     await box.connect(web)
     await box.delete()
     expect((await cnm.networks()).map(({ name }) => name)).not.toContain('old')
+  })
+})
+
+describe('a state folder without room', () => {
+  it('lets all go that makes some', async () => {
+    const unwilling = new UnwillingRig()
+    await using cnm = await unwilling.start()
+    const web = await cnm.createNetwork({ name: 'web' })
+    const box = await cnm.createSandbox({ name: 'box', connect: [{ network: 'web' }] })
+    const other = await cnm.createSandbox({ name: 'other' })
+    const endpoint = await other.connect(web, { publish: ['8080:80'] })
+    unwilling.hasNoRoom = true
+    await expect(other.connect(web)).rejects.toMatchObject({ code: 'ALREADY_CONNECTED' })
+    await expect(cnm.createSandbox()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    await endpoint.leave()
+    await box.delete()
+    await other.delete()
+    await web.delete()
+    expect((await cnm.networks()).map(({ name }) => name).sort()).toEqual(['host', 'none'])
+    expect(await cnm.sandboxes()).toEqual([])
+    expect(await cnm.doctor()).toEqual([])
+    expect(unwilling.rig.problems).toEqual([])
   })
 })
 

@@ -97,8 +97,11 @@ export class Transactions {
     try {
       await this.#commit(step.intent, sharing)
     } catch (error) {
-      this.#unclaim(step, begun)
-      throw error
+      if (!isTornDown(step) || !isFull(error)) {
+        this.#unclaim(step, begun)
+        throw error
+      }
+      // What goes makes room, and so needs none: after a crash it is as it was before, and goes when asked again.
     }
     try {
       await (step.make ?? ((it) => this.#apply(it)))(change)
@@ -180,10 +183,10 @@ export class Transactions {
   }
 
   async #record(step: Step, { sharing }: Begun, more: readonly Write[]): Promise<void> {
-    const isTornDown = step.claims.length > 0 && step.claims.every(({ to }) => to.length === 0)
-    if (!isTornDown && step.signal?.aborted) throw cancelled(step.what, step.signal)
+    const isGone = isTornDown(step)
+    if (!isGone && step.signal?.aborted) throw cancelled(step.what, step.signal)
     const done = [...doneBy(step), ...more]
-    if (!isTornDown) return this.#commit(done, sharing)
+    if (!isGone) return this.#commit(done, sharing)
     // What is torn down can't be put back as it was. The intent is recorded: the next start, at the latest,
     // finishes what can't be recorded until then.
     await this.#settle(done, sharing).catch(this.#parts.onProblem)
@@ -245,6 +248,16 @@ const damages: readonly string[] = ['ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN', '
 function isDamage(error: unknown): boolean {
   if (!isCnmError(error, 'KERNEL') || !isKernelError(error.cause)) return false
   return damages.includes(error.cause.errno)
+}
+
+function isTornDown({ claims }: Pick<Step, 'claims'>): boolean {
+  return claims.length > 0 && claims.every(({ to }) => to.length === 0)
+}
+
+/** There is no room for what is to be recorded; for what only deletes there is. */
+function isFull(error: unknown): boolean {
+  if (!isCnmError(error, 'STORE_UNAVAILABLE')) return false
+  return error.details.errno === 'ENOSPC' || error.details.errno === 'EDQUOT'
 }
 
 function doneBy({ done }: Pick<Step, 'done'>): readonly Write[] {
