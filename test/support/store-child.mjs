@@ -94,8 +94,16 @@ const modes = {
       await store.commit([endpoint(id, null)])
       if (deleted++ % 100 === 0) await new Promise((resolve) => setImmediate(resolve))
     }
-    await new Promise((resolve) => setTimeout(resolve, 100))
-    for (let n = 0; n < 50; n++) await write(`later${n}`)
+    // The journal is written anew in the background.
+    for (let tries = 0; tries < 1000; tries++) {
+      const isDone = await write('later0').then(
+        () => true,
+        () => false,
+      )
+      if (isDone) break
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+    for (let n = 1; n < 50; n++) await write(`later${n}`)
     say('went on')
     await store.close()
     say((await local({ stateDir, runDir }).load()).records.length)
