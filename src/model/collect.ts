@@ -11,7 +11,7 @@ import { deleteEmpty, deleteSandbox } from './sandbox/sandboxes.ts'
 /**
  * What no longer belongs to anything goes: endpoints that no sandbox has joined for a while, ephemeral networks
  * with their last endpoint, sandboxes with the process or the namespace they live on. Reacts to changes, and
- * nothing else knows of it. Resolves when what should have gone before has gone.
+ * nothing else knows of it. Resolves when networks that should have gone before have gone, but for those of plug-ins.
  */
 export async function collect(engine: Engine): Promise<void> {
   const collector = new Collector(engine)
