@@ -6,6 +6,9 @@ export function isSame(a: unknown, b: unknown): boolean {
   if (a === b) return true
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
   const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>]
-  const keys = new Set([...Object.keys(left), ...Object.keys(right)])
-  return [...keys].every((key) => isSame(left[key], right[key]))
+  for (const key of Object.keys(left)) if (!isSame(left[key], right[key])) return false
+  for (const key of Object.keys(right)) {
+    if (right[key] !== undefined && left[key] === undefined) return false
+  }
+  return true
 }
