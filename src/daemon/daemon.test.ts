@@ -119,19 +119,62 @@ it('finds things by the beginning of an id, and names with any characters in the
   }
 })
 
-it('logs who has changed something, and nothing of what was sent', async () => {
+it('logs who has changed what, how it ended and why, and nothing else of what was sent', async () => {
   await using rig = await DaemonRig.start({ peerOf: () => ({ pid: 12, uid: 34 }) })
-  await rig.ask('POST /v1/networks', { body: { name: 'web', labels: { token: 'secret' } } })
+  const subnets = [{ subnet: '10.7.0.0/24' }]
+  const web = { name: 'web', subnets, labels: { token: 'secret' } }
+  const { body: network } = await rig.ask('POST /v1/networks', { body: web })
   await rig.ask('GET /v1/networks/web?x=secret')
+  const connect = [{ network: 'web', publish: ['8080:80'] }]
+  const { body: box } = await rig.ask('POST /v1/sandboxes', { body: { name: 'box', connect } })
   await rig.ask('POST /v1/sandboxes/gone/program', { body: { pid: 1 } })
   await rig.ask('DELETE /v1/networks/nope')
-  const lines = rig.logged.map(({ level, facts, message }) => ({ level, message, ...facts }))
-  expect(lines).toMatchObject([
-    { level: 'debug', message: 'connection', pid: 12, uid: 34 },
-    { level: 'info', message: 'createNetwork', code: 'ok', pid: 12, uid: 34 },
-    { level: 'debug', message: 'bindProgram', code: 'SANDBOX_NOT_FOUND', sandbox: 'gone' },
-    { level: 'info', message: 'deleteNetwork', code: 'NETWORK_NOT_FOUND', network: 'nope' },
+  await rig.ask('DELETE /v1/networks/web')
+  const [{ id: endpointId }] = (await rig.ask('GET /v1/endpoints')).body as [{ id: string }]
+  await rig.ask(`DELETE /v1/endpoints/${endpointId.slice(0, 12)}`)
+  await rig.ask('DELETE /v1/networks/web')
+  const read = () => rig.logged.map(({ level, facts, message }) => ({ level, message, ...facts }))
+  // The line comes after the answer.
+  await expect.poll(() => read().filter(({ level }) => level === 'info').length).toBe(6)
+  const lines = read()
+  const { id: networkId } = network as { id: string }
+  const { id: sandboxId } = box as { id: string }
+  const changes = lines.filter(({ level }) => level === 'info')
+  expect(changes).toMatchObject([
+    {
+      message: 'create network',
+      code: 'ok',
+      id: networkId,
+      name: 'web',
+      asked: { name: 'web', subnets: '10.7.0.0/24' },
+      pid: 12,
+      uid: 34,
+    },
+    { message: 'create sandbox', id: sandboxId, asked: { name: 'box', connect: 'web' } },
+    {
+      message: 'delete network',
+      code: 'NETWORK_NOT_FOUND',
+      network: 'nope',
+      error: 'there is no network "nope"',
+    },
+    {
+      message: 'delete network',
+      code: 'NETWORK_IN_USE',
+      network: 'web',
+      networkId,
+      error: expect.stringContaining('network "web" has'),
+    },
+    { message: 'delete endpoint', code: 'ok', endpointId, network: 'web' },
+    { message: 'delete network', code: 'ok', network: 'web', networkId, ms: expect.any(Number) },
   ])
+  expect(lines).toContainEqual(
+    expect.objectContaining({
+      level: 'debug',
+      message: 'bind program',
+      code: 'SANDBOX_NOT_FOUND',
+      sandbox: 'gone',
+    }),
+  )
   expect(JSON.stringify(lines)).not.toContain('secret')
 })
 

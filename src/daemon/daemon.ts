@@ -4,6 +4,7 @@ import { CnmError } from '../base/errors.ts'
 import type { LocalController } from '../model/controller.ts'
 import { Activity } from './activity.ts'
 import type { About } from './answers.ts'
+import { frontLog, type Note } from './front-log.ts'
 import type { Listener } from './listener.ts'
 import type { Log } from './log.ts'
 import { NativeApi } from './native-api.ts'
@@ -35,8 +36,11 @@ export interface DaemonOptions {
 
 /** Another API, on sockets of its own. */
 export interface Front {
+  /** What its requests are called in the log. */
+  readonly name: string
   readonly listeners: readonly Listener[]
-  handle(request: IncomingMessage, response: ServerResponse): void
+  /** What it notes of a request (names, ids, why it was refused) is logged with that. */
+  handle(request: IncomingMessage, response: ServerResponse, note: Note): void
   /** The JSON of an error, in its words. */
   refusal(status: number, message: string): string
   /** Streams end. */
@@ -60,6 +64,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     await daemon.close()
     throw error
   }
+}
+
+/** An API whose requests are logged. */
+interface Served extends Pick<Front, 'listeners' | 'refusal'> {
+  handle(request: IncomingMessage, response: ServerResponse): void
 }
 
 class RunningDaemon implements Daemon {
@@ -98,7 +107,7 @@ class RunningDaemon implements Daemon {
     this.#fronts = fronts(controller)
     this.#watchSandboxes(controller)
     const native = { listeners, refusal, handle: api.handle.bind(api) }
-    for (const front of [native, ...this.#fronts]) {
+    for (const front of [native, ...this.#fronts.map((front) => this.#logged(front))]) {
       for (const listener of front.listeners)
         this.#services.push(await this.#serve(front, listener))
     }
@@ -128,7 +137,17 @@ class RunningDaemon implements Daemon {
     return this.#api
   }
 
-  #serve(front: Omit<Front, 'close'>, listener: Listener): Promise<Service> {
+  #logged(front: Front): Served {
+    const { listeners } = front
+    const logOf = frontLog(front.name, this.#options.log, (request) => this.#peerOf(request))
+    return {
+      listeners,
+      handle: (request, response) => front.handle(request, response, logOf(request, response)),
+      refusal: (status, message) => front.refusal(status, message),
+    }
+  }
+
+  #serve(front: Served, listener: Listener): Promise<Service> {
     const { log, peerOf } = this.#options
     return Service.start({
       listener,

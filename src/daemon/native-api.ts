@@ -2,7 +2,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import fastify, {
   type FastifyInstance,
   type FastifyReply,
-  type FastifyRequest,
   type FastifyServerOptions,
 } from 'fastify'
 import { openapi } from '../api/openapi/openapi.ts'
@@ -19,6 +18,7 @@ import type { Log } from './log.ts'
 import { Metrics } from './metrics.ts'
 import { queryParser } from './query.ts'
 import { bodyLimit, type Refusal, refusalOf, unknownRoute } from './refusal.ts'
+import { type Outcome, RequestLog } from './request-log.ts'
 import type { Peer } from './service.ts'
 
 interface NativeApiOptions {
@@ -39,8 +39,6 @@ const compilersFactory = {
 
 /** What may take as long as it likes has a gate of its own, or it would keep out all the rest. */
 const long: readonly RouteName[] = ['events', 'queries', 'execInSandbox']
-/** What clients ask for by themselves, also of programs that have ended meanwhile: no change by a user. */
-const bookkeeping: readonly RouteName[] = ['bindProgram']
 const Nothing = Type.Object({}, { additionalProperties: false })
 
 /** What there is to be asked. */
@@ -48,6 +46,7 @@ interface Asking {
   readonly controller: LocalController
   readonly all: Answers
   readonly metrics: Metrics
+  readonly requests: RequestLog
 }
 
 /** The native API on fastify: each route of the table, and what is no JSON. */
@@ -83,7 +82,8 @@ export class NativeApi {
   answerFor(controller: LocalController): void {
     const { about, log } = this.#options
     const metrics = new Metrics(controller, about, log)
-    this.#asking = { controller, all: answers(controller, about), metrics }
+    const requests = new RequestLog(controller, log)
+    this.#asking = { controller, all: answers(controller, about), metrics, requests }
   }
 
   handle(request: IncomingMessage, response: ServerResponse): void {
@@ -142,39 +142,38 @@ export class NativeApi {
         if (name === 'events' || name === 'queries') return this.#stream(name, question, reply)
         // The table says that question and answer belong together.
         const answer = this.#asking!.all[name] as (question: Asked) => Promise<unknown>
-        const result = await this.#told(name, request, () => answer(question))
+        const result = await this.#told(name, { question, raw: request.raw }, () => {
+          return answer(question)
+        })
         return reply.code(statusOf(route)).send(result)
       },
     })
   }
 
   /** Does the work; tells how long it took and what came of it. */
-  async #told<T>(name: RouteName, request: FastifyRequest, work: () => Promise<T>): Promise<T> {
+  async #told<T>(
+    name: RouteName,
+    { question, raw }: { readonly question: Asked; readonly raw: IncomingMessage },
+    work: () => Promise<T>,
+  ): Promise<T> {
     const begin = performance.now()
-    const tell = (code: string, error?: unknown) => {
+    const { requests, metrics } = this.#asking!
+    const log = requests.begin(name, question)
+    const tell = (code: string, end: Omit<Outcome, 'ms'>) => {
       const ms = Math.round((performance.now() - begin) * 10) / 10
-      this.#asking!.metrics.observe({ route: name, code, seconds: ms / 1000 })
-      const peer = this.#options.peerOf(request.raw)
-      const facts = { ...(request.params as object), code, ms, ...peer }
+      metrics.observe({ route: name, code, seconds: ms / 1000 })
+      const peer = this.#options.peerOf(raw) ?? {}
       // Who asked doesn't have to wait until it is written.
-      setImmediate(() => this.#log(name, facts, error))
+      setImmediate(() => log({ ...end, ms }, peer))
     }
     try {
-      const result = await work()
-      tell('ok')
-      return result
+      const answer = await work()
+      tell('ok', { answer })
+      return answer
     } catch (error) {
-      tell(isCnmError(error) ? error.code : 'INTERNAL', error)
+      tell(isCnmError(error) ? error.code : 'INTERNAL', { error })
       throw error
     }
-  }
-
-  #log(name: RouteName, facts: { readonly code: string }, error: unknown): void {
-    const { log } = this.#options
-    const { code } = facts
-    if (code === 'INTERNAL' || code === 'KERNEL') log.error({ ...facts, err: error }, name)
-    else if (routes[name].method === 'GET' || bookkeeping.includes(name)) log.debug(facts, name)
-    else log.info(facts, name)
   }
 
   async #stream(

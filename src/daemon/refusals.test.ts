@@ -126,7 +126,7 @@ describe('every error', () => {
       body: { code: 'INTERNAL', message: error.message },
     })
     expect(rig.logged).toMatchObject([
-      { level: 'error', message: 'createNetwork', facts: { err: error } },
+      { level: 'error', message: 'create network', facts: { err: error } },
     ])
   })
 })

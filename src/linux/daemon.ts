@@ -10,12 +10,10 @@ import type { DockerApi } from '../front/docker/docker.ts'
 import { lockFile, peerCredentials, prepareKernel, sendDatagram } from '../kernel/linux/index.ts'
 import { holdFolders } from '../store/local/engine-folders.ts'
 import { handBackRecords, requireLmdb } from '../store/local/hand-over.ts'
+import { daemonLog } from './daemon-log.ts'
 import type { EngineOptions, LinuxPluginOptions, LocalController } from './library.ts'
 
 export type { ConfigSources } from '../daemon/config.ts'
-
-/** Bytes of log that wait for a reader who is slow; what comes on top is lost. */
-const mostUnwritten = 4 * 1024 * 1024
 
 /**
  * The engine of this host as a service: runs until SIGTERM or SIGINT, or until it is idle. What runs on the
@@ -28,12 +26,10 @@ export async function runDaemon(sources: ConfigSources = {}): Promise<void> {
   const environment = sources.environment ?? process.env
   const config = await readConfig({ ...sources, environment })
   const sockets = inheritedSockets(environment)
-  const [{ createController }, { pino }] = await Promise.all([
+  const [{ createController }, { log, flush }] = await Promise.all([
     import('./library.ts'),
-    import('pino'),
+    daemonLog(config.logLevel),
   ])
-  const destination = pino.destination({ dest: 2, sync: false, maxLength: mostUnwritten })
-  const log = pino({ level: config.logLevel ?? 'info', base: null }, destination)
   const notify = notifier(environment, log)
   const signal = Promise.race(['SIGTERM', 'SIGINT'].map((name) => once(process, name)))
   // Closing the terminal of a daemon is not meant to end it.
@@ -46,7 +42,7 @@ export async function runDaemon(sources: ConfigSources = {}): Promise<void> {
     await using controller = await starting
     const daemon = await serving
     warnOfUnused(sockets, config, log)
-    log.info({ pid: process.pid, instance: controller.instance }, 'ready')
+    log.info(await startFacts(config, controller, sockets), 'ready')
     notify('READY=1')
     const failure = await Promise.race([
       controller.failed,
@@ -58,7 +54,7 @@ export async function runDaemon(sources: ConfigSources = {}): Promise<void> {
     await daemon.close()
     if (failure !== undefined) throw ended(failure)
   } finally {
-    destination.flushSync()
+    flush()
   }
 }
 
@@ -75,13 +71,12 @@ function ended(failure: CnmError): CnmError {
 export async function runHandBack(sources: ConfigSources = {}): Promise<void> {
   prepareKernel()
   const config = await readConfig({ ...sources, environment: sources.environment ?? process.env })
-  const [{ createController }, { pino }] = await Promise.all([
+  const [{ createController }, { log, flush }] = await Promise.all([
     import('./library.ts'),
-    import('pino'),
+    daemonLog(config.logLevel),
   ])
   // Before anything is changed.
   await requireLmdb()
-  const log = pino({ level: config.logLevel ?? 'info', base: null }, pino.destination(2))
   const controller = await createController(engineOptions(config, log))
   try {
     await controller.handBack()
@@ -94,7 +89,32 @@ export async function runHandBack(sources: ConfigSources = {}): Promise<void> {
   } finally {
     held.release()
   }
-  log.info({}, 'handed back')
+  log.info(folders(config), 'handed back')
+  flush()
+}
+
+/** What this is, where it keeps things, where it listens, and what it has found. */
+async function startFacts(
+  config: Config,
+  controller: LocalController,
+  sockets: Served['sockets'],
+): Promise<object> {
+  const { now, instance } = controller
+  const { docker = true } = config
+  const own = ['cnm.sock', ...(docker ? ['docker.sock'] : [])]
+  const plugin = await pluginListeners(config, sockets)
+  return {
+    version: await ownVersion(),
+    node: process.version,
+    pid: process.pid,
+    instance,
+    ...folders(config),
+    sockets: [...own.flatMap((name) => listenersAt(name, config, sockets)), ...plugin].map(
+      (listener) => ('path' in listener ? listener.path : `descriptor ${listener.fd}`),
+    ),
+    networks: now.networks().length,
+    sandboxes: now.sandboxes().length,
+  }
 }
 
 function engineOptions(config: Config, log: Log): EngineOptions {
@@ -109,7 +129,8 @@ function engineOptions(config: Config, log: Log): EngineOptions {
     keeper: { stay: true },
     onProblem: (problem) => {
       // Said when the daemon ends of it.
-      if (!isCnmError(problem, 'CLOSED')) log.warn({ err: asError(problem) }, 'problem')
+      if (!isCnmError(problem, 'CLOSED'))
+        log.warn({ err: asError(problem) }, asError(problem).message)
     },
   }
 }
@@ -134,18 +155,16 @@ async function serve({ config, controller, sockets, log }: Served): Promise<Daem
     import('../front/docker/docker.ts'),
     ownVersion(),
   ])
-  const { docker = true, group = 'cnm', idleExit } = config
+  const { docker = true, idleExit } = config
   const { stateDir, runDir } = folders(config)
-  const at = (name: string): Listener[] => {
-    const given = sockets.get(name) ?? []
-    if (given.length > 0) return given.map((fd) => ({ fd }))
-    return [{ path: join(runDir, name), group }]
-  }
+  const at = (name: string) => listenersAt(name, config, sockets)
   const plugin = await pluginListeners(config, sockets)
   const { dockerPlugin } =
     plugin.length === 0 ? {} : await import('../front/docker-plugin/docker-plugin.ts')
   const front = (cnm: LocalController) => {
-    const onProblem = (problem: unknown) => log.warn({ err: asError(problem) }, 'docker')
+    const onProblem = (problem: unknown) => {
+      log.warn({ err: asError(problem) }, `docker: ${asError(problem).message}`)
+    }
     const api = dockerApi({ controller: cnm, version, onProblem })
     return dockerFront(api, at('docker.sock'), onProblem)
   }
@@ -161,6 +180,12 @@ async function serve({ config, controller, sockets, log }: Served): Promise<Daem
     peerOf,
     ...(idleExit === undefined ? {} : { idleExitMs: milliseconds(idleExit) }),
   })
+}
+
+function listenersAt(name: string, config: Config, sockets: Served['sockets']): Listener[] {
+  const given = sockets.get(name) ?? []
+  if (given.length > 0) return given.map((fd) => ({ fd }))
+  return [{ path: join(folders(config).runDir, name), group: config.group ?? 'cnm' }]
 }
 
 /** A client of a socket that systemd has made and nothing serves would wait for ever. */
@@ -182,12 +207,13 @@ function dockerFront(
   onProblem: (problem: unknown) => void,
 ): Front {
   return {
+    name: 'docker',
     listeners,
-    handle: (request, response) => {
+    handle: (request, response, note) => {
       api
         .ready()
         .catch(onProblem)
-        .then(() => api.handle(request, response))
+        .then(() => api.handle(request, response, note))
         .catch(onProblem)
     },
     refusal: (_, message) => JSON.stringify({ message }),
@@ -217,6 +243,7 @@ async function pluginListeners(
 
 function pluginFront(handle: Front['handle'], listeners: readonly Listener[]): Front {
   return {
+    name: 'docker plugin',
     listeners,
     handle,
     refusal: (_, message) => JSON.stringify({ Err: message }),

@@ -1,7 +1,12 @@
 /// <reference types="node" preserve="true" />
 
 import { rm } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http'
 import { CnmError, type ErrorKind, isCnmError } from '../base/errors.ts'
 import {
   type PluginAnswerOf,
@@ -78,8 +83,22 @@ export async function servePlugin(options: {
   }
 }
 
-/** For a server of one's own: answers the protocol's calls, errors as `{ "Err": "…" }`. */
-export function pluginListener(handlers: PluginHandlers): RequestListener {
+/** A call that has been answered. */
+export interface AnsweredCall {
+  /** As it was parsed; absent: it could not be. */
+  readonly body?: unknown
+  /** Why it was refused, in the words of the answer. */
+  readonly error?: string
+}
+
+/**
+ * For a server of one's own: answers the protocol's calls, errors as `{ "Err": "…" }`. `onAnswer` is told of each call
+ * just before its answer, for a log.
+ */
+export function pluginListener(
+  handlers: PluginHandlers,
+  onAnswer: (call: AnsweredCall, response: ServerResponse) => void = () => {},
+): RequestListener {
   return (request, response) => {
     const gone = new AbortController()
     response.once('close', () => {
@@ -89,10 +108,15 @@ export function pluginListener(handlers: PluginHandlers): RequestListener {
       response.writeHead(status, { 'content-type': pluginContentType })
       response.end(JSON.stringify(answer))
     }
-    answer(handlers, request, gone.signal).then(
-      (answer) => send(200, answer),
+    const call: { body?: unknown } = {}
+    answer(handlers, request, gone.signal, call).then(
+      (answer) => {
+        onAnswer(call, response)
+        send(200, answer)
+      },
       (error: unknown) => {
         const { status, message } = refusalOf(error)
+        onAnswer({ ...call, error: message }, response)
         send(status, { Err: message })
       },
     )
@@ -103,6 +127,7 @@ async function answer(
   handlers: PluginHandlers,
   request: IncomingMessage,
   signal: AbortSignal,
+  asked: { body?: unknown },
 ): Promise<object> {
   const path = request.url ?? ''
   if (path === '/Plugin.Activate') return { Implements: Object.keys(handlers) }
@@ -110,6 +135,7 @@ async function answer(
   const body = await bodyOf(request)
   const parsed =
     call.request === undefined ? undefined : parseMessage(call.request, jsonOf(body, path), path)
+  asked.body = parsed
   const answer = await handler(parsed, signal)
   return call.answer === undefined ? {} : answer
 }

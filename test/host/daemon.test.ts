@@ -121,7 +121,7 @@ it('has a socket for its group, and logs who connects', async () => {
     .toContainEqual(expect.objectContaining({ msg: 'connection', ...peer }))
   await expect
     .poll(() => daemon.log)
-    .toContainEqual(expect.objectContaining({ msg: 'createNetwork', ...peer }))
+    .toContainEqual(expect.objectContaining({ msg: 'create network', ...peer }))
   await end(daemon)
 })
 
@@ -203,7 +203,7 @@ it('says that nobody answers at a socket that it was handed and has no use for',
   const args = ['--no-docker']
   const daemon = await new DaemonProcess(host, args, { env, descriptors: [fd] }).ready()
   server.close()
-  expect(daemon.log).toContainEqual(expect.objectContaining({ name: 'docker.sock', level: 40 }))
+  expect(daemon.log).toContainEqual(expect.objectContaining({ name: 'docker.sock', level: 'warn' }))
   expect(await daemon.stop()).toBe(0)
 })
 

@@ -2,7 +2,7 @@ import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
-import { askAt, DaemonProcess } from '../support/daemon-process.ts'
+import { askAt, DaemonProcess, isWarning } from '../support/daemon-process.ts'
 import { daemonAtGivenSocket } from '../support/given-socket.ts'
 import { throwAwayHost } from '../support/host.ts'
 import { run } from '../support/run.ts'
@@ -26,7 +26,7 @@ it('serves dockerd at a socket that was made for it', async () => {
   await using host = await throwAwayHost()
   const { daemon, path } = await daemonAtGivenSocket(host, 'docker-plugin.sock')
   expect(await askAt(path, activate)).toEqual(activated)
-  expect(daemon.log.filter(({ level }) => Number(level) > 30)).toEqual([])
+  expect(daemon.log.filter(isWarning)).toEqual([])
   expect(await daemon.stop()).toBe(0)
 })
 

@@ -4,28 +4,33 @@ import { type IperfOptions, iperf } from '../support/iperf.ts'
 import { add, type KernelRig, kernelRig, remove } from '../support/kernel-rig.ts'
 import { ifb, ping, qdiscs, rate, shaped, twoBoxes, way } from '../support/rate-rig.ts'
 
-/** In bits per second, of all that was measured. */
+/** In bits per second. */
 interface Measured {
+  /** What came through at least, in either direction. */
   readonly least: number
+  /** What passed through either direction's limit at most. */
   readonly most: number
 }
 
-/** How much passes through each direction's tbf during that, which takes so long at least. */
-async function onTheWire(rig: KernelRig, seconds: number, work: () => Promise<unknown>) {
+/**
+ * What passes through each direction's tbf during that, in bits. The most is counted there, over more
+ * than the time of the work, because a receiver may get what waited for it at once.
+ */
+async function onTheWire<T>(rig: KernelRig, work: () => Promise<T>) {
   const sent = async () => {
     const tbfs = (await qdiscs(rig)).filter(({ kind }) => kind === 'tbf')
     return new Map(tbfs.map(({ dev, bytes }) => [dev, bytes]))
   }
   const start = performance.now()
   const before = await sent()
-  await work()
+  const result = await work()
   const after = await sent()
   const bits = [shaped, ifb].map((dev) => (after.get(dev)! - before.get(dev)!) * 8)
-  const elapsed = (performance.now() - start) / 1000
-  return { least: Math.min(...bits) / seconds, most: Math.max(...bits) / elapsed, bits }
+  const most = Math.max(...bits) / ((performance.now() - start) / 1000)
+  return { bits, most, result }
 }
 
-/** It must never be more. It may be less for a while, and where the machine itself can't do more. */
+/** It must never be more at the limit. It may be less for a while, and where the machine itself can't do more. */
 async function expectRate(bits: number, measure: () => Promise<Measured>): Promise<void> {
   const idle = () => cpus().reduce((sum, { times }) => sum + times.idle, 0)
   const tries: string[] = []
@@ -56,12 +61,17 @@ async function limitedTo(bits: number) {
   // What has been saved up, and TCP's finding out how slow it is.
   const omitSeconds = bits < 1e7 ? 1 : 0
   type How = Pick<IperfOptions, 'direction' | 'udp'>
+  const measure = (how: How) =>
+    onTheWire(rig, () => iperf(rig.host, { ...way(rig), seconds, omitSeconds, ...how }))
   const arrived = async (how: How): Promise<Measured> => {
-    const { there, back } = await iperf(rig.host, { ...way(rig), seconds, omitSeconds, ...how })
-    const both = [there, back].filter((one) => one !== undefined)
-    return { least: Math.min(...both), most: Math.max(...both) }
+    const { result, most } = await measure(how)
+    const both = [result.there, result.back].filter((one) => one !== undefined)
+    return { least: Math.min(...both), most }
   }
-  const sent = (how: How) => onTheWire(rig, seconds + omitSeconds, () => arrived(how))
+  const sent = async (how: How) => {
+    const { bits, most } = await measure(how)
+    return { least: Math.min(...bits) / (seconds + omitSeconds), most, bits }
+  }
   return { arrived, sent, seconds, [Symbol.asyncDispose]: () => rig[Symbol.asyncDispose]() }
 }
 

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, vi } from 'vitest'
 import { isCnmError } from '#dist/linux/library.js'
-import { DaemonProcess } from '../support/daemon-process.ts'
+import { DaemonProcess, isWarning } from '../support/daemon-process.ts'
 import { endThread } from '../support/deadly-threads.mjs'
 import { engineRig } from '../support/engine-rig.ts'
 import { throwAwayHost } from '../support/host.ts'
@@ -117,7 +117,7 @@ describe.each(threads)('a daemon of which the thread "%s" ends by %s', (name, wa
     expect(daemon.said).toMatch(
       /^cnm: the daemon ends: the kernel('s background)? thread has died: .*\n$/,
     )
-    expect(daemon.log.filter(({ level }) => Number(level) > 30)).toEqual([])
+    expect(daemon.log.filter(isWarning)).toEqual([])
 
     const next = await new DaemonProcess(host).ready()
     expect(await next.ask('POST /v1/doctor', {})).toEqual([])

@@ -1,7 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it, vi } from 'vitest'
-import { DaemonProcess, runDir } from '../support/daemon-process.ts'
+import { DaemonProcess, isWarning, runDir } from '../support/daemon-process.ts'
 import { hasDocker } from '../support/docker-daemon.ts'
 import { DockerPluginRig } from '../support/docker-plugin-rig.ts'
 import { isRunning, keeperPid } from '../support/keeper-rig.ts'
@@ -148,7 +148,7 @@ it.skipIf(!hasLastRelease)(
     expect(await world.say('back ')).toBe(true)
     expect(await world.seen()).toEqual(expectStill(before))
     expect(await world.daemon.ask('POST /v1/doctor', {})).toEqual([])
-    expect(world.daemon.log.filter(({ level }) => Number(level) >= 40)).toEqual([])
+    expect(world.daemon.log.filter(isWarning)).toEqual([])
     expect(await world.losses()).toEqual([])
     // It can do what it could, and be followed again.
     await world.daemon.ask('DELETE /v1/sandboxes/db')

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Chance } from './chance.ts'
 import { damage } from './chaos-damage.ts'
 import type { CliHost } from './cli-host.ts'
-import { DaemonProcess } from './daemon-process.ts'
+import { DaemonProcess, isWarning } from './daemon-process.ts'
 import { keeperOf, killKeeper } from './keeper-process.ts'
 
 /** The daemon of a host, which lives no longer than chance has it. */
@@ -79,6 +79,5 @@ export class ChaosDaemon {
 
 /** What it told of itself, to be read with the deeds. */
 function problemsOf({ log }: DaemonProcess): string[] {
-  const problems = log.filter(({ msg }) => msg === 'problem')
-  return problems.map(({ err }) => `problem: ${(err as Error | undefined)?.message}`)
+  return log.filter(isWarning).map(({ msg }) => `problem: ${msg}`)
 }

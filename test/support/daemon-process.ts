@@ -14,6 +14,11 @@ export interface LogLine {
   readonly [fact: string]: unknown
 }
 
+/** Says that something is wrong. Releases up to 0.2 write levels as pino's numbers. */
+export function isWarning({ level }: LogLine): boolean {
+  return typeof level === 'number' ? level >= 40 : level === 'warn' || level === 'error'
+}
+
 export interface StartOptions {
   readonly env?: NodeJS.ProcessEnv
   /** Handed on as 3, 4, …: sockets that systemd would have made. */

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { LocalController } from '../../model/controller.ts'
-import type { Answer, Front, Handler } from './calls/call.ts'
+import type { Answer, Call, Front, Handler } from './calls/call.ts'
 import { connectContainer, disconnectContainer } from './calls/connect-calls.ts'
 import { inspectContainer, listContainers, refuseContainers } from './calls/container-calls.ts'
 import { streamEvents } from './calls/event-calls.ts'
@@ -35,7 +35,8 @@ export interface DockerApi {
    * called again at any time: one may have been deleted in another way.
    */
   ready(): Promise<void>
-  handle(request: IncomingMessage, response: ServerResponse): void
+  /** `note` is told what belongs into a log: what a request is about, and why it was refused. */
+  handle(request: IncomingMessage, response: ServerResponse, note?: (facts: object) => void): void
   /** Ends streams of events. Idempotent. */
   close(): Promise<void>
 }
@@ -61,8 +62,9 @@ export function dockerApi(options: DockerApiOptions): DockerApi {
       })
       return pending
     },
-    handle: (request, response) => {
-      answer(front, request, response).catch((error: unknown) => {
+    handle: (request, response, note = () => {}) => {
+      answer(front, request, response, note).catch((error: unknown) => {
+        note({ error: dockerError(error).message })
         refuse(response, error, onProblem)
       })
     },
@@ -97,6 +99,7 @@ async function answer(
   front: Front,
   request: IncomingMessage,
   response: ServerResponse,
+  note: Call['note'],
 ): Promise<void> {
   setHeaders(front, response)
   const [target = '', query = ''] = (request.url ?? '').split(/\?(.*)/s)
@@ -105,7 +108,7 @@ async function answer(
     const match = method === request.method && minor >= sinceMinor ? pattern.exec(path) : null
     if (match === null) continue
     const id = decode(match[1] ?? '')
-    const call = { front, request, response, query: new URLSearchParams(query), id, minor }
+    const call = { front, request, response, query: new URLSearchParams(query), id, minor, note }
     const made = await handler(call)
     if (made !== undefined) send(response, made)
     return

@@ -24,6 +24,8 @@ export interface Call {
   readonly id: string
   /** Which version the client speaks: 1.`minor`. */
   readonly minor: number
+  /** For the log: names and ids of what it is about. */
+  readonly note: (facts: object) => void
 }
 
 export interface Answer {

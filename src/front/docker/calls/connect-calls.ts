@@ -11,10 +11,11 @@ import type { Fields } from '../json/fields.ts'
 import { isPredefined } from '../predefined.ts'
 import type { Answer, Call, Front } from './call.ts'
 
-export async function connectContainer({ front, request, id }: Call): Promise<Answer> {
+export async function connectContainer({ front, request, id, note }: Call): Promise<Answer> {
   const body = await readBody(request)
   const box = findContainer(front.controller, body.text('Container'))
   const network = findNetwork(front.controller, id)
+  note(named(network, box))
   refuseHost(box, network)
   refusePrivate(front, box, network)
   const options = endpointOptions(front, network, body.object('EndpointConfig'))
@@ -24,6 +25,11 @@ export async function connectContainer({ front, request, id }: Call): Promise<An
     throw forbidden(`endpoint with name ${box.name} already exists in network ${network.name}`)
   })
   return { status: 200 }
+}
+
+/** For the log. */
+function named(network: KnownLocalNetwork, box: KnownLocalSandbox): object {
+  return { network: network.name, networkId: network.id, sandbox: box.name, sandboxId: box.id }
 }
 
 function refuseHost(box: KnownLocalSandbox, network: KnownLocalNetwork): void {
@@ -103,7 +109,7 @@ function endpointOn(
   return now.endpoints({ network, sandbox })[0]
 }
 
-export async function disconnectContainer({ front, request, id }: Call): Promise<Answer> {
+export async function disconnectContainer({ front, request, id, note }: Call): Promise<Answer> {
   const body = await readBody(request)
   const container = body.text('Container')
   const force = body.flag('Force') ?? false
@@ -118,6 +124,7 @@ export async function disconnectContainer({ front, request, id }: Call): Promise
     return { status: 200 }
   }
   const network = findNetwork(controller, id)
+  note(named(network, box))
   refuseHost(box, network)
   const endpoint = endpointOn(controller, network, box)
   if (endpoint === undefined) {

@@ -72,17 +72,20 @@ export function inspectNetwork({ front, query, id }: Call): Answer {
   }
 }
 
-export async function createNetwork({ front, request, minor }: Call): Promise<Answer> {
+export async function createNetwork({ front, request, minor, note }: Call): Promise<Answer> {
   const options = parseNetworkCreate(await readBody(request), minor)
+  note({ network: options.name })
   const network = await front.controller.createNetwork(options)
+  note({ networkId: network.id })
   return {
     status: 201,
     body: { Id: network.id, Warning: network.info.warnings?.join('\n') ?? '' },
   }
 }
 
-export async function deleteNetwork({ front, id }: Call): Promise<Answer> {
+export async function deleteNetwork({ front, id, note }: Call): Promise<Answer> {
   const network = findNetwork(front.controller, id)
+  note({ network: network.name, networkId: network.id })
   if (isPredefined(network.name)) {
     throw forbidden(`${network.name} is a pre-defined network and cannot be removed`)
   }
