@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, get, type RequestListener, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { finished } from 'node:stream/promises'
 import { expect, it } from 'vitest'
 import { frontLog } from './front-log.ts'
 
@@ -70,7 +71,7 @@ async function serve(listener: RequestListener) {
       const sent = request({ port, method, path, agent: false }).end()
       const [response] = await once(sent, 'response')
       response.resume()
-      await once(response, 'end')
+      await finished(response)
     },
     async [Symbol.asyncDispose]() {
       server.closeAllConnections()

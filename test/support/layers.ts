@@ -131,9 +131,10 @@ const packages: Readonly<Record<string, { readonly areas: RegExp; readonly why: 
     areas: /^(daemon|front)$/,
     why: 'only the daemon and the fronts speak HTTP as servers',
   },
-  pino: {
-    areas: /^linux\/daemon\.ts$/,
-    why: 'where it is put together, it is chosen who writes the log',
+  pino: { areas: /^linux\/daemon-log\.ts$/, why: 'one file chooses how the log is written' },
+  'pino-pretty': {
+    areas: /^linux\/daemon-log\.ts$/,
+    why: 'one file chooses how the log is written',
   },
   'prom-client': { areas: /^daemon$/, why: 'only the daemon tells its figures' },
   commander: { areas: /^cli$/, why: 'only the command line parses arguments' },
