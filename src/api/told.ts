@@ -52,7 +52,8 @@ export interface Finding {
    * mended once, and is done with thereby. `blocked`: others' rules stop packets of ours. `shadowed`: a process of the
    * host listens at a published port and doesn't hear what comes in there. `crowded`: a table that all share is nearly
    * full. `limited`: an endpoint, or all of a network's unknown MACs together, begin more flows than they may.
-   * `overlap`: the host uses addresses of a network's subnet.
+   * `overlap`: the host uses addresses of a network's subnet. `ended`: an endpoint is in a container of another engine
+   * that has ended when it could not be told.
    */
   readonly kind: Text<
     | 'missing'
@@ -64,6 +65,7 @@ export interface Finding {
     | 'crowded'
     | 'limited'
     | 'overlap'
+    | 'ended'
   >
   /** One sentence, in the words of `ip` and `nft`. */
   readonly detail: string

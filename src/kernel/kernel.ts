@@ -252,6 +252,8 @@ export interface HostLink {
   readonly ours: boolean
   /** The number of the network whose port it is; absent: it is none. */
   readonly portOf?: number
+  /** Of our veth whose other end is on the host, too: whether that was ever up. Absent: it is elsewhere. */
+  readonly otherEnd?: 'new' | 'used'
   /** Whether the host forwards packets that come in here: `net/ipv4/conf/IF/forwarding`. */
   readonly forwarding4: boolean
   /**

@@ -6,11 +6,13 @@ import type { Engine } from './engine.ts'
 import { deleteNetwork } from './network/networks.ts'
 import { pluginsOf } from './plugins/plugins-in-use.ts'
 import type { SandboxRecord } from './records.ts'
+import { deleteEndedEndpoints } from './recovery/ended-containers.ts'
 import { deleteEmpty, deleteSandbox } from './sandbox/sandboxes.ts'
 
 /**
  * What no longer belongs to anything goes: endpoints that no sandbox has joined for a while, ephemeral networks
- * with their last endpoint, sandboxes with the process or the namespace they live on. Reacts to changes, and
+ * with their last endpoint, sandboxes with the process or the namespace they live on, and at the start what has ended
+ * while there was no engine. Reacts to changes, and
  * nothing else knows of it. Resolves when networks that should have gone before have gone, but for those of plug-ins.
  */
 export async function collect(engine: Engine): Promise<void> {
@@ -40,7 +42,8 @@ class Collector {
   }
 
   async begin(): Promise<void> {
-    const { state } = this.#engine
+    const { state, onProblem } = this.#engine
+    await deleteEndedEndpoints(this.#engine).catch(onProblem)
     for (const { record } of state.networks.all()) {
       const collected = this.collectNetwork(record.id)
       // The start waits for no plug-in.

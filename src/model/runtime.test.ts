@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { Life, MemoryRig } from '../../test/support/memory-rig.ts'
 import type { IpAddress, MacAddress, Prefix } from '../address/address.ts'
 import type { EndpointId, NetworkId } from '../base/id.ts'
@@ -90,21 +90,92 @@ it('takes every call twice', async () => {
   expect(rig.snapshot()).toEqual(before)
 })
 
-it('goes on after a restart, also where the container has gone meanwhile', async () => {
+it.each([
+  ['with its link', (rig: MemoryRig) => rig.kernel.removeLink('veth1111111111')],
+  ['without its link', (rig: MemoryRig) => rig.kernel.returnLink('peer1111111111')],
+])('ends after a restart what was in a container that has ended, %s', async (_, end) => {
   const rig = new MemoryRig()
   const before = rig.snapshot()
   const first = await rig.start()
   await attached(first.runtime('docker'))
+  rig.kernel.takeLink('peer1111111111')
   await first.close()
-  rig.kernel.removeLink('veth1111111111')
+  await (await rig.start()).close()
+  end(rig)
   await using second = await rig.start()
   expect(await second.doctor()).toEqual([])
-  expect(await second.endpoints()).toHaveLength(1)
+  expect(await second.endpoints()).toEqual([])
+  expect(await second.sandboxes()).toEqual([])
   expect(rig.kernel.lines().filter((line) => line.includes('type veth'))).toEqual([])
-  await detached(second.runtime('docker'))
+  const docker = second.runtime('docker')
+  await docker.createEndpoint(two, net, { name: 'two', ip: '10.7.0.2' })
+  await docker.join(two, key)
+  await docker.publish(two, published)
+  await docker.deleteEndpoint(two)
+  await detached(docker)
   const { machine, records } = rig.snapshot()
   expect(records).toEqual(before.records)
   expect(machine).toEqual(before.machine)
+})
+
+it('keeps what goes on in a container, or is on its way into one', async () => {
+  const rig = new MemoryRig()
+  const first = await rig.start()
+  const docker = first.runtime('docker')
+  await attached(docker)
+  await docker.createEndpoint(two, net, { name: 'two' })
+  await docker.join(two, '/var/run/docker/netns/ba9876543210')
+  rig.kernel.takeLink('peer1111111111')
+  await first.close()
+  await using second = await rig.start()
+  expect(await second.doctor({ fix: true })).toEqual([])
+  expect(await second.sandboxes()).toHaveLength(2)
+  // Never moved, and nothing heard of it since.
+  vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 121_000)
+  const [ended] = await second.doctor({ fix: true })
+  vi.restoreAllMocks()
+  expect(ended).toEqual({
+    kind: 'ended',
+    detail: 'endpoint "two" of network "docker-a" is in a container of docker that has ended',
+    mended: true,
+  })
+  expect((await second.endpoints()).map(({ info }) => info.name)).toEqual(['one'])
+  expect(await second.doctor()).toEqual([])
+})
+
+it('tells of containers that have ended, and ends them together', async () => {
+  const rig = new MemoryRig()
+  await using cnm = await rig.start()
+  const docker = cnm.runtime('docker')
+  await attached(docker)
+  const other = id<NetworkId>('b')
+  await docker.createNetwork(other, { name: 'docker-b', subnets: ['10.8.0.0/24'] })
+  await docker.createEndpoint(two, other, { name: 'two' })
+  await docker.join(two, key)
+  for (const name of ['veth1111111111', 'veth2222222222']) rig.kernel.removeLink(name)
+  const kinds = async (fix: boolean) =>
+    (await cnm.doctor({ fix })).map((it) => [it.kind, it.mended])
+  expect(await kinds(false)).toEqual(Array(2).fill(['ended', false]))
+  expect(await kinds(true)).toEqual(Array(2).fill(['ended', true]))
+  expect(await kinds(false)).toEqual([])
+  expect(await cnm.sandboxes()).toEqual([])
+})
+
+it('refuses nothing for the sake of a container that has ended', async () => {
+  const rig = new MemoryRig()
+  await using cnm = await rig.start()
+  const docker = cnm.runtime('docker')
+  await attached(docker)
+  await docker.createEndpoint(two, net, { name: 'two', ip: '10.7.0.3' })
+  await docker.join(two, '/var/run/docker/netns/ba9876543210')
+  await expect(docker.publish(two, published)).rejects.toMatchObject({ code: 'PORT_IN_USE' })
+  rig.kernel.takeLink('peer1111111111')
+  await expect(docker.publish(two, published)).rejects.toMatchObject({ code: 'PORT_IN_USE' })
+  rig.kernel.returnLink('peer1111111111')
+  await docker.publish(two, published)
+  const three = id<EndpointId>('3')
+  await docker.createEndpoint(three, net, { name: 'three', ip: '10.7.0.2' })
+  expect((await cnm.endpoints()).map(({ info }) => info.name).sort()).toEqual(['three', 'two'])
 })
 
 it('has several endpoints in one container, which goes with the last', async () => {

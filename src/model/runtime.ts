@@ -17,6 +17,7 @@ import { createNetwork, deleteNetwork } from './network/networks.ts'
 import { mergePublished, parsePublished, publishedText } from './ports/port-spec.ts'
 import { publish, unpublish } from './ports/publish.ts'
 import type { EndpointRecord } from './records.ts'
+import { deleteEndedEndpoints } from './recovery/ended-containers.ts'
 import { joinElsewhere } from './sandbox/sandboxes.ts'
 
 export type { HeldPool, WantedAddress, WantedPool } from './holdings.ts'
@@ -33,7 +34,7 @@ export interface LinkToMove extends Omit<Attachment, 'link' | 'announce'> {
 /**
  * Another engine of this host that has its containers on networks of ours. Networks and endpoints have the ids
  * that it gave them, so every call can be repeated. It moves links into its containers itself, and what is joined
- * goes only when it says so: whether a container lives is its business.
+ * goes when it says so, or when the link shows that the container has ended.
  */
 export class Runtime {
   readonly #engine: Engine
@@ -115,7 +116,7 @@ export class Runtime {
       if (isThere()) return
       const takeHeld = (address: IpAddress) => this.#holdings.takeAddress(network, address)
       const made = { id, runtime: this.#name, takeHeld }
-      await createEndpoint(this.#engine, network, options, made)
+      await this.#withRoom(() => createEndpoint(this.#engine, network, options, made))
     })
     return new KnownLocalEndpoint(this.#engine, this.#engine.state.endpoints.need(id))
   }
@@ -131,7 +132,9 @@ export class Runtime {
    */
   async join(id: EndpointId, key: string): Promise<LinkToMove> {
     const sandbox = sandboxId(key)
-    await joinElsewhere(this.#engine, id, { id: sandbox, runtime: this.#name })
+    await this.#withRoom(() =>
+      joinElsewhere(this.#engine, id, { id: sandbox, runtime: this.#name }),
+    )
     return this.link(id)
   }
 
@@ -153,7 +156,7 @@ export class Runtime {
       const wanted = mergePublished(ports.map(parsePublished))
       if (textOf(is) === textOf(wanted)) return
       await this.#unpublish(id)
-      await publish(this.#engine, id, ports, undefined)
+      await this.#withRoom(() => publish(this.#engine, id, ports, undefined))
     })
   }
 
@@ -175,6 +178,17 @@ export class Runtime {
       return this.#inherited.has(id) && (ipv4 === address || ipv6 === address) && isOn(network)
     })
     for (const { id } of holder) await this.deleteEndpoint(id)
+  }
+
+  /** What is taken may be taken by a container that has ended when it could not be told. */
+  async #withRoom<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      const isTaken = error instanceof CnmError && error.kind === 'conflict'
+      if (!isTaken || (await deleteEndedEndpoints(this.#engine)) === 0) throw error
+      return work()
+    }
   }
 
   #linkOf(record: EndpointRecord): LinkToMove {

@@ -1,4 +1,6 @@
-import { rename, writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { rename, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { expect, it, vi } from 'vitest'
 import { hasDocker } from '../support/docker-daemon.ts'
@@ -23,6 +25,19 @@ async function twoContainers({ docker, host }: DockerPluginRig, ...options: stri
     ask: () => docker.docker('exec', 'client', 'wget', '-qO-', 'http://server/id'),
     /** Without a word to Docker. */
     ping: () => docker.inside(pid, ['ping', '-c1', '-W2', '198.51.100.1']),
+  }
+}
+
+/** Refuses at once what Docker would ask again and again, for 15 s each time, of a daemon that is away. */
+async function refusing(path: string): Promise<AsyncDisposable> {
+  await rm(path)
+  const server = createServer((_, response) => response.writeHead(500).end('{"Err":"away"}'))
+  await once(server.listen(path), 'listening')
+  return {
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections()
+      await once(server.close(), 'close')
+    },
   }
 }
 
@@ -61,6 +76,31 @@ it.skipIf(!hasDocker)(
     expect(await rig.known('endpoints')).toHaveLength(1)
     expect(await fetch()).toBe('nothing')
     await docker.docker('rm', '-f', 'client')
+    await docker.docker('network', 'rm', 'web')
+    await rig.expectNothingLeft()
+  },
+)
+
+it.skipIf(!hasDocker)(
+  'ends what was in a container that has ended while our daemon was away, for longer than Docker asks',
+  async () => {
+    await using rig = await DockerPluginRig.start()
+    const { docker } = rig
+    const { fetch, ask, ping } = await twoContainers(rig)
+    rig.cnm.kill('SIGKILL')
+    await rig.cnm.ended
+    {
+      await using _ = await refusing(join(rig.host.folder, 'plugins', 'cnm.sock'))
+      await docker.docker('kill', 'server')
+    }
+    await rig.startDaemon()
+    expect(await rig.known('endpoints')).toHaveLength(1)
+    await ping()
+    await docker.docker('start', 'server')
+    expect(await fetch()).toBe('here\n')
+    expect(await ask()).toBe('here')
+    expect(await rig.cnm.ask('POST /v1/doctor', {})).toEqual([])
+    await docker.docker('rm', '-f', 'server', 'client')
     await docker.docker('network', 'rm', 'web')
     await rig.expectNothingLeft()
   },

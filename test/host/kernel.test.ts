@@ -51,6 +51,15 @@ async function world(keeps: boolean): Promise<KernelWorld> {
         async removeLink(name) {
           await host.ip(`link del ${name}`)
         },
+        async takeLink(name) {
+          const path = await host.createNamespace(`with-${name}`)
+          await host.ip(`link set ${name} netns ${path}`)
+          await host.inside(path, ['ip', 'link', 'set', name, 'up'])
+        },
+        async returnLink(name) {
+          const path = `${host.folder}/with-${name}`
+          await host.inside(path, ['ip', 'link', 'set', name, 'down', 'netns', host.netns])
+        },
         async bindPort(port) {
           bound.push(bindPort(host.netns, port))
           return { ...port, pid: process.pid, process: ownName() }

@@ -4,7 +4,7 @@ import { holdsOneOf } from '../port-conflict.ts'
 import type { NamespaceRef } from '../resource.ts'
 import { addressKey, readSysctl } from './kinds/addressing.ts'
 import { removeLink, removeNetns } from './kinds/links.ts'
-import { type Machine, type Netns, processPath } from './machine.ts'
+import { type Link, type Machine, type Netns, processPath } from './machine.ts'
 
 /** What other processes do to the machine. */
 export interface HostActions {
@@ -19,6 +19,10 @@ export interface HostActions {
   addAddress(link: string, address: Cidr): void
   /** Any link, ours too. */
   removeLink(name: string, namespace?: NamespaceRef): void
+  /** Another engine moves the host's link, the other end of a veth of ours, into a container, and up there. */
+  takeLink(name: string): void
+  /** It moves it back, down. */
+  returnLink(name: string): void
   addRoute(route: HostRoute): void
   /** Packets pass: what a link of the host has counted from now on. */
   countTraffic(link: string, traffic: Partial<Omit<LinkStatistics, 'name'>>): void
@@ -68,6 +72,13 @@ export function hostActions(machine: Machine, transact: (work: () => void) => vo
     removeLink: (name, namespace) =>
       transact(() => removeLink(machine, machine.enter(namespace), name)),
 
+    takeLink: (name) => transact(() => takeLink(machine, name)),
+    returnLink: (name) =>
+      transact(() => {
+        const { resource: _, used: __, ...pair } = pairOf(machine, name)
+        machine.set(machine.host.links, name, { ...pair, name })
+      }),
+
     addRoute: (route) =>
       transact(() => {
         machine.set(machine.host.routes, route.destination, { ...route, ours: false })
@@ -114,6 +125,21 @@ function addLink(machine: Machine, link: ForeignLink): void {
   machine.set(netns.links, name, { name, type, mtu, mac, ipv6: true })
   if (netns === machine.host) machine.note({ type: 'link', change: 'set', name })
   for (const address of addresses) addAddress(machine, netns, name, address)
+}
+
+function takeLink(machine: Machine, name: string): void {
+  const pair = pairOf(machine, name)
+  machine.delete(machine.host.links, name)
+  machine.note({ type: 'link', change: 'gone', name })
+  machine.set(machine.host.links, pair.name, { ...pair, used: true })
+}
+
+/** The host end of the veth whose other end has that name, wherever it is. */
+function pairOf(machine: Machine, name: string): Link {
+  for (const link of machine.host.links.values()) {
+    if (link.resource?.kind === 'veth' && link.resource.peer.name === name) return link
+  }
+  throw machine.refusal('RTM_SETLINK', 'ENODEV', 'no such link', name)
 }
 
 function noteFilter(machine: Machine, family: 'ip' | 'ip6'): void {

@@ -20,6 +20,8 @@ export interface Link {
   readonly mac?: MacAddress
   readonly maxLearned?: number
   readonly ipv6: boolean
+  /** Of a veth: whether both ends were up at any time. */
+  readonly used?: true
   /** What has passed through it; absent: nothing. */
   readonly traffic?: Partial<Omit<LinkStatistics, 'name'>>
   /** What it was made from (an inner end: its host end's). Absent: it has another owner. */

@@ -29,6 +29,8 @@ function world(): KernelWorld {
       addLink: async (name) => kernel.addLink({ name, type: 'veth' }),
       addAddress: async (link, address) => kernel.addAddress(link, address),
       removeLink: async (name) => kernel.removeLink(name),
+      takeLink: async (name) => kernel.takeLink(name),
+      returnLink: async (name) => kernel.returnLink(name),
       async bindPort(port) {
         const holder = { ...port, pid: 812, process: 'nginx' }
         kernel.bindPort(holder)

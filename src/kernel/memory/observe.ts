@@ -83,16 +83,17 @@ function surveyedNamespace(netns: Netns): SurveyedNamespace {
 export function hostView({ host, forceForwarding6, userChains }: Machine): HostView {
   const isOn = (...sysctls: string[]) => sysctls.some((name) => readSysctl(host, name) === '1')
   return {
-    links: [...host.links.values()].map(({ name, mtu, type, resource }) => ({
-      name,
-      mtu,
-      type,
-      ours: resource !== undefined,
-      ...portOf(resource),
-      forwarding4: isOn(`net/ipv4/conf/${name}/forwarding`),
-      forwarding6: isOn('net/ipv6/conf/all/forwarding', `net/ipv6/conf/${name}/force_forwarding`),
-      routeLocalnet: isOn(`net/ipv4/conf/${name}/route_localnet`),
-      acceptRa6: Number(readSysctl(host, `net/ipv6/conf/${name}/accept_ra`)) as 0 | 1 | 2,
+    links: [...host.links.values()].map((link) => ({
+      ...{ name: link.name, mtu: link.mtu, type: link.type, ours: link.resource !== undefined },
+      ...portOf(link.resource),
+      ...otherEnd(link, host),
+      forwarding4: isOn(`net/ipv4/conf/${link.name}/forwarding`),
+      forwarding6: isOn(
+        'net/ipv6/conf/all/forwarding',
+        `net/ipv6/conf/${link.name}/force_forwarding`,
+      ),
+      routeLocalnet: isOn(`net/ipv4/conf/${link.name}/route_localnet`),
+      acceptRa6: Number(readSysctl(host, `net/ipv6/conf/${link.name}/accept_ra`)) as 0 | 1 | 2,
     })),
     forceForwarding6,
     allForwarding4: isOn('net/ipv4/ip_forward'),
@@ -110,6 +111,12 @@ export function hostView({ host, forceForwarding6, userChains }: Machine): HostV
 function portOf(resource: Link['resource']): Pick<HostLink, 'portOf'> {
   if (resource?.kind !== 'veth' || resource.group === undefined) return {}
   return { portOf: networkOf(resource.group) }
+}
+
+function otherEnd({ resource, used }: Link, host: Netns): Pick<HostLink, 'otherEnd'> {
+  const isWhole =
+    resource?.kind === 'veth' && !resource.peer.namespace && host.links.has(resource.peer.name)
+  return isWhole ? { otherEnd: used ? 'used' : 'new' } : {}
 }
 
 export function linkStatistics({ host }: Machine): readonly LinkStatistics[] {

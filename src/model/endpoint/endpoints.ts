@@ -174,6 +174,26 @@ export async function leave(engine: Engine, id: EndpointId, signal?: AbortSignal
   )
 }
 
+/** Deletes one whose container has ended, unless it has left that sandbox meanwhile. */
+export async function deleteEnded(engine: Engine, ended: EndpointRecord): Promise<void> {
+  const { id, joined } = ended
+  await engine.changes.change<Leaving | undefined, void>(
+    {
+      what: `taking ${engine.nameOf(id)} out of a container that has ended`,
+      keys: () => memberKeys(engine, id),
+    },
+    {
+      gather: ({ state }) => {
+        const record = state.endpoints.get(id)
+        if (joined === undefined || record?.joined !== joined) return undefined
+        return { record, sandbox: state.sandboxes.need(joined.sandbox) }
+      },
+      plan: (leaving, parts) => (leaving ? planLeave(leaving, parts) : { settle: () => {} }),
+    },
+  )
+  if (engine.state.endpoints.get(id) !== undefined) await deleteIdle(engine, id)
+}
+
 function planLeave({ sandbox, record }: Leaving, parts: Parts): Plan<void> {
   const { records, pending, ...step } = planMembers(parts, sandbox, [], [record])
   return {

@@ -10,6 +10,7 @@ import { hostOverlaps } from '../network/host-overlap.ts'
 import { isPredefined } from '../network/networks.ts'
 import { crowdedTables } from './crowded.ts'
 import { type Drift, findDrift, mend, orphanText } from './drift.ts'
+import { findEnded } from './ended-containers.ts'
 import { mendDifferences, mendOthers } from './mend-all.ts'
 import type { RecoveryReport } from './recovery-report.ts'
 
@@ -22,6 +23,7 @@ export async function doctor(
   recovery: RecoveryReport,
   fix: boolean,
 ): Promise<Finding[]> {
+  const ended = await findEnded(engine, fix)
   return engine.changes.alone(async () => {
     await engine.kernel.settled()
     const lacked = fix ? await restoreKeeper(engine) : []
@@ -33,6 +35,7 @@ export async function doctor(
       : { ...drift, problems: [] }
     const place = placesOf(engine)
     return [
+      ...ended,
       ...(await unrecorded(engine, fix)),
       ...drift.differences.map((difference): Finding => {
         const { state, resource } = difference

@@ -151,6 +151,23 @@ export function elsewhereCases(test: Case): void {
     expect(await settledState(world)).toEqual(before)
   })
 
+  test('shows whether that end is on the host, and has been used', async (world) => {
+    const otherEnd = async () => {
+      const { links } = await world.kernel.view()
+      return links.find(({ name }) => name === 'v-one')?.otherEnd
+    }
+    await add(world, ...networkSample(), pair)
+    expect(await otherEnd()).toBe('new')
+    await world.others.takeLink('p-one')
+    expect(await otherEnd()).toBeUndefined()
+    await expectThere(world, pair)
+    await world.others.returnLink('p-one')
+    expect(await otherEnd()).toBe('used')
+    await expectThere(world, pair)
+    await remove(world, pair)
+    expect(await otherEnd()).toBeUndefined()
+  })
+
   test('refuses to make it under the name of a foreign link', async (world) => {
     await add(world, ...networkSample())
     await world.others.addBridge('p-one')

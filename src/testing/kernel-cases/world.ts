@@ -46,6 +46,10 @@ export interface OthersInWorld {
   addAddress(link: string, address: Cidr): Promise<void>
   /** Any link, ours too. */
   removeLink(name: string): Promise<void>
+  /** Moves a link of the host into a namespace of theirs, and up there. */
+  takeLink(name: string): Promise<void>
+  /** Moves that back, down. */
+  returnLink(name: string): Promise<void>
   /**
    * Binds a port of the host and waits for what comes, until the world is disposed of; IPv6 only, if it
    * is an address of IPv6. Answers with who holds it now; a KernelError EADDRINUSE if it is reserved.

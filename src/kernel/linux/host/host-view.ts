@@ -63,12 +63,14 @@ export function hostView(
  */
 function hostLink(link: Link, allForwarding6: boolean): HostLink {
   const { name, mtu, kind, group, forwarding4, forceForwarding6, routeLocalnet, acceptRa6 } = link
+  const isWhole = kind === 'veth' && isOurs(link) && link.peerNamespaceId === undefined
   return {
     name,
     mtu,
     type: kind ?? 'device',
     ours: isOurs(link),
     ...(isOurs(link) && isPortGroup(group) ? { portOf: networkOf(group) } : {}),
+    ...(isWhole ? { otherEnd: link.carrierUps ? 'used' : 'new' } : {}),
     forwarding4,
     forwarding6: allForwarding6 || forceForwarding6,
     routeLocalnet,

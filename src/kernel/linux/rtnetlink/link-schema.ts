@@ -18,6 +18,7 @@ const IFLA_EXT_MASK = 29
 const IFLA_NUM_TX_QUEUES = 31
 const IFLA_NUM_RX_QUEUES = 32
 const IFLA_LINK_NETNSID = 37
+const IFLA_CARRIER_UP_COUNT = 47
 
 const IFLA_INFO_KIND = 1
 const IFLA_INFO_DATA = 2
@@ -58,6 +59,7 @@ const plainAttributes = {
   extMask: [IFLA_EXT_MASK, u32],
   sendQueues: [IFLA_NUM_TX_QUEUES, u32],
   receiveQueues: [IFLA_NUM_RX_QUEUES, u32],
+  carrierUps: [IFLA_CARRIER_UP_COUNT, u32],
 } as const
 
 /** The other end of a new veth pair is a message about a link inside an attribute. */

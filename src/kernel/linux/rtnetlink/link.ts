@@ -176,6 +176,8 @@ export interface Link {
   readonly peer: number | undefined
   /** Where `peer` is, if not in this namespace: the kernel's number of that namespace here. */
   readonly peerNamespaceId: number | undefined
+  /** How often it has got a carrier. A veth has one while both ends are up. Undefined before 4.16. */
+  readonly carrierUps: number | undefined
   readonly alias: string | undefined
   /** Undefined where the link is no port of a bridge. */
   readonly hairpin: boolean | undefined
@@ -257,6 +259,7 @@ export function toLink({ header, attributes }: LinkBody): Link {
     master: attributes.master,
     peer: attributes.link,
     peerNamespaceId: attributes.linkNamespaceId,
+    carrierUps: attributes.carrierUps,
     alias: attributes.alias,
     hairpin: slave?.kind === 'bridge' ? slave.data?.hairpin : undefined,
     groupForwarding: slave?.kind === 'bridge' ? slave.data?.groupForwarding : undefined,
