@@ -124,7 +124,7 @@ export interface HostAddress {
 
 export interface Attachment {
   /** Absent: nothing is added to the sandbox (host, null). */
-  readonly link?: BornLink | LentLink
+  readonly link?: AttachedLink
   readonly addresses: readonly Cidr[]
   readonly gateway4?: IpAddress
   readonly gateway6?: IpAddress
@@ -134,28 +134,31 @@ export interface Attachment {
   readonly routes: readonly { readonly destination: Prefix; readonly gateway?: IpAddress }[]
 }
 
-/** A link born inside the sandbox. The core gives it its name there (`prefix` and the lowest free number). */
-export interface BornLink {
-  readonly type: 'veth'
-  /** The host end's name: deterministic, so that it can be found again. */
-  readonly hostName: string
-  readonly bridge: string
-  readonly prefix: string
-  readonly mtu: number
-  readonly mac: MacAddress
-  readonly ipv6: boolean
-  /** false: the bridge knows by FdbResources alone which MACs are behind its port. Default: true. */
-  readonly learning?: boolean
-}
+/** How a sandbox is linked to a network; what there is to each type: link-types.ts. */
+export type AttachedLink = VethLink | MovedLink
 
-/** A link of the host's that is moved into the sandbox; leaving moves it back under its old name. */
-export interface LentLink {
-  readonly type: 'lent'
+interface LinkInSandbox {
+  /** The host end's name, deterministic, so that it can be found again; or the link's own on the host. */
   readonly hostName: string
-  /** Its whole name inside; else the core adds a number to `prefix`. */
+  /** Its whole name inside; else the core adds the lowest free number to `prefix`. */
   readonly name?: string
   readonly prefix: string
   /** Absent: as it comes. */
   readonly mac?: MacAddress
   readonly ipv6: boolean
+}
+
+/** A link born inside the sandbox, with its other end on the host. */
+export interface VethLink extends LinkInSandbox {
+  readonly type: 'veth'
+  readonly bridge: string
+  readonly mtu: number
+  readonly mac: MacAddress
+  /** false: the bridge knows by FdbResources alone which MACs are behind its port. Default: true. */
+  readonly learning?: boolean
+}
+
+/** A link of the host's that is moved into the sandbox; leaving moves it back under its old name. */
+export interface MovedLink extends LinkInSandbox {
+  readonly type: 'moved'
 }

@@ -48,6 +48,23 @@ it('tells a driver what comes and goes, in order', async () => {
   expect(fake.rig.problems).toEqual([])
 })
 
+it('gives a link of the driver’s own no rate, when it joins and later', async () => {
+  const network = await cnm.createNetwork(web)
+  const box = await cnm.createSandbox({ name: 'box' })
+  const rate = { toSandbox: '10mbit' }
+  const refusal = {
+    code: 'NOT_ALLOWED',
+    message: 'endpoint "end" can have no rate: its link is that of driver "fake"',
+  }
+  const before = fake.state()
+  await expect(box.connect(network, { name: 'end', rate })).rejects.toMatchObject(refusal)
+  expect(fake.state()).toEqual(before)
+  const endpoint = await box.connect(network, { name: 'end' })
+  const joined = fake.state()
+  await expect(endpoint.update({ rate })).rejects.toMatchObject(refusal)
+  expect(fake.state()).toEqual(joined)
+})
+
 describe('when a plugin', () => {
   describe.each(Object.entries(faults))('%s', (fault, happens) => {
     it.each(['RequestPool', 'CreateNetwork'])('to %s, there is no network', async (method) => {

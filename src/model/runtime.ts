@@ -6,6 +6,7 @@ import { CnmError, isCnmError } from '../base/errors.ts'
 import { type EndpointId, idFromPrefix, type NetworkId, type SandboxId } from '../base/id.ts'
 import { KeyedQueue } from '../base/keyed-queue.ts'
 import type { Attachment } from '../driver/driver.ts'
+import { linkToMove } from '../driver/link-types.ts'
 import { KnownLocalEndpoint } from './endpoint/endpoint.ts'
 import { createEndpoint, deleteEndpoint, leave } from './endpoint/endpoints.ts'
 import { planOf } from './endpoint/members.ts'
@@ -194,8 +195,8 @@ export class Runtime {
   #linkOf(record: EndpointRecord): LinkToMove {
     const { link, announce: _, ...rest } = planOf(this.#engine, record).attachment
     if (link === undefined) return rest
-    const { type, hostName, prefix, mac } = link
-    const name = type === 'veth' ? nameToMove(record) : hostName
+    const { prefix, mac } = link
+    const { name } = linkToMove(link, nameToMove(record))
     return { ...rest, name, prefix, ...(mac ? { mac } : {}) }
   }
 

@@ -9,7 +9,7 @@ it('a driver of one’s own, in this process, makes its links itself', async () 
   const told: string[] = []
   let made = 0
 
-  /** The bridge driver's networks; but the sandboxes' links are made by it, and lent. */
+  /** The bridge driver's networks; but the sandboxes' links are made by it, and moved. */
   const own = (): NetworkDriver => {
     const { hostAddresses: _, ...base } = bridge()
     const bridges = new Map<string, string>()
@@ -24,7 +24,7 @@ it('a driver of one’s own, in this process, makes its links itself', async () 
       describeEndpoint: () => [],
       attachment(network, endpoint, view) {
         const { hostName = '' } = endpoint.told?.join?.link ?? {}
-        const link = { type: 'lent', hostName, prefix: 'eth', ipv6: false } as const
+        const link = { type: 'moved', hostName, prefix: 'eth', ipv6: false } as const
         return { ...base.attachment(network, endpoint, view), link }
       },
       hooks: {

@@ -3,7 +3,7 @@ import type {
   Attachment,
   EndpointSpec,
   HostAddress,
-  LentLink,
+  MovedLink,
   NetworkSpec,
   PublishedPort,
 } from '../driver.ts'
@@ -15,7 +15,7 @@ export function attachmentOf(network: NetworkSpec, endpoint: EndpointSpec): Atta
   const { link, gateway4, gateway6, routes = [] } = told?.join ?? {}
   if (link === undefined) return { addresses: [], routes: [] }
   return {
-    link: lentLink(link, endpoint),
+    link: movedLink(link, endpoint),
     addresses: [
       ...(ipv4 ? [told?.chosen.ipv4 ?? cidrIn(network.ipv4, ipv4)] : []),
       ...(ipv6 ? [told?.chosen.ipv6 ?? cidrIn(network.ipv6, ipv6)] : []),
@@ -27,13 +27,13 @@ export function attachmentOf(network: NetworkSpec, endpoint: EndpointSpec): Atta
   }
 }
 
-function lentLink(
+function movedLink(
   link: NonNullable<NonNullable<NonNullable<EndpointSpec['told']>['join']>['link']>,
   { mac, ipv6 }: EndpointSpec,
-): LentLink {
+): MovedLink {
   const { hostName, name, prefix } = link
   return {
-    type: 'lent',
+    type: 'moved',
     hostName,
     prefix,
     ...(name ? { name } : {}),

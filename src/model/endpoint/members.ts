@@ -12,6 +12,7 @@ import { type MemberHooks, memberHooks } from '../plugins/member-hooks.ts'
 import { enqueue, giveBackLater } from '../plugins/pending-calls.ts'
 import { releasePorts } from '../ports/host-ports.ts'
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from '../records.ts'
+import { assertLinkSettings } from './link-settings.ts'
 import { rememberMac } from './mac-memory.ts'
 import { linkAddresses, linksOf } from './peer-links.ts'
 import { freeLinkName, planSandbox } from './plan.ts'
@@ -127,12 +128,11 @@ export function planJoin(
     return { ...planned, record: { ...endpoint, joined: { sandbox: sandbox.id } } }
   }
   const attached = planned.attachment.link
+  assertLinkSettings(network, endpoint, attached)
   if (attached === undefined) {
-    refuseLinkSettings(network, endpoint)
     return { ...planned, record: { ...endpoint, joined: { sandbox: sandbox.id } } }
   }
-  const named = attached.type === 'lent' ? attached.name : undefined
-  const wanted = endpoint.interfaceName ?? named
+  const wanted = endpoint.interfaceName ?? attached.name
   if (wanted !== undefined && taken.has(wanted)) {
     throw new CnmError('LINK_EXISTS', `sandbox "${sandbox.name}" has a link "${wanted}" already`, {
       hint: 'use another name for the link',
@@ -140,20 +140,6 @@ export function planJoin(
   }
   const link = wanted ?? freeLinkName(attached.prefix, taken)
   return { ...planned, record: { ...endpoint, joined: { sandbox: sandbox.id, link } } }
-}
-
-/** What an endpoint without a link can't have. */
-function refuseLinkSettings(network: NetworkRecord, endpoint: EndpointRecord): void {
-  const { rate, sysctls, linkLocal, addresses, macs, links, dnsServers: dns } = endpoint
-  const aliases = endpoint.aliases.length > 0
-  const all = { rate, sysctls, linkLocal, addresses, macs, links, dns, aliases }
-  const given = Object.entries(all).find(([, value]) => value)
-  if (given === undefined) return
-  throw new CnmError(
-    'NOT_ALLOWED',
-    `endpoint "${endpoint.name}" has no link on network "${network.name}", so it can have no ${given[0]}`,
-    { hint: 'leave it out, or use another network' },
-  )
 }
 
 /** Who moves a link is the engine that the sandbox belongs to. */

@@ -1,7 +1,7 @@
 import { cidrAddress, type MacAddress, type Prefix } from '../../address/address.ts'
 import { shortId } from '../../base/id.ts'
 import type { Attachment, PortBinding } from '../../driver/driver.ts'
-import { linkResource } from '../../driver/link-resource.ts'
+import { linkResource, linkToMove } from '../../driver/link-types.ts'
 import type { NamespaceRef, Resource, RouteResource } from '../../kernel/resource.ts'
 import type { EndpointRecord, SandboxRecord } from '../records.ts'
 import { endpointNames } from './endpoint-names.ts'
@@ -63,12 +63,8 @@ const noPorts: readonly PortBinding[] = []
  */
 function planElsewhere({ record, attachment, describe }: PlannedEndpoint): readonly Resource[] {
   const own = describe(record.ports ?? noPorts)
-  const { link: born } = attachment
-  if (born?.type !== 'veth') return own
-  const { hostName: name, bridge, mtu, mac, ipv6, learning } = born
-  const port = { bridge, mtu, ...(learning === undefined ? {} : { learning }) }
-  const peer = { name: nameToMove(record), mac, ipv6 }
-  return [...own, { kind: 'veth', name, ...port, peer }]
+  const { link } = attachment
+  return link ? [...own, ...linkToMove(link, nameToMove(record)).resources] : own
 }
 
 /** What a link is called on the host until another engine moves it. */
@@ -117,7 +113,7 @@ function insideSandbox(
         value,
       }),
     ),
-    ...(attached.type === 'veth' ? announcements(namespace, link, attached.mac, attachment) : []),
+    ...(attached.mac ? announcements(namespace, link, attached.mac, attachment) : []),
   ]
 }
 

@@ -2,6 +2,7 @@ import { cidrAddress } from '../../address/address.ts'
 import { CnmError, isCnmError, isKernelError } from '../../base/errors.ts'
 import type { ChosenInterface, DriverHooks } from '../../driver/hooks.ts'
 import type { Taken } from '../change/taken.ts'
+import { refuseRate } from '../endpoint/link-settings.ts'
 import { networkSpec } from '../endpoint/specs.ts'
 import { refuseHeld } from '../network/kept-addresses.ts'
 import { drop, type Parts, put } from '../parts.ts'
@@ -80,16 +81,6 @@ function addressesOf({ ipv4, ipv6, mac }: ChosenInterface) {
     ...(ipv6 ? { ipv6: cidrAddress(ipv6) } : {}),
     ...(mac ? { mac } : {}),
   }
-}
-
-/** A rate is kept at the host's end of a link, which is the driver's own here. */
-function refuseRate(network: NetworkRecord, { name, rate }: EndpointRecord): void {
-  if (rate === undefined) return
-  throw new CnmError(
-    'NOT_ALLOWED',
-    `endpoint "${name}" can have no rate: its link is that of driver "${network.driver}"`,
-    { hint: 'leave it out, or use another network' },
-  )
 }
 
 /** What the kernel makes of an answer that can't be is the driver's mistake, not the kernel's. */

@@ -15,7 +15,8 @@ import {
   type Subject,
   subjectOf,
 } from '../endpoint/endpoint-change.ts'
-import { emitMember } from '../endpoint/members.ts'
+import { assertLinkSettings } from '../endpoint/link-settings.ts'
+import { emitMember, planOf } from '../endpoint/members.ts'
 import { parseRate } from '../endpoint/rate.ts'
 import type { Engine } from '../engine.ts'
 import type { Parts } from '../parts.ts'
@@ -140,6 +141,10 @@ export async function updateEndpoint(
       const { record, sandbox } = subject
       const { rate: _, ...rest } = record
       const changed = rate === undefined ? rest : { ...rest, rate }
+      if (sandbox !== undefined) {
+        const { network, attachment } = planOf(parts, changed)
+        assertLinkSettings(network, changed, attachment.link)
+      }
       const { step, take } = endpointChange(parts, subject, changed)
       return {
         step,

@@ -9,7 +9,7 @@ import type {
   NetworkSpec,
   RawOptions,
 } from '../../driver/driver.ts'
-import { linkResource } from '../../driver/link-resource.ts'
+import { linkResource } from '../../driver/link-types.ts'
 import type { HostView, Kernel } from '../../kernel/kernel.ts'
 import { memoryKernel } from '../../kernel/memory/index.ts'
 import type { NamespaceRef, Resource } from '../../kernel/resource.ts'
