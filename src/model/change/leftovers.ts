@@ -45,8 +45,9 @@ export class Leftovers {
     return known.length === 0 ? [] : [this.#write()]
   }
 
+  /** With those that have an owner just now: its step may yet fail, and that of the kernel leaves them there. */
   #write(): Write {
-    const resources = this.all()
+    const resources = [...this.#resources.values()]
     const value = resources.length === 0 ? null : { id: LEFTOVERS, resources }
     return { kind: 'engine', id: LEFTOVERS, value: value as unknown as Write['value'] }
   }
