@@ -22,8 +22,6 @@ async function gone(cnm: LocalController, endpoint: string): Promise<unknown> {
 class UnwillingRig {
   readonly rig = new MemoryRig()
   refuses: (change: Change) => boolean = () => false
-  /** Each change waits for this. */
-  before = async () => {}
   isFull: (writes: readonly Write[]) => boolean = () => false
   /** What only deletes is recorded all the same. */
   hasNoRoom = false
@@ -34,7 +32,6 @@ class UnwillingRig {
   async start(): Promise<LocalController> {
     const parts = this.rig.parts()
     const apply = async (change: Change) => {
-      await this.before()
       if (this.refuses(change)) throw new KernelError('injected', 'ENETUNREACH')
       await parts.kernel.apply(change)
     }
@@ -141,37 +138,6 @@ describe('what could not be taken back', () => {
     await second.close()
     await using third = await unwilling.start()
     expect(await third.doctor()).toEqual([])
-  })
-})
-
-describe('what could not be taken back and is wanted again', () => {
-  it('is not forgotten when that fails, too', async () => {
-    const unwilling = new UnwillingRig()
-    const first = await unwilling.start()
-    const web = await first.createNetwork({ name: 'web' })
-    const box = await first.createSandbox()
-    /** What fails when it is true already, and can't be taken back. */
-    const leaveOver = async (make: (signal: AbortSignal) => Promise<unknown>) => {
-      const abort = new AbortController()
-      unwilling.refuses = () => {
-        unwilling.refuses = ({ remove }) => remove.length > 0
-        abort.abort()
-        return false
-      }
-      await expect(make(abort.signal)).rejects.toMatchObject({ code: 'CANCELLED' })
-      unwilling.refuses = () => false
-    }
-    await leaveOver((signal) => first.createNetwork({ name: 'lan', signal }))
-    unwilling.before = async () => {
-      unwilling.before = async () => {}
-      await asAnother(() => leaveOver((signal) => box.connect(web, { signal })))
-      unwilling.refuses = ({ add }) => add.some(({ kind }) => kind === 'bridge')
-    }
-    await expect(first.createNetwork({ name: 'lan' })).rejects.toThrow('injected')
-    await first.close()
-    unwilling.refuses = () => false
-    await using second = await unwilling.start()
-    expect(await second.doctor()).toEqual([])
   })
 })
 
