@@ -34,7 +34,8 @@ export const pluginContentType = 'application/vnd.docker.plugins.v1.1+json'
 
 /**
  * A message as its schema says. What is null counts as absent, as it does in Go, in which most plugins and
- * their hosts are written. Unknown keys are let be. Errors: `code`, with the path in the JSON.
+ * their hosts are written; a message that is null itself is an empty one. Unknown keys are let be. Errors: `code`, with
+ * the path in the JSON.
  */
 export function parseMessage<Schema extends TSchema>(
   schema: Schema,
@@ -42,7 +43,7 @@ export function parseMessage<Schema extends TSchema>(
   what: string,
   code: ErrorCode = 'INVALID_ARGUMENT',
 ): Static<Schema> {
-  return parser(schema, what, code)(withoutNulls(value, what, code))
+  return parser(schema, what, code)(withoutNulls(value ?? {}, what, code))
 }
 
 /** A message of the protocol is flat; what is deeper is an attack on the stack. */

@@ -58,25 +58,18 @@ class RemoteHooks implements DriverHooks {
   }
 
   async createNetwork(network: NetworkSpec, signal?: AbortSignal): Promise<void> {
-    const { Scope } = await this.#capabilities(signal)
-    const ofNetwork = { NetworkID: network.id, ...poolsOf(network) }
-    const options = texts(network.options)
-    // For one that is to be the same on all hosts, what that needs has to be chosen: we do it.
-    const request = { ...ofNetwork, Options: options }
-    const chosen = Scope === 'global' && (await this.#call('AllocateNetwork', request, { signal }))
     const Options = {
-      [networkOptionKeys.generic]: { ...options, ...(chosen ? chosen.Options : {}) },
+      [networkOptionKeys.generic]: texts(network.options),
       [networkOptionKeys.internal]: network.internal,
       [networkOptionKeys.ipv4]: network.ipv4 !== undefined,
       [networkOptionKeys.ipv6]: network.ipv6 !== undefined,
     }
-    await this.#call('CreateNetwork', { ...ofNetwork, Options }, { signal })
+    const request = { NetworkID: network.id, ...poolsOf(network), Options }
+    await this.#call('CreateNetwork', request, { signal })
   }
 
   async deleteNetwork({ id: NetworkID }: NetworkSpec): Promise<void> {
-    const { Scope } = await this.#capabilities()
     await this.#call('DeleteNetwork', { NetworkID })
-    if (Scope === 'global') await this.#call('FreeNetwork', { NetworkID })
   }
 
   async createEndpoint(
