@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { DaemonProcess, runDir } from '../support/daemon-process.ts'
+import { links, pages } from '../support/documentation.ts'
 import { throwAwayHost } from '../support/host.ts'
 import { commandIn, type Installed, PackedPackage } from '../support/packed-package.ts'
 import { run } from '../support/run.ts'
@@ -45,6 +46,15 @@ it('has all that is run and read, and neither tests nor maps of sources that it 
   expect(packed.files.filter((path) => /\.map$|\.test\.|^(src|test|bench)\//.test(path))).toEqual(
     [],
   )
+})
+
+it('has the pages, and what they lead to', () => {
+  const shown = pages().filter(({ path }) => packed.files.includes(path))
+  expect(shown.map(({ path }) => path)).toEqual(
+    expect.arrayContaining(['docs/guide.md', 'README.md']),
+  )
+  const missing = shown.flatMap(links).filter(({ path }) => !packed.files.includes(path))
+  expect(missing).toEqual([])
 })
 
 describe('every entry', () => {

@@ -31,6 +31,7 @@ export interface Link {
 export function pages(): Page[] {
   const names = [
     'README.md',
+    'CHANGELOG.md',
     'CONTRIBUTING.md',
     ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.md'))
