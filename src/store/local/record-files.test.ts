@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -112,11 +113,22 @@ describe('a file of a record', () => {
     expect(await readdir(folder)).toHaveLength(3)
   })
 
-  it('is set aside if it is a folder', async () => {
-    await mkdir(join(folder, 'a.json', 'b'), { recursive: true })
+  it.each<[string, (path: string) => unknown]>([
+    ['a folder', (path) => mkdir(join(path, 'b'), { recursive: true })],
+    ['a FIFO, which is not waited for', (path) => execFileSync('mkfifo', [path])],
+    ['a device without an end', (path) => symlink('/dev/zero', path)],
+  ])('is set aside if it is %s', async (_, make) => {
+    await make(join(folder, 'a.json'))
+    await files.refuseNewer()
     const { setAside } = await files.load()
-    expect(setAside).toMatchObject([{ reason: expect.stringMatching(/EISDIR/) }])
+    expect(setAside).toMatchObject([{ reason: 'it is no file' }])
     expect(await files.load()).toEqual({ records: [], setAside: [] })
+  })
+
+  it('is set aside if it leads round in a circle', async () => {
+    await symlink('a.json', join(folder, 'a.json'))
+    const { setAside } = await files.load()
+    expect(setAside).toMatchObject([{ reason: expect.stringMatching(/ELOOP/) }])
   })
 })
 

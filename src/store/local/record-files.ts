@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
-import { open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isCnmError } from '../../base/errors.ts'
+import { CnmError, isCnmError } from '../../base/errors.ts'
 import { newerVersion } from '../../base/newer-version.ts'
 import { parser } from '../../base/parse.ts'
 import { Type } from '../../base/schema.ts'
@@ -44,7 +45,7 @@ export class RecordFiles {
   async refuseNewer(): Promise<void> {
     await onDisk(this.#folder, async () => {
       for (const id of await this.ids()) {
-        const format = formatOf(await readFile(this.#path(id), 'utf8').catch(() => ''))
+        const format = formatOf(await readOrdinary(this.#path(id)).catch(() => ''))
         if (format > FORMAT) throw newerVersion(`the file ${this.#path(id)}`, format, FORMAT)
       }
     })
@@ -116,7 +117,7 @@ export class RecordFiles {
   /** The record, or what is wrong with the file as a sentence. */
   async #read(path: string, id: string): Promise<StoredRecord | string> {
     try {
-      const file = parseFile(JSON.parse(await readFile(path, 'utf8')))
+      const file = parseFile(JSON.parse(await readOrdinary(path)))
       if (file.id !== id) return `it holds the record of another ${this.#kind}, ${file.id}`
       const value = file.value as Json
       if (file.sha256 !== checksum(id, file.version, value)) return 'its checksum is wrong'
@@ -124,9 +125,23 @@ export class RecordFiles {
     } catch (error) {
       if (error instanceof SyntaxError) return `it is not JSON: ${error.message}`
       if (isCnmError(error)) return error.message
-      if (isErrno(error, 'EISDIR', 'EIO')) return `it can't be read: ${(error as Error).message}`
+      if (isErrno(error, ...unreadable)) return `it can't be read: ${(error as Error).message}`
       throw error
     }
+  }
+}
+
+/** A socket, a device that is not there, a circle of links, a damaged disk. */
+const unreadable = ['ENXIO', 'ENODEV', 'ELOOP', 'EIO']
+
+/** Never waits, as a FIFO would have it. Errors: CnmError where it is no file. */
+async function readOrdinary(path: string): Promise<string> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    if ((await file.stat()).isFile()) return await file.readFile('utf8')
+    throw new CnmError('STORE_UNAVAILABLE', 'it is no file')
+  } finally {
+    await file.close()
   }
 }
 
